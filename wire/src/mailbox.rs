@@ -1,0 +1,125 @@
+//! Frames of a mailbox connection (ALPN [`ALPN`]): the owner of a mailbox, proven by its TLS client certificate.
+//!
+//! One bidirectional control stream, opened by the client, and one unidirectional stream of [`Deliver`] frames,
+//! opened by the relay after it has answered [`Register`] with [`Registered`].
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use crate::{
+    id::{ContactId, DropKey, EnvelopeId, InstanceId, Sequence},
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind},
+    refusal::Refusal,
+    time::Timestamp,
+};
+
+/// The connection's application protocol.
+pub const ALPN: &[u8] = b"hermes-mailbox/1";
+
+/// What the client says on the control stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToRelay {
+    /// The first frame, and only the first.
+    Register(Register),
+    /// Adds prekeys. Answered with [`ToClient::PrekeysStored`].
+    PutPrekeys(Vec<PrekeyEntry>),
+    /// Refuses a contact's tokens until the given time (their expiry). Answered with [`ToClient::Revoked`].
+    Revoke(ContactId, Timestamp),
+    /// Everything up to this sequence is safe with the client and may be deleted.
+    Ack(Sequence),
+    /// Allows this many more envelopes and bytes of body on the deliver stream.
+    Credit(Credit),
+    /// Answered with [`ToClient::Pong`].
+    Ping,
+}
+
+/// What the relay says on the control stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToClient {
+    /// Answer to [`ToRelay::Register`].
+    Registered(Registered),
+    /// The prekeys up to this id are durable.
+    PrekeysStored(PrekeyId),
+    /// The contact is refused, durably.
+    Revoked(ContactId),
+    /// Answer to [`ToRelay::Ping`].
+    Pong,
+    /// What the relay holds after a fetch used up a one-time key: the client may want to refill.
+    PrekeyStock(Vec<PrekeyStock>),
+    /// The relay ends the connection; come back after this many milliseconds.
+    GoAway(u32),
+    /// The last request was refused. After [`Refusal::BadFrame`], [`Refusal::Superseded`] and a refused registration
+    /// the connection is closed.
+    Refused(Refusal),
+}
+
+/// Opens a mailbox connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Register {
+    /// [`crate::VERSION`].
+    pub version: u16,
+    /// Which installation this is.
+    pub instance: InstanceId,
+    /// Needed once, for a mailbox the relay does not know, unless its registration is open.
+    pub registration_token: Option<String>,
+    /// The key that signs the mailbox's drop tokens.
+    pub drop_key: DropKey,
+}
+
+/// The relay knows the mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Registered {
+    /// The relay's clock.
+    pub relay_time: Timestamp,
+    /// The lowest prekey id the relay takes.
+    pub next_prekey_id: PrekeyId,
+    /// Prekeys on hand.
+    pub stock: Vec<PrekeyStock>,
+    /// Largest envelope body in bytes.
+    pub max_envelope: u32,
+    /// Highest sequence assigned so far.
+    pub head: Sequence,
+}
+
+/// How many prekeys of a kind the relay holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct PrekeyStock {
+    /// The kind.
+    pub kind: PrekeyKind,
+    /// How many.
+    pub count: u32,
+}
+
+/// Flow control of the deliver stream, in addition to QUIC's: it bounds what a client must hold before its commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Credit {
+    /// Envelopes.
+    pub envelopes: u32,
+    /// Bytes of body.
+    pub bytes: u32,
+}
+
+/// One frame of the deliver stream. Sequences rise; a redelivery after a reconnect starts after the last ack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deliver {
+    /// A stored envelope.
+    Envelope(Delivered),
+    /// These sequences expired or were deleted (first and last, inclusive).
+    Gone(Sequence, Sequence),
+}
+
+/// A stored envelope on its way to its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Delivered {
+    /// Position in the mailbox.
+    pub sequence: Sequence,
+    /// The depositor's choice.
+    pub envelope: EnvelopeId,
+    /// Whose token it was deposited under.
+    pub contact: ContactId,
+    /// When the relay stored it.
+    pub stored: Timestamp,
+    /// The end-to-end envelope.
+    pub body: ByteBuf,
+}

@@ -1,0 +1,124 @@
+//! The relay's refusals: typed, and each says what the sender should do.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::InstanceId;
+
+/// Which share of a mailbox is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FullScope {
+    /// The whole mailbox.
+    Mailbox,
+    /// This depositor's share of it.
+    Contact,
+}
+
+/// Why the relay did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No such mailbox, or the token does not open it. Deliberately one answer: absent and forbidden look the same.
+    #[error("the relay does not let this sender in, or has no such mailbox")]
+    NoEntry,
+    /// The token was genuine and has expired.
+    #[error("the permission to write to this mailbox has expired")]
+    TokenExpired,
+    /// An invite's uses are spent.
+    #[error("the invite has already been used")]
+    InviteUsed,
+    /// The body is longer than the relay takes.
+    #[error("the message is larger than the {max} bytes the relay takes")]
+    TooLarge {
+        /// Largest body in bytes.
+        max: u32,
+    },
+    /// The recipient has too much waiting.
+    #[error("the recipient's mailbox is full")]
+    MailboxFull {
+        /// What is full.
+        scope: FullScope,
+        /// Try again after this many milliseconds.
+        retry_ms: u32,
+    },
+    /// Too many requests under this token.
+    #[error("the relay asks to slow down")]
+    RateLimited {
+        /// Try again after this many milliseconds.
+        retry_ms: u32,
+    },
+    /// The envelope id was used for another body.
+    #[error("the envelope id was already used for another message")]
+    IdConflict,
+    /// The store failed; nothing was stored.
+    #[error("the relay cannot write to its disk")]
+    StoreUnavailable {
+        /// Try again after this many milliseconds.
+        retry_ms: u32,
+    },
+    /// The relay is about to stop or restart.
+    #[error("the relay is restarting")]
+    Draining {
+        /// Reconnect after this many milliseconds.
+        delay_ms: u32,
+    },
+    /// A newer connection of the same mailbox took over.
+    #[error("another connection of this account took over")]
+    Superseded {
+        /// The installation that took over.
+        instance: InstanceId,
+    },
+    /// The relay speaks other versions.
+    #[error("the relay speaks protocol versions {min} to {max}")]
+    Version {
+        /// Oldest spoken.
+        min: u16,
+        /// Newest spoken.
+        max: u16,
+    },
+    /// The frame was malformed or out of place. The connection is closed.
+    #[error("the relay did not understand the request")]
+    BadFrame,
+    /// Registration needs a token, and none or a spent one was given.
+    #[error("the relay takes new accounts only with a registration token")]
+    RegistrationRefused,
+    /// The relay is at its configured number of mailboxes, connections or streams.
+    #[error("the relay is at its capacity")]
+    Busy {
+        /// Try again after this many milliseconds.
+        retry_ms: u32,
+    },
+}
+
+/// What a refused sender does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The same request will never succeed.
+    Permanent,
+    /// Repeat the same bytes after this delay.
+    RetryAfter(Duration),
+}
+
+impl Refusal {
+    /// What to do about this refusal.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::NoEntry
+            | Self::TokenExpired
+            | Self::InviteUsed
+            | Self::TooLarge { .. }
+            | Self::IdConflict
+            | Self::Superseded { .. }
+            | Self::Version { .. }
+            | Self::BadFrame
+            | Self::RegistrationRefused => Advice::Permanent,
+            Self::MailboxFull { retry_ms, .. }
+            | Self::RateLimited { retry_ms }
+            | Self::StoreUnavailable { retry_ms }
+            | Self::Busy { retry_ms }
+            | Self::Draining { delay_ms: retry_ms } => {
+                Advice::RetryAfter(Duration::from_millis(u64::from(*retry_ms)))
+            }
+        }
+    }
+}
