@@ -1,0 +1,124 @@
+//! The client's side: connections of a mailbox's owner, and connections of an anonymous depositor.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use hermes_wire::{RelayAddress, drop, mailbox};
+use quinn::{
+    ClientConfig, Connection, ConnectionError, Endpoint, NoneTokenStore, TransportErrorCode,
+    crypto::rustls::{NoInitialCipherSuite, QuicClientConfig},
+};
+use rustls::sign::CertifiedKey;
+
+use crate::{
+    credential::MailboxCredential,
+    limits,
+    tls::{self, PinnedRelay},
+    transport,
+};
+
+/// Every relay is asked for by the same name, and the name is not sent: the pin alone says who it must be.
+const SERVER_NAME: &str = "relay";
+
+/// Why no connection to a relay came about.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The relay's host name has no address, or the resolver could not be asked.
+    #[error("the relay's host name cannot be resolved")]
+    Resolve(#[source] io::Error),
+    /// Nothing answered at the relay's address in [`limits::HANDSHAKE`].
+    #[error("the relay does not answer")]
+    Unreachable,
+    /// Something answered that has another key than the address pins: the address is outdated, or someone is between.
+    #[error("the relay that answered is not the one this address names: its key is another")]
+    WrongPin,
+    /// The relay takes no connections at the moment.
+    #[error("the relay is at its capacity")]
+    Refused,
+    /// The handshake failed for another reason.
+    #[error("the relay ended the connection: {0}")]
+    Closed(#[source] ConnectionError),
+    /// This machine cannot open the connection.
+    #[error("this machine cannot open a connection: {0}")]
+    Local(String),
+}
+
+/// Opens a UDP socket for outgoing connections, over IPv6 and IPv4 where the machine has both.
+///
+/// Mailbox and drop connections belong on different endpoints: a shared source port would tell the relay who deposits.
+pub fn endpoint() -> io::Result<Endpoint> {
+    Endpoint::client(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)))
+        .or_else(|_| Endpoint::client(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
+}
+
+/// Connects as the owner of a mailbox, proving its key.
+pub async fn connect_mailbox(
+    endpoint: &Endpoint,
+    relay: &RelayAddress,
+    credential: &MailboxCredential,
+) -> Result<Connection, ConnectError> {
+    connect(endpoint, relay, Some(credential.certified.clone()), mailbox::ALPN).await
+}
+
+/// Connects as nobody, to deposit and fetch with drop tokens.
+pub async fn connect_drop(endpoint: &Endpoint, relay: &RelayAddress) -> Result<Connection, ConnectError> {
+    connect(endpoint, relay, None, drop::ALPN).await
+}
+
+async fn connect(
+    endpoint: &Endpoint,
+    relay: &RelayAddress,
+    certificate: Option<Arc<CertifiedKey>>,
+    alpn: &[u8],
+) -> Result<Connection, ConnectError> {
+    let addresses =
+        tokio::net::lookup_host((relay.host(), relay.port())).await.map_err(ConnectError::Resolve)?;
+    let mut failure = ConnectError::Resolve(io::ErrorKind::NotFound.into());
+    for address in addresses.take(limits::ADDRESSES) {
+        let verifier = Arc::new(PinnedRelay::new(relay.pin()));
+        let config = client_config(verifier.clone(), certificate.clone(), alpn)?;
+        failure = match handshake(endpoint, config, address).await {
+            Ok(connection) => return Ok(connection),
+            Err(_) if verifier.saw_another_key() => ConnectError::WrongPin,
+            Err(error) => error,
+        };
+    }
+    Err(failure)
+}
+
+async fn handshake(
+    endpoint: &Endpoint,
+    config: ClientConfig,
+    address: SocketAddr,
+) -> Result<Connection, ConnectError> {
+    let connecting = endpoint
+        .connect_with(config, address, SERVER_NAME)
+        .map_err(|error| ConnectError::Local(error.to_string()))?;
+    match tokio::time::timeout(limits::HANDSHAKE, connecting).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(ConnectionError::TimedOut)) | Err(_) => Err(ConnectError::Unreachable),
+        Ok(Err(ConnectionError::ConnectionClosed(close)))
+            if close.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+        {
+            Err(ConnectError::Refused)
+        }
+        Ok(Err(error)) => Err(ConnectError::Closed(error)),
+    }
+}
+
+fn client_config(
+    verifier: Arc<PinnedRelay>,
+    certificate: Option<Arc<CertifiedKey>>,
+    alpn: &[u8],
+) -> Result<ClientConfig, ConnectError> {
+    let tls =
+        tls::client(verifier, certificate, alpn).map_err(|error| ConnectError::Local(error.to_string()))?;
+    let quic = QuicClientConfig::try_from(tls)
+        .map_err(|error: NoInitialCipherSuite| ConnectError::Local(error.to_string()))?;
+    let mut config = ClientConfig::new(Arc::new(quic));
+    config.transport_config(transport::client()).token_store(Arc::new(NoneTokenStore));
+    Ok(config)
+}

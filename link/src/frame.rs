@@ -1,0 +1,194 @@
+//! Frames over QUIC streams: typed values in, typed values out.
+//!
+//! Both halves are cancel-safe, so that they may stand in a `select!`: a frame half read or half written waits in the
+//! value itself.
+
+use std::marker::PhantomData;
+
+use hermes_wire::{DecodeError, frame};
+use quinn::{ConnectionError, RecvStream, SendStream, VarInt};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::limits;
+
+/// Bytes asked of QUIC at a time, and so the most that is buffered beyond one frame.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Why no further frame can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The peer sent what is no frame of this stream.
+    #[error("malformed frame: {0}")]
+    Malformed(#[from] DecodeError),
+    /// The stream ended inside a frame.
+    #[error("the stream ended inside a frame")]
+    Truncated,
+    /// The peer gave the stream up.
+    #[error("the peer gave up the stream (code {0})")]
+    Reset(VarInt),
+    /// The connection is gone.
+    #[error("connection lost: {0}")]
+    Lost(#[source] ConnectionError),
+    /// The stream was stopped on this side.
+    #[error("the stream is closed")]
+    Closed,
+}
+
+/// Why a frame could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The peer reads no further.
+    #[error("the peer stopped reading (code {0})")]
+    Stopped(VarInt),
+    /// The connection is gone.
+    #[error("connection lost: {0}")]
+    Lost(#[source] ConnectionError),
+    /// The stream was finished on this side.
+    #[error("the stream is closed")]
+    Closed,
+}
+
+/// Reads frames of one type.
+pub struct FrameReader<T> {
+    stream: RecvStream,
+    buffer: Vec<u8>,
+    /// Where the first unread byte of `buffer` is.
+    start: usize,
+    frames: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> FrameReader<T> {
+    /// Reads from `stream`.
+    pub fn new(stream: RecvStream) -> Self {
+        Self { stream, buffer: Vec::new(), start: 0, frames: PhantomData }
+    }
+
+    /// The next frame; `None` when the peer finished the stream after a whole one. Cancel-safe.
+    ///
+    /// A frame's length is checked against [`hermes_wire::limits::FRAME_BYTES`] before anything is allocated for it.
+    pub async fn next(&mut self) -> Result<Option<T>, ReadError> {
+        loop {
+            if let Some(frame) = self.buffered()? {
+                return Ok(Some(frame));
+            }
+            match self.stream.read_chunk(READ_BYTES, true).await.map_err(ReadError::from)? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk.bytes),
+                None if self.buffer.is_empty() => return Ok(None),
+                None => return Err(ReadError::Truncated),
+            }
+        }
+    }
+
+    /// A frame that has arrived already, without waiting: for draining a burst into one batch.
+    pub fn buffered(&mut self) -> Result<Option<T>, ReadError> {
+        let waiting = self.buffer.get(self.start..).unwrap_or_default();
+        let Some((prefix, rest)) = waiting.split_first_chunk() else {
+            self.compact();
+            return Ok(None);
+        };
+        let length = frame::body_length(*prefix)?;
+        let Some(body) = rest.get(..length) else {
+            self.compact();
+            return Ok(None);
+        };
+        let value = frame::decode(body)?;
+        self.start += frame::PREFIX_BYTES + length;
+        if self.start == self.buffer.len() {
+            self.compact();
+        }
+        Ok(Some(value))
+    }
+
+    /// Tells the peer that nothing more will be read.
+    pub fn stop(&mut self, code: VarInt) {
+        // A stream that is closed already needs no stopping.
+        let _ = self.stream.stop(code);
+    }
+
+    fn compact(&mut self) {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+    }
+}
+
+/// Writes frames of one type.
+pub struct FrameWriter<T> {
+    stream: SendStream,
+    buffer: Vec<u8>,
+    /// How much of `buffer` QUIC has taken.
+    written: usize,
+    frames: PhantomData<fn(T)>,
+}
+
+impl<T: Serialize> FrameWriter<T> {
+    /// Writes to `stream`.
+    pub fn new(stream: SendStream) -> Self {
+        Self { stream, buffer: Vec::new(), written: 0, frames: PhantomData }
+    }
+
+    /// Writes one frame. When cancelled, the frame may be sent by the next call.
+    pub async fn send(&mut self, value: &T) -> Result<(), WriteError> {
+        self.push(value);
+        self.flush().await
+    }
+
+    /// Gathers a frame for the next [`Self::flush`]. Flush when [`Self::pending`] passes
+    /// [`limits::WRITE_BATCH_BYTES`]: nothing else bounds the gathered bytes.
+    pub fn push(&mut self, value: &T) {
+        self.buffer.extend_from_slice(&frame::encode(value));
+    }
+
+    /// Bytes gathered and not yet taken by QUIC.
+    pub fn pending(&self) -> usize {
+        self.buffer.len() - self.written
+    }
+
+    /// Whether enough is gathered that it should be flushed.
+    pub fn is_full(&self) -> bool {
+        self.pending() >= limits::WRITE_BATCH_BYTES
+    }
+
+    /// Hands everything gathered to QUIC, waiting for its flow control. Cancel-safe.
+    pub async fn flush(&mut self) -> Result<(), WriteError> {
+        while let Some(rest) = self.buffer.get(self.written..).filter(|rest| !rest.is_empty()) {
+            self.written += self.stream.write(rest).await.map_err(WriteError::from)?;
+        }
+        self.buffer.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Ends the stream after what was flushed. The peer's reader then sees a clean end.
+    pub fn finish(&mut self) {
+        // A stream that is closed already needs no finishing.
+        let _ = self.stream.finish();
+    }
+
+    /// Waits until the peer has received everything up to the end, or reads no further.
+    pub async fn finished(&mut self) {
+        // Every outcome ends the wait: received, stopped or connection lost.
+        let _ = self.stream.stopped().await;
+    }
+}
+
+impl From<quinn::ReadError> for ReadError {
+    fn from(error: quinn::ReadError) -> Self {
+        match error {
+            quinn::ReadError::Reset(code) => Self::Reset(code),
+            quinn::ReadError::ConnectionLost(error) => Self::Lost(error),
+            quinn::ReadError::ClosedStream
+            | quinn::ReadError::IllegalOrderedRead
+            | quinn::ReadError::ZeroRttRejected => Self::Closed,
+        }
+    }
+}
+
+impl From<quinn::WriteError> for WriteError {
+    fn from(error: quinn::WriteError) -> Self {
+        match error {
+            quinn::WriteError::Stopped(code) => Self::Stopped(code),
+            quinn::WriteError::ConnectionLost(error) => Self::Lost(error),
+            quinn::WriteError::ClosedStream | quinn::WriteError::ZeroRttRejected => Self::Closed,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Real QUIC on loopback: who is let in, who is told what, and what arrives.
+
+use std::net::SocketAddr;
+
+use hermes_link::{
+    client::{self, ConnectError},
+    credential::{MailboxCredential, RelayIdentity},
+    frame::{FrameReader, FrameWriter, ReadError},
+    quinn::{Connection, ConnectionError, Endpoint},
+    server::{self, Peer},
+};
+use hermes_wire::{
+    RelayAddress, RelayPin,
+    mailbox::{ToClient, ToRelay},
+};
+
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn relay(identity: &RelayIdentity) -> (Endpoint, RelayAddress) {
+    let endpoint = server::listen(LOOPBACK, identity).unwrap();
+    let port = endpoint.local_addr().unwrap().port();
+    (endpoint, RelayAddress::new("127.0.0.1", port, identity.pin()).unwrap())
+}
+
+async fn accept(endpoint: &Endpoint) -> Connection {
+    endpoint.accept().await.unwrap().await.unwrap()
+}
+
+#[tokio::test]
+async fn an_owner_proves_its_mailbox_and_a_depositor_nothing() {
+    let (listening, address) = relay(&RelayIdentity::generate().unwrap());
+    let endpoint = client::endpoint().unwrap();
+    let alice = MailboxCredential::from_seed(&[1; 32]).unwrap();
+
+    let (owner, accepted) =
+        tokio::join!(client::connect_mailbox(&endpoint, &address, &alice), accept(&listening));
+    assert_eq!(server::peer(&accepted), Some(Peer::Owner(alice.mailbox())));
+    let (depositor, accepted) = tokio::join!(client::connect_drop(&endpoint, &address), accept(&listening));
+    assert_eq!(server::peer(&accepted), Some(Peer::Depositor));
+    assert!(owner.is_ok() && depositor.is_ok());
+}
+
+#[tokio::test]
+async fn another_key_than_the_pinned_one_is_told_apart() {
+    let (listening, address) = relay(&RelayIdentity::generate().unwrap());
+    let wrong = RelayAddress::new(address.host(), address.port(), RelayPin([7; 32])).unwrap();
+    let serving = tokio::spawn(async move {
+        while let Some(incoming) = listening.accept().await {
+            let _ = incoming.await;
+        }
+    });
+    let endpoint = client::endpoint().unwrap();
+    let refused = client::connect_drop(&endpoint, &wrong).await;
+    assert!(matches!(refused, Err(ConnectError::WrongPin)), "{refused:?}");
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_host_without_address_is_told_apart() {
+    let address = RelayAddress::new("relay.invalid", 4433, RelayPin([7; 32])).unwrap();
+    let refused = client::connect_drop(&client::endpoint().unwrap(), &address).await;
+    assert!(matches!(refused, Err(ConnectError::Resolve(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn frames_arrive_whole_and_in_order_and_garbage_is_refused() {
+    let (listening, address) = relay(&RelayIdentity::generate().unwrap());
+    let endpoint = client::endpoint().unwrap();
+    let (connection, accepted) = tokio::join!(client::connect_drop(&endpoint, &address), accept(&listening));
+    let connection = connection.unwrap();
+
+    let (send, _) = connection.open_bi().await.unwrap();
+    let mut writer = FrameWriter::new(send);
+    for sequence in 1..=1_000 {
+        writer.push(&ToRelay::Ack(hermes_wire::Sequence(sequence)));
+    }
+    writer.flush().await.unwrap();
+    writer.finish();
+    let (_, receive) = accepted.accept_bi().await.unwrap();
+    let mut reader = FrameReader::<ToRelay>::new(receive);
+    for sequence in 1..=1_000 {
+        let frame = reader.next().await.unwrap();
+        assert_eq!(frame, Some(ToRelay::Ack(hermes_wire::Sequence(sequence))));
+    }
+    assert!(matches!(reader.next().await, Ok(None)));
+
+    // A length over the limit, a body that is no frame, and a stream that ends inside a frame.
+    for garbage in [&[0xff, 0xff, 0xff, 0xff][..], &[0, 0, 0, 2, 0xf6, 0xf6], &[0, 0, 0, 9, 1]] {
+        let (mut send, _) = connection.open_bi().await.unwrap();
+        send.write_all(garbage).await.unwrap();
+        send.finish().unwrap();
+        let (_, receive) = accepted.accept_bi().await.unwrap();
+        let refused = FrameReader::<ToRelay>::new(receive).next().await;
+        assert!(matches!(refused, Err(ReadError::Malformed(_) | ReadError::Truncated)), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_restarted_relay_resets_the_connections_of_its_former_life() {
+    let identity = RelayIdentity::generate().unwrap();
+    let clients = tokio::runtime::Runtime::new().unwrap();
+    let first_life = tokio::runtime::Runtime::new().unwrap();
+    let (listening, address) = first_life.block_on(async { relay(&identity) });
+    let port = listening.local_addr().unwrap();
+    let serving = first_life.spawn(async move {
+        let accepted = accept(&listening).await;
+        let (send, receive) = accepted.accept_bi().await.unwrap();
+        FrameReader::<ToRelay>::new(receive).next().await.unwrap();
+        FrameWriter::new(send).send(&ToClient::Pong).await.unwrap();
+        accepted.closed().await
+    });
+    let connection = clients.block_on(async {
+        let connection = client::connect_drop(&client::endpoint().unwrap(), &address).await.unwrap();
+        let (send, receive) = connection.open_bi().await.unwrap();
+        FrameWriter::new(send).send(&ToRelay::Ping).await.unwrap();
+        assert!(FrameReader::<ToClient>::new(receive).next().await.unwrap().is_some());
+        connection
+    });
+
+    // A crash says no goodbye: the runtime goes away under endpoint and connection.
+    serving.abort();
+    first_life.shutdown_timeout(std::time::Duration::from_secs(5));
+    let second_life = tokio::runtime::Runtime::new().unwrap();
+    let reborn = RelayIdentity::from_pem(&identity.to_pem()).unwrap();
+    let _listening = second_life.block_on(async { server::listen(port, &reborn) }).unwrap();
+    clients.block_on(async {
+        let (send, _receive) = connection.open_bi().await.unwrap();
+        FrameWriter::new(send).send(&ToRelay::Ping).await.unwrap();
+        assert_eq!(connection.closed().await, ConnectionError::Reset);
+    });
+}
