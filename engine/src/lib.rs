@@ -1,1 +1,44 @@
-//! Placeholder.
+//! The messaging client as a pure state machine: contacts, sessions, outbox, inbox, receipts.
+//!
+//! [`Engine::handle`] takes an input and returns a [`Step`]; nothing in it has happened until [`Step::commit`] has
+//! written it, and only a commit hands out the [`Effect`]s. Sending, acknowledging, answering and notifying therefore
+//! follow the disk by construction.
+//!
+//! Deliberately absent: I/O, async, clocks, random sources, and any state that is not in the store. The engine holds
+//! the account's secrets and a handful of counters; all else is read through a [`View`] and written through a
+//! [`ChangeSet`].
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod account;
+mod contact;
+mod content;
+mod effect;
+mod id;
+mod input;
+pub mod limits;
+mod outbox;
+mod pairing;
+mod prekeys;
+pub mod query;
+mod receive;
+mod reference;
+mod row;
+mod rows;
+mod send;
+mod session;
+mod step;
+mod store;
+mod turn;
+
+pub use account::NewAccount;
+pub use effect::{
+    CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage,
+};
+pub use id::ChatId;
+pub use input::{Command, CommandId, Input, LinkEvent, OutboxKey, Send};
+pub use reference::{Reference, ReferenceError};
+pub use row::{FailureReason, MessageState, Text, Trust, UnreadableCause};
+pub use rows::ReadError;
+pub use step::{Engine, Step};
+pub use store::{ChangeSet, Order, Range, Store, Table, Value, View};

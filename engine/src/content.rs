@@ -1,0 +1,159 @@
+//! What an opened envelope says, and what follows from it.
+
+use hermes_protocol::content::{Body, Content, MessageId, ReceiptKind};
+use hermes_protocol::ticket::Ticket;
+
+use crate::{
+    effect::{CommandError, Event, Reply},
+    id::ChatId,
+    reference::Reference,
+    row::{ContactRecord, Direction, MessageRecord, MessageState, Pairing, Text, UnreadableCause},
+    rows::{IndexRow, Place, ReadError, UnreadRow},
+    store::{Table, View},
+    turn::{Halt, Turn},
+};
+
+/// Messages one receipt confirms at most.
+const RECEIPT_MESSAGES: usize = hermes_protocol::limits::RECEIPT_MESSAGES;
+
+impl<V: View> Turn<'_, V> {
+    /// Acts on content whose sender is authenticated. The session that opened it has been put already: a key once
+    /// used is used up, whatever the content turns out to be.
+    pub(crate) fn content(
+        &mut self,
+        chat: ChatId,
+        contact: ContactRecord,
+        plaintext: &[u8],
+    ) -> Result<(), Halt<V::Error>> {
+        let content = Content::decode(plaintext).map_err(|_| UnreadableCause::BadContent)?;
+        match content.body {
+            Body::Text { ref text, .. } => {
+                let text = Text::Plain(text.clone());
+                Ok(self.store_message(chat, contact, &content, text)?)
+            }
+            Body::Unknown(_) => Ok(self.store_message(chat, contact, &content, Text::NeedsNewerVersion)?),
+            Body::Receipt { kind, messages } => Ok(self.receipt(chat, kind, &messages)?),
+            Body::Hello { ticket, profile_name, .. } => Ok(self.hello(chat, contact, &profile_name, ticket)?),
+            Body::TokenRenewal(ticket) => Ok(self.renew(chat, contact, ticket)),
+        }
+    }
+
+    fn store_message(
+        &mut self,
+        chat: ChatId,
+        contact: ContactRecord,
+        content: &Content,
+        text: Text,
+    ) -> Result<(), ReadError<V::Error>> {
+        self.receipts.entry(chat).or_default().push(content.id);
+        // A sender that lost its own receipts may send a message again in another session: one id is one message.
+        if self.get::<IndexRow>(&content.id)?.is_some() {
+            return Ok(());
+        }
+        let position = self.next_position();
+        let message = MessageRecord {
+            id: content.id,
+            text,
+            sent: content.sent,
+            stored: self.now,
+            direction: Direction::Received { unread: Some(position) },
+        };
+        let counters = self.chat_counters(chat)?;
+        let place = self.append(chat, counters, &message);
+        self.put(&position, &UnreadRow(place));
+        self.counters.unread = self.counters.unread.saturating_add(1);
+        self.event(Event::Received(Reference { chat: contact.name, number: place.number }));
+        Ok(())
+    }
+
+    /// Only messages sent to the contact that confirms them are moved on.
+    fn receipt(
+        &mut self,
+        chat: ChatId,
+        kind: ReceiptKind,
+        messages: &[MessageId],
+    ) -> Result<(), ReadError<V::Error>> {
+        match kind {
+            ReceiptKind::Delivered | ReceiptKind::Read => {}
+        }
+        for id in messages {
+            match self.get::<IndexRow>(id)? {
+                Some(IndexRow(place)) if place.chat == chat => self.advance(place, MessageState::Delivered)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The inviter's answer, or a fresh ticket: from here on the contact's own permission is used.
+    fn hello(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        profile_name: &str,
+        ticket: Ticket,
+    ) -> Result<(), ReadError<V::Error>> {
+        contact.ticket = ticket;
+        if matches!(contact.pairing, Pairing::Greeted) {
+            contact.pairing = Pairing::Done;
+            self.rename(chat, &mut contact, profile_name)?;
+            self.event(Event::ContactReady {
+                chat,
+                name: contact.name.clone(),
+                fingerprint: contact.fingerprint,
+            });
+        }
+        self.put(&chat, &contact);
+        Ok(())
+    }
+
+    fn renew(&mut self, chat: ChatId, mut contact: ContactRecord, ticket: Ticket) {
+        contact.ticket = ticket;
+        self.put(&chat, &contact);
+    }
+
+    /// Seals what the batch owes its senders: one receipt a contact, not one a message.
+    pub(crate) fn confirm_deliveries(&mut self) -> Result<(), ReadError<V::Error>> {
+        for (chat, messages) in std::mem::take(self.receipts) {
+            let contact: ContactRecord = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
+            for messages in messages.chunks(RECEIPT_MESSAGES) {
+                let body =
+                    Body::Receipt { kind: ReceiptKind::Delivered, messages: messages.to_vec() };
+                // A session that cannot seal has already told the user so at a send; the peer repeats nothing for it.
+                let _unsent = self.post(chat, &contact, body)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks received messages read; all of them or none.
+    pub(crate) fn mark_read(
+        &mut self,
+        references: &[Reference],
+    ) -> Result<Result<Reply, CommandError>, ReadError<V::Error>> {
+        let mut unread = Vec::new();
+        for reference in references {
+            let chat = self.contact_named(&reference.chat)?.map(|(chat, _)| chat);
+            let place = chat.map(|chat| Place { chat, number: reference.number });
+            let message = match &place {
+                Some(place) => self.get::<MessageRecord>(place)?,
+                None => None,
+            };
+            match (place, message) {
+                (Some(place), Some(message)) => unread.push((place, message)),
+                _ => return Ok(Err(CommandError::UnknownMessage(reference.clone()))),
+            }
+        }
+        for (place, mut message) in unread {
+            let Direction::Received { unread } = &mut message.direction else { continue };
+            let Some(position) = unread.take() else { continue };
+            // The same reference twice in one command finds the row gone the second time.
+            if self.get::<UnreadRow>(&position)?.is_some() {
+                self.delete::<UnreadRow>(&position);
+                self.counters.unread = self.counters.unread.saturating_sub(1);
+                self.put(&place, &message);
+            }
+        }
+        Ok(Ok(Reply::Read))
+    }
+}

@@ -1,0 +1,181 @@
+//! What a committed step asks of the shell. Effects are hints: each can be derived again from the store, so that a
+//! crash between a commit and its effects loses nothing.
+
+use hermes_protocol::{content::MessageId, identity::Fingerprint};
+use hermes_wire::{Refusal, Sequence, Timestamp};
+
+use crate::{
+    id::ChatId,
+    input::CommandId,
+    reference::Reference,
+    row::{MessageState, UnreadableCause},
+};
+
+/// Something to do, handed out only by a commit.
+#[derive(Debug)]
+pub enum Effect {
+    /// Answer a command.
+    Reply(CommandId, Result<Reply, CommandError>),
+    /// Tell whoever listens.
+    Event(Event),
+    /// The outbox has a row for this chat.
+    Outbox(ChatId),
+    /// A prekey bundle is wanted for this chat.
+    Fetch(ChatId),
+    /// There are prekeys to upload.
+    Prekeys,
+    /// Everything up to this sequence is safe here.
+    Ack(Sequence),
+}
+
+/// A command's success.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// The invite, as text to hand over.
+    Invite {
+        /// `hermes-invite:…`
+        link: String,
+        /// It cannot be accepted after this.
+        expiry: Timestamp,
+    },
+    /// Pairing has begun; [`Event::ContactReady`] or [`Event::PairingFailed`] follows.
+    Accepted {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its provisional name.
+        name: String,
+    },
+    /// One result for each recipient, in the order asked.
+    Sent(Vec<SendResult>),
+    /// The messages are marked.
+    Read,
+}
+
+/// What became of a send to one recipient.
+#[derive(Debug, Clone)]
+pub struct SendResult {
+    /// The name as it was given.
+    pub to: String,
+    /// The stored message, or why nothing was stored.
+    pub outcome: Result<SentMessage, SendError>,
+}
+
+/// A stored outgoing message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentMessage {
+    /// Its id, the same on both sides.
+    pub id: MessageId,
+    /// The local short name.
+    pub reference: Reference,
+    /// How far it has come.
+    pub state: MessageState,
+}
+
+/// Why a message to one recipient was not stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// No contact of that name.
+    #[error("there is no contact named {0:?}")]
+    UnknownContact(String),
+    /// The pairing has not come far enough to encrypt.
+    #[error("the pairing with {0} is not finished")]
+    NotPaired(String),
+    /// Too many messages are waiting to leave.
+    #[error("the outbox is full: {0} messages are waiting to leave")]
+    OutboxFull(u64),
+    /// The session cannot seal.
+    #[error("the session with {0} cannot encrypt: {1}")]
+    Session(String, String),
+}
+
+/// Why a command did nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Nothing to send.
+    #[error("the message is empty")]
+    EmptyText,
+    /// More than the limit.
+    #[error("the message has {bytes} bytes; the limit is {max}")]
+    TextTooLong {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// More recipients than one command may name.
+    #[error("{given} recipients were named; the limit is {max}")]
+    TooManyRecipients {
+        /// Recipients given.
+        given: usize,
+        /// Recipients allowed.
+        max: usize,
+    },
+    /// The idempotency key stands for another message.
+    #[error("the id {0:?} was already used for another message")]
+    IdempotencyConflict(String),
+    /// The idempotency key is empty or too long.
+    #[error("an id has 1 to {0} bytes")]
+    BadIdempotencyKey(usize),
+    /// The invite is the account's own.
+    #[error("this invite is your own")]
+    OwnInvite,
+    /// Invites live at most this long.
+    #[error("an invite lasts at most {0} days")]
+    ValidityTooLong(u64),
+    /// Too many invites are open.
+    #[error("{0} invites are open; the limit")]
+    TooManyInvites(usize),
+    /// Too many contacts.
+    #[error("there are {0} contacts; the limit")]
+    TooManyContacts(usize),
+    /// No such message.
+    #[error("there is no message {0}")]
+    UnknownMessage(Reference),
+}
+
+/// Something the user may want to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A message arrived.
+    Received(Reference),
+    /// A sent message came further.
+    State {
+        /// Which.
+        id: MessageId,
+        /// Its short name.
+        reference: Reference,
+        /// How far.
+        state: MessageState,
+    },
+    /// A contact can be written to.
+    ContactReady {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its name.
+        name: String,
+        /// Whose key it is.
+        fingerprint: Fingerprint,
+    },
+    /// A pairing ended without a contact.
+    PairingFailed {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its provisional name.
+        name: String,
+        /// Why.
+        reason: PairingError,
+    },
+    /// Something arrived that cannot be read.
+    Unreadable(UnreadableCause),
+}
+
+/// Why a pairing failed for good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PairingError {
+    /// The relay's word.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The bundle does not belong to the invite, or is broken.
+    #[error("the relay returned keys that are not the inviter's: {0}")]
+    BadBundle(String),
+}

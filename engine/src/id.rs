@@ -1,0 +1,8 @@
+//! Identifiers that never leave this device.
+
+use hermes_wire::byte_id;
+
+byte_id!(
+    /// A conversation on this device; drawn at random, meaningless elsewhere.
+    ChatId, 16
+);

@@ -1,0 +1,95 @@
+//! What happens to an engine: commands of its user, events of its link, and the passing of time.
+
+use std::time::Duration;
+
+use hermes_protocol::invite::Invite;
+use hermes_wire::{
+    FetchId, Refusal, Sequence, Timestamp,
+    mailbox::{Delivered, PrekeyStock},
+    prekey::{PrekeyId, SealedBundle},
+};
+
+use crate::{id::ChatId, reference::Reference};
+
+/// Everything that can make an engine take a step.
+pub enum Input {
+    /// The user asks; the answer is an [`crate::Effect::Reply`] with the same number.
+    Command(CommandId, Command),
+    /// The relay answers or delivers.
+    Link(LinkEvent),
+    /// Time has passed. Wanted about once an hour; nothing breaks without.
+    Tick,
+}
+
+/// The shell's number for a command, to route the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// What a user can ask for.
+#[derive(Debug)]
+pub enum Command {
+    /// A new single-use invite.
+    CreateInvite {
+        /// How long it can be accepted.
+        validity: Duration,
+    },
+    /// Pairs with whoever made the invite.
+    Accept(Box<Invite>),
+    /// Sends a text to contacts, each with a result of its own.
+    Send(Send),
+    /// Marks messages read.
+    MarkRead(Vec<Reference>),
+}
+
+/// A text to send.
+#[derive(Debug)]
+pub struct Send {
+    /// Names of contacts.
+    pub to: Vec<String>,
+    /// At most 16 KiB of UTF-8.
+    pub text: String,
+    /// A repeat with the same key and content sends nothing and returns the first results.
+    pub idempotency: Option<String>,
+}
+
+/// What the link to relays reports. All of it may be forged by a hostile relay, and is checked.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// The account's mailbox is open.
+    Registered {
+        /// The relay's clock.
+        relay_time: Timestamp,
+        /// The lowest prekey id it takes.
+        next_prekey_id: PrekeyId,
+        /// Prekeys on hand there.
+        stock: Vec<PrekeyStock>,
+        /// Highest sequence it has assigned.
+        head: Sequence,
+    },
+    /// The relay has this many prekeys left.
+    PrekeyStock(Vec<PrekeyStock>),
+    /// Prekeys up to this id are durable at the relay.
+    PrekeysStored(PrekeyId),
+    /// An envelope arrived.
+    Delivered(Delivered),
+    /// Sequences that will never arrive (first and last, inclusive).
+    Gone(Sequence, Sequence),
+    /// The relay has durably stored an outbox row.
+    Deposited(OutboxKey),
+    /// The relay will never take an outbox row (a refusal whose advice is permanent).
+    DepositRefused(OutboxKey, Refusal),
+    /// A bundle that was asked for.
+    Bundle(ChatId, FetchId, Box<SealedBundle>),
+    /// A bundle that the relay will never give.
+    FetchRefused(ChatId, FetchId, Refusal),
+}
+
+/// Place of a row in the outbox; rows of a chat leave in order of position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutboxKey {
+    /// Whose.
+    pub chat: ChatId,
+    /// Rising over the whole account.
+    pub position: u64,
+}
+

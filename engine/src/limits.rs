@@ -1,0 +1,34 @@
+//! Every limit of the client, with its unit and its reason.
+
+use std::time::Duration;
+
+/// Bytes of a text message.
+pub const TEXT_BYTES: usize = 16 * 1024;
+/// Recipients of one send: each costs a commit's share and a ciphertext.
+pub const RECIPIENTS: usize = 256;
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
+/// Days an idempotency key is remembered; longer than any script's retries.
+pub const IDEMPOTENCY_DAYS: u32 = 7;
+/// Rows waiting to leave before a send is refused; 100,000 is what a relay's mailbox holds.
+pub const OUTBOX_ROWS: u64 = 100_000;
+/// An outbox row older than this is given up: the relay's own memory of it is 30 days, the user's patience less.
+pub const OUTBOX_AGE: Duration = Duration::from_secs(6 * 86_400);
+/// Contacts of an account.
+pub const CONTACTS: u64 = 10_000;
+/// Open invites of an account.
+pub const INVITES: usize = 1_000;
+/// Longest validity of an invite.
+pub const INVITE_VALIDITY: Duration = Duration::from_secs(30 * 86_400);
+/// Sessions kept for a contact: the one in use, and those that messages under way may still need.
+pub const SESSIONS: usize = 4;
+/// Unreadable envelopes kept on record.
+pub const UNREADABLE: u64 = 1_000;
+/// One-time prekeys of each kind that a relay should hold.
+pub const ONE_TIME_PREKEYS: u32 = 100;
+/// They are refilled when fewer than this are left.
+pub const ONE_TIME_PREKEYS_LOW: u32 = 25;
+/// Published expiry of a prekey.
+pub const PREKEY_VALIDITY: Duration = Duration::from_secs(180 * 86_400);
+/// Rows that one query returns at most.
+pub const QUERY_ROWS: usize = 10_000;

@@ -1,0 +1,115 @@
+//! The outbox: envelopes sealed once, kept until the relay has them, retransmitted as the same bytes.
+
+use hermes_protocol::content::{Body, Content, MessageId};
+use hermes_wire::{EnvelopeId, Refusal};
+use serde_bytes::ByteBuf;
+
+use crate::{
+    effect::{Effect, Event, SendError},
+    id::ChatId,
+    input::OutboxKey,
+    limits,
+    reference::Reference,
+    row::{ContactRecord, Direction, FailureReason, MessageRecord, MessageState, OutboxRecord},
+    rows::{Key, Place, ReadError},
+    store::{Range, Table, View},
+    turn::Turn,
+};
+
+impl<V: View> Turn<'_, V> {
+    /// Seals content that is no message of the history and queues it.
+    pub(crate) fn post(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+        body: Body,
+    ) -> Result<Result<(), SendError>, ReadError<V::Error>> {
+        let content = Content { id: MessageId::random(self.rng), sent: self.now, place: None, body };
+        let envelope = self.seal(contact, &content.encode())?;
+        Ok(envelope.map(|envelope| self.queue(chat, envelope, None)))
+    }
+
+    /// Puts a sealed envelope into the outbox.
+    pub(crate) fn queue(&mut self, chat: ChatId, envelope: Vec<u8>, message: Option<u64>) {
+        let position = self.next_position();
+        let row = OutboxRecord {
+            envelope: EnvelopeId::random(self.rng),
+            body: ByteBuf::from(envelope),
+            queued: self.now,
+            message,
+        };
+        self.put(&OutboxKey { chat, position }, &row);
+        self.counters.outbox = self.counters.outbox.saturating_add(1);
+        self.effects.push(Effect::Outbox(chat));
+    }
+
+    /// The relay has it.
+    pub(crate) fn deposited(&mut self, key: OutboxKey) -> Result<(), ReadError<V::Error>> {
+        self.settle(key, MessageState::Relayed)
+    }
+
+    /// The relay will never have it.
+    pub(crate) fn deposit_refused(
+        &mut self,
+        key: OutboxKey,
+        refusal: Refusal,
+    ) -> Result<(), ReadError<V::Error>> {
+        self.settle(key, MessageState::Failed(FailureReason::Refused(refusal)))
+    }
+
+    /// Gives up what has waited too long. The oldest row of a chat stands first.
+    pub(crate) fn give_up_old_outbox_rows(&mut self) -> Result<(), ReadError<V::Error>> {
+        let mut from = Vec::new();
+        let days = limits::OUTBOX_AGE.as_secs() / 86_400;
+        loop {
+            let range = Range { from, to: None };
+            let Some((key, row)) = self.scan::<OutboxRecord>(&range, 1)?.pop() else { return Ok(()) };
+            if self.now.since(row.queued) > limits::OUTBOX_AGE {
+                self.settle(key, MessageState::Failed(FailureReason::GaveUp(days)))?;
+                from = key.to_bytes();
+            } else {
+                match Range::prefix(&key.chat.0).to {
+                    Some(next) => from = next,
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Removes a row and notes what became of the message it carried. A row that is gone was settled before.
+    fn settle(&mut self, key: OutboxKey, state: MessageState) -> Result<(), ReadError<V::Error>> {
+        let Some(row) = self.get::<OutboxRecord>(&key)? else { return Ok(()) };
+        self.delete::<OutboxRecord>(&key);
+        self.counters.outbox = self.counters.outbox.saturating_sub(1);
+        match row.message {
+            Some(number) => self.advance(Place { chat: key.chat, number }, state),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves a sent message on; never back, as when the recipient's receipt overtakes the relay's.
+    pub(crate) fn advance(&mut self, place: Place, state: MessageState) -> Result<(), ReadError<V::Error>> {
+        let mut message: MessageRecord = self.get(&place)?.ok_or(ReadError::Corrupt(Table::Message))?;
+        let Direction::Sent(current) = &message.direction else { return Ok(()) };
+        if rank(&state) <= rank(current) {
+            return Ok(());
+        }
+        message.direction = Direction::Sent(state.clone());
+        self.put(&place, &message);
+        let chat: Option<ContactRecord> = self.get(&place.chat)?;
+        let chat = chat.ok_or(ReadError::Corrupt(Table::Contact))?.name;
+        let reference = Reference { chat, number: place.number };
+        self.event(Event::State { id: message.id, reference, state });
+        Ok(())
+    }
+}
+
+/// A recipient's receipt outweighs everything: what arrived did not fail.
+fn rank(state: &MessageState) -> u8 {
+    match state {
+        MessageState::Queued => 0,
+        MessageState::Relayed => 1,
+        MessageState::Failed(_) => 2,
+        MessageState::Delivered => 3,
+    }
+}

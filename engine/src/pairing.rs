@@ -1,0 +1,388 @@
+//! Pairing by invite.
+//!
+//! 1. `accept` commits a contact that waits for a bundle. 2. The bundle arrives: the accepter initiates and greets.
+//! 3. The inviter commits contact, session and the used invite in one step, and answers with a ticket of the contact's
+//! own. 4. The accepter commits that ticket. The invite's secret, which travelled outside Hermes, authenticates the
+//! handshake to the inviter; the invite's fingerprint authenticates the inviter to the accepter.
+
+use std::time::Duration;
+
+use hermes_protocol::{
+    content::{Body, Content, MessageId},
+    envelope::RatchetMessage,
+    handshake::{
+        HandshakeMessage, InitiatorParams, Initiator, Responded, ResponderKeys, ResponderParams, initiate,
+    },
+    invite::{Invite, InviteSecret},
+    prekey::{Bundle, PrekeySecret},
+    ratchet::{Opened, Session},
+    ticket::Ticket,
+};
+use hermes_wire::{
+    ContactId, FetchId, Refusal,
+    limits::INVITE_GRACE,
+    prekey::{PrekeyId, SealedBundle},
+};
+use serde_bytes::ByteBuf;
+use zeroize::Zeroizing;
+
+use crate::{
+    effect::{CommandError, Effect, Event, PairingError, Reply},
+    id::ChatId,
+    limits,
+    row::{ContactRecord, InviteRecord, Pairing, PrekeyRecord, Trust, UnreadableCause},
+    rows::{HandshakeRow, ReadError, ReplayRow, RouteRow},
+    session::Arrival,
+    store::{Range, Table, View},
+    turn::{Halt, Turn},
+};
+
+/// A handshake that has been verified, and the first message it carried.
+struct Greeting {
+    initiator: Initiator,
+    responded: Responded,
+    opened: Opened,
+    session: Session,
+    used: Vec<PrekeyId>,
+}
+
+impl<V: View> Turn<'_, V> {
+    pub(crate) fn create_invite(
+        &mut self,
+        validity: Duration,
+    ) -> Result<Result<Reply, CommandError>, ReadError<V::Error>> {
+        if validity > limits::INVITE_VALIDITY {
+            let days = limits::INVITE_VALIDITY.as_secs() / 86_400;
+            return Ok(Err(CommandError::ValidityTooLong(days)));
+        }
+        if self.scan::<InviteRecord>(&Range::all(), limits::INVITES)?.len() >= limits::INVITES {
+            return Ok(Err(CommandError::TooManyInvites(limits::INVITES)));
+        }
+        let contact = ContactId::random(self.rng);
+        let secret = InviteSecret::generate(self.rng);
+        let expiry = self.now.after(validity);
+        self.put(&contact, &InviteRecord { secret: secret.clone(), expiry });
+        let invite = Invite {
+            ticket: self.account.invite_ticket(contact, expiry),
+            fingerprint: self.account.fingerprint(),
+            secret,
+        };
+        Ok(Ok(Reply::Invite { link: invite.to_string(), expiry }))
+    }
+
+    pub(crate) fn drop_expired_invites(&mut self) -> Result<(), ReadError<V::Error>> {
+        for (contact, invite) in self.scan::<InviteRecord>(&Range::all(), limits::INVITES)? {
+            if self.now > invite.expiry.after(INVITE_GRACE) {
+                self.delete::<InviteRecord>(&contact);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a pairing. With a known contact it makes a fresh session; what they have stays in use until then.
+    pub(crate) fn accept(
+        &mut self,
+        invite: Invite,
+    ) -> Result<Result<Reply, CommandError>, ReadError<V::Error>> {
+        if invite.fingerprint == self.account.fingerprint() {
+            return Ok(Err(CommandError::OwnInvite));
+        }
+        let known = self.contact_with(&invite.fingerprint)?;
+        if known.is_none() && self.counters.contacts >= limits::CONTACTS {
+            return Ok(Err(CommandError::TooManyContacts(self.counters.contacts)));
+        }
+        let pairing = Pairing::Fetching {
+            fetch: FetchId::random(self.rng),
+            secret: invite.secret,
+            ticket: Box::new(invite.ticket.clone()),
+        };
+        let (chat, name) = match known {
+            Some((chat, mut contact)) => {
+                let repeated = matches!(&contact.pairing,
+                    Pairing::Fetching { ticket, .. } if ticket.token == invite.ticket.token);
+                if !repeated {
+                    contact.pairing = pairing;
+                    self.put(&chat, &contact);
+                }
+                (chat, contact.name)
+            }
+            None => {
+                let chat = ChatId::random(self.rng);
+                let contact = ContactRecord {
+                    name: self.claim_name(chat, "pending")?,
+                    fingerprint: invite.fingerprint,
+                    trust: Trust::VerifiedByInvite,
+                    since: self.now,
+                    ticket: invite.ticket,
+                    pairing,
+                    sessions: Vec::new(),
+                };
+                self.add_contact(chat, &contact);
+                (chat, contact.name)
+            }
+        };
+        self.effects.push(Effect::Fetch(chat));
+        Ok(Ok(Reply::Accepted { chat, name }))
+    }
+
+    /// Initiates with the inviter's keys and greets.
+    pub(crate) fn bundle_arrived(
+        &mut self,
+        chat: ChatId,
+        fetch: FetchId,
+        sealed: &SealedBundle,
+    ) -> Result<(), ReadError<V::Error>> {
+        let Some((mut contact, secret, ticket)) = self.awaiting(chat, fetch)? else { return Ok(()) };
+        let initiated = Bundle::open(sealed, &ticket.bundle_key, &contact.fingerprint, self.now)
+            .map_err(|error| error.to_string())
+            .and_then(|bundle| {
+                let params = InitiatorParams {
+                    identity: &self.account.identity,
+                    mailbox: self.account.mailbox,
+                    peer_mailbox: ticket.mailbox,
+                    counter: self.counters.next_initiation,
+                    unopened: &[],
+                };
+                initiate(params, &bundle, self.rng).map_err(|error| error.to_string())
+            });
+        let inbound = ContactId::random(self.rng);
+        let sealed_hello = initiated.and_then(|initiated| {
+            let proof = secret.prove(&initiated.transcript);
+            let hello = self.hello_to(inbound, Some(proof));
+            let sealed = initiated.session.seal(Some(&initiated.pending), &hello.encode(), self.rng);
+            sealed.map(|(session, envelope)| (session, envelope, initiated.pending)).map_err(|e| e.to_string())
+        });
+        let (session, envelope, pending) = match sealed_hello {
+            Ok(sealed) => sealed,
+            Err(reason) => {
+                self.fail_pairing(chat, contact, PairingError::BadBundle(reason));
+                return Ok(());
+            }
+        };
+        self.counters.next_initiation = self.counters.next_initiation.saturating_add(1);
+        contact.ticket = ticket;
+        contact.pairing = Pairing::Greeted;
+        self.adopt_session(&mut contact, session.id())?;
+        self.put_session(chat, &session, false);
+        self.put(&session.id(), &HandshakeRow(ByteBuf::from(pending.to_bytes())));
+        self.put(&inbound, &RouteRow(chat));
+        self.put(&chat, &contact);
+        self.queue(chat, envelope, None);
+        Ok(())
+    }
+
+    pub(crate) fn fetch_refused(
+        &mut self,
+        chat: ChatId,
+        fetch: FetchId,
+        refusal: Refusal,
+    ) -> Result<(), ReadError<V::Error>> {
+        if let Some((contact, ..)) = self.awaiting(chat, fetch)? {
+            self.fail_pairing(chat, contact, PairingError::Refused(refusal));
+        }
+        Ok(())
+    }
+
+    /// A first message under an open invite: everything is checked before anything changes, so that a mangled one
+    /// burns neither the invite nor a one-time key.
+    pub(crate) fn first_from_invite(
+        &mut self,
+        inbound: ContactId,
+        invite: &InviteRecord,
+        handshake: &HandshakeMessage,
+        message: &RatchetMessage,
+    ) -> Result<(), Halt<V::Error>> {
+        if self.now > invite.expiry.after(INVITE_GRACE) {
+            return Err(UnreadableCause::InviteOver.into());
+        }
+        if self.get::<ReplayRow>(&handshake.replay_id())?.is_some() {
+            return Err(UnreadableCause::Replay.into());
+        }
+        let greeting = self.respond(handshake, message, None)?;
+        let content =
+            Content::decode(&greeting.opened.plaintext).map_err(|_| UnreadableCause::BadContent)?;
+        let Body::Hello { profile_name, ticket, proof: Some(proof) } = content.body else {
+            return Err(UnreadableCause::BadInviteProof.into());
+        };
+        if !invite.secret.verify(&greeting.responded.transcript, &proof) {
+            return Err(UnreadableCause::BadInviteProof.into());
+        }
+        let fingerprint = greeting.initiator.identity.fingerprint();
+        let (chat, mut contact) = match self.contact_with(&fingerprint)? {
+            Some(known) => known,
+            None if self.counters.contacts >= limits::CONTACTS => {
+                return Err(UnreadableCause::TooManyContacts.into());
+            }
+            None => {
+                let chat = ChatId::random(self.rng);
+                let contact = ContactRecord {
+                    name: self.claim_name(chat, &profile_name)?,
+                    fingerprint,
+                    trust: Trust::VerifiedByInvite,
+                    since: self.now,
+                    ticket: ticket.clone(),
+                    pairing: Pairing::Done,
+                    sessions: Vec::new(),
+                };
+                self.add_contact(chat, &contact);
+                (chat, contact)
+            }
+        };
+        contact.ticket = ticket;
+        contact.trust = Trust::VerifiedByInvite;
+        contact.pairing = Pairing::Done;
+        self.settle_greeting(chat, &mut contact, handshake, greeting)?;
+        self.delete::<InviteRecord>(&inbound);
+        self.put(&inbound, &RouteRow(chat));
+        self.greet_back(chat, &contact)?;
+        let name = contact.name.clone();
+        self.put(&chat, &contact);
+        self.event(Event::ContactReady { chat, name, fingerprint });
+        Ok(())
+    }
+
+    /// A first message from a contact: a further one of a session it opened, or a fresh handshake.
+    pub(crate) fn first_from_contact(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        handshake: &HandshakeMessage,
+        message: &RatchetMessage,
+    ) -> Result<(), Halt<V::Error>> {
+        if let Some(ReplayRow(session)) = self.get(&handshake.replay_id())? {
+            if !contact.sessions.contains(&session) {
+                return Err(UnreadableCause::Replay.into());
+            }
+            return match self.open_with(&session, message)? {
+                Some(Arrival::New(plaintext)) => self.content(chat, contact, &plaintext),
+                Some(Arrival::Repeated) => Ok(()),
+                None => Err(UnreadableCause::NoSession.into()),
+            };
+        }
+        let greeting = self.respond(handshake, message, Some(&contact))?;
+        let plaintext = self.settle_greeting(chat, &mut contact, handshake, greeting)?;
+        self.put(&chat, &contact);
+        self.content(chat, contact, &plaintext)
+    }
+
+    /// Checks a handshake in order of cost, a known contact's identity before the expensive part, and opens the message.
+    fn respond(
+        &mut self,
+        handshake: &HandshakeMessage,
+        message: &RatchetMessage,
+        expected: Option<&ContactRecord>,
+    ) -> Result<Greeting, Halt<V::Error>> {
+        let ids = handshake.prekeys();
+        let signed = self.prekey(ids.signed)?;
+        let kem = self.prekey(ids.kem)?;
+        let ff = self.prekey(ids.ff)?;
+        let one_time = match ids.one_time {
+            Some(id) => Some(self.prekey(id)?),
+            None => None,
+        };
+        let keys =
+            ResponderKeys { signed: &signed, one_time: one_time.as_ref(), kem: &kem, ff: &ff };
+        let params =
+            || ResponderParams { identity: &self.account.identity, mailbox: self.account.mailbox };
+        let initiator =
+            handshake.open_identity(params(), &keys).map_err(|_| UnreadableCause::BadHandshake)?;
+        let fingerprint = initiator.identity.fingerprint();
+        if fingerprint == self.account.fingerprint() {
+            return Err(UnreadableCause::BadHandshake.into());
+        }
+        if expected.is_some_and(|contact| contact.fingerprint != fingerprint) {
+            return Err(UnreadableCause::WrongIdentity.into());
+        }
+        let responded = handshake
+            .respond(params(), &keys, &initiator)
+            .map_err(|_| UnreadableCause::BadHandshake)?;
+        let used = [one_time.as_ref(), Some(&kem)]
+            .into_iter()
+            .flatten()
+            .filter(|secret| secret.kind().is_one_time())
+            .map(PrekeySecret::id)
+            .collect();
+        let (session, opened) = self
+            .open_session(&responded.session, message)?
+            .map_err(|_| UnreadableCause::BadHandshake)?;
+        Ok(Greeting { initiator, responded, opened, session, used })
+    }
+
+    /// Commits to a verified handshake: its session, its memory, and the end of the one-time keys it used.
+    fn settle_greeting(
+        &mut self,
+        chat: ChatId,
+        contact: &mut ContactRecord,
+        handshake: &HandshakeMessage,
+        greeting: Greeting,
+    ) -> Result<Zeroizing<Vec<u8>>, ReadError<V::Error>> {
+        let id = greeting.session.id();
+        self.adopt_session(contact, id)?;
+        self.put_session(chat, &greeting.session, true);
+        self.apply_skipped(id, &greeting.opened.skipped);
+        self.put(&handshake.replay_id(), &ReplayRow(id));
+        for id in &greeting.used {
+            self.delete::<PrekeyRecord>(id);
+        }
+        Ok(greeting.opened.plaintext)
+    }
+
+    /// Answers a greeting with a permission of the contact's own.
+    fn greet_back(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+    ) -> Result<(), ReadError<V::Error>> {
+        let inbound = ContactId::random(self.rng);
+        let hello = self.hello_to(inbound, None);
+        // A session that has just opened a message has a sending chain; were it to refuse, the repeated greeting of
+        // the accepter would find the contact and be answered by the next message.
+        if let Ok(envelope) = self.seal(contact, &hello.encode())? {
+            self.put(&inbound, &RouteRow(chat));
+            self.queue(chat, envelope, None);
+        }
+        Ok(())
+    }
+
+    fn hello_to(&mut self, inbound: ContactId, proof: Option<[u8; 32]>) -> Content {
+        let body = Body::Hello {
+            profile_name: self.account.name.clone(),
+            ticket: self.account.contact_ticket(inbound, self.now),
+            proof,
+        };
+        Content { id: MessageId::random(self.rng), sent: self.now, place: None, body }
+    }
+
+    /// The contact that waits for this fetch.
+    #[allow(clippy::type_complexity, reason = "the parts of one enum variant, owned")]
+    fn awaiting(
+        &self,
+        chat: ChatId,
+        fetch: FetchId,
+    ) -> Result<Option<(ContactRecord, InviteSecret, Ticket)>, ReadError<V::Error>> {
+        let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(None) };
+        match contact.pairing.clone() {
+            Pairing::Fetching { fetch: wanted, secret, ticket } if wanted == fetch => {
+                Ok(Some((contact, secret, *ticket)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn fail_pairing(&mut self, chat: ChatId, mut contact: ContactRecord, reason: PairingError) {
+        let name = contact.name.clone();
+        if contact.sessions.is_empty() {
+            self.remove_contact(chat, &contact);
+        } else {
+            contact.pairing = Pairing::Done;
+            self.put(&chat, &contact);
+        }
+        self.event(Event::PairingFailed { chat, name, reason });
+    }
+
+    fn prekey(&self, id: PrekeyId) -> Result<PrekeySecret, Halt<V::Error>> {
+        let record: PrekeyRecord = self.get(&id)?.ok_or(UnreadableCause::PrekeyGone)?;
+        PrekeySecret::from_bytes(&record.secret)
+            .map_err(|_| Halt::Store(ReadError::Corrupt(Table::Prekey)))
+    }
+}

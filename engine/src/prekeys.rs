@@ -1,0 +1,113 @@
+//! Prekeys: made, uploaded, refilled. Ids are persisted before a relay sees them and never given twice.
+//!
+//! Rotation and deletion by time are absent yet; every record keeps its creation and expiry for them.
+
+use hermes_protocol::prekey::PrekeySecret;
+use hermes_wire::{
+    Sequence,
+    mailbox::PrekeyStock,
+    prekey::{PrekeyId, PrekeyKind},
+};
+use serde_bytes::ByteBuf;
+
+use crate::{
+    effect::Effect,
+    limits::{ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, PREKEY_VALIDITY, QUERY_ROWS},
+    row::PrekeyRecord,
+    rows::ReadError,
+    store::{Range, View},
+    turn::Turn,
+};
+
+/// A relay may ask to skip this many ids, as after its own loss of data; a larger jump would burn the number space.
+const PREKEY_ID_JUMP: u64 = 1 << 32;
+
+impl<V: View> Turn<'_, V> {
+    /// The relay has opened the mailbox.
+    pub(crate) fn registered(
+        &mut self,
+        next: PrekeyId,
+        stock: &[PrekeyStock],
+        head: Sequence,
+    ) -> Result<(), ReadError<V::Error>> {
+        self.counters.registered = true;
+        // A relay restored from an old copy numbers anew; what it repeats is a duplicate to the ratchet.
+        self.counters.cursor = self.counters.cursor.min(head);
+        let ours = self.counters.next_prekey;
+        if next > ours && next.0.saturating_sub(ours.0) <= PREKEY_ID_JUMP {
+            self.counters.next_prekey = next;
+        }
+        // What the relay numbers past, it has: its answer to the upload was lost.
+        self.prekeys_stored(PrekeyId(next.0.saturating_sub(1)))?;
+        self.refill_prekeys(stock)
+    }
+
+    /// The relay has these durably; their public halves need not be kept.
+    pub(crate) fn prekeys_stored(&mut self, through: PrekeyId) -> Result<(), ReadError<V::Error>> {
+        let mut left = false;
+        for (id, mut record) in self.scan::<PrekeyRecord>(&Range::all(), QUERY_ROWS)? {
+            if record.unpublished.is_none() {
+                continue;
+            }
+            if id <= through {
+                record.unpublished = None;
+                self.put(&id, &record);
+            } else {
+                left = true;
+            }
+        }
+        if left {
+            self.effects.push(Effect::Prekeys);
+        }
+        Ok(())
+    }
+
+    /// Makes what the relay lacks, counting what is on its way there.
+    pub(crate) fn refill_prekeys(&mut self, stock: &[PrekeyStock]) -> Result<(), ReadError<V::Error>> {
+        let at_relay = |kind| stock.iter().find(|s| s.kind == kind).map_or(0, |s| s.count);
+        let low: Vec<_> = PrekeyKind::ALL.into_iter().filter(|k| at_relay(*k) < floor(*k)).collect();
+        if low.is_empty() {
+            return Ok(());
+        }
+        let mut under_way = Vec::new();
+        for (_, record) in self.scan::<PrekeyRecord>(&Range::all(), QUERY_ROWS)? {
+            under_way.extend(record.unpublished.map(|entry| entry.kind));
+        }
+        for kind in low {
+            let waiting = under_way.iter().filter(|k| **k == kind).count();
+            let have = at_relay(kind).saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
+            if have < floor(kind) {
+                for _ in have..ceiling(kind) {
+                    self.make_prekey(kind);
+                }
+            }
+        }
+        self.effects.push(Effect::Prekeys);
+        Ok(())
+    }
+
+    fn make_prekey(&mut self, kind: PrekeyKind) {
+        let id = self.counters.next_prekey;
+        self.counters.next_prekey = PrekeyId(id.0.saturating_add(1));
+        let secret = PrekeySecret::generate(kind, id, self.rng);
+        let expiry = self.now.after(PREKEY_VALIDITY);
+        let entry = secret.publish(&self.account.identity, expiry, &self.account.bundle_key, self.rng);
+        let record = PrekeyRecord {
+            secret: ByteBuf::from(secret.to_bytes().to_vec()),
+            created: self.now,
+            expiry,
+            unpublished: Some(entry),
+        };
+        self.put(&id, &record);
+    }
+}
+
+/// Below this many at the relay, more are made.
+fn floor(kind: PrekeyKind) -> u32 {
+    if kind.is_one_time() { ONE_TIME_PREKEYS_LOW } else { 1 }
+}
+
+/// This many are made up to.
+fn ceiling(kind: PrekeyKind) -> u32 {
+    if kind.is_one_time() { ONE_TIME_PREKEYS } else { 1 }
+}

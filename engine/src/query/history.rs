@@ -1,0 +1,180 @@
+//! Messages as a user sees them.
+
+use std::collections::BTreeMap;
+
+use hermes_protocol::content::MessageId;
+use hermes_wire::Timestamp;
+
+use super::{chat_named, contact};
+use crate::{
+    id::ChatId,
+    limits::QUERY_ROWS,
+    reference::Reference,
+    row::{Direction, MessageRecord, MessageState, Text},
+    rows::{self, IndexRow, Key, Place, ReadError, UnreadRow},
+    store::{Order, Range, Table, View},
+};
+
+/// A message of the history.
+#[derive(Debug, Clone)]
+pub struct MessageView {
+    /// Its short name; the chat's name is in it.
+    pub reference: Reference,
+    /// Its id, the same on both sides.
+    pub id: MessageId,
+    /// What it says. Not cleaned: a terminal must not see it raw.
+    pub text: Text,
+    /// When it was sent, by the sender's clock.
+    pub sent: Timestamp,
+    /// When it was stored here.
+    pub stored: Timestamp,
+    /// Which way it went.
+    pub direction: MessageDirection,
+}
+
+/// Which way a message went, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageDirection {
+    /// To this account.
+    Received {
+        /// Whether it is still unread.
+        unread: bool,
+    },
+    /// From this account.
+    Sent(MessageState),
+}
+
+/// Which unread messages are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct InboxFilter {
+    /// Only from this contact. A name that does not exist matches nothing.
+    pub from: Option<String>,
+    /// Only stored at or after this time.
+    pub since: Option<Timestamp>,
+    /// Only those that arrived after this one.
+    pub after: Option<Reference>,
+    /// At most this many, and at most [`QUERY_ROWS`].
+    pub limit: usize,
+}
+
+/// Unread messages in order of arrival, the earliest first.
+pub fn inbox<V: View>(view: &V, filter: &InboxFilter) -> Result<Vec<MessageView>, ReadError<V::Error>> {
+    let from = match &filter.from {
+        None => None,
+        Some(name) => match chat_named(view, name)? {
+            None => return Ok(Vec::new()),
+            chat => chat,
+        },
+    };
+    let limit = filter.limit.min(QUERY_ROWS);
+    let mut names = Names::default();
+    let mut found = Vec::new();
+    let mut range = Range::all();
+    if let Some(position) = position_of(view, filter.after.as_ref())? {
+        range.from = position.saturating_add(1).to_bytes();
+    }
+    while found.len() < limit {
+        let rows = rows::scan::<UnreadRow, _>(view, &range, Order::Ascending, limit)?;
+        let Some((last, _)) = rows.last() else { break };
+        range.from = last.saturating_add(1).to_bytes();
+        for (_, UnreadRow(place)) in rows {
+            if from.is_some_and(|chat| chat != place.chat) || found.len() >= limit {
+                continue;
+            }
+            let message: Option<MessageRecord> = rows::get(view, &place)?;
+            let message = message.ok_or(ReadError::Corrupt(Table::Message))?;
+            if filter.since.is_none_or(|since| message.stored >= since) {
+                found.push(names.show(view, place, message)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The newest `limit` messages of a chat, both ways, before number `before`; the oldest of them first.
+/// `None` when there is no such chat.
+pub fn log<V: View>(
+    view: &V,
+    chat: &str,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Option<Vec<MessageView>>, ReadError<V::Error>> {
+    let Some(chat) = chat_named(view, chat)? else { return Ok(None) };
+    let mut range = Range::prefix(&chat.to_bytes());
+    if let Some(number) = before {
+        range.to = Some(Place { chat, number }.to_bytes());
+    }
+    let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Descending, limit.min(QUERY_ROWS))?;
+    let mut names = Names::default();
+    rows.into_iter().rev().map(|(place, row)| names.show(view, place, row)).collect::<Result<_, _>>().map(Some)
+}
+
+/// One message by its id.
+pub fn message<V: View>(view: &V, id: &MessageId) -> Result<Option<MessageView>, ReadError<V::Error>> {
+    match rows::get::<IndexRow, _>(view, id)? {
+        Some(IndexRow(place)) => show_at(view, place),
+        None => Ok(None),
+    }
+}
+
+/// One message by its reference.
+pub fn message_at<V: View>(
+    view: &V,
+    reference: &Reference,
+) -> Result<Option<MessageView>, ReadError<V::Error>> {
+    match chat_named(view, &reference.chat)? {
+        Some(chat) => show_at(view, Place { chat, number: reference.number }),
+        None => Ok(None),
+    }
+}
+
+fn show_at<V: View>(view: &V, place: Place) -> Result<Option<MessageView>, ReadError<V::Error>> {
+    let message: Option<MessageRecord> = rows::get(view, &place)?;
+    message.map(|message| Names::default().show(view, place, message)).transpose()
+}
+
+fn position_of<V: View>(
+    view: &V,
+    reference: Option<&Reference>,
+) -> Result<Option<u64>, ReadError<V::Error>> {
+    let Some(reference) = reference else { return Ok(None) };
+    let Some(chat) = chat_named(view, &reference.chat)? else { return Ok(None) };
+    let message: Option<MessageRecord> = rows::get(view, &Place { chat, number: reference.number })?;
+    Ok(match message.map(|message| message.direction) {
+        Some(Direction::Received { unread }) => unread,
+        _ => None,
+    })
+}
+
+/// Names of chats, read once a query.
+#[derive(Default)]
+struct Names(BTreeMap<ChatId, String>);
+
+impl Names {
+    fn show<V: View>(
+        &mut self,
+        view: &V,
+        place: Place,
+        message: MessageRecord,
+    ) -> Result<MessageView, ReadError<V::Error>> {
+        let chat = match self.0.get(&place.chat) {
+            Some(name) => name.clone(),
+            None => {
+                let name = contact(view, &place.chat)?.name;
+                self.0.insert(place.chat, name.clone());
+                name
+            }
+        };
+        Ok(MessageView {
+            reference: Reference { chat, number: place.number },
+            id: message.id,
+            text: message.text,
+            sent: message.sent,
+            stored: message.stored,
+            direction: match message.direction {
+                Direction::Received { unread } => MessageDirection::Received { unread: unread.is_some() },
+                Direction::Sent(state) => MessageDirection::Sent(state),
+            },
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Reads for those who only look: the local API and the link. Pure functions over committed rows.
+
+mod history;
+mod link;
+
+use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
+use hermes_wire::{RelayAddress, Timestamp};
+
+pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
+pub use link::{
+    Destination, MailboxSettings, Outgoing, PendingFetch, destination, fetches, mailbox, outbox, outbox_chats,
+    prekeys_to_publish,
+};
+
+use crate::{
+    account::{self, Account, Lookup},
+    id::ChatId,
+    limits,
+    row::{ContactRecord, Pairing, Trust, UnreadableCause, UnreadableRecord},
+    rows::{self, NameRow, ReadError},
+    store::{Order, Range, Table, View},
+};
+
+/// An account at a glance.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The account's label.
+    pub name: String,
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// Where its mailbox is.
+    pub relay: RelayAddress,
+    /// Whether the relay has accepted it.
+    pub registered: bool,
+    /// Unread messages.
+    pub unread: u64,
+    /// Envelopes waiting to leave.
+    pub outbox: u64,
+    /// Contacts, pending ones included.
+    pub contacts: u64,
+    /// Envelopes that could not be read, ever.
+    pub unreadable: u64,
+    /// The newest of those.
+    pub last_unreadable: Option<(UnreadableCause, Timestamp)>,
+}
+
+/// A contact as a user sees it.
+#[derive(Debug, Clone)]
+pub struct ContactView {
+    /// Its chat.
+    pub chat: ChatId,
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// Whether the identity is known to be theirs.
+    pub trust: Trust,
+    /// How far the pairing has come.
+    pub state: ContactState,
+    /// When it was added.
+    pub since: Timestamp,
+}
+
+/// How far a pairing has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContactState {
+    /// The relay or the inviter has yet to answer.
+    Pending,
+    /// Paired.
+    Ready,
+}
+
+/// The account at a glance.
+pub fn summary<V: View>(view: &V) -> Result<Summary, ReadError<V::Error>> {
+    let record = account::record(view)?;
+    let counters = account::counters(view)?;
+    let newest = rows::scan::<UnreadableRecord, _>(view, &Range::all(), Order::Descending, 1)?.pop();
+    Ok(Summary {
+        fingerprint: IdentityKeyPair::from_bytes(record.identity.expose()).identity().fingerprint(),
+        name: record.name,
+        relay: record.relay,
+        registered: counters.registered,
+        unread: counters.unread,
+        outbox: counters.outbox,
+        contacts: counters.contacts,
+        unreadable: counters.unreadable,
+        last_unreadable: newest.map(|(_, row)| (row.cause, row.at)),
+    })
+}
+
+/// Every contact, by name.
+pub fn contacts<V: View>(view: &V) -> Result<Vec<ContactView>, ReadError<V::Error>> {
+    let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
+    let rows = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
+    let mut contacts: Vec<_> = rows
+        .into_iter()
+        .map(|(chat, row)| ContactView {
+            chat,
+            state: match row.pairing {
+                Pairing::Done => ContactState::Ready,
+                Pairing::Fetching { .. } if !row.sessions.is_empty() => ContactState::Ready,
+                Pairing::Fetching { .. } | Pairing::Greeted => ContactState::Pending,
+            },
+            name: row.name,
+            fingerprint: row.fingerprint,
+            trust: row.trust,
+            since: row.since,
+        })
+        .collect();
+    contacts.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(contacts)
+}
+
+/// The chat of a contact's name.
+fn chat_named<V: View>(view: &V, name: &str) -> Result<Option<ChatId>, ReadError<V::Error>> {
+    let account = Account::open(&account::record(view)?);
+    let key = account.lookup(Lookup::Name, &[name.as_bytes()]);
+    Ok(rows::get::<NameRow, _>(view, &key)?.map(|row| row.0))
+}
+
+/// A contact that another row points at.
+fn contact<V: View>(view: &V, chat: &ChatId) -> Result<ContactRecord, ReadError<V::Error>> {
+    rows::get(view, chat)?.ok_or(ReadError::Corrupt(Table::Contact))
+}

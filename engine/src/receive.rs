@@ -1,0 +1,80 @@
+//! Receiving: from an envelope of the mailbox to content, and back to an acknowledgement.
+
+use hermes_protocol::envelope::{Envelope, RatchetMessage};
+use hermes_wire::{Sequence, mailbox::Delivered};
+
+use crate::{
+    effect::Effect,
+    id::ChatId,
+    row::{ContactRecord, InviteRecord, UnreadableCause},
+    rows::{ReadError, RouteRow},
+    session::Arrival,
+    store::{Table, View},
+    turn::{Halt, Turn},
+};
+
+impl<V: View> Turn<'_, V> {
+    /// Takes an envelope. Whatever is wrong with it, it is settled here: read, known already, or put on record as
+    /// unreadable. In each case it is acknowledged, so that no envelope can block the mailbox.
+    pub(crate) fn delivered(&mut self, delivered: Delivered) -> Result<(), ReadError<V::Error>> {
+        let sequence = delivered.sequence;
+        if sequence > self.counters.cursor {
+            match self.receive(&delivered) {
+                Ok(()) => {}
+                Err(Halt::Unreadable(cause)) => {
+                    let chat = self.get::<RouteRow>(&delivered.contact)?.map(|row| row.0);
+                    self.unreadable(cause, chat);
+                }
+                Err(Halt::Store(error)) => return Err(error),
+            }
+            self.counters.cursor = sequence;
+        }
+        self.effects.push(Effect::Ack(self.counters.cursor));
+        Ok(())
+    }
+
+    /// Takes note that sequences will not come. Their senders' counters will show the gap; this says why.
+    pub(crate) fn gone(&mut self, first: Sequence, last: Sequence) -> Result<(), ReadError<V::Error>> {
+        if first <= last && last > self.counters.cursor {
+            self.unreadable(UnreadableCause::Expired, None);
+            self.counters.cursor = last;
+        }
+        self.effects.push(Effect::Ack(self.counters.cursor));
+        Ok(())
+    }
+
+    fn receive(&mut self, delivered: &Delivered) -> Result<(), Halt<V::Error>> {
+        let envelope = Envelope::decode(&delivered.body).map_err(|_| UnreadableCause::Malformed)?;
+        if let Some(RouteRow(chat)) = self.get(&delivered.contact)? {
+            let contact: Option<ContactRecord> = self.get(&chat)?;
+            let contact = contact.ok_or(ReadError::Corrupt(Table::Contact))?;
+            return match envelope {
+                Envelope::Ordinary(message) => self.ordinary(chat, contact, &message),
+                Envelope::First { handshake, message } => {
+                    self.first_from_contact(chat, contact, &handshake, &message)
+                }
+            };
+        }
+        let Some(invite) = self.get::<InviteRecord>(&delivered.contact)? else {
+            return Err(UnreadableCause::UnknownContact.into());
+        };
+        match envelope {
+            Envelope::First { handshake, message } => {
+                self.first_from_invite(delivered.contact, &invite, &handshake, &message)
+            }
+            Envelope::Ordinary(_) => Err(UnreadableCause::NoSession.into()),
+        }
+    }
+
+    fn ordinary(
+        &mut self,
+        chat: ChatId,
+        contact: ContactRecord,
+        message: &RatchetMessage,
+    ) -> Result<(), Halt<V::Error>> {
+        match self.open(&contact, message)? {
+            Arrival::New(plaintext) => self.content(chat, contact, &plaintext),
+            Arrival::Repeated => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The engine's records: what stands in each row of the store.
+
+use hermes_protocol::{
+    content::MessageId,
+    identity::Fingerprint,
+    invite::InviteSecret,
+    prekey::BundleKey,
+    ratchet::SessionId,
+    ticket::Ticket,
+};
+use hermes_wire::{
+    EnvelopeId, FetchId, InstanceId, RelayAddress, Sequence, Timestamp,
+    prekey::{PrekeyEntry, PrekeyId},
+};
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::id::ChatId;
+
+/// The account's secrets and settings. Written once.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AccountRecord {
+    pub(crate) name: String,
+    pub(crate) relay: RelayAddress,
+    pub(crate) registration_token: Option<String>,
+    pub(crate) instance: InstanceId,
+    pub(crate) created: Timestamp,
+    pub(crate) identity: SecretBytes<64>,
+    pub(crate) mailbox: SecretBytes<32>,
+    pub(crate) drop: SecretBytes<32>,
+    pub(crate) bundle_key: BundleKey,
+    /// Keys the hashes under which names and fingerprints are looked up.
+    pub(crate) lookup_key: SecretBytes<32>,
+}
+
+/// Secret bytes of a record, wiped when dropped.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub(crate) struct SecretBytes<const N: usize>(ByteArrayZ<N>);
+
+/// A fixed-size byte string that can be wiped.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct ByteArrayZ<const N: usize>(ByteArray<N>);
+
+impl<const N: usize> Zeroize for ByteArrayZ<N> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<const N: usize> SecretBytes<N> {
+    pub(crate) fn new(bytes: [u8; N]) -> Self {
+        Self(ByteArrayZ(ByteArray::new(bytes)))
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; N] {
+        &self.0.0
+    }
+}
+
+/// What moves with every step; small, because it is written with nearly every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// Highest sequence taken from the mailbox.
+    pub(crate) cursor: Sequence,
+    /// Next prekey id; every lower one may have been seen by a relay.
+    pub(crate) next_prekey: PrekeyId,
+    /// Next initiation of a handshake.
+    pub(crate) next_initiation: u64,
+    /// Next position in the outbox and of arrival.
+    pub(crate) next_position: u64,
+    /// Rows in the outbox.
+    pub(crate) outbox: u64,
+    /// Unread messages.
+    pub(crate) unread: u64,
+    /// Contacts.
+    pub(crate) contacts: u64,
+    /// Envelopes that could not be read, ever.
+    pub(crate) unreadable: u64,
+    /// Whether the relay has accepted the account.
+    pub(crate) registered: bool,
+}
+
+/// A contact.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ContactRecord {
+    pub(crate) name: String,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) trust: Trust,
+    pub(crate) since: Timestamp,
+    /// How to write to them.
+    pub(crate) ticket: Ticket,
+    /// What the pairing still waits for.
+    pub(crate) pairing: Pairing,
+    /// The newest session first; older ones only receive.
+    pub(crate) sessions: Vec<SessionId>,
+}
+
+/// How far the pairing has come.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum Pairing {
+    /// A bundle was asked for, to initiate with.
+    Fetching {
+        fetch: FetchId,
+        secret: InviteSecret,
+        /// The invite's permission; the contact's own stays in use until the bundle is here.
+        ticket: Box<Ticket>,
+    },
+    /// The handshake has left; the inviter has not answered.
+    Greeted,
+    /// Both have each other's ticket.
+    Done,
+}
+
+/// Whether the identity key is known to be the person's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trust {
+    /// Taken on first use.
+    Unverified,
+    /// Vouched for by the secret of an invite.
+    VerifiedByInvite,
+}
+
+/// An invite that nobody has used.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct InviteRecord {
+    pub(crate) secret: InviteSecret,
+    pub(crate) expiry: Timestamp,
+}
+
+/// A session core and whose it is.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SessionRecord {
+    pub(crate) chat: ChatId,
+    pub(crate) core: ByteBuf,
+    /// Whether the peer has been heard in it; until then every message repeats the handshake.
+    pub(crate) answered: bool,
+}
+
+/// A prekey secret; its public entry until the relay has it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PrekeyRecord {
+    pub(crate) secret: ByteBuf,
+    pub(crate) created: Timestamp,
+    pub(crate) expiry: Timestamp,
+    pub(crate) unpublished: Option<PrekeyEntry>,
+}
+
+/// A sealed envelope that has to reach a mailbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OutboxRecord {
+    pub(crate) envelope: EnvelopeId,
+    pub(crate) body: ByteBuf,
+    pub(crate) queued: Timestamp,
+    /// The message of the history it carries, if any.
+    pub(crate) message: Option<u64>,
+}
+
+/// Counters of a chat.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ChatRecord {
+    /// Messages in the history; the next one is this plus one.
+    pub(crate) messages: u64,
+    /// Messages sent, as the peer counts them.
+    pub(crate) sent: u64,
+    /// Hash of the last message sent, zeros before the first.
+    pub(crate) previous: ByteArray<32>,
+}
+
+/// A message of the history.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MessageRecord {
+    pub(crate) id: MessageId,
+    pub(crate) text: Text,
+    pub(crate) sent: Timestamp,
+    /// When this device stored it.
+    pub(crate) stored: Timestamp,
+    pub(crate) direction: Direction,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Text {
+    /// UTF-8 as the sender wrote it: clean it before showing.
+    Plain(String),
+    /// Something a newer version understands.
+    NeedsNewerVersion,
+}
+
+/// Which way a message went, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Direction {
+    Received {
+        /// Position among the unread, until read.
+        unread: Option<u64>,
+    },
+    Sent(MessageState),
+}
+
+/// How far a sent message has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageState {
+    /// Stored here.
+    Queued,
+    /// Stored by the relay.
+    Relayed,
+    /// Stored by the recipient's daemon.
+    Delivered,
+    /// It will not arrive.
+    Failed(FailureReason),
+}
+
+/// Why a sent message will not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum FailureReason {
+    /// The relay's final word.
+    #[error("{0}")]
+    Refused(hermes_wire::Refusal),
+    /// The relay could not be reached, or would not take it, for days.
+    #[error("the relay did not take it for {0} days")]
+    GaveUp(u64),
+}
+
+/// Results of a send.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct IdempotencyRecord {
+    /// Keyed hash of what was asked.
+    pub(crate) request: ByteArray<32>,
+    /// Recipients whose message was stored, with its place.
+    pub(crate) sent: Vec<(String, ChatId, u64)>,
+}
+
+/// An envelope that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnreadableRecord {
+    pub(crate) cause: UnreadableCause,
+    pub(crate) chat: Option<ChatId>,
+    pub(crate) at: Timestamp,
+}
+
+/// Why an envelope could not be read: every one has a cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+pub enum UnreadableCause {
+    /// Not an envelope.
+    #[error("it is not a Hermes envelope")]
+    Malformed,
+    /// Deposited under a permission that is not on record here.
+    #[error("it came under a permission that is not on record")]
+    UnknownContact,
+    /// No session of that contact opens it.
+    #[error("no session with this contact opens it")]
+    NoSession,
+    /// The ratchet refused it: the authentication failed.
+    #[error("its authentication failed")]
+    Forged,
+    /// Its key was used or deleted.
+    #[error("its key has been used or deleted")]
+    TooOld,
+    /// It jumps over more messages than allowed.
+    #[error("it skips too many messages")]
+    TooFarAhead,
+    /// The handshake names keys that are gone.
+    #[error("its handshake names keys that no longer exist")]
+    PrekeyGone,
+    /// The handshake is a copy of one whose session is gone.
+    #[error("its handshake is a replay")]
+    Replay,
+    /// The handshake does not verify.
+    #[error("its handshake does not verify")]
+    BadHandshake,
+    /// The handshake comes from another identity than the contact's.
+    #[error("its handshake comes from another identity")]
+    WrongIdentity,
+    /// The first message does not prove the invite's secret.
+    #[error("it does not prove the invite's secret")]
+    BadInviteProof,
+    /// The invite was over.
+    #[error("the invite was over")]
+    InviteOver,
+    /// The content is malformed.
+    #[error("its content is malformed")]
+    BadContent,
+    /// The relay let it expire before this device came to fetch it.
+    #[error("the relay dropped it before it was fetched")]
+    Expired,
+    /// There is no room for another contact.
+    #[error("there are too many contacts")]
+    TooManyContacts,
+}

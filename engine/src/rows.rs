@@ -1,0 +1,282 @@
+//! Typed access to the store: which record stands under which key in which table.
+
+use std::{error::Error, ops::ControlFlow};
+
+use hermes_protocol::{content::MessageId, handshake::ReplayId, ratchet::SessionId};
+use hermes_wire::{ContactId, codec, prekey::PrekeyId};
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use crate::{
+    id::ChatId,
+    input::OutboxKey,
+    row::{
+        AccountRecord, ChatRecord, ContactRecord, Counters, IdempotencyRecord, InviteRecord, MessageRecord,
+        OutboxRecord, PrekeyRecord, SessionRecord, UnreadableRecord,
+    },
+    store::{Order, Range, Table, Value, View},
+};
+
+/// Bytes of one record; the largest is an outbox row with a full envelope.
+const RECORD_BYTES: usize = 128 * 1024;
+
+/// Why the store could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError<E: Error + 'static> {
+    /// The store's own failure.
+    #[error(transparent)]
+    Store(E),
+    /// A row that is not what was written there.
+    #[error("the store has a damaged row in its table {}", .0.name())]
+    Corrupt(Table),
+    /// The store holds no account.
+    #[error("the store holds no account")]
+    NoAccount,
+}
+
+/// A record with a home: its table and the shape of its key.
+pub(crate) trait Row: Serialize + DeserializeOwned {
+    const TABLE: Table;
+    type Key: Key;
+}
+
+/// Something that is a key: fixed width per table, big-endian, so that byte order is the order meant.
+pub(crate) trait Key: Sized {
+    fn to_bytes(&self) -> Vec<u8>;
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+/// Declares which record stands where.
+macro_rules! rows {
+    ($($record:ty: $table:ident by $key:ty;)*) => {
+        $(impl Row for $record {
+            const TABLE: Table = Table::$table;
+            type Key = $key;
+        })*
+    };
+}
+
+rows! {
+    AccountRecord: Account by AccountKey;
+    ContactRecord: Contact by ChatId;
+    InviteRecord: Invite by ContactId;
+    SessionRecord: Session by SessionId;
+    PrekeyRecord: Prekey by PrekeyId;
+    OutboxRecord: Outbox by OutboxKey;
+    MessageRecord: Message by Place;
+    IdempotencyRecord: Idempotency by DayHash;
+    UnreadableRecord: Unreadable by u64;
+}
+
+/// Rows that are one of two in a table, or bare values, get a type of their own.
+macro_rules! wrapped_rows {
+    ($($(#[$doc:meta])* $name:ident($value:ty): $table:ident by $key:ty;)*) => {
+        $($(#[$doc])*
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub(crate) struct $name(pub(crate) $value);
+
+        impl Row for $name {
+            const TABLE: Table = Table::$table;
+            type Key = $key;
+        })*
+    };
+}
+
+wrapped_rows! {
+    /// The account's counters, beside its secrets.
+    CountersRow(Counters): Account by CountersKey;
+    /// A chat's counters; they change with every message, its contact hardly ever.
+    ChatRow(ChatRecord): Contact by ChatCountersKey;
+    NameRow(ChatId): Name by Hash;
+    PeerRow(ChatId): Peer by Hash;
+    RouteRow(ChatId): Route by ContactId;
+    HandshakeRow(serde_bytes::ByteBuf): Handshake by SessionId;
+    ReplayRow(SessionId): Replay by ReplayId;
+    IndexRow(Place): MessageIndex by MessageId;
+    UnreadRow(Place): Unread by u64;
+    SkippedChainRow(serde_bytes::ByteBuf): SkippedChain by SkippedChainKey;
+    SkippedKeyRow(serde_bytes::ByteBuf): SkippedKey by SkippedKeyKey;
+}
+
+/// The one account row.
+#[derive(Clone, Copy)]
+pub(crate) struct AccountKey;
+/// The one counters row.
+#[derive(Clone, Copy)]
+pub(crate) struct CountersKey;
+/// A contact's row with the chat's counters stands right after the contact's own.
+#[derive(Clone, Copy)]
+pub(crate) struct ChatCountersKey(pub(crate) ChatId);
+/// A keyed hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hash(pub(crate) [u8; 32]);
+/// A day since the epoch, then a keyed hash: whole days can be dropped.
+#[derive(Clone, Copy)]
+pub(crate) struct DayHash(pub(crate) u32, pub(crate) [u8; 32]);
+/// Session and number of a receiving chain.
+#[derive(Clone, Copy)]
+pub(crate) struct SkippedChainKey(pub(crate) SessionId, pub(crate) u32);
+/// Session, number of a receiving chain, index in it.
+#[derive(Clone, Copy)]
+pub(crate) struct SkippedKeyKey(pub(crate) SessionId, pub(crate) u32, pub(crate) u32);
+
+/// Place of a message in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Place {
+    pub(crate) chat: ChatId,
+    pub(crate) number: u64,
+}
+
+macro_rules! id_keys {
+    ($($id:ident),*) => {
+        $(impl Key for $id {
+            fn to_bytes(&self) -> Vec<u8> {
+                self.0.to_vec()
+            }
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self)
+            }
+        })*
+    };
+}
+id_keys!(ChatId, ContactId, SessionId, ReplayId, MessageId, Hash);
+
+macro_rules! single_keys {
+    ($($id:ident = $byte:literal),*) => {
+        $(impl Key for $id {
+            fn to_bytes(&self) -> Vec<u8> {
+                vec![$byte]
+            }
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                (bytes == [$byte]).then_some(Self)
+            }
+        })*
+    };
+}
+single_keys!(AccountKey = 0, CountersKey = 1);
+
+impl Key for ChatCountersKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &[1]].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, rest) = bytes.split_first_chunk()?;
+        (rest == [1]).then_some(Self(ChatId(*chat)))
+    }
+}
+
+impl Key for u64 {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl Key for PrekeyId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        u64::from_bytes(bytes).map(Self)
+    }
+}
+
+impl Key for Place {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.chat.0[..], &self.number.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, number) = bytes.split_first_chunk()?;
+        Some(Self { chat: ChatId(*chat), number: u64::from_bytes(number)? })
+    }
+}
+
+impl Key for OutboxKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.chat.0[..], &self.position.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, position) = bytes.split_first_chunk()?;
+        Some(Self { chat: ChatId(*chat), position: u64::from_bytes(position)? })
+    }
+}
+
+impl Key for DayHash {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.to_be_bytes()[..], &self.1].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (day, hash) = bytes.split_first_chunk()?;
+        Some(Self(u32::from_be_bytes(*day), hash.try_into().ok()?))
+    }
+}
+
+impl Key for SkippedChainKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &self.1.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (session, chain) = bytes.split_first_chunk()?;
+        Some(Self(SessionId(*session), u32::from_be_bytes(chain.try_into().ok()?)))
+    }
+}
+
+impl Key for SkippedKeyKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &self.1.to_be_bytes(), &self.2.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (session, rest) = bytes.split_first_chunk()?;
+        let (chain, index) = rest.split_first_chunk()?;
+        Some(Self(
+            SessionId(*session),
+            u32::from_be_bytes(*chain),
+            u32::from_be_bytes(index.try_into().ok()?),
+        ))
+    }
+}
+
+/// A record's bytes, wiped when dropped.
+pub(crate) fn encode<R: Row>(row: &R) -> Value {
+    Zeroizing::new(codec::encode(row))
+}
+
+fn decode<R: Row, E: Error>(bytes: &[u8]) -> Result<R, ReadError<E>> {
+    codec::decode(bytes, RECORD_BYTES).map_err(|_| ReadError::Corrupt(R::TABLE))
+}
+
+/// One record.
+pub(crate) fn get<R: Row, V: View>(view: &V, key: &R::Key) -> Result<Option<R>, ReadError<V::Error>> {
+    match view.get(R::TABLE, &key.to_bytes()).map_err(ReadError::Store)? {
+        Some(bytes) => decode(&bytes).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Up to `limit` records of a range, in order.
+pub(crate) fn scan<R: Row, V: View>(
+    view: &V,
+    range: &Range,
+    order: Order,
+    limit: usize,
+) -> Result<Vec<(R::Key, R)>, ReadError<V::Error>> {
+    let mut rows = Vec::new();
+    let mut failure = None;
+    if limit == 0 {
+        return Ok(rows);
+    }
+    view.scan(R::TABLE, range, order, &mut |key, value| {
+        // Another record's key in the same table is skipped, a damaged one is an error.
+        let Some(key) = R::Key::from_bytes(key) else { return ControlFlow::Continue(()) };
+        match decode(&value) {
+            Ok(row) => rows.push((key, row)),
+            Err(error) => failure = Some(error),
+        }
+        if failure.is_some() || rows.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .map_err(ReadError::Store)?;
+    failure.map_or(Ok(rows), Err)
+}

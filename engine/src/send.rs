@@ -1,0 +1,194 @@
+//! Sending texts.
+
+use hermes_protocol::content::{Body, ChatPlace, Content, MessageId};
+use serde_bytes::ByteArray;
+
+use crate::{
+    account::Lookup,
+    effect::{CommandError, SendError, SendResult, SentMessage},
+    id::ChatId,
+    input::Send,
+    limits,
+    reference::Reference,
+    row::{ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, Text},
+    rows::{ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, NameRow, Place, ReadError},
+    store::{Range, Table, View},
+    turn::Turn,
+};
+
+const DAY_MS: u64 = 86_400_000;
+
+impl<V: View> Turn<'_, V> {
+    /// Seals a text for each recipient. Each has a result of its own; a repeat under the same idempotency key returns
+    /// what was stored the first time and tries only what was not.
+    pub(crate) fn send(
+        &mut self,
+        send: Send,
+    ) -> Result<Result<Vec<SendResult>, CommandError>, ReadError<V::Error>> {
+        if let Err(error) = check(&send) {
+            return Ok(Err(error));
+        }
+        let (key, mut earlier) = match &send.idempotency {
+            None => (None, Vec::new()),
+            Some(word) => {
+                let request = self.request_hash(&send);
+                let (key, record) = self.earlier_results(word)?;
+                match record {
+                    Some(record) if *record.request != request.0 => {
+                        return Ok(Err(CommandError::IdempotencyConflict(word.clone())));
+                    }
+                    Some(record) => (Some((key, request)), record.sent),
+                    None => (Some((key, request)), Vec::new()),
+                }
+            }
+        };
+        let mut results = Vec::with_capacity(send.to.len());
+        for to in send.to {
+            let before = earlier.iter().find(|(name, ..)| *name == to);
+            let outcome = match before {
+                Some((_, chat, number)) => Ok(Place { chat: *chat, number: *number }),
+                None => self.send_to(&to, &send.text)?,
+            };
+            let outcome = match outcome {
+                Ok(place) => {
+                    if before.is_none() {
+                        earlier.push((to.clone(), place.chat, place.number));
+                    }
+                    Ok(self.sent_message(place)?)
+                }
+                Err(error) => Err(error),
+            };
+            results.push(SendResult { to, outcome });
+        }
+        if let Some((key, request)) = key {
+            self.put(&key, &IdempotencyRecord { request: ByteArray::new(request.0), sent: earlier });
+        }
+        Ok(Ok(results))
+    }
+
+    fn send_to(
+        &mut self,
+        name: &str,
+        text: &str,
+    ) -> Result<Result<Place, SendError>, ReadError<V::Error>> {
+        let Some((chat, contact)) = self.contact_named(name)? else {
+            return Ok(Err(SendError::UnknownContact(name.to_owned())));
+        };
+        if self.counters.outbox >= limits::OUTBOX_ROWS {
+            return Ok(Err(SendError::OutboxFull(self.counters.outbox)));
+        }
+        let mut counters = self.chat_counters(chat)?;
+        let content = Content {
+            id: MessageId::random(self.rng),
+            sent: self.now,
+            place: Some(ChatPlace {
+                counter: counters.sent.saturating_add(1),
+                previous: counters.previous.into_array(),
+            }),
+            body: Body::Text { text: text.to_owned(), reply_to: None },
+        };
+        let envelope = match self.seal(&contact, &content.encode())? {
+            Ok(envelope) => envelope,
+            Err(error) => return Ok(Err(error)),
+        };
+        counters.sent = counters.sent.saturating_add(1);
+        counters.previous = ByteArray::new(content.hash());
+        let message = MessageRecord {
+            id: content.id,
+            text: Text::Plain(text.to_owned()),
+            sent: self.now,
+            stored: self.now,
+            direction: Direction::Sent(MessageState::Queued),
+        };
+        let place = self.append(chat, counters, &message);
+        self.queue(chat, envelope, Some(place.number));
+        Ok(Ok(place))
+    }
+
+    /// Adds a message to a chat's history.
+    pub(crate) fn append(&mut self, chat: ChatId, mut counters: ChatRecord, message: &MessageRecord) -> Place {
+        counters.messages = counters.messages.saturating_add(1);
+        let place = Place { chat, number: counters.messages };
+        self.put(&ChatCountersKey(chat), &ChatRow(counters));
+        self.put(&place, message);
+        self.put(&message.id, &IndexRow(place));
+        place
+    }
+
+    pub(crate) fn chat_counters(&self, chat: ChatId) -> Result<ChatRecord, ReadError<V::Error>> {
+        Ok(self.get::<ChatRow>(&ChatCountersKey(chat))?.map(|row| row.0).unwrap_or_default())
+    }
+
+    pub(crate) fn contact_named(
+        &self,
+        name: &str,
+    ) -> Result<Option<(ChatId, ContactRecord)>, ReadError<V::Error>> {
+        let Some(row) = self.get::<NameRow>(&self.account.lookup(Lookup::Name, &[name.as_bytes()]))? else {
+            return Ok(None);
+        };
+        let contact = self.get(&row.0)?.ok_or(ReadError::Corrupt(Table::Contact))?;
+        Ok(Some((row.0, contact)))
+    }
+
+    fn sent_message(&self, place: Place) -> Result<SentMessage, ReadError<V::Error>> {
+        let damaged = || ReadError::Corrupt(Table::Message);
+        let message: MessageRecord = self.get(&place)?.ok_or_else(damaged)?;
+        let contact: Option<ContactRecord> = self.get(&place.chat)?;
+        let chat = contact.ok_or(ReadError::Corrupt(Table::Contact))?.name;
+        let Direction::Sent(state) = message.direction else { return Err(damaged()) };
+        Ok(SentMessage { id: message.id, reference: Reference { chat, number: place.number }, state })
+    }
+
+    fn request_hash(&self, send: &Send) -> Hash {
+        let mut parts: Vec<&[u8]> = vec![send.text.as_bytes()];
+        parts.extend(send.to.iter().map(|to| to.as_bytes()));
+        self.account.lookup(Lookup::Request, &parts)
+    }
+
+    /// What stands under an idempotency key: at most once, in the day of its first use.
+    fn earlier_results(
+        &self,
+        word: &str,
+    ) -> Result<(DayHash, Option<IdempotencyRecord>), ReadError<V::Error>> {
+        let hash = self.account.lookup(Lookup::Idempotency, &[word.as_bytes()]).0;
+        let today = self.today();
+        for day in today.saturating_sub(limits::IDEMPOTENCY_DAYS)..=today {
+            let key = DayHash(day, hash);
+            if let Some(record) = self.get(&key)? {
+                return Ok((key, Some(record)));
+            }
+        }
+        Ok((DayHash(today, hash), None))
+    }
+
+    pub(crate) fn forget_old_idempotency_keys(&mut self) -> Result<(), ReadError<V::Error>> {
+        let oldest = DayHash(self.today().saturating_sub(limits::IDEMPOTENCY_DAYS), [0; 32]);
+        let range = Range { from: Vec::new(), to: Some(oldest.to_bytes()) };
+        for (key, _) in self.scan::<IdempotencyRecord>(&range, limits::QUERY_ROWS)? {
+            self.delete::<IdempotencyRecord>(&key);
+        }
+        Ok(())
+    }
+
+    fn today(&self) -> u32 {
+        u32::try_from(self.now.0 / DAY_MS).unwrap_or(u32::MAX)
+    }
+}
+
+fn check(send: &Send) -> Result<(), CommandError> {
+    if send.text.is_empty() {
+        return Err(CommandError::EmptyText);
+    }
+    if send.text.len() > limits::TEXT_BYTES {
+        return Err(CommandError::TextTooLong { bytes: send.text.len(), max: limits::TEXT_BYTES });
+    }
+    if send.to.is_empty() || send.to.len() > limits::RECIPIENTS {
+        return Err(CommandError::TooManyRecipients { given: send.to.len(), max: limits::RECIPIENTS });
+    }
+    match &send.idempotency {
+        Some(key) if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_BYTES => {
+            Err(CommandError::BadIdempotencyKey(limits::IDEMPOTENCY_KEY_BYTES))
+        }
+        _ => Ok(()),
+    }
+}

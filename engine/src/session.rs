@@ -1,0 +1,211 @@
+//! Sessions of a contact: sealing with the newest, opening with whichever fits.
+
+use std::cell::RefCell;
+
+use hermes_protocol::{
+    envelope::RatchetMessage,
+    handshake::PendingHandshake,
+    ratchet::{OpenError, Opened, Session, SessionId, SkippedChain, SkippedChanges, SkippedKey, SkippedKeys},
+};
+use serde_bytes::ByteBuf;
+use zeroize::Zeroizing;
+
+use crate::{
+    effect::SendError,
+    id::ChatId,
+    row::{ContactRecord, SessionRecord, UnreadableCause},
+    rows::{
+        HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow,
+    },
+    store::{Order, Overlay, Range, Table, View},
+    turn::{Halt, Turn},
+};
+
+/// More skipped keys than a session may keep; a scan past it would be a damaged store.
+const SKIPPED_ROWS: usize = 4_096;
+
+/// What an opened envelope holds.
+pub(crate) enum Arrival {
+    /// New content.
+    New(Zeroizing<Vec<u8>>),
+    /// A copy of something opened before.
+    Repeated,
+}
+
+impl<V: View> Turn<'_, V> {
+    /// Seals `plaintext` with the contact's newest session. The advanced session is put; the envelope is returned.
+    pub(crate) fn seal(
+        &mut self,
+        contact: &ContactRecord,
+        plaintext: &[u8],
+    ) -> Result<Result<Vec<u8>, SendError>, ReadError<V::Error>> {
+        let Some(id) = contact.sessions.first() else {
+            return Ok(Err(SendError::NotPaired(contact.name.clone())));
+        };
+        let record: SessionRecord = self.get(id)?.ok_or(ReadError::Corrupt(Table::Session))?;
+        let session = decode_session(&record)?;
+        let pending = match record.answered {
+            true => None,
+            false => Some(self.pending_handshake(id)?),
+        };
+        match session.seal(pending.as_ref(), plaintext, self.rng) {
+            Ok((next, envelope)) => {
+                self.put_session(record.chat, &next, record.answered);
+                Ok(Ok(envelope))
+            }
+            Err(error) => Ok(Err(SendError::Session(contact.name.clone(), error.to_string()))),
+        }
+    }
+
+    /// Opens a message with the first of the contact's sessions that it belongs to.
+    pub(crate) fn open(
+        &mut self,
+        contact: &ContactRecord,
+        message: &RatchetMessage,
+    ) -> Result<Arrival, Halt<V::Error>> {
+        for id in &contact.sessions {
+            if let Some(arrival) = self.open_with(id, message)? {
+                return Ok(arrival);
+            }
+        }
+        Err(UnreadableCause::NoSession.into())
+    }
+
+    /// Opens a message with one session; `None` when it belongs to another.
+    pub(crate) fn open_with(
+        &mut self,
+        id: &SessionId,
+        message: &RatchetMessage,
+    ) -> Result<Option<Arrival>, Halt<V::Error>> {
+        let Some(record) = self.get::<SessionRecord>(id)? else { return Ok(None) };
+        let session = decode_session(&record)?;
+        let (next, opened) = match self.open_session(&session, message)? {
+            Ok(opened) => opened,
+            Err(OpenError::NotForThisSession) => return Ok(None),
+            Err(OpenError::Duplicate) => return Ok(Some(Arrival::Repeated)),
+            Err(error) => return Err(cause(&error).into()),
+        };
+        if !record.answered {
+            self.delete::<HandshakeRow>(id);
+        }
+        self.put_session(record.chat, &next, true);
+        self.apply_skipped(*id, &opened.skipped);
+        Ok(Some(Arrival::New(opened.plaintext)))
+    }
+
+    pub(crate) fn put_session(&mut self, chat: ChatId, session: &Session, answered: bool) {
+        let core = ByteBuf::from(session.to_bytes().to_vec());
+        self.put(&session.id(), &SessionRecord { chat, core, answered });
+    }
+
+    fn pending_handshake(&self, id: &SessionId) -> Result<PendingHandshake, ReadError<V::Error>> {
+        let damaged = || ReadError::Corrupt(Table::Handshake);
+        let row: HandshakeRow = self.get(id)?.ok_or_else(damaged)?;
+        PendingHandshake::from_bytes(&row.0).map_err(|_| damaged())
+    }
+
+    #[allow(clippy::type_complexity, reason = "two layers of failure: the store's and the message's")]
+    fn open_session(
+        &mut self,
+        session: &Session,
+        message: &RatchetMessage,
+    ) -> Result<Result<(Session, Opened), OpenError>, ReadError<V::Error>> {
+        let rows = SkippedRows {
+            view: Overlay { base: self.view, changes: self.changes },
+            session: session.id(),
+            failure: RefCell::new(None),
+        };
+        let result = session.open(message, &rows, self.now, self.rng);
+        match rows.failure.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(result),
+        }
+    }
+
+    fn apply_skipped(&mut self, session: SessionId, changes: &SkippedChanges) {
+        for chain in &changes.put_chains {
+            let row = SkippedChainRow(ByteBuf::from(chain.to_bytes().to_vec()));
+            self.put(&SkippedChainKey(session, chain.number), &row);
+        }
+        for key in &changes.put_keys {
+            let row = SkippedKeyRow(ByteBuf::from(key.to_bytes().to_vec()));
+            self.put(&SkippedKeyKey(session, key.chain, key.index), &row);
+        }
+        for (chain, index) in &changes.delete_keys {
+            self.delete::<SkippedKeyRow>(&SkippedKeyKey(session, *chain, *index));
+        }
+        for chain in &changes.delete_chains {
+            self.delete::<SkippedChainRow>(&SkippedChainKey(session, *chain));
+        }
+    }
+
+    /// Forgets a session and everything that hangs on it.
+    pub(crate) fn drop_session(&mut self, id: SessionId) -> Result<(), ReadError<V::Error>> {
+        let rows = Range::prefix(&id.0);
+        for (key, _) in self.scan::<SkippedChainRow>(&rows, SKIPPED_ROWS)? {
+            self.delete::<SkippedChainRow>(&key);
+        }
+        for (key, _) in self.scan::<SkippedKeyRow>(&rows, SKIPPED_ROWS)? {
+            self.delete::<SkippedKeyRow>(&key);
+        }
+        self.delete::<HandshakeRow>(&id);
+        self.delete::<SessionRecord>(&id);
+        Ok(())
+    }
+}
+
+fn decode_session<E: std::error::Error>(record: &SessionRecord) -> Result<Session, ReadError<E>> {
+    Session::from_bytes(&record.core).map_err(|_| ReadError::Corrupt(Table::Session))
+}
+
+fn cause(error: &OpenError) -> UnreadableCause {
+    match error {
+        OpenError::TooOld => UnreadableCause::TooOld,
+        OpenError::TooFarAhead { .. } => UnreadableCause::TooFarAhead,
+        _ => UnreadableCause::Forged,
+    }
+}
+
+/// Skipped keys of one session, read when the ratchet asks. It cannot be told of a failed read, so that is kept aside.
+struct SkippedRows<'a, V: View> {
+    view: Overlay<'a, V>,
+    session: SessionId,
+    failure: RefCell<Option<ReadError<V::Error>>>,
+}
+
+impl<V: View> SkippedRows<'_, V> {
+    fn checked<T: Default>(&self, result: Result<T, ReadError<V::Error>>) -> T {
+        result.unwrap_or_else(|error| {
+            *self.failure.borrow_mut() = Some(error);
+            T::default()
+        })
+    }
+
+    fn scan<R: crate::rows::Row>(&self, order: Order, limit: usize) -> Vec<(R::Key, R)> {
+        self.checked(crate::rows::scan(&self.view, &Range::prefix(&self.session.0), order, limit))
+    }
+}
+
+impl<V: View> SkippedKeys for SkippedRows<'_, V> {
+    fn chains(&self) -> Vec<SkippedChain> {
+        let rows = self.scan::<SkippedChainRow>(Order::Descending, hermes_protocol::limits::SKIPPED_CHAINS);
+        let parse = |row: &SkippedChainRow| {
+            SkippedChain::from_bytes(&row.0).map_err(|_| ReadError::Corrupt(Table::SkippedChain))
+        };
+        self.checked(rows.iter().map(|(_, row)| parse(row)).collect())
+    }
+
+    fn message_key(&self, chain: u32, index: u32) -> Option<SkippedKey> {
+        let key = SkippedKeyKey(self.session, chain, index);
+        let row: Option<SkippedKeyRow> = self.checked(crate::rows::get(&self.view, &key));
+        let parse = |row: SkippedKeyRow| {
+            SkippedKey::from_bytes(&row.0).map(Some).map_err(|_| ReadError::Corrupt(Table::SkippedKey))
+        };
+        row.and_then(|row| self.checked(parse(row)))
+    }
+
+    fn stored(&self) -> Vec<(u32, u32)> {
+        let rows = self.scan::<SkippedKeyRow>(Order::Ascending, SKIPPED_ROWS);
+        rows.into_iter().map(|(key, _)| (key.1, key.2)).collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! The spine: an engine takes an input and becomes a step; a step is committed and becomes an engine.
+
+use std::collections::BTreeMap;
+
+use hermes_protocol::content::MessageId;
+use hermes_wire::Timestamp;
+use rand_core::CryptoRng;
+
+use crate::{
+    account::{self, Account, NewAccount},
+    effect::Effect,
+    id::ChatId,
+    input::Input,
+    row::Counters,
+    rows::{AccountKey, CountersKey, CountersRow, Key, ReadError, encode},
+    store::{ChangeSet, Store, Table, View},
+    turn::Turn,
+};
+
+/// A client between two commits. Its only state outside the store is what every step needs: secrets and counters.
+pub struct Engine {
+    pub(crate) account: Account,
+    pub(crate) counters: Counters,
+}
+
+/// What follows from inputs, not yet true.
+#[must_use = "nothing in a step has happened until it is committed"]
+pub struct Step {
+    next: Engine,
+    changes: ChangeSet,
+    effects: Vec<Effect>,
+    /// Messages whose delivery the commit will confirm to their senders, by chat.
+    receipts: Receipts,
+}
+
+/// Messages to confirm, by chat.
+pub(crate) type Receipts = BTreeMap<ChatId, Vec<MessageId>>;
+
+impl Engine {
+    /// The first step of a new account.
+    pub fn create(new: NewAccount, now: Timestamp, rng: &mut dyn CryptoRng) -> Step {
+        let (record, counters) = new.draw(now, rng);
+        let mut changes = ChangeSet::default();
+        changes.put(Table::Account, AccountKey.to_bytes(), encode(&record));
+        changes.put(Table::Account, CountersKey.to_bytes(), encode(&CountersRow(counters)));
+        let next = Self { account: Account::open(&record), counters };
+        Step { next, changes, effects: Vec::new(), receipts: Receipts::new() }
+    }
+
+    /// The engine as the store has it.
+    pub fn load<V: View>(view: &V) -> Result<Self, ReadError<V::Error>> {
+        let record = account::record(view)?;
+        Ok(Self { account: Account::open(&record), counters: account::counters(view)? })
+    }
+
+    /// Works out what follows from `input`. Hostile input is no error: it is a step that records a refusal. An error
+    /// means that the store could not be read; the engine is gone and has to be loaded again.
+    pub fn handle<V: View>(
+        self,
+        input: Input,
+        view: &V,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Step, ReadError<V::Error>> {
+        let step =
+            Step { next: self, changes: ChangeSet::default(), effects: Vec::new(), receipts: Receipts::new() };
+        step.then(input, view, now, rng)
+    }
+}
+
+impl Step {
+    /// Adds what follows from another input, so that a backlog drains in one commit. `view` is the same as before:
+    /// committed rows; the step's own changes are seen through it.
+    pub fn then<V: View>(
+        self,
+        input: Input,
+        view: &V,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ReadError<V::Error>> {
+        self.turn(view, now, rng, |turn| turn.handle(input))
+    }
+
+    /// Makes the step true: seals the delivery receipts it owes, writes everything in one transaction, and only then
+    /// hands out the effects. After an error there is no engine; load it again.
+    pub fn commit<S: Store>(
+        self,
+        store: &mut S,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Engine, Vec<Effect>), ReadError<S::Error>> {
+        let step = self.turn(&*store, now, rng, |turn| turn.confirm_deliveries())?;
+        if !step.changes.is_empty() {
+            store.commit(&step.changes).map_err(ReadError::Store)?;
+        }
+        Ok((step.next, step.effects))
+    }
+
+    fn turn<V: View>(
+        mut self,
+        view: &V,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+        act: impl FnOnce(&mut Turn<'_, V>) -> Result<(), ReadError<V::Error>>,
+    ) -> Result<Self, ReadError<V::Error>> {
+        let before = self.next.counters;
+        let mut turn = Turn {
+            account: &self.next.account,
+            counters: &mut self.next.counters,
+            changes: &mut self.changes,
+            effects: &mut self.effects,
+            receipts: &mut self.receipts,
+            view,
+            now,
+            rng,
+        };
+        act(&mut turn)?;
+        if self.next.counters != before {
+            let row = CountersRow(self.next.counters);
+            self.changes.put(Table::Account, CountersKey.to_bytes(), encode(&row));
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,367 @@
+//! What the engine asks of a store: point reads, ordered scans, and one atomic commit.
+//!
+//! Rows are opaque here. Sealing, fsync and locking are the store's business; which rows change together is ours.
+
+use std::{collections::BTreeMap, error::Error, ops::ControlFlow};
+
+use zeroize::Zeroizing;
+
+/// A row's value: CBOR, often with a secret in it, so wiped when dropped.
+pub type Value = Zeroizing<Vec<u8>>;
+
+/// The kinds of rows. Keys are random identifiers, positions or keyed hashes, never names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// The account's secrets and settings, and its counters: one row each.
+    Account,
+    /// Contacts, by chat id.
+    Contact,
+    /// Chat id by keyed hash of a contact's name.
+    Name,
+    /// Chat id by keyed hash of a contact's identity fingerprint.
+    Peer,
+    /// Chat id by the contact id that a deposit carries.
+    Route,
+    /// Invites not yet used, by contact id.
+    Invite,
+    /// Session cores, by session id.
+    Session,
+    /// Handshake to repeat until the peer's first reply, by session id.
+    Handshake,
+    /// Skipped header keys, by session id and chain number.
+    SkippedChain,
+    /// Skipped message keys, by session id, chain number and index.
+    SkippedKey,
+    /// Session id by the handshake that made it.
+    Replay,
+    /// Prekey secrets, by prekey id.
+    Prekey,
+    /// Envelopes on their way out, by chat id and position.
+    Outbox,
+    /// History, by chat id and number within the chat.
+    Message,
+    /// Place in the history by message id.
+    MessageIndex,
+    /// Messages not yet read, by position of arrival.
+    Unread,
+    /// Results of earlier sends, by day and keyed hash of the idempotency key.
+    Idempotency,
+    /// What arrived and could not be read, by position.
+    Unreadable,
+}
+
+impl Table {
+    /// Every table, in order.
+    pub const ALL: [Self; 18] = [
+        Self::Account,
+        Self::Contact,
+        Self::Name,
+        Self::Peer,
+        Self::Route,
+        Self::Invite,
+        Self::Session,
+        Self::Handshake,
+        Self::SkippedChain,
+        Self::SkippedKey,
+        Self::Replay,
+        Self::Prekey,
+        Self::Outbox,
+        Self::Message,
+        Self::MessageIndex,
+        Self::Unread,
+        Self::Idempotency,
+        Self::Unreadable,
+    ];
+
+    /// The table's name in a store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Contact => "contact",
+            Self::Name => "name",
+            Self::Peer => "peer",
+            Self::Route => "route",
+            Self::Invite => "invite",
+            Self::Session => "session",
+            Self::Handshake => "handshake",
+            Self::SkippedChain => "skipped_chain",
+            Self::SkippedKey => "skipped_key",
+            Self::Replay => "replay",
+            Self::Prekey => "prekey",
+            Self::Outbox => "outbox",
+            Self::Message => "message",
+            Self::MessageIndex => "message_index",
+            Self::Unread => "unread",
+            Self::Idempotency => "idempotency",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Which end of a range a scan starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest key first.
+    Ascending,
+    /// Largest key first.
+    Descending,
+}
+
+/// Keys from `from` (inclusive) to `to` (exclusive; `None` is the table's end), in byte order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// First key.
+    pub from: Vec<u8>,
+    /// First key past the range.
+    pub to: Option<Vec<u8>>,
+}
+
+impl Range {
+    /// Every key of a table.
+    pub fn all() -> Self {
+        Self { from: Vec::new(), to: None }
+    }
+
+    /// Every key that starts with `prefix`.
+    pub fn prefix(prefix: &[u8]) -> Self {
+        Self { from: prefix.to_vec(), to: successor(prefix) }
+    }
+}
+
+/// The smallest byte string greater than every one that starts with `prefix`.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut next = prefix.to_vec();
+    while let Some(last) = next.pop() {
+        if let Some(up) = last.checked_add(1) {
+            next.push(up);
+            return Some(next);
+        }
+    }
+    None
+}
+
+/// Reads of committed rows.
+pub trait View {
+    /// Why a read or commit failed. After one, the engine is gone and has to be loaded again.
+    type Error: Error + Send + Sync + 'static;
+
+    /// One row's value.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, Self::Error>;
+
+    /// Hands the rows of a range to `visit`, in order, until it breaks.
+    fn scan(
+        &self,
+        table: Table,
+        range: &Range,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
+    ) -> Result<(), Self::Error>;
+}
+
+/// A view that can be changed, all or nothing.
+pub trait Store: View {
+    /// Applies every change or none. Durable when it returns `Ok`.
+    fn commit(&mut self, changes: &ChangeSet) -> Result<(), Self::Error>;
+}
+
+/// Rows to write (`Some`) and to delete (`None`), together. Later changes of a row replace earlier ones.
+#[derive(Default)]
+pub struct ChangeSet {
+    rows: BTreeMap<(Table, Vec<u8>), Option<Value>>,
+}
+
+impl ChangeSet {
+    /// Nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The changes, by table and key.
+    pub fn iter(&self) -> impl Iterator<Item = (Table, &[u8], Option<&Value>)> {
+        self.rows.iter().map(|((table, key), value)| (*table, key.as_slice(), value.as_ref()))
+    }
+
+    /// Writes a row.
+    pub fn put(&mut self, table: Table, key: Vec<u8>, value: Value) {
+        self.rows.insert((table, key), Some(value));
+    }
+
+    /// Deletes a row.
+    pub fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.rows.insert((table, key), None);
+    }
+
+    /// Takes over everything `later` changes.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        self.rows.extend(later.rows);
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Option<Option<&Value>> {
+        self.rows.get(&(table, key.to_vec())).map(Option::as_ref)
+    }
+
+    fn within(&self, table: Table, range: &Range) -> BTreeMap<&[u8], Option<&Value>> {
+        let inside = |key: &[u8]| range.to.as_deref().is_none_or(|to| key < to);
+        self.rows
+            .range((table, range.from.clone())..)
+            .take_while(|((t, key), _)| *t == table && inside(key))
+            .map(|((_, key), value)| (key.as_slice(), value.as_ref()))
+            .collect()
+    }
+}
+
+/// A view as it will be once `changes` are committed.
+pub(crate) struct Overlay<'a, V> {
+    pub(crate) base: &'a V,
+    pub(crate) changes: &'a ChangeSet,
+}
+
+impl<V: View> View for Overlay<'_, V> {
+    type Error = V::Error;
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, V::Error> {
+        match self.changes.get(table, key) {
+            Some(change) => Ok(change.cloned()),
+            None => self.base.get(table, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &Range,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
+    ) -> Result<(), V::Error> {
+        let mut changed = self.changes.within(table, range);
+        let mut stopped = false;
+        // Changed rows that sort before `key`; `None` means the base is exhausted.
+        let mut drain = |before: Option<&[u8]>, visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>| {
+            loop {
+                let next = match order {
+                    Order::Ascending => changed.first_key_value().map(|(k, _)| *k),
+                    Order::Descending => changed.last_key_value().map(|(k, _)| *k),
+                };
+                let Some(next) = next else { return ControlFlow::Continue(false) };
+                let due = match (before, order) {
+                    (None, _) => true,
+                    (Some(key), Order::Ascending) => next <= key,
+                    (Some(key), Order::Descending) => next >= key,
+                };
+                if !due {
+                    return ControlFlow::Continue(false);
+                }
+                if let Some(Some(value)) = changed.remove(next) {
+                    visit(next, value.clone())?;
+                }
+                if before == Some(next) {
+                    return ControlFlow::Continue(true);
+                }
+            }
+        };
+        self.base.scan(table, range, order, &mut |key, value| {
+            let flow = match drain(Some(key), visit) {
+                ControlFlow::Continue(true) => ControlFlow::Continue(()),
+                ControlFlow::Continue(false) => visit(key, value),
+                ControlFlow::Break(()) => ControlFlow::Break(()),
+            };
+            stopped = flow.is_break();
+            flow
+        })?;
+        if !stopped {
+            let _ = drain(None, visit);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Rows(BTreeMap<Vec<u8>, u8>);
+
+    impl View for Rows {
+        type Error = Infallible;
+
+        fn get(&self, _: Table, key: &[u8]) -> Result<Option<Value>, Infallible> {
+            Ok(self.0.get(key).map(|v| Zeroizing::new(vec![*v])))
+        }
+
+        fn scan(
+            &self,
+            _: Table,
+            range: &Range,
+            order: Order,
+            visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
+        ) -> Result<(), Infallible> {
+            let mut rows: Vec<_> = self
+                .0
+                .range(range.from.clone()..)
+                .filter(|(k, _)| range.to.as_ref().is_none_or(|to| *k < to))
+                .collect();
+            if order == Order::Descending {
+                rows.reverse();
+            }
+            for (key, value) in rows {
+                if visit(key, Zeroizing::new(vec![*value])).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    proptest! {
+        /// A scan through an overlay equals a scan after the commit.
+        #[test]
+        fn overlay_equals_committed(
+            base in prop::collection::btree_map(prop::collection::vec(0u8..4, 0..3), any::<u8>(), 0..12),
+            changes in prop::collection::btree_map(prop::collection::vec(0u8..4, 0..3), any::<Option<u8>>(), 0..12),
+            prefix in prop::collection::vec(0u8..4, 0..2),
+            descending: bool,
+            limit in 1usize..6,
+        ) {
+            let mut set = ChangeSet::default();
+            let mut committed = base.clone();
+            for (key, change) in changes {
+                match change {
+                    Some(v) => {
+                        set.put(Table::Message, key.clone(), Zeroizing::new(vec![v]));
+                        committed.insert(key, v);
+                    }
+                    None => {
+                        set.delete(Table::Message, key.clone());
+                        committed.remove(&key);
+                    }
+                }
+            }
+            let order = if descending { Order::Descending } else { Order::Ascending };
+            let read = |view: &dyn Fn(&mut dyn FnMut(&[u8], Value) -> ControlFlow<()>)| {
+                let mut seen = Vec::new();
+                view(&mut |key, value| {
+                    seen.push((key.to_vec(), value.to_vec()));
+                    if seen.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                seen
+            };
+            let range = Range::prefix(&prefix);
+            let (base, after) = (Rows(base), Rows(committed));
+            let overlay = Overlay { base: &base, changes: &set };
+            let through = read(&|visit| overlay.scan(Table::Message, &range, order, visit).unwrap());
+            let direct = read(&|visit| after.scan(Table::Message, &range, order, visit).unwrap());
+            prop_assert_eq!(through, direct);
+        }
+    }
+
+    #[test]
+    fn prefix_ranges_end_where_the_prefix_does() {
+        assert_eq!(Range::prefix(&[1, 0xff]).to, Some(vec![2]));
+        assert_eq!(Range::prefix(&[0xff]).to, None);
+    }
+}

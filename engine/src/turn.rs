@@ -1,0 +1,130 @@
+//! One input's turn: typed reads through everything changed so far, and writes that wait for the commit.
+
+use hermes_wire::Timestamp;
+use rand_core::CryptoRng;
+
+use crate::{
+    account::Account,
+    effect::{Effect, Event, Reply},
+    input::{Command, CommandId, Input, LinkEvent},
+    row::{Counters, UnreadableCause, UnreadableRecord},
+    rows::{self, Key, ReadError, Row},
+    step::Receipts,
+    store::{ChangeSet, Order, Overlay, Range, View},
+};
+
+/// Everything an input may read and change. The rule of every method that changes something: first whatever can be
+/// refused, then the changes, so that a refusal leaves none behind.
+pub(crate) struct Turn<'a, V> {
+    pub(crate) account: &'a Account,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) changes: &'a mut ChangeSet,
+    pub(crate) effects: &'a mut Vec<Effect>,
+    pub(crate) receipts: &'a mut Receipts,
+    pub(crate) view: &'a V,
+    pub(crate) now: Timestamp,
+    pub(crate) rng: &'a mut dyn CryptoRng,
+}
+
+/// Why an envelope leads nowhere: its own fault, or the store's.
+pub(crate) enum Halt<E: std::error::Error + 'static> {
+    Unreadable(UnreadableCause),
+    Store(ReadError<E>),
+}
+
+impl<E: std::error::Error + 'static> From<ReadError<E>> for Halt<E> {
+    fn from(error: ReadError<E>) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<UnreadableCause> for Halt<E> {
+    fn from(cause: UnreadableCause) -> Self {
+        Self::Unreadable(cause)
+    }
+}
+
+impl<V: View> Turn<'_, V> {
+    pub(crate) fn handle(&mut self, input: Input) -> Result<(), ReadError<V::Error>> {
+        match input {
+            Input::Command(id, command) => self.command(id, command),
+            Input::Link(event) => self.link_event(event),
+            Input::Tick => self.tick(),
+        }
+    }
+
+    fn command(&mut self, id: CommandId, command: Command) -> Result<(), ReadError<V::Error>> {
+        let result = match command {
+            Command::CreateInvite { validity } => self.create_invite(validity)?,
+            Command::Accept(invite) => self.accept(*invite)?,
+            Command::Send(send) => self.send(send)?.map(Reply::Sent),
+            Command::MarkRead(references) => self.mark_read(&references)?,
+        };
+        self.effects.push(Effect::Reply(id, result));
+        Ok(())
+    }
+
+    fn link_event(&mut self, event: LinkEvent) -> Result<(), ReadError<V::Error>> {
+        match event {
+            LinkEvent::Registered { relay_time: _, next_prekey_id, stock, head } => {
+                self.registered(next_prekey_id, &stock, head)
+            }
+            LinkEvent::PrekeyStock(stock) => self.refill_prekeys(&stock),
+            LinkEvent::PrekeysStored(through) => self.prekeys_stored(through),
+            LinkEvent::Delivered(delivered) => self.delivered(delivered),
+            LinkEvent::Gone(first, last) => self.gone(first, last),
+            LinkEvent::Deposited(key) => self.deposited(key),
+            LinkEvent::DepositRefused(key, refusal) => self.deposit_refused(key, refusal),
+            LinkEvent::Bundle(chat, fetch, bundle) => self.bundle_arrived(chat, fetch, &bundle),
+            LinkEvent::FetchRefused(chat, fetch, refusal) => self.fetch_refused(chat, fetch, refusal),
+        }
+    }
+
+    fn tick(&mut self) -> Result<(), ReadError<V::Error>> {
+        self.give_up_old_outbox_rows()?;
+        self.drop_expired_invites()?;
+        self.forget_old_idempotency_keys()
+    }
+
+    /// Puts on record that something could not be read.
+    pub(crate) fn unreadable(&mut self, cause: UnreadableCause, chat: Option<crate::ChatId>) {
+        self.put(&self.counters.unreadable.clone(), &UnreadableRecord { cause, chat, at: self.now });
+        if let Some(oldest) = self.counters.unreadable.checked_sub(crate::limits::UNREADABLE) {
+            self.delete::<UnreadableRecord>(&oldest);
+        }
+        self.counters.unreadable = self.counters.unreadable.saturating_add(1);
+        self.event(Event::Unreadable(cause));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.effects.push(Effect::Event(event));
+    }
+
+    /// The next position: rising, never given twice.
+    pub(crate) fn next_position(&mut self) -> u64 {
+        let position = self.counters.next_position;
+        self.counters.next_position = position.saturating_add(1);
+        position
+    }
+
+    pub(crate) fn get<R: Row>(&self, key: &R::Key) -> Result<Option<R>, ReadError<V::Error>> {
+        rows::get(&Overlay { base: self.view, changes: self.changes }, key)
+    }
+
+    pub(crate) fn scan<R: Row>(
+        &self,
+        range: &Range,
+        limit: usize,
+    ) -> Result<Vec<(R::Key, R)>, ReadError<V::Error>> {
+        let overlay = Overlay { base: self.view, changes: self.changes };
+        rows::scan(&overlay, range, Order::Ascending, limit)
+    }
+
+    pub(crate) fn put<R: Row>(&mut self, key: &R::Key, row: &R) {
+        self.changes.put(R::TABLE, key.to_bytes(), rows::encode(row));
+    }
+
+    pub(crate) fn delete<R: Row>(&mut self, key: &R::Key) {
+        self.changes.delete(R::TABLE, key.to_bytes());
+    }
+}

@@ -1,0 +1,37 @@
+# `just check` runs exactly what CI runs.
+
+default:
+    @just --list
+
+# Everything that has to pass before a change lands.
+check:
+    .ci/run
+
+# The quick half of it.
+test:
+    cargo test --workspace
+
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Licences, advisories, duplicate versions (needs cargo-deny).
+deny:
+    cargo deny check
+
+# Simulation with more seeds: just sim 10000
+sim seeds="500":
+    HERMES_SIM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test simulation -- --nocapture
+
+# Kills at random moments: just kill 100
+kill rounds="20":
+    HERMES_KILL_ROUNDS={{rounds}} cargo test --release -p hermes-tests --test kill -- --nocapture
+
+# Fuzz one target for a while: just fuzz frame_decode 600 (needs cargo-fuzz)
+fuzz target seconds="60":
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# A relay and two daemons on this machine, talking.
+demo:
+    cargo build --release
+    ./target/release/hermesctl demo
