@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The relay: stores and forwards opaque envelopes, and holds prekeys, for mailboxes whose owners come and go.
+//!
+//! [`Relay`] is the whole of its rules as a plain state machine over a [`Store`]: requests in, outcomes out, one
+//! durable commit for each group of requests. [`serve`] puts QUIC around it. Deliberately absent: names, senders,
+//! contact lists, and any key that opens a message (this crate cannot even name a ratchet).
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod deposit;
+mod draft;
+pub mod entry;
+pub mod limits;
+mod prekeys;
+mod rate;
+pub mod registration;
+pub mod relay;
+mod removal;
+pub mod store;
+
+pub use entry::Entry;
+pub use limits::Limits;
+pub use relay::{Outcome, Policy, Registration, Relay, Request};
+pub use store::{Store, StoreError};

@@ -1,0 +1,113 @@
+//! Deposits: idempotent, bounded per contact and per mailbox, numbered without gaps in the order of the commit.
+
+use hermes_wire::{
+    Advice, EnvelopeId, MailboxId, Refusal, Sequence, drop::Deposit, mailbox::Delivered, refusal::FullScope,
+    token::Use,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    entry::Entry,
+    limits::FULL_RETRY,
+    relay::{Group, Halt, Outcome, millis},
+    store::{Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, Usage},
+};
+
+impl<S: Store> Group<'_, S> {
+    pub(crate) fn deposit(&mut self, entry: &Entry, deposits: Vec<Deposit>) -> Result<Outcome, Halt> {
+        let mut answers = Vec::with_capacity(deposits.len());
+        for deposit in deposits {
+            let envelope = deposit.envelope;
+            let answer = match self.deposit_one(entry, deposit) {
+                Ok(()) => Ok(()),
+                Err(Halt::Refused(refusal)) => Err(refusal),
+                Err(Halt::Store(error)) => return Err(error.into()),
+            };
+            let wait =
+                answer.as_ref().is_err_and(|refusal| matches!(refusal.advice(), Advice::RetryAfter(_)));
+            answers.push((envelope, answer));
+            if wait {
+                break;
+            }
+        }
+        Ok(Outcome::Deposited(answers))
+    }
+
+    fn deposit_one(&mut self, entry: &Entry, deposit: Deposit) -> Result<(), Halt> {
+        let (mailbox, contact) = (entry.mailbox(), entry.contact());
+        let limits = &self.policy.limits;
+        let from = self.draft.contact(mailbox, contact)?;
+        entry.permits(Use::Deposit, self.now, from.revoked)?;
+        if deposit.body.len() > limits.envelope_bytes as usize {
+            return Err(Refusal::TooLarge { max: limits.envelope_bytes }.into());
+        }
+        let receipt = Receipt { body: Sha256::digest(&deposit.body).into() };
+        if self.is_repeat(mailbox, deposit.envelope, &receipt)? {
+            return Ok(());
+        }
+        self.rates.take(mailbox, contact, Use::Deposit, limits.deposits, self.now)?;
+        let to = self.draft.mailbox(mailbox)?.ok_or(Refusal::NoEntry)?;
+        let size = deposit.body.len() as u64;
+        let whole = Usage { envelopes: limits.mailbox_envelopes, bytes: limits.mailbox_bytes };
+        let share = whole.percent(limits.contact_percent);
+        let to_stored = to.stored.plus(size).within(whole, FullScope::Mailbox)?;
+        let from_stored = from.stored.plus(size).within(share, FullScope::Contact)?;
+
+        let sequence = Sequence(to.head.0.saturating_add(1));
+        self.draft.put_receipt(mailbox, deposit.envelope, receipt);
+        self.draft.put_contact(mailbox, contact, Contact { stored: from_stored, ..from });
+        let reminded = self.remind_of_expiry(mailbox, &to);
+        self.draft.put_mailbox(mailbox, Mailbox { head: sequence, stored: to_stored, reminded, ..to });
+        self.draft.put_envelope(
+            mailbox,
+            Delivered { sequence, envelope: deposit.envelope, contact, stored: self.now, body: deposit.body },
+        );
+        Ok(())
+    }
+
+    /// Whether this very deposit was made before.
+    fn is_repeat(&self, mailbox: MailboxId, envelope: EnvelopeId, receipt: &Receipt) -> Result<bool, Halt> {
+        match self.draft.receipt(mailbox, envelope)? {
+            Some(earlier) if earlier == *receipt => Ok(true),
+            Some(_) => Err(Refusal::IdConflict.into()),
+            None => Ok(false),
+        }
+    }
+
+    /// Sees to it that the envelope is looked at when its time is over; one reminder an hour serves all of a mailbox.
+    fn remind_of_expiry(&mut self, mailbox: MailboxId, to: &Mailbox) -> Hour {
+        let due = Hour::after(self.now, self.policy.limits.envelope_ttl);
+        if due <= to.reminded {
+            return to.reminded;
+        }
+        self.draft.remind(Reminder { due, mailbox, matter: Matter::Envelopes }, Vec::new());
+        due
+    }
+}
+
+impl Usage {
+    fn plus(self, bytes: u64) -> Self {
+        Self { envelopes: self.envelopes.saturating_add(1), bytes: self.bytes.saturating_add(bytes) }
+    }
+
+    fn percent(self, percent: u64) -> Self {
+        let part =
+            |whole: u64| (u128::from(whole) * u128::from(percent) / 100).try_into().unwrap_or(u64::MAX);
+        Self { envelopes: part(self.envelopes), bytes: part(self.bytes) }
+    }
+
+    fn within(self, most: Self, scope: FullScope) -> Result<Self, Refusal> {
+        if self.envelopes > most.envelopes || self.bytes > most.bytes {
+            return Err(Refusal::MailboxFull { scope, retry_ms: millis(FULL_RETRY) });
+        }
+        Ok(self)
+    }
+
+    /// Less what was taken out.
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            envelopes: self.envelopes.saturating_sub(other.envelopes),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The store as a group of requests sees it: what is committed, overlaid with what the group is about to commit.
+
+use std::collections::BTreeMap;
+
+use hermes_wire::{
+    ContactId, EnvelopeId, FetchId, MailboxId, Sequence,
+    mailbox::{Credit, Delivered},
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+};
+
+use crate::{
+    limits,
+    store::{
+        Changes, Contact, Hour, Mailbox, Receipt, Reminder, Store, StoreError, TokenHash, TokenRow, Usage,
+    },
+};
+
+pub(crate) struct Draft<'a, S> {
+    store: &'a S,
+    changes: Changes,
+}
+
+/// Envelopes that a draft took out.
+#[derive(Debug, Default)]
+pub(crate) struct Removed {
+    pub(crate) ids: Vec<EnvelopeId>,
+    pub(crate) by_contact: BTreeMap<ContactId, Usage>,
+    pub(crate) last: Sequence,
+}
+
+impl<'a, S: Store> Draft<'a, S> {
+    pub(crate) fn new(store: &'a S) -> Self {
+        Self { store, changes: Changes::default() }
+    }
+
+    pub(crate) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    /// What is committed, without the group.
+    pub(crate) fn store(&self) -> &'a S {
+        self.store
+    }
+
+    pub(crate) fn mailbox(&self, mailbox: MailboxId) -> Result<Option<Mailbox>, StoreError> {
+        match self.changes.mailboxes.get(&mailbox) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.store.mailbox(mailbox),
+        }
+    }
+
+    pub(crate) fn put_mailbox(&mut self, mailbox: MailboxId, row: Mailbox) {
+        self.changes.mailboxes.insert(mailbox, row);
+    }
+
+    pub(crate) fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Result<Contact, StoreError> {
+        let row = match self.changes.contacts.get(&(mailbox, contact)) {
+            Some(row) => row.clone(),
+            None => self.store.contact(mailbox, contact)?,
+        };
+        Ok(row.unwrap_or_default())
+    }
+
+    /// Keeps a contact's row as long as it says anything.
+    pub(crate) fn put_contact(&mut self, mailbox: MailboxId, contact: ContactId, row: Contact) {
+        let row = (row != Contact::default()).then_some(row);
+        self.changes.contacts.insert((mailbox, contact), row);
+    }
+
+    pub(crate) fn receipt(
+        &self,
+        mailbox: MailboxId,
+        envelope: EnvelopeId,
+    ) -> Result<Option<Receipt>, StoreError> {
+        match self.changes.receipts.get(&(mailbox, envelope)) {
+            Some(row) => Ok(row.clone()),
+            None => self.store.receipt(mailbox, envelope),
+        }
+    }
+
+    pub(crate) fn put_receipt(&mut self, mailbox: MailboxId, envelope: EnvelopeId, row: Receipt) {
+        self.changes.receipts.insert((mailbox, envelope), Some(row));
+    }
+
+    pub(crate) fn forget_receipt(&mut self, mailbox: MailboxId, envelope: EnvelopeId) {
+        self.changes.receipts.insert((mailbox, envelope), None);
+    }
+
+    pub(crate) fn put_envelope(&mut self, mailbox: MailboxId, envelope: Delivered) {
+        self.changes.envelopes.insert((mailbox, envelope.sequence), Some(envelope));
+    }
+
+    /// Takes out the envelopes after `after`, in order, until `wanted` says no.
+    pub(crate) fn remove_envelopes(
+        &mut self,
+        mailbox: MailboxId,
+        after: Sequence,
+        wanted: impl Fn(&Delivered) -> bool,
+    ) -> Result<Removed, StoreError> {
+        let credit = Credit { envelopes: limits::DELETE_ENVELOPES, bytes: limits::DELETE_BYTES };
+        let mut removed = Removed { last: after, ..Removed::default() };
+        let mut read = after;
+        loop {
+            let rows = self.store.envelopes(mailbox, read, credit)?;
+            let Some(last) = rows.last() else { break };
+            read = last.sequence;
+            for row in rows {
+                if self.changes.envelopes.contains_key(&(mailbox, row.sequence)) {
+                    continue;
+                }
+                if !wanted(&row) {
+                    return Ok(removed);
+                }
+                self.changes.envelopes.insert((mailbox, row.sequence), None);
+                removed.add(&row);
+            }
+        }
+        // What the group itself deposited comes after everything committed.
+        let drafted = self.changes.envelopes.range_mut((mailbox, Sequence(read.0.saturating_add(1)))..);
+        for (_, row) in drafted.take_while(|((owner, _), _)| *owner == mailbox) {
+            match row {
+                Some(envelope) if wanted(envelope) => removed.add(envelope),
+                Some(_) => break,
+                None => continue,
+            }
+            *row = None;
+        }
+        Ok(removed)
+    }
+
+    pub(crate) fn fetch(
+        &self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        fetch: FetchId,
+    ) -> Result<Option<SealedBundle>, StoreError> {
+        match self.changes.fetches.get(&(mailbox, contact, fetch)) {
+            Some(row) => Ok(row.clone()),
+            None => self.store.fetch(mailbox, contact, fetch),
+        }
+    }
+
+    pub(crate) fn put_fetch(
+        &mut self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        fetch: FetchId,
+        row: Option<SealedBundle>,
+    ) {
+        self.changes.fetches.insert((mailbox, contact, fetch), row);
+    }
+
+    /// The first prekey of a kind above `after`.
+    pub(crate) fn prekey_after(
+        &self,
+        mailbox: MailboxId,
+        kind: PrekeyKind,
+        after: PrekeyId,
+    ) -> Result<Option<PrekeyEntry>, StoreError> {
+        let mut read = after;
+        while let Some(entry) = self.store.prekey_after(mailbox, kind, read)? {
+            // Ids rise, so everything committed comes before everything drafted.
+            if !self.changes.prekeys.contains_key(&(mailbox, kind, entry.id)) {
+                return Ok(Some(entry));
+            }
+            read = entry.id;
+        }
+        let first = PrekeyId(after.0.saturating_add(1));
+        let drafted =
+            self.changes.prekeys.range((mailbox, kind, first)..=(mailbox, kind, PrekeyId(u64::MAX)));
+        Ok(drafted.filter_map(|(_, row)| row.clone()).next())
+    }
+
+    pub(crate) fn put_prekey(&mut self, mailbox: MailboxId, entry: PrekeyEntry) {
+        self.changes.prekeys.insert((mailbox, entry.kind, entry.id), Some(entry));
+    }
+
+    pub(crate) fn remove_prekey(&mut self, mailbox: MailboxId, kind: PrekeyKind, id: PrekeyId) {
+        self.changes.prekeys.insert((mailbox, kind, id), None);
+    }
+
+    pub(crate) fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
+        match self.changes.tokens.get(&token) {
+            Some(row) => Ok(*row),
+            None => self.store.token(token),
+        }
+    }
+
+    pub(crate) fn put_token(&mut self, token: TokenHash, row: TokenRow) {
+        self.changes.tokens.insert(token, Some(row));
+    }
+
+    pub(crate) fn due(
+        &self,
+        hour: Hour,
+        limit: usize,
+    ) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+        self.store.due(hour, limit)
+    }
+
+    pub(crate) fn remind(&mut self, reminder: Reminder, ids: Vec<EnvelopeId>) {
+        self.changes.reminders.insert(reminder, Some(ids));
+    }
+
+    pub(crate) fn forget_reminder(&mut self, reminder: Reminder) {
+        self.changes.reminders.insert(reminder, None);
+    }
+}
+
+impl Removed {
+    fn add(&mut self, envelope: &Delivered) {
+        self.ids.push(envelope.envelope);
+        let usage = self.by_contact.entry(envelope.contact).or_default();
+        usage.envelopes += 1;
+        usage.bytes += envelope.body.len() as u64;
+        self.last = envelope.sequence;
+    }
+}

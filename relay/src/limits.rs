@@ -1,0 +1,79 @@
+//! Every limit of the relay, with its unit and its reason.
+
+use std::time::Duration;
+
+use hermes_wire::limits::ENVELOPE_BYTES;
+
+/// Limits that the operator may set; the defaults serve a small public relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Mailboxes on this relay, so that an open registration cannot fill the disk with empty ones.
+    pub mailboxes: u64,
+    /// Bytes of one envelope body, at most what the wire allows.
+    pub envelope_bytes: u32,
+    /// Envelopes waiting in one mailbox.
+    pub mailbox_envelopes: u64,
+    /// Bytes waiting in one mailbox.
+    pub mailbox_bytes: u64,
+    /// Share of a mailbox that one contact may fill, in percent: a single hostile contact cannot shut out the others.
+    pub contact_percent: u64,
+    /// How long an envelope waits for its owner.
+    pub envelope_ttl: Duration,
+    /// Deposits under one token.
+    pub deposits: Rate,
+    /// Prekey fetches under one token: enough for a pairing that goes wrong a few times, too slow to drain the
+    /// one-time prekeys.
+    pub fetches: Rate,
+}
+
+/// A token bucket: so many at once, then one per period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many at once.
+    pub burst: u32,
+    /// Time that earns one more.
+    pub period: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mailboxes: 100_000,
+            envelope_bytes: ENVELOPE_BYTES as u32,
+            mailbox_envelopes: 100_000,
+            mailbox_bytes: 1 << 30,
+            contact_percent: 50,
+            envelope_ttl: Duration::from_secs(30 * 86_400),
+            deposits: Rate { burst: 6_000, period: Duration::from_millis(20) },
+            fetches: Rate { burst: 6, period: Duration::from_secs(600) },
+        }
+    }
+}
+
+/// An envelope id is remembered this long after its envelope was deleted: depositors retry at most every 30 s, and a
+/// receipt lost together with the depositor's network is asked for again within a day.
+pub const RECEIPT_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// Envelope ids in one reminder, so that its row stays small (16 bytes each).
+pub const RECEIPTS_PER_REMINDER: usize = 1_024;
+/// A bundle fetched under a token without uses is remembered this long; under an invite, until the invite expires.
+pub const FETCH_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// Uses that an invite may have: each is a remembered bundle of up to 8 KiB. A token that claims more has this many.
+pub const INVITE_USES: u32 = 1_000;
+/// Contacts that one mailbox may have revoked at a time: each is a row until its tokens expire.
+pub const REVOCATIONS: u32 = 10_000;
+
+/// What a depositor is told to wait when a mailbox is full: its owner must come and read first.
+pub const FULL_RETRY: Duration = Duration::from_secs(60);
+/// What a client is told to wait when the store failed: the relay is about to restart.
+pub const STORE_RETRY: Duration = Duration::from_secs(5);
+/// What a client is told to wait when the relay is at its capacity.
+pub const BUSY_RETRY: Duration = Duration::from_secs(30);
+
+/// Rate buckets in memory, about 100 bytes each. When there are more depositors than this, full buckets go first.
+pub const BUCKETS: usize = 100_000;
+/// Envelopes read at a time when a range is deleted, so that memory stays bounded.
+pub const DELETE_ENVELOPES: u32 = 1_024;
+/// Bytes read at a time when a range is deleted.
+pub const DELETE_BYTES: u32 = 8 * 1024 * 1024;
+/// Reminders seen to in one commit, so that a sweep never holds up deposits for long.
+pub const SWEEP_REMINDERS: usize = 64;

@@ -1,0 +1,80 @@
+//! Rates per depositor, in memory: after a restart everyone starts with a full bucket.
+
+use std::collections::BTreeMap;
+
+use hermes_wire::{ContactId, MailboxId, Refusal, Timestamp, token::Use};
+
+use crate::{
+    limits::{BUCKETS, Rate},
+    relay::millis,
+};
+
+/// The generic cell rate algorithm (ITU-T I.371, annex A): one number per bucket, the time at which it is full again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rates {
+    full_at: BTreeMap<(MailboxId, ContactId, Kind), Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Deposit,
+    Fetch,
+}
+
+impl Rates {
+    /// Takes one from a bucket, or says when there is one again.
+    pub(crate) fn take(
+        &mut self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        usage: Use,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let kind = match usage {
+            Use::Deposit => Kind::Deposit,
+            Use::FetchPrekeys => Kind::Fetch,
+        };
+        if self.full_at.len() >= BUCKETS {
+            self.full_at.retain(|_, full_at| *full_at > now);
+        }
+        if self.full_at.len() >= BUCKETS && !self.full_at.contains_key(&(mailbox, contact, kind)) {
+            return Err(Refusal::RateLimited { retry_ms: millis(rate.period) });
+        }
+        let full_at = self.full_at.entry((mailbox, contact, kind)).or_insert(now);
+        // A clock that was set back must not lock depositors out: no bucket is emptier than empty.
+        let empty = now.after(rate.period.saturating_mul(rate.burst));
+        let refilled = (*full_at).clamp(now, empty).after(rate.period);
+        if refilled > empty {
+            *full_at = (*full_at).min(empty);
+            return Err(Refusal::RateLimited { retry_ms: millis(refilled.since(empty)) });
+        }
+        *full_at = refilled;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_then_one_per_period() {
+        let rate = Rate { burst: 3, period: Duration::from_millis(100) };
+        let mut rates = Rates::default();
+        let mut take =
+            |now: u64| rates.take(MailboxId([1; 32]), ContactId([1; 16]), Use::Deposit, rate, Timestamp(now));
+        for _ in 0..3 {
+            assert_eq!(take(1_000), Ok(()));
+        }
+        assert_eq!(take(1_000), Err(Refusal::RateLimited { retry_ms: 100 }));
+        assert_eq!(take(1_040), Err(Refusal::RateLimited { retry_ms: 60 }));
+        assert_eq!(take(1_100), Ok(()));
+        assert_eq!(take(1_100), Err(Refusal::RateLimited { retry_ms: 100 }));
+        // The clock is set back by a day: at most a whole burst must be earned again.
+        assert_eq!(take(10), Err(Refusal::RateLimited { retry_ms: 100 }));
+        assert_eq!(take(110), Ok(()));
+    }
+}

@@ -1,0 +1,297 @@
+//! The relay's rules as a state machine: a group of requests is decided, committed once, and only then answered.
+//!
+//! There is no clock, no randomness and no I/O but the store's: the same requests at the same times give the same
+//! outcomes, on any backend. Nothing but rate buckets lives outside the store, so that a relay may stop at any moment.
+
+use hermes_wire::{
+    ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, Timestamp,
+    drop::{Deposit, Open},
+    mailbox::{Credit, Deliver, PrekeyStock, Register, Registered},
+    prekey::{PrekeyEntry, PrekeyId, SealedBundle},
+};
+use serde::Deserialize;
+
+use crate::{
+    draft::Draft,
+    entry::{self, Entry},
+    limits::Limits,
+    rate::Rates,
+    store::{Hour, Store, StoreError, TokenHash, TokenRow},
+};
+
+/// Who may make a mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Whoever has a registration token.
+    #[default]
+    Token,
+    /// Anyone.
+    Open,
+    /// Nobody; mailboxes that exist go on.
+    Closed,
+}
+
+/// What the operator decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Who may make a mailbox.
+    pub registration: Registration,
+    /// How much of everything.
+    pub limits: Limits,
+}
+
+/// What a client, or the relay's own clock, asks for. A mailbox named here was proven by its connection's certificate.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// An owner connects.
+    Register {
+        /// The proven mailbox.
+        mailbox: MailboxId,
+        /// What it said.
+        register: Register,
+    },
+    /// An owner adds prekeys.
+    PutPrekeys {
+        /// The proven mailbox.
+        mailbox: MailboxId,
+        /// In rising order of their ids. Those at or below the last accepted id are skipped.
+        entries: Vec<PrekeyEntry>,
+    },
+    /// An owner shuts a contact out.
+    Revoke {
+        /// The proven mailbox.
+        mailbox: MailboxId,
+        /// Whom.
+        contact: ContactId,
+        /// When the contact's last token expires.
+        until: Timestamp,
+    },
+    /// An owner has everything up to here.
+    Ack {
+        /// The proven mailbox.
+        mailbox: MailboxId,
+        /// The last of them.
+        upto: Sequence,
+    },
+    /// A depositor shows its token.
+    Open(Open),
+    /// A depositor deposits, in this order.
+    Deposit {
+        /// What [`Request::Open`] was answered with.
+        entry: Entry,
+        /// The envelopes.
+        deposits: Vec<Deposit>,
+    },
+    /// A depositor asks for a prekey bundle.
+    FetchPrekeys {
+        /// What [`Request::Open`] was answered with.
+        entry: Entry,
+        /// Chosen at random once, repeated with every retry.
+        fetch: FetchId,
+    },
+    /// The operator adds a registration token. One that is known already stays as it is.
+    AddToken {
+        /// Its hash.
+        token: TokenHash,
+        /// What it allows.
+        row: TokenRow,
+    },
+    /// It is time to forget what is over.
+    Sweep,
+}
+
+/// The answer to one [`Request`], true on disk when the caller sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The mailbox exists.
+    Registered {
+        /// The answer to the owner.
+        registered: Registered,
+        /// Where delivery on this connection starts.
+        acked: Sequence,
+    },
+    /// The prekeys up to this id are on hand, or were.
+    PrekeysStored(PrekeyId),
+    /// The contact is shut out.
+    Revoked(ContactId),
+    /// The envelopes are deleted.
+    Acked,
+    /// The token is good.
+    Opened(Entry),
+    /// What became of each deposit, in order. The list ends early after a refusal that may be retried, because what
+    /// follows must not overtake it.
+    Deposited(Vec<(EnvelopeId, Result<(), Refusal>)>),
+    /// The bundle.
+    Bundle {
+        /// To the depositor.
+        bundle: SealedBundle,
+        /// To the owner, when a one-time prekey was used up.
+        stock: Option<Vec<PrekeyStock>>,
+    },
+    /// The registration token is known.
+    TokenAdded,
+    /// What is over was forgotten, and whether there is more of it.
+    Swept {
+        /// Ask again at once.
+        more: bool,
+    },
+    /// Nothing happened.
+    Refused(Refusal),
+}
+
+/// A relay: its rows, its rules, and the rates of its depositors.
+#[derive(Clone, Debug)]
+pub struct Relay<S> {
+    store: S,
+    policy: Policy,
+    rates: Rates,
+    /// How many mailboxes the store holds.
+    mailboxes: u64,
+}
+
+impl<S: Store> Relay<S> {
+    /// Takes up work where the store left off.
+    pub fn new(store: S, policy: Policy) -> Result<Self, StoreError> {
+        let mailboxes = store.mailbox_count()?;
+        Ok(Self { store, policy, rates: Rates::default(), mailboxes })
+    }
+
+    /// Decides `requests` in order and commits them together. There is one outcome for each, in order.
+    ///
+    /// After an error nothing of the group has happened, as far as anyone may say: the relay must stop and start again
+    /// from its store.
+    pub fn apply(&mut self, now: Timestamp, requests: Vec<Request>) -> Result<Vec<Outcome>, StoreError> {
+        let mut group = Group {
+            now,
+            draft: Draft::new(&self.store),
+            policy: &self.policy,
+            rates: &mut self.rates,
+            mailboxes: self.mailboxes,
+        };
+        let outcomes = requests
+            .into_iter()
+            .map(|request| group.decide(request))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let (mailboxes, changes) = (group.mailboxes, group.draft.into_changes());
+        if !changes.is_empty() {
+            self.store.commit(changes)?;
+        }
+        self.mailboxes = mailboxes;
+        Ok(outcomes)
+    }
+
+    /// What a mailbox's owner should get next after `after`, as long as `credit` lasts. Empty means: nothing waits, or
+    /// the credit does not suffice for the next envelope.
+    pub fn deliver(
+        &self,
+        mailbox: MailboxId,
+        after: Sequence,
+        credit: Credit,
+    ) -> Result<Vec<Deliver>, StoreError> {
+        deliver(&self.store, mailbox, after, credit)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Gives the store back, as a restart does.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+}
+
+/// [`Relay::deliver`] for those who only read.
+pub fn deliver<S: Store>(
+    store: &S,
+    mailbox: MailboxId,
+    after: Sequence,
+    credit: Credit,
+) -> Result<Vec<Deliver>, StoreError> {
+    // The head is read first: what is committed after it is then not mistaken for a gap.
+    let Some(head) = store.mailbox(mailbox)?.map(|row| row.head) else { return Ok(Vec::new()) };
+    let mut deliver = Vec::new();
+    let mut last = after;
+    for row in store.envelopes(mailbox, after, credit)? {
+        let sequence = row.sequence;
+        deliver.extend(gone(last, Sequence(sequence.0.saturating_sub(1))));
+        deliver.push(Deliver::Envelope(row));
+        last = sequence;
+    }
+    if last < head {
+        // Either the credit is used up, or the rest of the range is gone.
+        let next = store.envelopes(mailbox, last, Credit { envelopes: 1, bytes: u32::MAX })?;
+        let waiting = next.first().map(|row| Sequence(row.sequence.0.saturating_sub(1)));
+        deliver.extend(gone(last, waiting.unwrap_or(head)));
+    }
+    Ok(deliver)
+}
+
+/// The range after `last` up to `upto`, unless it is empty.
+fn gone(last: Sequence, upto: Sequence) -> Option<Deliver> {
+    (upto > last).then(|| Deliver::Gone(Sequence(last.0 + 1), upto))
+}
+
+/// One group of requests on its way to one commit. Each request is checked before it changes anything, so that a
+/// refused one leaves no trace among the others.
+pub(crate) struct Group<'a, S> {
+    pub(crate) now: Timestamp,
+    pub(crate) draft: Draft<'a, S>,
+    pub(crate) policy: &'a Policy,
+    pub(crate) rates: &'a mut Rates,
+    pub(crate) mailboxes: u64,
+}
+
+/// What deciding a request gives: an outcome, or a refusal, or no store.
+pub(crate) enum Halt {
+    Refused(Refusal),
+    Store(StoreError),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<S: Store> Group<'_, S> {
+    fn decide(&mut self, request: Request) -> Result<Outcome, StoreError> {
+        let decided = match request {
+            Request::Register { mailbox, register } => self.register(mailbox, &register),
+            Request::PutPrekeys { mailbox, entries } => self.put_prekeys(mailbox, entries),
+            Request::Revoke { mailbox, contact, until } => self.revoke(mailbox, contact, until),
+            Request::Ack { mailbox, upto } => self.ack(mailbox, upto),
+            Request::Open(open) => self.open(&open),
+            Request::Deposit { entry, deposits } => self.deposit(&entry, deposits),
+            Request::FetchPrekeys { entry, fetch } => self.fetch_prekeys(&entry, fetch),
+            Request::AddToken { token, row } => self.add_token(token, row),
+            Request::Sweep => self.sweep(),
+        };
+        match decided {
+            Ok(outcome) => Ok(outcome),
+            Err(Halt::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
+            Err(Halt::Store(error)) => Err(error),
+        }
+    }
+
+    fn open(&self, open: &Open) -> Result<Outcome, Halt> {
+        Ok(Outcome::Opened(entry::open(self.draft.store(), self.now, open)??))
+    }
+
+    pub(crate) fn this_hour(&self) -> Hour {
+        Hour::of(self.now)
+    }
+}
+
+/// A delay as refusals carry it.
+pub(crate) fn millis(delay: std::time::Duration) -> u32 {
+    u32::try_from(delay.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,90 @@
+//! What leaves the store: acknowledged envelopes, expired ones, and everything that is remembered for a time.
+
+use hermes_wire::{ContactId, EnvelopeId, MailboxId, Refusal, Sequence};
+
+use crate::{
+    draft::Removed,
+    limits::{RECEIPT_MEMORY, RECEIPTS_PER_REMINDER, SWEEP_REMINDERS},
+    relay::{Group, Halt, Outcome},
+    store::{Contact, Hour, Mailbox, Matter, Reminder, Store, StoreError},
+};
+
+impl<S: Store> Group<'_, S> {
+    /// Deletes what the owner has. An ack that is older than the last one changes nothing; one of what was never
+    /// assigned is a broken or hostile client.
+    pub(crate) fn ack(&mut self, mailbox: MailboxId, upto: Sequence) -> Result<Outcome, Halt> {
+        let row = self.draft.mailbox(mailbox)?.ok_or(Refusal::BadFrame)?;
+        if upto > row.head {
+            return Err(Refusal::BadFrame.into());
+        }
+        if upto > row.acked {
+            let removed = self.draft.remove_envelopes(mailbox, row.acked, |row| row.sequence <= upto)?;
+            self.account(mailbox, Mailbox { acked: upto, ..row }, removed)?;
+        }
+        Ok(Outcome::Acked)
+    }
+
+    /// Sees to the reminders that are due, up to a limit.
+    pub(crate) fn sweep(&mut self) -> Result<Outcome, Halt> {
+        let due = self.draft.due(self.this_hour(), SWEEP_REMINDERS)?;
+        let more = due.len() == SWEEP_REMINDERS;
+        for (reminder, ids) in due {
+            self.draft.forget_reminder(reminder);
+            let mailbox = reminder.mailbox;
+            match reminder.matter {
+                Matter::Envelopes => self.expire(mailbox)?,
+                Matter::Receipts(_) => ids.into_iter().for_each(|id| self.draft.forget_receipt(mailbox, id)),
+                Matter::Contact(contact) => self.forget_contact(mailbox, contact)?,
+                Matter::Fetch(contact, fetch) => self.draft.put_fetch(mailbox, contact, fetch, None),
+            }
+        }
+        Ok(Outcome::Swept { more })
+    }
+
+    /// Deletes the oldest envelopes as far as their time is over. The owner hears of the gap they leave.
+    fn expire(&mut self, mailbox: MailboxId) -> Result<(), StoreError> {
+        let Some(row) = self.draft.mailbox(mailbox)? else { return Ok(()) };
+        let (now, ttl) = (self.now, self.policy.limits.envelope_ttl);
+        let removed = self.draft.remove_envelopes(mailbox, row.acked, |row| row.stored.after(ttl) <= now)?;
+        self.account(mailbox, row, removed)
+    }
+
+    /// Books deleted envelopes out, and remembers their ids for a while.
+    fn account(&mut self, mailbox: MailboxId, row: Mailbox, removed: Removed) -> Result<(), StoreError> {
+        let mut stored = row.stored;
+        for (contact, usage) in removed.by_contact {
+            stored = stored.minus(usage);
+            let from = self.draft.contact(mailbox, contact)?;
+            self.draft.put_contact(mailbox, contact, Contact { stored: from.stored.minus(usage), ..from });
+        }
+        self.remember_receipts(mailbox, removed.last, &removed.ids);
+        self.draft.put_mailbox(mailbox, Mailbox { stored, ..row });
+        Ok(())
+    }
+
+    fn remember_receipts(&mut self, mailbox: MailboxId, last: Sequence, ids: &[EnvelopeId]) {
+        let due = Hour::after(self.now, RECEIPT_MEMORY);
+        for (part, ids) in (0..).zip(ids.chunks(RECEIPTS_PER_REMINDER)) {
+            // Each part needs its own key; there are fewer parts than sequences, so none is taken.
+            let matter = Matter::Receipts(Sequence(last.0.saturating_sub(part)));
+            self.draft.remind(Reminder { due, mailbox, matter }, ids.to_vec());
+        }
+    }
+
+    /// Drops what is over from a contact's row. What is not over has a reminder of its own.
+    fn forget_contact(&mut self, mailbox: MailboxId, contact: ContactId) -> Result<(), StoreError> {
+        let mut row = self.draft.contact(mailbox, contact)?;
+        if row.revoked.is_some_and(|until| until < self.now) {
+            row.revoked = None;
+            if let Some(owner) = self.draft.mailbox(mailbox)? {
+                let revoked = owner.revoked.saturating_sub(1);
+                self.draft.put_mailbox(mailbox, Mailbox { revoked, ..owner });
+            }
+        }
+        if row.fetches.is_some_and(|fetches| fetches.until < self.now) {
+            row.fetches = None;
+        }
+        self.draft.put_contact(mailbox, contact, row);
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! What a relay keeps, and what a store must promise: typed rows, point reads, and one atomic, durable commit.
+//!
+//! The rules (quotas, idempotence, who may do what) live above, in [`crate::relay`], so that every backend answers
+//! alike and stays small. Deliberately absent from every row: names, senders, groups, and keys that open a message.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hermes_wire::{
+    ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, Sequence, Timestamp,
+    mailbox::{Credit, Delivered},
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+};
+use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+pub mod fjall;
+pub mod memory;
+
+/// Why the store did not do what was asked. Nothing of the failed commit is visible, and a backend that failed once
+/// refuses further commits: after a failed fsync nobody knows what is on the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the store open.
+    #[error("the store is already open in another process")]
+    Locked,
+    /// The store was written by a version this one does not know.
+    #[error("the store has format {found}, this version reads {expected}")]
+    Format {
+        /// What the store says.
+        found: u32,
+        /// What this version reads.
+        expected: u32,
+    },
+    /// A row cannot be read back.
+    #[error("the store is damaged: a row of `{table}` cannot be read")]
+    Damaged {
+        /// Which table.
+        table: &'static str,
+    },
+    /// The backend failed.
+    #[error("the store failed: {0}")]
+    Backend(String),
+}
+
+/// A mailbox: who may sign its drop tokens, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Mailbox {
+    /// The key that signs its drop tokens.
+    pub drop_key: DropKey,
+    /// The installation that registered last.
+    pub instance: InstanceId,
+    /// The last sequence that was assigned.
+    pub head: Sequence,
+    /// Everything up to here was acknowledged and is deleted.
+    pub acked: Sequence,
+    /// What waits in it.
+    pub stored: Usage,
+    /// The highest prekey id that was ever accepted.
+    pub last_prekey: PrekeyId,
+    /// Prekeys on hand, in the order of [`PrekeyKind::ALL`].
+    pub stock: [u32; PrekeyKind::ALL.len()],
+    /// How many of its contacts are refused.
+    pub revoked: u32,
+    /// The last hour for which a [`Matter::Envelopes`] reminder stands.
+    pub reminded: Hour,
+}
+
+/// A number of envelopes and the bytes of their bodies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Usage {
+    /// Envelopes.
+    pub envelopes: u64,
+    /// Bytes of body.
+    pub bytes: u64,
+}
+
+/// A deposited envelope id, so that a repeat of the deposit is answered alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Receipt {
+    /// SHA-256 of the body.
+    #[serde(with = "serde_bytes")]
+    pub body: [u8; 32],
+}
+
+/// A pseudonymous depositor, while there is something to remember about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Contact {
+    /// What waits from it.
+    pub stored: Usage,
+    /// Refused until this time.
+    pub revoked: Option<Timestamp>,
+    /// Different prekey fetches under its invite, and until when they count.
+    pub fetches: Option<Fetches>,
+}
+
+/// How often an invite was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Fetches {
+    /// Different fetch ids.
+    pub count: u32,
+    /// The invite's expiry.
+    pub until: Timestamp,
+}
+
+/// SHA-256 of a registration token; the token itself is nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+/// What a registration token still allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct TokenRow {
+    /// Registrations left. A spent token stays until it expires, so that no copy of it can come back to life.
+    pub uses: u32,
+    /// Void after this time.
+    pub expiry: Timestamp,
+}
+
+/// Hours since the Unix epoch: the grain of everything the relay forgets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hour(pub u64);
+
+impl Hour {
+    const MILLIS: u64 = 3_600_000;
+
+    /// The hour that `time` lies in.
+    pub fn of(time: Timestamp) -> Self {
+        Self(time.0 / Self::MILLIS)
+    }
+
+    /// The first hour that begins at `time` plus `delay` or later.
+    pub fn after(time: Timestamp, delay: Duration) -> Self {
+        Self(time.after(delay).0.div_ceil(Self::MILLIS))
+    }
+}
+
+/// A note to look at something again when its hour has come. It is a hint: what is done then follows from the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reminder {
+    /// When.
+    pub due: Hour,
+    /// Where.
+    pub mailbox: MailboxId,
+    /// At what.
+    pub matter: Matter,
+}
+
+/// What a [`Reminder`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Matter {
+    /// Envelopes may have reached their time to live.
+    Envelopes,
+    /// The receipts of a range of deleted envelopes, whose last sequence this is, may be forgotten.
+    Receipts(Sequence),
+    /// A contact's revocation or its invite may be over.
+    Contact(ContactId),
+    /// A remembered bundle may be forgotten.
+    Fetch(ContactId, FetchId),
+}
+
+/// A set of changes that become durable together or not at all. In each map, `None` deletes the row.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Mailboxes; they are never deleted.
+    pub mailboxes: BTreeMap<MailboxId, Mailbox>,
+    /// Envelopes by mailbox and sequence.
+    pub envelopes: BTreeMap<(MailboxId, Sequence), Option<Delivered>>,
+    /// Receipts.
+    pub receipts: BTreeMap<(MailboxId, EnvelopeId), Option<Receipt>>,
+    /// Contacts.
+    pub contacts: BTreeMap<(MailboxId, ContactId), Option<Contact>>,
+    /// Bundles that were fetched.
+    pub fetches: BTreeMap<(MailboxId, ContactId, FetchId), Option<SealedBundle>>,
+    /// Prekeys.
+    pub prekeys: BTreeMap<(MailboxId, PrekeyKind, PrekeyId), Option<PrekeyEntry>>,
+    /// Registration tokens.
+    pub tokens: BTreeMap<TokenHash, Option<TokenRow>>,
+    /// Reminders, with the envelope ids of a [`Matter::Receipts`].
+    pub reminders: BTreeMap<Reminder, Option<Vec<EnvelopeId>>>,
+}
+
+impl Changes {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.mailboxes.is_empty()
+            && self.envelopes.is_empty()
+            && self.receipts.is_empty()
+            && self.contacts.is_empty()
+            && self.fetches.is_empty()
+            && self.prekeys.is_empty()
+            && self.tokens.is_empty()
+            && self.reminders.is_empty()
+    }
+}
+
+/// Where a relay keeps its rows. Reads see exactly what was committed; several readers may read while one commits.
+pub trait Store {
+    /// One mailbox.
+    fn mailbox(&self, mailbox: MailboxId) -> Result<Option<Mailbox>, StoreError>;
+
+    /// How many mailboxes there are.
+    fn mailbox_count(&self) -> Result<u64, StoreError>;
+
+    /// The envelopes after `after`, in order, as long as `credit` lasts.
+    fn envelopes(
+        &self,
+        mailbox: MailboxId,
+        after: Sequence,
+        credit: Credit,
+    ) -> Result<Vec<Delivered>, StoreError>;
+
+    /// The receipt of an envelope id.
+    fn receipt(&self, mailbox: MailboxId, envelope: EnvelopeId) -> Result<Option<Receipt>, StoreError>;
+
+    /// What is remembered about a contact.
+    fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Result<Option<Contact>, StoreError>;
+
+    /// The bundle that a fetch was answered with.
+    fn fetch(
+        &self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        fetch: FetchId,
+    ) -> Result<Option<SealedBundle>, StoreError>;
+
+    /// The first prekey of a kind whose id is above `after`.
+    fn prekey_after(
+        &self,
+        mailbox: MailboxId,
+        kind: PrekeyKind,
+        after: PrekeyId,
+    ) -> Result<Option<PrekeyEntry>, StoreError>;
+
+    /// What a registration token still allows.
+    fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError>;
+
+    /// Up to `limit` reminders that are due at `hour` or before, in order, with their envelope ids.
+    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError>;
+
+    /// Makes all of `changes` visible and durable (they survive a power cut from when this returns), or none of it.
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError>;
+}
+
+/// Counts a [`Credit`] down, the same way in every backend.
+struct Budget {
+    envelopes: u32,
+    bytes: u64,
+}
+
+impl Budget {
+    fn new(credit: Credit) -> Self {
+        Self { envelopes: credit.envelopes, bytes: u64::from(credit.bytes) }
+    }
+
+    /// Whether `row` still fits, taking its share if so.
+    fn take(&mut self, row: &Delivered) -> bool {
+        let size = row.body.len() as u64;
+        let fits = self.envelopes > 0 && size <= self.bytes;
+        if fits {
+            self.envelopes -= 1;
+            self.bytes -= size;
+        }
+        fits
+    }
+}

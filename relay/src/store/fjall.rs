@@ -1,0 +1,252 @@
+//! The embedded store: an LSM tree in a directory of its own. One process has it open at a time.
+//!
+//! Every commit is one batch that asks for an fsync itself: the library's default leaves data in the operating
+//! system's buffers, where a power cut finds it.
+
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use hermes_wire::{
+    ContactId, EnvelopeId, FetchId, MailboxId, Sequence, codec,
+    mailbox::{Credit, Delivered},
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Budget, Changes, Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, StoreError, TokenHash,
+    TokenRow,
+};
+
+/// The layout of keys and rows. Another layout is another number, and an older relay refuses it.
+const FORMAT: u32 = 1;
+const FORMAT_KEY: &[u8] = b"format";
+
+/// Longest row in bytes: an envelope with its framing is the largest but for a list of receipts, which is bounded by
+/// [`crate::limits::RECEIPTS_PER_REMINDER`].
+const ROW_BYTES: usize = 128 * 1024;
+
+/// A directory with the relay's rows. Clones share it: readers may be many, the committer is one.
+#[derive(Clone)]
+pub struct FjallStore {
+    database: Database,
+    mailboxes: Table,
+    envelopes: Table,
+    receipts: Table,
+    contacts: Table,
+    fetches: Table,
+    prekeys: Table,
+    tokens: Table,
+    reminders: Table,
+}
+
+impl FjallStore {
+    /// Opens the store in `directory`, making it if it is not there.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let database = Database::builder(directory).open()?;
+        let table = |name| Table::open(&database, name);
+        let store = Self {
+            mailboxes: table("mailboxes")?,
+            envelopes: table("envelopes")?,
+            receipts: table("receipts")?,
+            contacts: table("contacts")?,
+            fetches: table("fetches")?,
+            prekeys: table("prekeys")?,
+            tokens: table("tokens")?,
+            reminders: table("reminders")?,
+            database,
+        };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let about = Table::open(&self.database, "about")?;
+        match about.get::<u32>(FORMAT_KEY)? {
+            Some(FORMAT) => Ok(()),
+            Some(found) => Err(StoreError::Format { found, expected: FORMAT }),
+            None => {
+                let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+                about.put(&mut batch, FORMAT_KEY.to_vec(), Some(FORMAT));
+                Ok(batch.commit()?)
+            }
+        }
+    }
+}
+
+impl Store for FjallStore {
+    fn mailbox(&self, mailbox: MailboxId) -> Result<Option<Mailbox>, StoreError> {
+        self.mailboxes.get(mailbox.as_bytes())
+    }
+
+    fn mailbox_count(&self) -> Result<u64, StoreError> {
+        Ok(self.mailboxes.rows.len()? as u64)
+    }
+
+    fn envelopes(
+        &self,
+        mailbox: MailboxId,
+        after: Sequence,
+        credit: Credit,
+    ) -> Result<Vec<Delivered>, StoreError> {
+        let first = envelope_key(mailbox, Sequence(after.0.saturating_add(1)));
+        let last = envelope_key(mailbox, Sequence(u64::MAX));
+        let mut budget = Budget::new(credit);
+        let mut rows = Vec::new();
+        for guard in self.envelopes.rows.range(first..=last).take(credit.envelopes as usize) {
+            let row = self.envelopes.decode(&guard.value()?)?;
+            if !budget.take(&row) {
+                break;
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn receipt(&self, mailbox: MailboxId, envelope: EnvelopeId) -> Result<Option<Receipt>, StoreError> {
+        self.receipts.get(&receipt_key(mailbox, envelope))
+    }
+
+    fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Result<Option<Contact>, StoreError> {
+        self.contacts.get(&contact_key(mailbox, contact))
+    }
+
+    fn fetch(
+        &self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        fetch: FetchId,
+    ) -> Result<Option<SealedBundle>, StoreError> {
+        self.fetches.get(&fetch_key(mailbox, contact, fetch))
+    }
+
+    fn prekey_after(
+        &self,
+        mailbox: MailboxId,
+        kind: PrekeyKind,
+        after: PrekeyId,
+    ) -> Result<Option<PrekeyEntry>, StoreError> {
+        let first = prekey_key(mailbox, kind, PrekeyId(after.0.saturating_add(1)));
+        let last = prekey_key(mailbox, kind, PrekeyId(u64::MAX));
+        match self.prekeys.rows.range(first..=last).next() {
+            Some(guard) => self.prekeys.decode(&guard.value()?).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
+        self.tokens.get(&token.0)
+    }
+
+    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+        let end = hour.0.saturating_add(1).to_be_bytes();
+        let rows = self.reminders.rows.range(..end.to_vec()).take(limit);
+        rows.map(|guard| self.reminders.decode(&guard.value()?)).collect()
+    }
+
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for (mailbox, row) in changes.mailboxes {
+            self.mailboxes.put(&mut batch, mailbox.0.to_vec(), Some(row));
+        }
+        for ((mailbox, sequence), row) in changes.envelopes {
+            self.envelopes.put(&mut batch, envelope_key(mailbox, sequence), row);
+        }
+        for ((mailbox, envelope), row) in changes.receipts {
+            self.receipts.put(&mut batch, receipt_key(mailbox, envelope), row);
+        }
+        for ((mailbox, contact), row) in changes.contacts {
+            self.contacts.put(&mut batch, contact_key(mailbox, contact), row);
+        }
+        for ((mailbox, contact, fetch), row) in changes.fetches {
+            self.fetches.put(&mut batch, fetch_key(mailbox, contact, fetch), row);
+        }
+        for ((mailbox, kind, prekey), row) in changes.prekeys {
+            self.prekeys.put(&mut batch, prekey_key(mailbox, kind, prekey), row);
+        }
+        for (token, row) in changes.tokens {
+            self.tokens.put(&mut batch, token.0.to_vec(), row);
+        }
+        for (reminder, ids) in changes.reminders {
+            let row = ids.map(|ids| (reminder, ids));
+            self.reminders.put(&mut batch, reminder_key(&reminder), row);
+        }
+        Ok(batch.commit()?)
+    }
+}
+
+/// One kind of row.
+#[derive(Clone)]
+struct Table {
+    name: &'static str,
+    rows: Keyspace,
+}
+
+impl Table {
+    fn open(database: &Database, name: &'static str) -> Result<Self, StoreError> {
+        Ok(Self { name, rows: database.keyspace(name, KeyspaceCreateOptions::default)? })
+    }
+
+    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.rows.get(key)?.map(|bytes| self.decode(&bytes)).transpose()
+    }
+
+    fn put<T: Serialize>(&self, batch: &mut OwnedWriteBatch, key: Vec<u8>, row: Option<T>) {
+        match row {
+            Some(row) => batch.insert(&self.rows, key, codec::encode(&row)),
+            None => batch.remove(&self.rows, key),
+        }
+    }
+
+    /// Rows are our own encoding, so the wire's canonical check would only cost.
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, StoreError> {
+        codec::decode_tolerant(bytes, ROW_BYTES).map_err(|_| StoreError::Damaged { table: self.name })
+    }
+}
+
+fn envelope_key(mailbox: MailboxId, sequence: Sequence) -> Vec<u8> {
+    [&mailbox.0[..], &sequence.0.to_be_bytes()].concat()
+}
+
+fn receipt_key(mailbox: MailboxId, envelope: EnvelopeId) -> Vec<u8> {
+    [&mailbox.0[..], &envelope.0].concat()
+}
+
+fn contact_key(mailbox: MailboxId, contact: ContactId) -> Vec<u8> {
+    [&mailbox.0[..], &contact.0].concat()
+}
+
+fn fetch_key(mailbox: MailboxId, contact: ContactId, fetch: FetchId) -> Vec<u8> {
+    [&mailbox.0[..], &contact.0, &fetch.0].concat()
+}
+
+fn prekey_key(mailbox: MailboxId, kind: PrekeyKind, prekey: PrekeyId) -> Vec<u8> {
+    let kind = match kind {
+        PrekeyKind::Signed => 0,
+        PrekeyKind::OneTime => 1,
+        PrekeyKind::OneTimeKem => 2,
+        PrekeyKind::LastResortKem => 3,
+        PrekeyKind::SignedFf => 4,
+    };
+    [&mailbox.0[..], &[kind], &prekey.0.to_be_bytes()].concat()
+}
+
+fn reminder_key(reminder: &Reminder) -> Vec<u8> {
+    let due = reminder.due.0.to_be_bytes();
+    let mailbox = &reminder.mailbox.0[..];
+    match reminder.matter {
+        Matter::Envelopes => [&due, mailbox, &[0]].concat(),
+        Matter::Receipts(last) => [&due, mailbox, &[1], &last.0.to_be_bytes()].concat(),
+        Matter::Contact(contact) => [&due, mailbox, &[2], &contact.0].concat(),
+        Matter::Fetch(contact, fetch) => [&due, mailbox, &[3], &contact.0, &fetch.0].concat(),
+    }
+}
+
+impl From<fjall::Error> for StoreError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Locked => Self::Locked,
+            other => Self::Backend(other.to_string()),
+        }
+    }
+}

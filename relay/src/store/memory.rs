@@ -1,0 +1,122 @@
+//! A store in memory, for simulations and tests: a clone is a snapshot, and nothing survives the process.
+
+use std::collections::BTreeMap;
+
+use hermes_wire::{
+    ContactId, EnvelopeId, FetchId, MailboxId, Sequence,
+    mailbox::{Credit, Delivered},
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+};
+
+use super::{
+    Changes, Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, StoreError, TokenHash, TokenRow,
+};
+
+/// The rows, in ordered maps.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    mailboxes: BTreeMap<MailboxId, Mailbox>,
+    envelopes: BTreeMap<(MailboxId, Sequence), Delivered>,
+    receipts: BTreeMap<(MailboxId, EnvelopeId), Receipt>,
+    contacts: BTreeMap<(MailboxId, ContactId), Contact>,
+    fetches: BTreeMap<(MailboxId, ContactId, FetchId), SealedBundle>,
+    prekeys: BTreeMap<(MailboxId, PrekeyKind, PrekeyId), PrekeyEntry>,
+    tokens: BTreeMap<TokenHash, TokenRow>,
+    reminders: BTreeMap<Reminder, Vec<EnvelopeId>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Store for MemoryStore {
+    fn mailbox(&self, mailbox: MailboxId) -> Result<Option<Mailbox>, StoreError> {
+        Ok(self.mailboxes.get(&mailbox).cloned())
+    }
+
+    fn mailbox_count(&self) -> Result<u64, StoreError> {
+        Ok(self.mailboxes.len() as u64)
+    }
+
+    fn envelopes(
+        &self,
+        mailbox: MailboxId,
+        after: Sequence,
+        credit: Credit,
+    ) -> Result<Vec<Delivered>, StoreError> {
+        let first = Sequence(after.0.saturating_add(1));
+        let rows = self.envelopes.range((mailbox, first)..=(mailbox, Sequence(u64::MAX)));
+        let mut budget = super::Budget::new(credit);
+        Ok(rows.map(|(_, row)| row).take_while(|row| budget.take(row)).cloned().collect())
+    }
+
+    fn receipt(&self, mailbox: MailboxId, envelope: EnvelopeId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.receipts.get(&(mailbox, envelope)).cloned())
+    }
+
+    fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Result<Option<Contact>, StoreError> {
+        Ok(self.contacts.get(&(mailbox, contact)).cloned())
+    }
+
+    fn fetch(
+        &self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        fetch: FetchId,
+    ) -> Result<Option<SealedBundle>, StoreError> {
+        Ok(self.fetches.get(&(mailbox, contact, fetch)).cloned())
+    }
+
+    fn prekey_after(
+        &self,
+        mailbox: MailboxId,
+        kind: PrekeyKind,
+        after: PrekeyId,
+    ) -> Result<Option<PrekeyEntry>, StoreError> {
+        let first = PrekeyId(after.0.saturating_add(1));
+        let mut rows = self.prekeys.range((mailbox, kind, first)..=(mailbox, kind, PrekeyId(u64::MAX)));
+        Ok(rows.next().map(|(_, entry)| entry.clone()))
+    }
+
+    fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
+        Ok(self.tokens.get(&token).copied())
+    }
+
+    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+        let after = Reminder {
+            due: Hour(hour.0.saturating_add(1)),
+            mailbox: MailboxId([0; 32]),
+            matter: Matter::Envelopes,
+        };
+        Ok(self
+            .reminders
+            .range(..after)
+            .take(limit)
+            .map(|(reminder, ids)| (*reminder, ids.clone()))
+            .collect())
+    }
+
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+        self.mailboxes.extend(changes.mailboxes);
+        merge(&mut self.envelopes, changes.envelopes);
+        merge(&mut self.receipts, changes.receipts);
+        merge(&mut self.contacts, changes.contacts);
+        merge(&mut self.fetches, changes.fetches);
+        merge(&mut self.prekeys, changes.prekeys);
+        merge(&mut self.tokens, changes.tokens);
+        merge(&mut self.reminders, changes.reminders);
+        Ok(())
+    }
+}
+
+fn merge<K: Ord, V>(rows: &mut BTreeMap<K, V>, changes: BTreeMap<K, Option<V>>) {
+    for (key, change) in changes {
+        match change {
+            Some(row) => rows.insert(key, row),
+            None => rows.remove(&key),
+        };
+    }
+}
