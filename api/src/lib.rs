@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The local HTTP API between a daemon and its user's programs: the JSON types, and a small client over the Unix socket.
+//!
+//! Both sides use the same types, so there is one description of every route ([`routes`]), one table of error codes
+//! with their exit codes ([`ErrorCode`]) and one version ([`V1`]) on every top-level document. Documents only ever
+//! grow. Deliberately absent: keys, cryptography and everything that a relay would understand.
+
+pub mod account;
+pub mod client;
+pub mod contact;
+pub mod error;
+pub mod event;
+pub mod exit;
+pub mod limits;
+pub mod message;
+pub mod routes;
+pub mod socket;
+pub mod status;
+mod version;
+
+pub use account::{CreateAccount, CreatedAccount, RegistrationToken};
+pub use client::{Client, ClientError, EventStream};
+pub use contact::{
+    AcceptInvite, AcceptedInvite, Contact, ContactState, Contacts, CreateInvite, CreatedInvite, Trust,
+    VerifiedBy,
+};
+pub use error::{ErrorCode, Failure, Problem};
+pub use event::{Event, EventFrame};
+pub use exit::Exit;
+pub use message::{
+    Body, Direction, InboxQuery, LogQuery, Message, MessagePage, MessageState, ReadMessages, ReadReceipt,
+    SendMessage, SendResult, SentMessages, Wait,
+};
+pub use socket::ForeignSocket;
+pub use status::{AccountStatus, Connection, ConnectionState, DaemonStatus, Shutdown};
+pub use version::{UnixMillis, V1};

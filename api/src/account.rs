@@ -1,0 +1,59 @@
+//! Making an account.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountStatus, V1};
+
+/// Asks for a new account ([`crate::routes::ACCOUNTS`]).
+///
+/// An account that the relay has not taken yet may be asked for again with the same name and relay: the token then
+/// replaces the one before, and registration is tried at once. Anything else under a name that exists is
+/// [`crate::ErrorCode::AccountExists`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAccount {
+    /// The label, which is also the first profile name: 1 to 32 of `a-z`, `0-9`, `_`, `-`.
+    pub name: String,
+    /// `hermes://HOST:PORT#PIN`.
+    pub relay: String,
+    /// What the relay's operator handed out, when the relay asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_token: Option<RegistrationToken>,
+    /// How long to wait for the relay's answer before replying with what stands, in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// The account as it stands when the wait is over ([`crate::ConnectionState`] tells whether the relay has taken it).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedAccount {
+    /// The document's version.
+    pub v: V1,
+    /// The account.
+    pub account: AccountStatus,
+}
+
+/// A registration token. Whoever has it can make an account at the relay, so it is not printed by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RegistrationToken(String);
+
+impl RegistrationToken {
+    /// Wraps the token's text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The token's text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RegistrationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RegistrationToken(…)")
+    }
+}

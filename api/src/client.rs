@@ -1,0 +1,450 @@
+//! A client of the daemon: one connection for each request, which a local socket makes as cheap as keeping one.
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header,
+};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::UnixStream;
+
+use crate::{
+    AcceptInvite, AcceptedInvite, Contacts, CreateAccount, CreateInvite, CreatedAccount, CreatedInvite,
+    DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket, InboxQuery, LogQuery, MessagePage,
+    Problem, ReadMessages, ReadReceipt, SendMessage, SentMessages, Shutdown, limits, routes,
+    socket::{self, Found, InspectError},
+};
+
+/// A client of the daemon behind one socket. Holds no connection.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// Why a request got no answer, or not the one hoped for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens at the socket. A daemon may be started and the same request repeated.
+    #[error("hermesd is not running (nothing listens on {socket})")]
+    NotRunning {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// The socket is not to be trusted.
+    #[error("the daemon's socket is not trusted: {0}")]
+    Foreign(#[from] ForeignSocket),
+    /// The socket is there and cannot be used.
+    #[error("cannot reach hermesd at {socket}: {source}")]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection broke before the answer was whole. Whether the daemon acted is unknown, so only a request that
+    /// carries an idempotency key, or that changes nothing, may be repeated.
+    #[error("hermesd went away before it answered: {0}")]
+    Broken(#[source] hyper::Error),
+    /// The daemon did not answer in the time it had.
+    #[error("hermesd did not answer within {} s", .0.as_secs())]
+    Silent(Duration),
+    /// The answer is no document of this API.
+    #[error("hermesd answered something this program does not understand: {0}")]
+    Garbled(String),
+    /// The daemon says no.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+}
+
+impl ClientError {
+    /// The error with its stable code and what to do about it.
+    pub fn problem(&self) -> Problem {
+        let (code, hint) = match self {
+            Self::Refused(problem) => return problem.clone(),
+            Self::NotRunning { .. } => {
+                (ErrorCode::DaemonUnreachable, "start it with: hermesctl daemon start")
+            }
+            Self::Foreign(_) => (
+                ErrorCode::ForeignSocket,
+                "remove it, or name another one with --socket; nothing was sent to whoever owns it",
+            ),
+            Self::Unreachable { .. } => (
+                ErrorCode::DaemonUnreachable,
+                "check the socket's permissions, or name another one with --socket",
+            ),
+            Self::Broken(_) => (ErrorCode::DaemonUnreachable, "look at its log, then try again"),
+            Self::Silent(_) => {
+                (ErrorCode::DaemonUnreachable, "look at its log; hermesctl daemon stop ends it")
+            }
+            Self::Garbled(_) => (
+                ErrorCode::DaemonVersion,
+                "hermesd and hermesctl may be of different versions: hermesctl daemon stop, then try again",
+            ),
+        };
+        Problem::new(code, self.to_string(), hint)
+    }
+}
+
+impl Client {
+    /// A client of the daemon that listens at `socket`. Nothing is connected yet.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// Where the daemon listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How the daemon and its accounts are doing.
+    pub async fn status(&self) -> Result<DaemonStatus, ClientError> {
+        self.get(routes::STATUS.to_owned()).await
+    }
+
+    /// Makes an account.
+    pub async fn create_account(&self, account: &CreateAccount) -> Result<CreatedAccount, ClientError> {
+        self.post(routes::ACCOUNTS.to_owned(), account, account.timeout_ms).await
+    }
+
+    /// Makes an invite.
+    pub async fn create_invite(
+        &self,
+        account: &str,
+        invite: CreateInvite,
+    ) -> Result<CreatedInvite, ClientError> {
+        self.post(routes::fill(routes::INVITES, &[account], &[]), &invite, 0).await
+    }
+
+    /// Accepts an invite.
+    pub async fn accept(&self, account: &str, invite: &AcceptInvite) -> Result<AcceptedInvite, ClientError> {
+        self.post(routes::fill(routes::ACCEPT, &[account], &[]), invite, invite.timeout_ms).await
+    }
+
+    /// Lists the contacts.
+    pub async fn contacts(&self, account: &str) -> Result<Contacts, ClientError> {
+        self.get(routes::fill(routes::CONTACTS, &[account], &[])).await
+    }
+
+    /// Sends a message.
+    pub async fn send(&self, account: &str, message: &SendMessage) -> Result<SentMessages, ClientError> {
+        self.post(routes::fill(routes::MESSAGES, &[account], &[]), message, message.timeout_ms).await
+    }
+
+    /// Lists unread messages. Marks nothing.
+    pub async fn inbox(&self, account: &str, query: &InboxQuery) -> Result<MessagePage, ClientError> {
+        let query = [
+            ("from", query.from.clone()),
+            ("since_ms", query.since_ms.map(|since| since.to_string())),
+            ("limit", query.limit.map(|limit| limit.to_string())),
+            ("after", query.after.clone()),
+        ];
+        self.get(routes::fill(routes::INBOX, &[account], &query)).await
+    }
+
+    /// Marks messages read.
+    pub async fn mark_read(&self, account: &str, read: &ReadMessages) -> Result<ReadReceipt, ClientError> {
+        self.post(routes::fill(routes::READ, &[account], &[]), read, 0).await
+    }
+
+    /// Lists a chat's messages, both ways.
+    pub async fn log(&self, account: &str, chat: &str, query: &LogQuery) -> Result<MessagePage, ClientError> {
+        let query = [("limit", query.limit.map(|limit| limit.to_string())), ("before", query.before.clone())];
+        self.get(routes::fill(routes::LOG, &[account, chat], &query)).await
+    }
+
+    /// Listens to what happens. Everything after this returns is heard.
+    pub async fn events(&self, account: &str) -> Result<EventStream, ClientError> {
+        let path = routes::fill(routes::EVENTS, &[account], &[]);
+        let response = self.request(Method::GET, &path, Bytes::new(), limits::REPLY).await?;
+        if !response.status().is_success() {
+            return Err(refusal(&collect(response).await?));
+        }
+        Ok(EventStream { body: response.into_body(), lines: EventLines::default() })
+    }
+
+    /// Asks the daemon to stop.
+    pub async fn shutdown(&self) -> Result<Shutdown, ClientError> {
+        self.call(Method::POST, &routes::fill(routes::SHUTDOWN, &[], &[]), Bytes::new(), limits::REPLY).await
+    }
+
+    async fn get<R: DeserializeOwned>(&self, path: String) -> Result<R, ClientError> {
+        self.call(Method::GET, &path, Bytes::new(), limits::REPLY).await
+    }
+
+    async fn post<R: DeserializeOwned>(
+        &self,
+        path: String,
+        body: &impl Serialize,
+        wait_ms: u64,
+    ) -> Result<R, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Garbled(error.to_string()))?;
+        let wait = Duration::from_millis(wait_ms).min(limits::WAIT);
+        self.call(Method::POST, &path, Bytes::from(body), limits::REPLY + wait).await
+    }
+
+    async fn call<R: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<R, ClientError> {
+        let exchange = async {
+            let response = self.request(method, path, body, patience).await?;
+            let success = response.status().is_success();
+            Ok::<_, ClientError>((success, collect(response).await?))
+        };
+        let (success, body) =
+            tokio::time::timeout(patience, exchange).await.map_err(|_| ClientError::Silent(patience))??;
+        if !success {
+            return Err(refusal(&body));
+        }
+        serde_json::from_slice(&body).map_err(|error| ClientError::Garbled(error.to_string()))
+    }
+
+    /// Sends one request over a new connection and returns the head of the answer.
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let stream = self.connect().await?;
+        let (mut sender, connection) =
+            http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(ClientError::Broken)?;
+        // Ends by itself with the request or with the event stream that reads from it; its error reaches both.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "hermesd")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| ClientError::Garbled(error.to_string()))?;
+        tokio::time::timeout(patience, sender.send_request(request))
+            .await
+            .map_err(|_| ClientError::Silent(patience))?
+            .map_err(ClientError::Broken)
+    }
+
+    async fn connect(&self) -> Result<UnixStream, ClientError> {
+        let unreachable = |source| ClientError::Unreachable { socket: self.socket.clone(), source };
+        match socket::inspect(&self.socket) {
+            Ok(Found::Ours) => {}
+            Ok(Found::Nothing) => return Err(ClientError::NotRunning { socket: self.socket.clone() }),
+            Err(InspectError::Foreign(foreign)) => return Err(foreign.into()),
+            Err(InspectError::Io(error)) => return Err(unreachable(error)),
+        }
+        let stream = match UnixStream::connect(&self.socket).await {
+            Ok(stream) => stream,
+            // A socket that outlived its daemon refuses; one that its daemon has just removed is not found.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) =>
+            {
+                return Err(ClientError::NotRunning { socket: self.socket.clone() });
+            }
+            Err(error) => return Err(unreachable(error)),
+        };
+        let peer = stream.peer_cred().map_err(unreachable)?;
+        socket::check_peer(&self.socket, peer.uid())?;
+        Ok(stream)
+    }
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, ClientError> {
+    let body = Limited::new(response.into_body(), limits::REPLY_BYTES);
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(ClientError::Garbled(format!("an answer of more than {} bytes", limits::REPLY_BYTES)))
+        }
+        Err(error) => match error.downcast::<hyper::Error>() {
+            Ok(error) => Err(ClientError::Broken(*error)),
+            Err(error) => Err(ClientError::Garbled(error.to_string())),
+        },
+    }
+}
+
+fn refusal(body: &[u8]) -> ClientError {
+    match serde_json::from_slice::<Failure>(body) {
+        Ok(failure) => ClientError::Refused(failure.error),
+        Err(error) => ClientError::Garbled(error.to_string()),
+    }
+}
+
+/// Events as they happen, until the daemon stops.
+#[derive(Debug)]
+pub struct EventStream {
+    body: Incoming,
+    lines: EventLines,
+}
+
+impl EventStream {
+    /// The next event; nothing when the daemon ended the stream.
+    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+        loop {
+            if let Some(event) = self.lines.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            if let Ok(data) = frame.map_err(ClientError::Broken)?.into_data() {
+                self.lines.take(&data)?;
+            }
+        }
+    }
+}
+
+/// Server-sent events out of pieces of any size.
+#[derive(Debug, Default)]
+struct EventLines {
+    /// Received bytes that do not end a line yet.
+    pending: Vec<u8>,
+    /// Whole events not yet taken.
+    ready: VecDeque<Event>,
+}
+
+impl EventLines {
+    /// Splits bytes into lines. Only `data:` lines matter, one for each event; the others name it again or keep the
+    /// connection alive.
+    fn take(&mut self, data: &[u8]) -> Result<(), ClientError> {
+        for piece in data.split_inclusive(|byte| *byte == b'\n') {
+            if self.pending.len() + piece.len() > limits::EVENT_BYTES {
+                return Err(ClientError::Garbled(format!(
+                    "an event of more than {} bytes",
+                    limits::EVENT_BYTES
+                )));
+            }
+            self.pending.extend_from_slice(piece);
+            if !piece.ends_with(b"\n") {
+                continue;
+            }
+            if let Some(json) = self.pending.strip_prefix(b"data:") {
+                let frame: EventFrame =
+                    serde_json::from_slice(json).map_err(|error| ClientError::Garbled(error.to_string()))?;
+                self.ready.push_back(frame.event);
+            }
+            self.pending.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixListener,
+        task::JoinHandle,
+    };
+
+    use super::*;
+    use crate::Exit;
+
+    /// A daemon that answers one request with fixed bytes and returns the request.
+    fn answering(reply: impl Into<Vec<u8>>) -> (tempfile::TempDir, Client, JoinHandle<String>) {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("d.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let reply = reply.into();
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 64 * 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(&reply).await.unwrap();
+            String::from_utf8(request[..length].to_vec()).unwrap()
+        });
+        (home, Client::new(path), served)
+    }
+
+    fn http(status: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_out_as_the_route_says() {
+        let (_home, client, served) = answering(http("200 OK", r#"{"v":1,"messages":[],"more":false}"#));
+        let query = InboxQuery { from: Some("bob b".into()), limit: Some(3), ..InboxQuery::default() };
+        let page = client.inbox("alice", &query).await.unwrap();
+        assert!(page.messages.is_empty() && !page.more);
+        let request = served.await.unwrap();
+        assert!(
+            request.starts_with("GET /v1/accounts/alice/inbox?from=bob%20b&limit=3 HTTP/1.1\r\n"),
+            "{request}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_keeps_its_code_and_hint() {
+        let body = r#"{"v":1,"error":{"code":"contact-not-found","message":"no bob","hint":"contact ls"}}"#;
+        let (_home, client, _served) = answering(http("404 Not Found", body));
+        let problem = client.contacts("alice").await.unwrap_err().problem();
+        assert_eq!(problem, Problem::new(ErrorCode::ContactNotFound, "no bob", "contact ls"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_is_an_error_not_a_panic() {
+        for reply in [
+            http("200 OK", r#"{"v":2,"messages":[],"more":false}"#),
+            http("200 OK", "<html>"),
+            http("500 Oh", "oh"),
+        ] {
+            let (_home, client, _served) = answering(reply.clone());
+            let error = client.inbox("alice", &InboxQuery::default()).await.unwrap_err();
+            assert_eq!(error.problem().code, ErrorCode::DaemonVersion, "{reply}: {error}");
+        }
+        for reply in ["", "SSH-2.0-OpenSSH\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
+            let (_home, client, _served) = answering(reply);
+            let error = client.status().await.unwrap_err();
+            assert!(matches!(error, ClientError::Broken(_)), "{reply}: {error}");
+            assert_eq!(error.problem().code.exit(), Exit::Daemon);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_at_the_socket_is_not_running() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("d.sock");
+        let client = Client::new(&path);
+        assert!(matches!(client.status().await, Err(ClientError::NotRunning { .. })));
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(
+            matches!(client.status().await, Err(ClientError::NotRunning { .. })),
+            "a dead daemon's socket"
+        );
+    }
+
+    #[tokio::test]
+    async fn events_arrive_until_the_daemon_ends_the_stream() {
+        let events = "event: lagged\ndata: {\"v\":1,\"event\":\"lagged\"}\n\n: alive\n\n";
+        let (_home, client, _served) =
+            answering(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{events}"));
+        let mut stream = client.events("alice").await.unwrap();
+        assert_eq!(stream.next().await.unwrap(), Some(Event::Lagged));
+        assert_eq!(stream.next().await.unwrap(), None);
+    }
+
+    #[test]
+    fn events_are_the_same_in_pieces_of_any_size() {
+        let bytes =
+            b"event: x\ndata: {\"v\":1,\"event\":\"lagged\"}\n\n:\n\ndata:{\"v\":1,\"event\":\"new\"}\n\n";
+        for size in 1..bytes.len() {
+            let mut lines = EventLines::default();
+            bytes.chunks(size).for_each(|piece| lines.take(piece).unwrap());
+            assert_eq!(lines.ready, [Event::Lagged, Event::Other], "pieces of {size}");
+        }
+        let mut lines = EventLines::default();
+        let flood = vec![b'x'; limits::EVENT_BYTES + 1];
+        assert!(matches!(lines.take(&flood), Err(ClientError::Garbled(_))));
+    }
+}

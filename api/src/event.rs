@@ -1,0 +1,74 @@
+//! Events of an account, as they happen ([`crate::routes::EVENTS`]): server-sent events whose data is one
+//! [`EventFrame`] each. Not durable: who missed some reads the inbox, and [`Event::Lagged`] says that it happened.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Connection, Contact, Message, MessageState, Problem, V1};
+
+/// One event with its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventFrame {
+    /// The document's version.
+    pub v: V1,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen to an account: `"event":"received","message":{…}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A message arrived.
+    Received {
+        /// The message.
+        message: Box<Message>,
+    },
+    /// A sent message came further.
+    State {
+        /// The message's id, 32 hex digits.
+        id: String,
+        /// Its short local reference.
+        #[serde(rename = "ref")]
+        reference: String,
+        /// How far it has come.
+        state: MessageState,
+        /// Why it failed.
+        error: Option<Problem>,
+    },
+    /// A contact is new, or its pairing has finished.
+    Contact {
+        /// The contact.
+        contact: Contact,
+    },
+    /// A pairing ended without a contact.
+    PairingFailed {
+        /// The provisional name it had.
+        name: String,
+        /// Why.
+        error: Problem,
+    },
+    /// The connection to the relay changed.
+    Connection {
+        /// How it stands.
+        connection: Connection,
+    },
+    /// The listener was too slow, and events were left out.
+    Lagged,
+    /// A kind that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_a_newer_daemon_is_passed_over_not_an_error() {
+        let frame: EventFrame = serde_json::from_str(r#"{"v":1,"event":"typing","who":"bob"}"#).unwrap();
+        assert_eq!(frame.event, Event::Other);
+        let lagged = serde_json::to_string(&EventFrame { v: V1, event: Event::Lagged }).unwrap();
+        assert_eq!(lagged, r#"{"v":1,"event":"lagged"}"#);
+    }
+}

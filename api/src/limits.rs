@@ -1,0 +1,40 @@
+//! Every bound of the API, with its unit and reason.
+
+use std::time::Duration;
+
+/// Bytes of a message's text in UTF-8. Longer content is an attachment's job.
+pub const TEXT_BYTES: usize = 16 * 1024;
+
+/// Recipients of one send: a result line each still fits a screen, and one commit stays small.
+pub const RECIPIENTS: usize = 64;
+
+/// Messages of one page of inbox or log; with [`TEXT_BYTES`] this bounds a reply.
+pub const PAGE_MESSAGES: u32 = 200;
+
+/// References in one request to mark messages read: one page's worth, five times over.
+pub const READ_REFS: usize = 1000;
+
+/// Bytes of an idempotency key: room for a UUID or a job's name and number.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
+
+/// Bytes of a request body: the longest text with every byte escaped as `\u00XX`, and the recipients.
+pub const REQUEST_BYTES: usize = 256 * 1024;
+
+/// Bytes of a reply body: a page of the longest texts with every byte escaped.
+pub const REPLY_BYTES: usize = PAGE_MESSAGES as usize * (TEXT_BYTES * 6 + 2048);
+
+/// Bytes of one event: one message with every byte escaped.
+pub const EVENT_BYTES: usize = TEXT_BYTES * 6 + 4096;
+
+/// Longest wait of a request for a message's state or a registration. Longer waits repeat the request.
+pub const WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the daemon may take to answer beyond the wait it was asked for. It answers from its disk, so this long
+/// means that it hangs; a slow disk under load stays well below.
+pub const REPLY: Duration = Duration::from_secs(60);
+
+/// How often an idle event stream carries a sign of life.
+pub const EVENT_KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Bytes of an invite as text: ten times a real one.
+pub const INVITE_BYTES: usize = 8 * 1024;

@@ -1,0 +1,232 @@
+//! Messages: sending, the inbox, the log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Problem, UnixMillis, V1};
+
+/// Sends a text to contacts, each with a result of its own.
+///
+/// The whole request is refused ([`crate::Failure`]) only when nothing was stored for anyone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendMessage {
+    /// Names of contacts.
+    pub to: Vec<String>,
+    /// The text, at most [`crate::limits::TEXT_BYTES`] of UTF-8.
+    pub text: String,
+    /// The idempotency key: a repeat with the same key and content stores nothing and returns the same messages.
+    pub id: String,
+    /// What to wait for before replying.
+    #[serde(default)]
+    pub wait: Wait,
+    /// How long to wait, in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// The state to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    /// Stored here is enough.
+    #[default]
+    None,
+    /// The relay has it on its disk.
+    Relayed,
+    /// The recipient's daemon has it on its disk.
+    Delivered,
+}
+
+/// What became of a send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentMessages {
+    /// The document's version.
+    pub v: V1,
+    /// One for each recipient, in the order asked.
+    pub results: Vec<SendResult>,
+    /// Whether the wait ended before every message reached the state that was waited for.
+    pub timed_out: bool,
+}
+
+/// What became of a send to one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendResult {
+    /// The name as it was given.
+    pub to: String,
+    /// The message's id, 32 hex digits; nothing when it was not stored.
+    pub id: Option<String>,
+    /// The short local reference, like `bob#43`; nothing when it was not stored.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// How far it has come.
+    pub state: MessageState,
+    /// Why it failed.
+    pub error: Option<Problem>,
+}
+
+/// The states of a sent message, in the order they are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageState {
+    /// On this machine's disk.
+    Queued,
+    /// On the relay's disk.
+    Relayed,
+    /// On the recipient's disk.
+    Delivered,
+    /// It will not arrive; the error says why.
+    Failed,
+}
+
+/// Which messages of the inbox to list: unread ones, in order of arrival. Stands in the query of the URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxQuery {
+    /// Only from this contact.
+    pub from: Option<String>,
+    /// Only those that arrived at this time or later, as [`UnixMillis`].
+    pub since_ms: Option<u64>,
+    /// At most this many, and at most [`crate::limits::PAGE_MESSAGES`].
+    pub limit: Option<u32>,
+    /// Only those that arrived after the message of this id (32 hex digits), read or not.
+    pub after: Option<String>,
+}
+
+/// Which messages of a chat's log to list: the newest ones. Stands in the query of the URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogQuery {
+    /// At most this many, and at most [`crate::limits::PAGE_MESSAGES`].
+    pub limit: Option<u32>,
+    /// Only those before the message of this id (32 hex digits).
+    pub before: Option<String>,
+}
+
+/// Messages, the oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagePage {
+    /// The document's version.
+    pub v: V1,
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// Whether the limit left some out.
+    pub more: bool,
+}
+
+/// One message as its reader sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The short local reference, like `bob#44`.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The message's id, the same on both sides: 32 hex digits.
+    pub id: String,
+    /// The name of the chat.
+    pub chat: String,
+    /// Which way it went.
+    pub direction: Direction,
+    /// Who wrote it: the contact's name, or the account's own.
+    pub from: String,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: Body,
+    /// The sender's clock when it was written.
+    pub sent_at: UnixMillis,
+    /// When it arrived here; nothing for an outgoing one.
+    pub received_at: Option<UnixMillis>,
+    /// How far an outgoing message has come; nothing for an incoming one.
+    pub state: Option<MessageState>,
+    /// Why an outgoing message failed.
+    pub error: Option<Problem>,
+    /// Whether an incoming message was read; an outgoing one is.
+    pub read: bool,
+    /// Whether the session began when the recipient had no one-time prekey left, which weakens the forward secrecy
+    /// of the first messages.
+    pub no_one_time_prekey: bool,
+}
+
+/// Which way a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From the contact.
+    In,
+    /// To the contact.
+    Out,
+}
+
+/// What a message says: `"kind":"text","text":"…"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Body {
+    /// A text.
+    Text {
+        /// As the sender wrote it: to be cleaned before a terminal sees it.
+        text: String,
+    },
+    /// Something that only a newer version can show. It is kept.
+    Unsupported,
+}
+
+/// Marks messages read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadMessages {
+    /// References like `bob#44`, at most [`crate::limits::READ_REFS`].
+    pub refs: Vec<String>,
+}
+
+/// The messages are marked, durably.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadReceipt {
+    /// The document's version.
+    pub v: V1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_reads_as_documented() {
+        let sent = SentMessages {
+            v: V1,
+            results: vec![SendResult {
+                to: "bob".into(),
+                id: Some("9f".repeat(16)),
+                reference: Some("bob#43".into()),
+                state: MessageState::Queued,
+                error: None,
+            }],
+            timed_out: false,
+        };
+        let id = "9f".repeat(16);
+        assert_eq!(
+            serde_json::to_string(&sent).unwrap(),
+            format!(
+                r#"{{"v":1,"results":[{{"to":"bob","id":"{id}","ref":"bob#43","state":"queued","error":null}}],"timed_out":false}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_message_survives_json_with_its_body_in_line() {
+        let message = Message {
+            reference: "bob#1".into(),
+            id: "00".repeat(16),
+            chat: "bob".into(),
+            direction: Direction::In,
+            from: "bob".into(),
+            body: Body::Text { text: "hi\u{202e}".into() },
+            sent_at: UnixMillis(1),
+            received_at: Some(UnixMillis(2)),
+            state: None,
+            error: None,
+            read: false,
+            no_one_time_prekey: false,
+        };
+        let json = serde_json::to_value(&message).unwrap();
+        assert_eq!((json["kind"].as_str(), json["text"].as_str()), (Some("text"), Some("hi\u{202e}")));
+        assert_eq!(serde_json::from_value::<Message>(json).unwrap(), message);
+    }
+}

@@ -1,0 +1,76 @@
+//! The routes. `{account}` and `{chat}` are percent-encoded path segments; the constants are in the form that axum takes.
+
+/// `GET`: [`crate::DaemonStatus`].
+pub const STATUS: &str = "/v1/status";
+/// `POST` [`crate::CreateAccount`]: [`crate::CreatedAccount`].
+pub const ACCOUNTS: &str = "/v1/accounts";
+/// `POST` [`crate::CreateInvite`]: [`crate::CreatedInvite`].
+pub const INVITES: &str = "/v1/accounts/{account}/invites";
+/// `POST` [`crate::AcceptInvite`]: [`crate::AcceptedInvite`].
+pub const ACCEPT: &str = "/v1/accounts/{account}/accept";
+/// `GET`: [`crate::Contacts`].
+pub const CONTACTS: &str = "/v1/accounts/{account}/contacts";
+/// `POST` [`crate::SendMessage`]: [`crate::SentMessages`].
+pub const MESSAGES: &str = "/v1/accounts/{account}/messages";
+/// `GET` with [`crate::InboxQuery`]: [`crate::MessagePage`].
+pub const INBOX: &str = "/v1/accounts/{account}/inbox";
+/// `POST` [`crate::ReadMessages`]: [`crate::ReadReceipt`].
+pub const READ: &str = "/v1/accounts/{account}/read";
+/// `GET` with [`crate::LogQuery`]: [`crate::MessagePage`].
+pub const LOG: &str = "/v1/accounts/{account}/log/{chat}";
+/// `GET`: server-sent events, each an [`crate::EventFrame`]. The reply's head is sent once the listener is in place,
+/// so what happens after it is not missed.
+pub const EVENTS: &str = "/v1/accounts/{account}/events";
+/// `POST` without a body: [`crate::Shutdown`]. The process ends after the reply.
+pub const SHUTDOWN: &str = "/v1/shutdown";
+
+/// Fills the segments of a route, in order, and appends a query of what is given.
+pub(crate) fn fill(route: &str, segments: &[&str], query: &[(&str, Option<String>)]) -> String {
+    let mut path = String::new();
+    let mut segments = segments.iter();
+    for part in route.split('/').skip(1) {
+        path.push('/');
+        match part.starts_with('{') {
+            true => encode(segments.next().copied().unwrap_or_default(), &mut path),
+            false => path.push_str(part),
+        }
+    }
+    let given = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    for (index, (name, value)) in given.enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(name);
+        path.push('=');
+        encode(value, &mut path);
+    }
+    path
+}
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986, section 2.3.
+fn encode(text: &str, out: &mut String) {
+    use std::fmt::Write;
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Dots too: a segment of only dots would be a step up in the path.
+            let _infallible = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_their_segment() {
+        let path = fill(LOG, &["alice", "../a/b?c#d é"], &[("limit", Some("5".into())), ("before", None)]);
+        assert_eq!(path, "/v1/accounts/alice/log/%2E%2E%2Fa%2Fb%3Fc%23d%20%C3%A9?limit=5");
+    }
+
+    #[test]
+    fn a_query_has_only_what_is_given() {
+        let query = [("from", None), ("limit", Some("1".into())), ("after", Some("a&b".into()))];
+        assert_eq!(fill(INBOX, &["a"], &query), "/v1/accounts/a/inbox?limit=1&after=a%26b");
+    }
+}
