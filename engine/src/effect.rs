@@ -116,6 +116,9 @@ pub enum CommandError {
     /// The idempotency key is empty or too long.
     #[error("an id has 1 to {0} bytes")]
     BadIdempotencyKey(usize),
+    /// The relay does not have the account's keys yet, so that an invite would lead nowhere.
+    #[error("the relay has not accepted this account yet")]
+    NotRegistered,
     /// The invite is the account's own.
     #[error("this invite is your own")]
     OwnInvite,

@@ -51,6 +51,9 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         validity: Duration,
     ) -> Result<Result<Reply, CommandError>, ReadError<V::Error>> {
+        if !self.counters.registered {
+            return Ok(Err(CommandError::NotRegistered));
+        }
         if validity > limits::INVITE_VALIDITY {
             let days = limits::INVITE_VALIDITY.as_secs() / 86_400;
             return Ok(Err(CommandError::ValidityTooLong(days)));

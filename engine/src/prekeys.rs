@@ -30,7 +30,6 @@ impl<V: View> Turn<'_, V> {
         stock: &[PrekeyStock],
         head: Sequence,
     ) -> Result<(), ReadError<V::Error>> {
-        self.counters.registered = true;
         // A relay restored from an old copy numbers anew; what it repeats is a duplicate to the ratchet.
         self.counters.cursor = self.counters.cursor.min(head);
         let ours = self.counters.next_prekey;
@@ -38,12 +37,28 @@ impl<V: View> Turn<'_, V> {
             self.counters.next_prekey = next;
         }
         // What the relay numbers past, it has: its answer to the upload was lost.
-        self.prekeys_stored(PrekeyId(next.0.saturating_sub(1)))?;
-        self.refill_prekeys(stock)
+        self.mark_stored(PrekeyId(next.0.saturating_sub(1)))?;
+        self.refill_prekeys(stock)?;
+        self.note_registration()
     }
 
-    /// The relay has these durably; their public halves need not be kept.
+    /// The relay has these durably.
     pub(crate) fn prekeys_stored(&mut self, through: PrekeyId) -> Result<(), ReadError<V::Error>> {
+        self.mark_stored(through)?;
+        self.note_registration()
+    }
+
+    /// The account counts as registered once strangers can find its keys: an invite made earlier would lead nowhere.
+    fn note_registration(&mut self) -> Result<(), ReadError<V::Error>> {
+        if !self.counters.registered {
+            let prekeys = self.scan::<PrekeyRecord>(&Range::all(), QUERY_ROWS)?;
+            self.counters.registered = prekeys.iter().all(|(_, record)| record.unpublished.is_none());
+        }
+        Ok(())
+    }
+
+    /// What the relay has durably need not be kept in its public form.
+    fn mark_stored(&mut self, through: PrekeyId) -> Result<(), ReadError<V::Error>> {
         let mut left = false;
         for (id, mut record) in self.scan::<PrekeyRecord>(&Range::all(), QUERY_ROWS)? {
             if record.unpublished.is_none() {

@@ -79,7 +79,7 @@ pub(crate) struct Counters {
     pub(crate) contacts: u64,
     /// Envelopes that could not be read, ever.
     pub(crate) unreadable: u64,
-    /// Whether the relay has accepted the account.
+    /// Whether the relay has accepted the account and holds its keys.
     pub(crate) registered: bool,
 }
 

@@ -1,0 +1,90 @@
+//! The invariants, checked from what users did and what the disks hold in the end.
+
+use std::fmt;
+
+use hermes_engine::{
+    MessageState, Text,
+    query::{self, MessageDirection, MessageView},
+};
+
+use super::{client::Client, relay::SimRelay};
+
+/// What went wrong, in words.
+#[derive(Debug)]
+pub struct Violation(pub String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// I1 (accepted means delivered or reported), I2 (shown once), I3 (in order), and that nothing is left under way.
+///
+/// I4 (no key used twice) is checked by I1: a message sealed with a used key is a duplicate to its recipient and would
+/// be missing here. I5 (nothing answered before it is durable) is asserted where acks leave, and checked by I1, because
+/// each death throws away whatever was not durable.
+pub fn check(clients: &[Client], relay: &SimRelay) -> Result<u64, Violation> {
+    let mut messages = 0;
+    for client in clients {
+        let summary = query::summary(&client.store).expect("memory");
+        if summary.outbox != 0 || relay.waiting(client.mailbox) != 0 {
+            return Err(Violation(format!(
+                "{} has {} rows in its outbox and {} envelopes at the relay after the faults ended",
+                client.name,
+                summary.outbox,
+                relay.waiting(client.mailbox)
+            )));
+        }
+        if summary.unreadable != 0 {
+            return Err(Violation(format!("{} could not read: {:?}", client.name, summary.last_unreadable)));
+        }
+        for (to, accepted) in &client.accepted {
+            let recipient = clients.iter().find(|c| c.name == *to).expect("recipients are clients");
+            check_chat(client, recipient, accepted)?;
+            messages += accepted.len() as u64;
+        }
+    }
+    Ok(messages)
+}
+
+fn check_chat(sender: &Client, recipient: &Client, accepted: &[String]) -> Result<(), Violation> {
+    let sent: Vec<_> = history(sender, &recipient.name)
+        .into_iter()
+        .filter_map(|m| match m.direction {
+            MessageDirection::Sent(state) => Some((plain(m.text), state)),
+            MessageDirection::Received { .. } => None,
+        })
+        .collect();
+    if let Some((text, state)) = sent.iter().find(|(_, state)| *state != MessageState::Delivered) {
+        return Err(Violation(format!("{}'s {text:?} to {} ended as {state:?}", sender.name, recipient.name)));
+    }
+    let received: Vec<_> = history(recipient, &sender.name)
+        .into_iter()
+        .filter(|m| matches!(m.direction, MessageDirection::Received { .. }))
+        .map(|m| plain(m.text))
+        .collect();
+    let sent: Vec<_> = sent.into_iter().map(|(text, _)| text).collect();
+    if received != sent {
+        return Err(Violation(format!(
+            "{} sent {sent:?}, {} shows {received:?}",
+            sender.name, recipient.name
+        )));
+    }
+    // Commands of one turn are typed in order, so that accepted order is stored order.
+    if sent != accepted {
+        return Err(Violation(format!("{} was told {accepted:?} and stored {sent:?}", sender.name)));
+    }
+    Ok(())
+}
+
+fn history(client: &Client, chat: &str) -> Vec<MessageView> {
+    query::log(&client.store, chat, None, usize::MAX).expect("memory").unwrap_or_default()
+}
+
+fn plain(text: Text) -> String {
+    match text {
+        Text::Plain(text) => text,
+        Text::NeedsNewerVersion => "needs a newer version".to_owned(),
+    }
+}

@@ -1,0 +1,317 @@
+//! A client: an engine on a store, and the links that a daemon would run.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hermes_engine::{
+    ChatId, Command, CommandId, Effect, Engine, Input, LinkEvent, NewAccount, OutboxKey, Reply, Send, query,
+};
+use hermes_wire::{
+    FetchId, MailboxId, RelayAddress, RelayPin, Sequence, Timestamp,
+    drop::Deposit,
+    limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
+    mailbox::{Credit, Deliver, Register, ToClient, ToRelay},
+    prekey::PrekeyId,
+    token::SignedDropToken,
+};
+use rand_chacha::ChaCha8Rng;
+use serde_bytes::ByteBuf;
+
+use super::{
+    relay::Attached,
+    store::{Died, Doom, MemoryStore},
+};
+
+/// Outbox rows under way on one stream.
+const WINDOW: usize = 8;
+/// Inputs that one commit takes at most.
+const BATCH: usize = 16;
+
+/// One simulated user: what the user did, what the process knows, what the disk holds.
+pub struct Client {
+    pub name: String,
+    pub store: MemoryStore,
+    pub mailbox: MailboxId,
+    engine: Option<Engine>,
+    pub link: Option<MailboxLink>,
+    pub drops: BTreeMap<ChatId, DropLink>,
+    /// Commands typed and not yet answered; typed again, with the same idempotency key, after a crash.
+    pub typed: VecDeque<Typed>,
+    next_command: u64,
+    /// Texts that were accepted, by recipient, in order.
+    pub accepted: BTreeMap<String, Vec<String>>,
+    /// Invites that were handed out by a command.
+    pub invites: Vec<String>,
+    pub crashes: u64,
+}
+
+/// A command at a prompt.
+#[derive(Clone, Debug)]
+pub enum Typed {
+    Send { to: String, text: String, key: String },
+    Invite,
+    Accept(String),
+}
+
+/// The mailbox connection as the client sees it.
+#[derive(Default)]
+pub struct MailboxLink {
+    pub to_relay: VecDeque<ToRelay>,
+    pub to_client: VecDeque<FromMailbox>,
+    /// The relay's end of it.
+    pub attached: Attached,
+    /// The highest prekey id that was put on this connection.
+    offered: Option<PrekeyId>,
+}
+
+/// What arrives on a mailbox connection, control and deliveries alike.
+#[derive(Clone, Debug)]
+pub enum FromMailbox {
+    Control(ToClient),
+    Deliver(Deliver),
+}
+
+/// A drop stream as the client sees it.
+#[derive(Default)]
+pub struct DropLink {
+    pub to_relay: VecDeque<DropRequest>,
+    pub to_client: VecDeque<LinkEvent>,
+    sent_through: Option<u64>,
+    fetched: Option<FetchId>,
+}
+
+/// A request with everything the relay needs to judge it, so that it can arrive after its stream is gone.
+#[derive(Clone, Debug)]
+pub struct DropRequest {
+    pub chat: ChatId,
+    pub mailbox: MailboxId,
+    pub token: SignedDropToken,
+    pub what: DropBody,
+}
+
+/// A deposit or a fetch.
+#[derive(Clone, Debug)]
+pub enum DropBody {
+    Deposit(OutboxKey, Deposit),
+    Fetch(FetchId),
+}
+
+impl Client {
+    pub fn new(name: &str, now: Timestamp, rng: &mut ChaCha8Rng) -> Self {
+        let mut store = MemoryStore::default();
+        let relay = RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address");
+        let account = NewAccount { name: name.to_owned(), relay, registration_token: None };
+        let (engine, _) =
+            Engine::create(account, now, rng).commit(&mut store, now, rng).expect("the first commit");
+        let mailbox = query::mailbox(&store).expect("an account").mailbox;
+        Self {
+            name: name.to_owned(),
+            store,
+            mailbox,
+            engine: Some(engine),
+            link: None,
+            drops: BTreeMap::new(),
+            typed: VecDeque::new(),
+            next_command: 0,
+            accepted: BTreeMap::new(),
+            invites: Vec::new(),
+            crashes: 0,
+        }
+    }
+
+    /// Connects what is not connected and puts under way what the store says is waiting.
+    pub fn pump(&mut self) {
+        self.pump_mailbox();
+        let mut chats = query::outbox_chats(&self.store).expect("memory");
+        chats.extend(query::fetches(&self.store).expect("memory").iter().map(|fetch| fetch.chat));
+        for chat in chats {
+            self.pump_drop(chat);
+        }
+    }
+
+    fn pump_mailbox(&mut self) {
+        let settings = query::mailbox(&self.store).expect("memory");
+        let link = self.link.get_or_insert_with(|| {
+            let register = Register {
+                version: hermes_wire::VERSION,
+                instance: settings.instance,
+                registration_token: None,
+                drop_key: settings.drop_key,
+            };
+            let credit = Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES };
+            let to_relay = VecDeque::from([ToRelay::Register(register), ToRelay::Credit(credit)]);
+            MailboxLink { to_relay, ..MailboxLink::default() }
+        });
+        let entries: Vec<_> = query::prekeys_to_publish(&self.store)
+            .expect("memory")
+            .into_iter()
+            .filter(|entry| Some(entry.id) > link.offered)
+            .collect();
+        if let Some(last) = entries.last() {
+            link.offered = Some(last.id);
+            link.to_relay.push_back(ToRelay::PutPrekeys(entries));
+        }
+    }
+
+    fn pump_drop(&mut self, chat: ChatId) {
+        let link = self.drops.entry(chat).or_default();
+        let fetch = query::fetches(&self.store).expect("memory").into_iter().find(|f| f.chat == chat);
+        if let Some(fetch) = fetch.filter(|fetch| link.fetched != Some(fetch.fetch)) {
+            link.fetched = Some(fetch.fetch);
+            link.to_relay.push_back(DropRequest {
+                chat,
+                mailbox: fetch.destination.mailbox,
+                token: fetch.destination.token,
+                what: DropBody::Fetch(fetch.fetch),
+            });
+        }
+        let Some(destination) = query::destination(&self.store, chat).expect("memory") else { return };
+        let room = WINDOW.saturating_sub(link.to_relay.len());
+        for row in query::outbox(&self.store, chat, link.sent_through, room).expect("memory") {
+            link.sent_through = Some(row.key.position);
+            link.to_relay.push_back(DropRequest {
+                chat,
+                mailbox: destination.mailbox,
+                token: destination.token.clone(),
+                what: DropBody::Deposit(
+                    row.key,
+                    Deposit { envelope: row.envelope, body: ByteBuf::from(row.body) },
+                ),
+            });
+        }
+    }
+
+    /// The mailbox connection is lost with everything on it.
+    pub fn lose_mailbox(&mut self) {
+        self.link = None;
+    }
+
+    /// A drop stream is given up. What was under way may still reach the relay; its answers will not come back.
+    pub fn lose_drop(&mut self, chat: ChatId) -> VecDeque<DropRequest> {
+        self.drops.remove(&chat).map(|link| link.to_relay).unwrap_or_default()
+    }
+
+    /// The relay closes a drop stream: what it answered stands, the rest is sent again.
+    pub fn close_drop(&mut self, chat: ChatId, answered: Vec<LinkEvent>) {
+        let link = DropLink { to_client: VecDeque::from(answered), ..DropLink::default() };
+        self.drops.insert(chat, link);
+    }
+
+    /// Takes what has arrived and what was typed, in an order drawn at random, commits once, acts on the effects.
+    pub fn turn(&mut self, now: Timestamp, doom: Option<Doom>, rng: &mut ChaCha8Rng) {
+        let mut inputs: Vec<Input> = Vec::new();
+        let mut commands: BTreeMap<CommandId, Typed> = BTreeMap::new();
+        for typed in std::mem::take(&mut self.typed) {
+            self.next_command += 1;
+            let id = CommandId(self.next_command);
+            inputs.push(Input::Command(id, command(&typed)));
+            commands.insert(id, typed);
+        }
+        if let Some(link) = &mut self.link {
+            let count = link.to_client.len().min(BATCH);
+            inputs.extend(link.to_client.drain(..count).filter_map(input_from));
+        }
+        for link in self.drops.values_mut() {
+            inputs.extend(link.to_client.drain(..).map(Input::Link));
+        }
+        inputs.push(Input::Tick);
+        self.store.doom = doom;
+        match self.step(inputs, now, rng) {
+            Ok(effects) => self.act(effects, &mut commands),
+            Err(Died) => {
+                self.crashes += 1;
+                self.engine = None;
+                self.link = None;
+                self.drops.clear();
+            }
+        }
+        // Whoever was not answered types it again. Without an idempotency key (an invite) that only makes another.
+        self.typed.extend(commands.into_values());
+        self.store.doom = None;
+    }
+
+    fn step(
+        &mut self,
+        inputs: Vec<Input>,
+        now: Timestamp,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<Effect>, Died> {
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => Engine::load(&self.store).expect("an account was committed"),
+        };
+        let mut inputs = inputs.into_iter();
+        let first = inputs.next().unwrap_or(Input::Tick);
+        let mut step = engine.handle(first, &self.store, now, rng).expect("reads from memory succeed");
+        for input in inputs {
+            step = step.then(input, &self.store, now, rng).expect("reads from memory succeed");
+        }
+        let (engine, effects) = step.commit(&mut self.store, now, rng).map_err(|_| Died)?;
+        self.engine = Some(engine);
+        Ok(effects)
+    }
+
+    fn act(&mut self, effects: Vec<Effect>, commands: &mut BTreeMap<CommandId, Typed>) {
+        let mut ack = Sequence(0);
+        for effect in effects {
+            match effect {
+                Effect::Ack(through) => ack = ack.max(through),
+                Effect::Reply(id, reply) => {
+                    let typed = commands.remove(&id).expect("a reply to a command of this turn");
+                    self.answered(typed, reply.expect("the simulation types nothing invalid"));
+                }
+                // The links look into the store themselves.
+                Effect::Event(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Prekeys => {}
+            }
+        }
+        if let Some(link) = &mut self.link
+            && ack > Sequence(0)
+        {
+            // Nothing is acknowledged that the disk does not hold.
+            assert!(ack <= query::mailbox(&self.store).expect("memory").cursor, "I5: an ack before its commit");
+            link.to_relay.push_back(ToRelay::Ack(ack));
+            link.to_relay
+                .push_back(ToRelay::Credit(Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES }));
+        }
+    }
+
+    fn answered(&mut self, typed: Typed, reply: Reply) {
+        match (typed, reply) {
+            (Typed::Send { to, text, .. }, Reply::Sent(results)) => {
+                assert!(results.iter().all(|result| result.outcome.is_ok()), "a ready contact takes messages");
+                self.accepted.entry(to).or_default().push(text);
+            }
+            (Typed::Invite, Reply::Invite { link, .. }) => self.invites.push(link),
+            (Typed::Accept(_), Reply::Accepted { .. }) => {}
+            (typed, reply) => panic!("{typed:?} was answered with {reply:?}"),
+        }
+    }
+}
+
+fn command(typed: &Typed) -> Command {
+    match typed {
+        Typed::Send { to, text, key } => Command::Send(Send {
+            to: vec![to.clone()],
+            text: text.clone(),
+            idempotency: Some(key.clone()),
+        }),
+        Typed::Invite => Command::CreateInvite { validity: std::time::Duration::from_secs(30 * 86_400) },
+        Typed::Accept(link) => Command::Accept(Box::new(link.parse().expect("our own invite parses"))),
+    }
+}
+
+fn input_from(frame: FromMailbox) -> Option<Input> {
+    let event = match frame {
+        FromMailbox::Deliver(Deliver::Envelope(delivered)) => LinkEvent::Delivered(delivered),
+        FromMailbox::Deliver(Deliver::Gone(first, last)) => LinkEvent::Gone(first, last),
+        FromMailbox::Control(ToClient::Registered(registered)) => LinkEvent::Registered {
+            relay_time: registered.relay_time,
+            next_prekey_id: registered.next_prekey_id,
+            stock: registered.stock,
+            head: registered.head,
+        },
+        FromMailbox::Control(ToClient::PrekeysStored(through)) => LinkEvent::PrekeysStored(through),
+        FromMailbox::Control(ToClient::PrekeyStock(stock)) => LinkEvent::PrekeyStock(stock),
+        FromMailbox::Control(_) => return None,
+    };
+    Some(Input::Link(event))
+}

@@ -1,0 +1,172 @@
+//! The relay's side of the simulated network: the real rules on a store in memory.
+
+use hermes_engine::LinkEvent;
+use hermes_relay::{Outcome, Policy, Registration, Relay, Request, store::memory::MemoryStore};
+use hermes_wire::{
+    MailboxId, Sequence, Timestamp,
+    drop::Open,
+    mailbox::{Credit, Deliver, ToClient, ToRelay},
+    refusal::Advice,
+};
+
+use super::client::{DropBody, DropRequest};
+
+/// A relay that can die and come back with its store.
+pub struct SimRelay {
+    relay: Relay<MemoryStore>,
+}
+
+/// What the relay knows of one mailbox connection.
+#[derive(Default)]
+pub struct Attached {
+    registered: bool,
+    sent_through: Sequence,
+    envelopes: u32,
+    bytes: u32,
+}
+
+/// What came of a request on a drop stream.
+pub enum Answer {
+    /// For the client, in order.
+    Events(Vec<LinkEvent>),
+    /// The stream is closed after these; everything behind is to be sent again.
+    Closed(Vec<LinkEvent>),
+}
+
+impl SimRelay {
+    pub fn new() -> Self {
+        Self::start(MemoryStore::new())
+    }
+
+    fn start(store: MemoryStore) -> Self {
+        let policy = Policy { registration: Registration::Open, ..Policy::default() };
+        Self { relay: Relay::new(store, policy).expect("memory") }
+    }
+
+    /// Dies and starts again with what was committed.
+    pub fn restart(&mut self) {
+        let store = self.relay.store().clone();
+        *self = Self::start(store);
+    }
+
+    pub fn sweep(&mut self, now: Timestamp) {
+        self.apply(now, Request::Sweep);
+    }
+
+    /// The highest sequence of a mailbox and what waits there.
+    pub fn waiting(&self, mailbox: MailboxId) -> usize {
+        let credit = Credit { envelopes: u32::MAX, bytes: u32::MAX };
+        self.relay.deliver(mailbox, Sequence(0), credit).expect("memory").iter().filter(is_envelope).count()
+    }
+
+    /// Takes a frame of a mailbox connection.
+    pub fn control(
+        &mut self,
+        mailbox: MailboxId,
+        side: &mut Attached,
+        frame: ToRelay,
+        now: Timestamp,
+    ) -> Vec<ToClient> {
+        let request = match frame {
+            ToRelay::Credit(credit) => {
+                side.envelopes = side.envelopes.saturating_add(credit.envelopes);
+                side.bytes = side.bytes.saturating_add(credit.bytes);
+                return Vec::new();
+            }
+            ToRelay::Ping => return vec![ToClient::Pong],
+            ToRelay::Register(register) => Request::Register { mailbox, register },
+            ToRelay::PutPrekeys(entries) => Request::PutPrekeys { mailbox, entries },
+            ToRelay::Revoke(contact, until) => Request::Revoke { mailbox, contact, until },
+            ToRelay::Ack(upto) => Request::Ack { mailbox, upto },
+        };
+        match self.apply(now, request) {
+            Outcome::Registered { registered, acked } => {
+                side.registered = true;
+                side.sent_through = acked;
+                vec![ToClient::Registered(registered)]
+            }
+            Outcome::PrekeysStored(through) => vec![ToClient::PrekeysStored(through)],
+            Outcome::Revoked(contact) => vec![ToClient::Revoked(contact)],
+            Outcome::Refused(refusal) => vec![ToClient::Refused(refusal)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a mailbox connection gets next.
+    pub fn deliver(&self, mailbox: MailboxId, side: &mut Attached) -> Vec<Deliver> {
+        if !side.registered {
+            return Vec::new();
+        }
+        let credit = Credit { envelopes: side.envelopes, bytes: side.bytes };
+        let frames = self.relay.deliver(mailbox, side.sent_through, credit).expect("memory");
+        for frame in &frames {
+            match frame {
+                Deliver::Envelope(delivered) => {
+                    side.sent_through = delivered.sequence;
+                    side.envelopes -= 1;
+                    side.bytes -= u32::try_from(delivered.body.len()).expect("an envelope's size");
+                }
+                Deliver::Gone(_, last) => side.sent_through = *last,
+            }
+        }
+        frames
+    }
+
+    /// Takes consecutive requests of one drop stream.
+    pub fn drop_requests(&mut self, requests: Vec<DropRequest>, now: Timestamp) -> Answer {
+        let mut events = Vec::new();
+        for request in requests {
+            let open =
+                Open { version: hermes_wire::VERSION, mailbox: request.mailbox, token: request.token };
+            let result = match self.apply(now, Request::Open(open)) {
+                Outcome::Opened(entry) => match &request.what {
+                    DropBody::Deposit(_, deposit) => {
+                        let deposits = vec![deposit.clone()];
+                        self.apply(now, Request::Deposit { entry, deposits })
+                    }
+                    DropBody::Fetch(fetch) => self.apply(now, Request::FetchPrekeys { entry, fetch: *fetch }),
+                },
+                outcome => outcome,
+            };
+            match settle(&request, result) {
+                Ok(event) => events.push(event),
+                Err(Retry) => return Answer::Closed(events),
+            }
+        }
+        Answer::Events(events)
+    }
+
+    fn apply(&mut self, now: Timestamp, request: Request) -> Outcome {
+        let mut outcomes = self.relay.apply(now, vec![request]).expect("memory");
+        outcomes.pop().expect("an outcome for each request")
+    }
+}
+
+/// The request has to be repeated.
+struct Retry;
+
+fn settle(request: &DropRequest, outcome: Outcome) -> Result<LinkEvent, Retry> {
+    let refusal = match (&request.what, outcome) {
+        (DropBody::Deposit(key, _), Outcome::Deposited(results)) => match results.into_iter().next() {
+            Some((_, Ok(()))) => return Ok(LinkEvent::Deposited(*key)),
+            Some((_, Err(refusal))) => refusal,
+            None => return Err(Retry),
+        },
+        (DropBody::Fetch(fetch), Outcome::Bundle { bundle, .. }) => {
+            return Ok(LinkEvent::Bundle(request.chat, *fetch, Box::new(bundle)));
+        }
+        (_, Outcome::Refused(refusal)) => refusal,
+        (what, outcome) => panic!("{what:?} was answered with {outcome:?}"),
+    };
+    match (refusal.advice(), &request.what) {
+        (Advice::RetryAfter(_), _) => Err(Retry),
+        (Advice::Permanent, DropBody::Fetch(fetch)) => {
+            Ok(LinkEvent::FetchRefused(request.chat, *fetch, refusal))
+        }
+        (Advice::Permanent, DropBody::Deposit(key, _)) => Ok(LinkEvent::DepositRefused(*key, refusal)),
+    }
+}
+
+fn is_envelope(frame: &&Deliver) -> bool {
+    matches!(frame, Deliver::Envelope(_))
+}

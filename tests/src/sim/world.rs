@@ -1,0 +1,303 @@
+//! The world: a seed decides who does what, what is lost, and who dies.
+
+use std::{collections::VecDeque, time::Duration};
+
+use hermes_engine::{ChatId, query};
+use hermes_wire::{Timestamp, mailbox::ToClient};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::{
+    check::{Violation, check},
+    client::{Client, DropBody, DropRequest, FromMailbox, Typed},
+    relay::{Answer, SimRelay},
+    store::Doom,
+};
+
+/// How large a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Clients, each paired with the next.
+    pub clients: usize,
+    /// Things that happen while there are faults.
+    pub events: usize,
+    /// One commit in so many kills its process; 0 is never.
+    pub crash_one_in: u32,
+}
+
+/// What a run was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages accepted, delivered and shown once.
+    pub messages: u64,
+    /// Connections lost, processes killed, requests repeated.
+    pub faults: u64,
+    /// Rounds until quiet after the last fault.
+    pub rounds: u32,
+}
+
+/// Rounds within which everything must be quiet once the faults have ended; each passes messages one way and their
+/// receipts back.
+const QUIET_ROUNDS: u32 = 60;
+
+struct World {
+    rng: ChaCha8Rng,
+    now: Timestamp,
+    clients: Vec<Client>,
+    relay: SimRelay,
+    /// Requests whose stream was given up, still on their way, each stream's in order.
+    orphans: Vec<VecDeque<DropRequest>>,
+    texts: u64,
+    faults: u64,
+}
+
+/// Runs one seed. Equal seeds and plans give equal runs.
+pub fn run(seed: u64, plan: Plan) -> Result<Report, Violation> {
+    let mut world = World::new(seed, plan.clients);
+    world.pair_neighbours(plan);
+    for _ in 0..plan.events {
+        world.happen(plan);
+    }
+    let rounds = world.settle()?;
+    let messages = check(&world.clients, &world.relay)?;
+    Ok(Report { messages, faults: world.faults, rounds })
+}
+
+impl World {
+    fn new(seed: u64, clients: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let now = Timestamp(1_790_000_000_000);
+        let clients = (0..clients).map(|i| Client::new(&format!("user{i}"), now, &mut rng)).collect();
+        Self { rng, now, clients, relay: SimRelay::new(), orphans: Vec::new(), texts: 0, faults: 0 }
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.rng.next_u64() % (bound as u64)).expect("below a usize")
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// Every client invites its successor, with faults on from the start.
+    fn pair_neighbours(&mut self, plan: Plan) {
+        for inviter in 0..self.clients.len() - 1 {
+            while !query::summary(&self.clients[inviter].store).expect("memory").registered {
+                self.clients[inviter].pump();
+                self.relay_turn(plan);
+                self.client_turn(inviter, plan);
+            }
+            self.clients[inviter].typed.push_back(Typed::Invite);
+            while self.clients[inviter].invites.is_empty() {
+                self.client_turn(inviter, plan);
+            }
+            let link = self.clients[inviter].invites.remove(0);
+            self.clients[inviter + 1].typed.push_back(Typed::Accept(link));
+        }
+    }
+
+    /// One thing happens.
+    fn happen(&mut self, plan: Plan) {
+        let client = self.below(self.clients.len());
+        self.now = self.now.after(Duration::from_millis(self.below(400) as u64));
+        match self.below(100) {
+            0..20 => self.type_text(client),
+            20..40 => self.clients[client].pump(),
+            40..60 => self.relay_turn(plan),
+            60..70 => self.deliver(client),
+            70..88 => self.client_turn(client, plan),
+            88..91 => self.lose_mailbox(client),
+            91..95 => self.lose_drop(client),
+            95..97 => self.repeat_request(client),
+            97 => self.repeat_delivery(client),
+            98 => self.now = self.now.after(Duration::from_secs(self.below(3 * 86_400) as u64)),
+            _ => self.relay.sweep(self.now),
+        }
+    }
+
+    fn type_text(&mut self, client: usize) {
+        let contacts = query::contacts(&self.clients[client].store).expect("memory");
+        let ready: Vec<_> =
+            contacts.into_iter().filter(|c| c.state == query::ContactState::Ready).collect();
+        if ready.is_empty() {
+            return;
+        }
+        let to = ready[self.below(ready.len())].name.clone();
+        self.texts += 1;
+        let text = format!("text {} {}", self.texts, "x".repeat(self.texts as usize % 300));
+        let key = format!("key {}", self.texts);
+        self.clients[client].typed.push_back(Typed::Send { to, text, key });
+    }
+
+    fn client_turn(&mut self, client: usize, plan: Plan) {
+        let doom = if plan.crash_one_in == 0 { None } else { Doom::draw(plan.crash_one_in, &mut self.rng) };
+        self.faults += u64::from(doom.is_some());
+        self.clients[client].turn(self.now, doom, &mut self.rng);
+    }
+
+    /// The relay takes some of what has arrived, from streams in an order drawn at random.
+    fn relay_turn(&mut self, plan: Plan) {
+        let doom = if plan.crash_one_in == 0 { None } else { Doom::draw(plan.crash_one_in, &mut self.rng) };
+        let mut order: Vec<_> = (0..self.clients.len()).collect();
+        for i in (1..order.len()).rev() {
+            order.swap(i, self.below(i + 1));
+        }
+        for client in order {
+            let count = self.below(4);
+            self.take_control(client, count, doom);
+            for chat in self.clients[client].drops.keys().copied().collect::<Vec<_>>() {
+                let count = self.below(4);
+                self.take_drop(client, chat, count, doom);
+            }
+        }
+        if !self.orphans.is_empty() {
+            let which = self.below(self.orphans.len());
+            let count = 1 + self.below(3);
+            self.take_orphans(which, count);
+        }
+        if doom.is_some() {
+            self.restart_relay();
+        }
+    }
+
+    fn take_control(&mut self, client: usize, count: usize, doom: Option<Doom>) {
+        let mailbox = self.clients[client].mailbox;
+        for _ in 0..count {
+            let Some(link) = &mut self.clients[client].link else { return };
+            let Some(frame) = link.to_relay.pop_front() else { return };
+            if doom == Some(Doom::BeforeCommit) {
+                continue;
+            }
+            let answers = self.relay.control(mailbox, &mut link.attached, frame, self.now);
+            if doom.is_none() {
+                link.to_client.extend(answers.into_iter().map(|frame: ToClient| FromMailbox::Control(frame)));
+            }
+        }
+    }
+
+    fn take_drop(&mut self, client: usize, chat: ChatId, count: usize, doom: Option<Doom>) {
+        let Some(link) = self.clients[client].drops.get_mut(&chat) else { return };
+        let requests: Vec<_> = link.to_relay.drain(..count.min(link.to_relay.len())).collect();
+        if doom == Some(Doom::BeforeCommit) {
+            return;
+        }
+        match self.relay.drop_requests(requests, self.now) {
+            _ if doom.is_some() => {}
+            Answer::Events(events) => link.to_client.extend(events),
+            Answer::Closed(events) => {
+                // What was answered arrives; what was not is sent again on the next stream.
+                self.clients[client].close_drop(chat, events);
+            }
+        }
+    }
+
+    /// Nobody waits for these answers.
+    fn take_orphans(&mut self, which: usize, count: usize) {
+        let stream = &mut self.orphans[which];
+        let requests: Vec<_> = stream.drain(..count.min(stream.len())).collect();
+        if matches!(self.relay.drop_requests(requests, self.now), Answer::Closed(_)) {
+            self.orphans[which].clear();
+        }
+        if self.orphans[which].is_empty() {
+            self.orphans.swap_remove(which);
+        }
+    }
+
+    fn restart_relay(&mut self) {
+        self.faults += 1;
+        self.relay.restart();
+        self.orphans.clear();
+        for client in &mut self.clients {
+            client.lose_mailbox();
+            client.drops.clear();
+        }
+    }
+
+    fn deliver(&mut self, client: usize) {
+        let mailbox = self.clients[client].mailbox;
+        if let Some(link) = &mut self.clients[client].link {
+            let frames = self.relay.deliver(mailbox, &mut link.attached);
+            link.to_client.extend(frames.into_iter().map(FromMailbox::Deliver));
+        }
+    }
+
+    fn lose_mailbox(&mut self, client: usize) {
+        self.faults += 1;
+        self.clients[client].lose_mailbox();
+    }
+
+    fn lose_drop(&mut self, client: usize) {
+        let chats: Vec<_> = self.clients[client].drops.keys().copied().collect();
+        if chats.is_empty() {
+            return;
+        }
+        self.faults += 1;
+        let chat = chats[self.below(chats.len())];
+        let under_way = self.clients[client].lose_drop(chat);
+        if !under_way.is_empty() && self.chance(70) {
+            self.orphans.push(under_way);
+        }
+    }
+
+    /// A request arrives twice, the copy later.
+    fn repeat_request(&mut self, client: usize) {
+        let first = self.clients[client].drops.values().find_map(|link| link.to_relay.front()).cloned();
+        if let Some(request) = first.filter(|request| matches!(request.what, DropBody::Deposit(..))) {
+            self.faults += 1;
+            self.orphans.push(VecDeque::from([request]));
+        }
+    }
+
+    /// The relay delivers again what it has delivered.
+    fn repeat_delivery(&mut self, client: usize) {
+        if let Some(link) = &mut self.clients[client].link
+            && let Some(frame) = link.to_client.front().cloned()
+        {
+            self.faults += 1;
+            link.to_client.push_front(frame);
+        }
+    }
+
+    /// No more faults: everything must come to rest.
+    fn settle(&mut self) -> Result<u32, Violation> {
+        let calm = Plan { clients: self.clients.len(), events: 0, crash_one_in: 0 };
+        for round in 1..=QUIET_ROUNDS {
+            // Longer than any refusal's delay, so that what waits for a rate goes on.
+            self.now = self.now.after(Duration::from_secs(700));
+            for client in 0..self.clients.len() {
+                self.clients[client].pump();
+                for _ in 0..32 {
+                    self.relay_turn(calm);
+                    self.deliver(client);
+                    self.client_turn(client, calm);
+                    self.clients[client].pump();
+                }
+            }
+            if self.is_quiet() {
+                return Ok(round);
+            }
+        }
+        let stuck: Vec<_> = self
+            .clients
+            .iter()
+            .map(|c| format!("{}: {:?}", c.name, query::summary(&c.store).expect("memory")))
+            .collect();
+        Err(Violation(format!("not quiet after {QUIET_ROUNDS} rounds: {stuck:#?}")))
+    }
+
+    fn is_quiet(&self) -> bool {
+        let links_empty = |client: &Client| {
+            client.link.as_ref().is_some_and(|l| l.to_relay.is_empty() && l.to_client.is_empty())
+                && client.drops.values().all(|l| l.to_relay.is_empty() && l.to_client.is_empty())
+        };
+        self.orphans.is_empty()
+            && self.clients.iter().all(|client| {
+                let summary = query::summary(&client.store).expect("memory");
+                client.typed.is_empty()
+                    && summary.outbox == 0
+                    && self.relay.waiting(client.mailbox) == 0
+                    && query::fetches(&client.store).expect("memory").is_empty()
+                    && links_empty(client)
+            })
+    }
+}

@@ -1,0 +1,58 @@
+//! The engine-level simulation over many seeds.
+//!
+//! `HERMES_SIM_SEEDS` says how many (500 when unset), `HERMES_SIM_SEED` replays one.
+
+use std::env;
+
+use hermes_tests::sim::{Plan, Report, run};
+
+const SEEDS: u64 = 500;
+
+fn plan(seed: u64) -> Plan {
+    Plan {
+        clients: 2 + usize::try_from(seed % 3).expect("small"),
+        events: 300 + usize::try_from(seed % 7).expect("small") * 100,
+        crash_one_in: 12,
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
+}
+
+#[test]
+fn nothing_is_lost_repeated_or_reordered() {
+    let seeds: Vec<u64> = match number("HERMES_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("HERMES_SIM_SEEDS").unwrap_or(SEEDS)).collect(),
+    };
+    let mut total = Report::default();
+    for seed in &seeds {
+        match run(*seed, plan(*seed)) {
+            Ok(report) => {
+                total.messages += report.messages;
+                total.faults += report.faults;
+                total.rounds = total.rounds.max(report.rounds);
+            }
+            Err(violation) => panic!(
+                "seed {seed}: {violation}\nreplay: HERMES_SIM_SEED={seed} cargo test -p hermes-tests --test simulation"
+            ),
+        }
+    }
+    println!(
+        "{} seeds, {} messages, {} faults, quiet within {} rounds",
+        seeds.len(),
+        total.messages,
+        total.faults,
+        total.rounds
+    );
+    assert!(total.messages > seeds.len() as u64, "a simulation without messages proves nothing");
+}
+
+#[test]
+fn equal_seeds_give_equal_runs() {
+    for seed in [1, 2, 3] {
+        let (first, second) = (run(seed, plan(seed)), run(seed, plan(seed)));
+        assert_eq!(first.expect("seed passes"), second.expect("seed passes"));
+    }
+}
