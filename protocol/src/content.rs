@@ -1,0 +1,274 @@
+//! What people send each other, as CBOR inside the encryption.
+//!
+//! Maps with small integer keys, ascending, in the one canonical encoding (RFC 8949, section 4.2). Unlike frames,
+//! content tolerates what a newer version adds: unknown kinds and fields are kept, so that decoding and encoding again
+//! gives the same bytes, and the hash that chains a chat's messages is the same on both sides.
+
+use ciborium::Value;
+use hermes_wire::{Timestamp, byte_id, codec};
+
+use crate::{
+    content::fields::Fields,
+    kdf::{self, Label},
+    limits::{CONTENT_BYTES, PROFILE_NAME_CHARS, RECEIPT_MESSAGES, TEXT_BYTES},
+    ticket::Ticket,
+};
+
+mod fields;
+
+byte_id!(
+    /// One message, drawn at random by its author; shown as 32 hex digits.
+    MessageId, 16
+);
+
+/// One message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// Which message this is.
+    pub id: MessageId,
+    /// The author's clock.
+    pub sent: Timestamp,
+    /// Where it stands in its chat, so that a gap shows even when the relay made it. Absent from what is no part of
+    /// the conversation, such as receipts.
+    pub place: Option<ChatPlace>,
+    /// What it says.
+    pub body: Body,
+    /// Fields that a newer version added.
+    pub newer: Newer,
+}
+
+/// A message's place among its author's messages in one chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChatPlace {
+    /// Counts the author's messages in this chat, from 1.
+    pub counter: u64,
+    /// [`Content::hash`] of the author's previous message in this chat; zeros for the first.
+    pub previous: [u8; 32],
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A text.
+    Text {
+        /// UTF-8, at most 16 KiB.
+        text: String,
+        /// The message it answers.
+        reply_to: Option<MessageId>,
+    },
+    /// What became of messages.
+    Receipt {
+        /// How far they came.
+        kind: ReceiptKind,
+        /// Which messages, at most 256.
+        messages: Vec<MessageId>,
+    },
+    /// The first content in each direction.
+    Hello {
+        /// How the author wants to be called, at most 64 characters.
+        profile_name: String,
+        /// The way to the author's mailbox.
+        ticket: Ticket,
+        /// Proof that an invite was used ([`crate::InviteSecret::prove`]).
+        proof: Option<[u8; 32]>,
+    },
+    /// A fresh way to the author's mailbox.
+    TokenRenewal(Ticket),
+    /// Something a newer version says.
+    Unknown(UnknownBody),
+}
+
+/// How far a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptKind {
+    /// Durable at its recipient.
+    Delivered,
+    /// Seen by its recipient.
+    Read,
+}
+
+/// A body of a kind that this version does not know, kept whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnknownBody {
+    kind: u64,
+    payload: Value,
+}
+
+/// Fields that this version does not know, kept whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Newer {
+    content: Fields,
+    body: Fields,
+}
+
+/// Why bytes are no content. The author's program is to blame: the bytes are authentic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ContentError {
+    /// Not CBOR, not in canonical form, or a known kind without what belongs to it.
+    #[error("the message's content is malformed")]
+    Malformed,
+    /// A text over 16 KiB.
+    #[error("a text has at most {max} bytes", max = TEXT_BYTES)]
+    TextTooLong,
+    /// A profile name over 64 characters.
+    #[error("a profile name has at most {max} characters", max = PROFILE_NAME_CHARS)]
+    ProfileNameTooLong,
+    /// A receipt for more than 256 messages.
+    #[error("a receipt names at most {max} messages", max = RECEIPT_MESSAGES)]
+    ReceiptTooLong,
+}
+
+/// Keys of a content.
+const ID: u64 = 0;
+const SENT: u64 = 1;
+const PLACE: u64 = 2;
+const KIND: u64 = 3;
+const PAYLOAD: u64 = 4;
+
+/// Kinds of body.
+const TEXT: u64 = 1;
+const RECEIPT: u64 = 2;
+const HELLO: u64 = 3;
+const TOKEN_RENEWAL: u64 = 4;
+
+impl Content {
+    /// The one encoding.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut fields = self.newer.content.clone();
+        fields.put(ID, Value::Bytes(self.id.0.to_vec()));
+        fields.put(SENT, self.sent.0.into());
+        if let Some(ChatPlace { counter, previous }) = self.place {
+            fields.put(PLACE, Value::Array(vec![counter.into(), Value::Bytes(previous.to_vec())]));
+        }
+        let (kind, payload) = self.body.encode(&self.newer.body);
+        fields.put(KIND, kind.into());
+        fields.put(PAYLOAD, payload);
+        codec::encode(&fields.into_value())
+    }
+
+    /// Decodes exactly what [`Self::encode`] of this or a newer version makes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ContentError> {
+        let value: Value =
+            codec::decode_tolerant(bytes, CONTENT_BYTES).map_err(|_| ContentError::Malformed)?;
+        let content = Self::from_value(value).ok_or(ContentError::Malformed)?;
+        if content.encode() != bytes {
+            return Err(ContentError::Malformed);
+        }
+        content.body.check()?;
+        Ok(content)
+    }
+
+    /// What the author's next message in the chat names as its predecessor.
+    pub fn hash(&self) -> [u8; 32] {
+        kdf::hash(Label::CONTENT, &[&self.encode()])
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        let mut fields = Fields::from_value(value)?;
+        let id = MessageId(fields::array(fields.take(ID)?)?);
+        let sent = Timestamp(fields::integer(fields.take(SENT)?)?);
+        let place = match fields.take(PLACE) {
+            None => None,
+            Some(value) => {
+                let [counter, previous] = value.into_array().ok()?.try_into().ok()?;
+                Some(ChatPlace { counter: fields::integer(counter)?, previous: fields::array(previous)? })
+            }
+        };
+        let kind = fields::integer(fields.take(KIND)?)?;
+        let (body, rest) = Body::decode(kind, fields.take(PAYLOAD)?)?;
+        Some(Self { id, sent, place, body, newer: Newer { content: fields, body: rest } })
+    }
+}
+
+impl Body {
+    /// Whether it keeps the limits; to be asked before sending, and asked by decoding.
+    pub fn check(&self) -> Result<(), ContentError> {
+        match self {
+            Self::Text { text, .. } if text.len() > TEXT_BYTES => Err(ContentError::TextTooLong),
+            Self::Receipt { messages, .. } if messages.len() > RECEIPT_MESSAGES => {
+                Err(ContentError::ReceiptTooLong)
+            }
+            Self::Hello { profile_name, .. } if profile_name.chars().count() > PROFILE_NAME_CHARS => {
+                Err(ContentError::ProfileNameTooLong)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn encode(&self, newer: &Fields) -> (u64, Value) {
+        let mut fields = newer.clone();
+        let kind = match self {
+            Self::Text { text, reply_to } => {
+                fields.put(0, text.as_str().into());
+                if let Some(id) = reply_to {
+                    fields.put(1, Value::Bytes(id.0.to_vec()));
+                }
+                TEXT
+            }
+            Self::Receipt { kind, messages } => {
+                fields.put(0, kind.code().into());
+                fields.put(1, Value::Array(messages.iter().map(|id| Value::Bytes(id.0.to_vec())).collect()));
+                RECEIPT
+            }
+            Self::Hello { profile_name, ticket, proof } => {
+                fields.put(0, profile_name.as_str().into());
+                fields.put(1, fields::nested(ticket));
+                if let Some(proof) = proof {
+                    fields.put(2, Value::Bytes(proof.to_vec()));
+                }
+                HELLO
+            }
+            Self::TokenRenewal(ticket) => {
+                fields.put(0, fields::nested(ticket));
+                TOKEN_RENEWAL
+            }
+            Self::Unknown(UnknownBody { kind, payload }) => return (*kind, payload.clone()),
+        };
+        (kind, fields.into_value())
+    }
+
+    /// The body, and the fields of it that this version does not know.
+    fn decode(kind: u64, payload: Value) -> Option<(Self, Fields)> {
+        if !matches!(kind, TEXT | RECEIPT | HELLO | TOKEN_RENEWAL) {
+            return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default()));
+        }
+        let mut fields = Fields::from_value(payload.clone())?;
+        let body = match kind {
+            TEXT => Self::Text {
+                text: fields.take(0)?.into_text().ok()?,
+                reply_to: fields.take_optional(1, |value| fields::array(value).map(MessageId))?,
+            },
+            RECEIPT => match ReceiptKind::from_code(fields::integer(fields.take(0)?)?) {
+                Some(kind) => Self::Receipt { kind, messages: messages(fields.take(1)?)? },
+                None => return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default())),
+            },
+            HELLO => Self::Hello {
+                profile_name: fields.take(0)?.into_text().ok()?,
+                ticket: fields.take(1)?.deserialized().ok()?,
+                proof: fields.take_optional(2, fields::array)?,
+            },
+            _ => Self::TokenRenewal(fields.take(0)?.deserialized().ok()?),
+        };
+        Some((body, fields))
+    }
+}
+
+fn messages(value: Value) -> Option<Vec<MessageId>> {
+    value.into_array().ok()?.into_iter().map(|id| fields::array(id).map(MessageId)).collect()
+}
+
+impl ReceiptKind {
+    fn code(self) -> u64 {
+        match self {
+            Self::Delivered => 1,
+            Self::Read => 2,
+        }
+    }
+
+    fn from_code(code: u64) -> Option<Self> {
+        [Self::Delivered, Self::Read].into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::ticket;
+
+fn content(body: Body) -> Content {
+    Content {
+        id: MessageId([1; 16]),
+        sent: Timestamp(1_700_000_000_000),
+        place: Some(ChatPlace { counter: 3, previous: [2; 32] }),
+        body,
+        newer: Newer::default(),
+    }
+}
+
+fn text(text: &str) -> Content {
+    content(Body::Text { text: text.into(), reply_to: None })
+}
+
+#[test]
+fn every_kind_round_trips() {
+    for body in [
+        Body::Text { text: "".into(), reply_to: None },
+        Body::Text {
+            text: "línea uno\nдва 🦊 \u{202e}x\0y".into(), reply_to: Some(MessageId([9; 16]))
+        },
+        Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![MessageId([4; 16]); RECEIPT_MESSAGES] },
+        Body::Receipt { kind: ReceiptKind::Read, messages: vec![] },
+        Body::Hello { profile_name: "Ζωή".into(), ticket: ticket(1), proof: Some([5; 32]) },
+        Body::Hello { profile_name: "".into(), ticket: ticket(1), proof: None },
+        Body::TokenRenewal(ticket(2)),
+    ] {
+        let content = content(body);
+        assert_eq!(Content::decode(&content.encode()), Ok(content.clone()));
+        let placeless = Content { place: None, ..content };
+        assert_eq!(Content::decode(&placeless.encode()), Ok(placeless));
+    }
+}
+
+#[test]
+fn what_is_newer_is_kept_byte_for_byte() {
+    let mut fields = Fields::from_value(text("hi").newer_value()).unwrap();
+    fields.put(9, "a field of the future".into());
+    let mut payload = Fields::from_value(fields.take(PAYLOAD).unwrap()).unwrap();
+    payload.put(7, Value::Float(0.5));
+    fields.put(PAYLOAD, payload.into_value());
+    let bytes = codec::encode(&fields.into_value());
+    let decoded = Content::decode(&bytes).unwrap();
+    assert_eq!(decoded.body, Body::Text { text: "hi".into(), reply_to: None });
+    assert_ne!(decoded.newer, Newer::default());
+    assert_eq!(decoded.encode(), bytes);
+}
+
+#[test]
+fn an_unknown_kind_is_kept_and_no_error() {
+    for (kind, payload) in [(99u64, Value::from("?")), (RECEIPT, receipt_of_kind(77))] {
+        let mut fields = Fields::from_value(text("hi").newer_value()).unwrap();
+        fields.put(KIND, kind.into());
+        fields.put(PAYLOAD, payload.clone());
+        let bytes = codec::encode(&fields.into_value());
+        let decoded = Content::decode(&bytes).unwrap();
+        assert_eq!(decoded.body, Body::Unknown(UnknownBody { kind, payload }));
+        assert_eq!(decoded.encode(), bytes);
+    }
+}
+
+fn receipt_of_kind(kind: u64) -> Value {
+    Value::Map(vec![(0.into(), kind.into()), (1.into(), Value::Array(vec![]))])
+}
+
+impl Content {
+    fn newer_value(&self) -> Value {
+        codec::decode_tolerant(&self.encode(), CONTENT_BYTES).unwrap()
+    }
+}
+
+#[test]
+fn limits_hold() {
+    assert!(Content::decode(&text(&"x".repeat(TEXT_BYTES)).encode()).is_ok());
+    assert_eq!(Content::decode(&text(&"x".repeat(TEXT_BYTES + 1)).encode()), Err(ContentError::TextTooLong));
+    let hello = |name: String| content(Body::Hello { profile_name: name, ticket: ticket(1), proof: None });
+    assert!(Content::decode(&hello("é".repeat(PROFILE_NAME_CHARS)).encode()).is_ok());
+    assert_eq!(
+        Content::decode(&hello("é".repeat(PROFILE_NAME_CHARS + 1)).encode()),
+        Err(ContentError::ProfileNameTooLong)
+    );
+    let receipt = content(Body::Receipt {
+        kind: ReceiptKind::Read,
+        messages: vec![MessageId([1; 16]); RECEIPT_MESSAGES + 1],
+    });
+    assert_eq!(Content::decode(&receipt.encode()), Err(ContentError::ReceiptTooLong));
+}
+
+#[test]
+fn refuses_a_second_encoding_of_the_same_content() {
+    let bytes = text("hi").encode();
+    // A map of five entries, written as one of indefinite length.
+    assert_eq!(bytes[0], 0xa5);
+    let indefinite = [&[0xbf], &bytes[1..], &[0xff]].concat();
+    assert_eq!(Content::decode(&indefinite), Err(ContentError::Malformed));
+    assert_eq!(Content::decode(&[&bytes[..], &[0]].concat()), Err(ContentError::Malformed));
+    let Value::Map(mut entries) = text("hi").newer_value() else { panic!("content is a map") };
+    entries.swap(0, 1);
+    assert_eq!(Content::decode(&codec::encode(&Value::Map(entries.clone()))), Err(ContentError::Malformed));
+    entries.push(entries[0].clone());
+    assert_eq!(Content::decode(&codec::encode(&Value::Map(entries))), Err(ContentError::Malformed));
+}
+
+#[test]
+fn the_hash_names_the_content() {
+    assert_eq!(text("a").hash(), text("a").hash());
+    assert_ne!(text("a").hash(), text("b").hash());
+}
+
+proptest! {
+    #[test]
+    fn any_text_round_trips(words in any::<String>()) {
+        let content = text(&words);
+        prop_assert_eq!(Content::decode(&content.encode()), Ok(content));
+    }
+
+    #[test]
+    fn random_bytes_never_panic_and_decode_canonically(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+        if let Ok(content) = Content::decode(&bytes) {
+            prop_assert_eq!(content.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn changed_bytes_never_panic(position in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let mut bytes = content(Body::TokenRenewal(ticket(1))).encode();
+        let at = position.index(bytes.len());
+        if cut { bytes.truncate(at) } else { bytes[at] = byte }
+        if let Ok(content) = Content::decode(&bytes) {
+            prop_assert_eq!(content.encode(), bytes);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Diffie-Hellman over a 2048-bit prime: ffdhe2048 of RFC 7919, generator 2, in the subgroup of prime order
+//! q = (p - 1) / 2.
+//!
+//! The prime is fixed and not handed out by a server: whoever picks p can pick one with a trapdoor. This one is built
+//! from the digits of e. Two worlds that never meet: [`PublicElement`] is num-bigint, whose running time depends on
+//! its operands, and holds public values only; [`SecretExponent`] is crypto-bigint, constant time. Neither converts
+//! into the other; an exponent acts on an element, and that is all.
+
+use crypto_bigint::{U256, U2048, const_monty_params, modular::ConstMontyForm};
+use num_bigint::BigUint;
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Bytes of a group element, left-padded with zeros.
+pub const ELEMENT_BYTES: usize = 256;
+/// Bytes of a secret exponent: RFC 7919 section 5.2 asks for at least 225 bits in this group.
+pub const EXPONENT_BYTES: usize = 32;
+
+const_monty_params!(
+    Prime,
+    U2048,
+    "FFFFFFFFFFFFFFFFADF85458A2BB4A9AAFDC5620273D3CF1D8B9C583CE2D3695A9E13641146433FBCC939DCE249B3EF97D2FE363630C75D8F681B202AEC4617AD3DF1ED5D5FD65612433F51F5F066ED0856365553DED1AF3B557135E7F57C935984F0C70E0E68B77E2A689DAF3EFE8721DF158A136ADE73530ACCA4F483A797ABC0AB182B324FB61D108A94BB2C8E3FBB96ADAB760D7F4681D4F42A3DE394DF4AE56EDE76372BB190B07A7C8EE0A6D709E02FCE1CDF7E2ECC03404CD28342F619172FE9CE98583FF8E4F1232EEF28183C3FE3B1B4C6FAD733BB5FCBC2EC22005C58EF1837D1683B2C6F34A26C1B2EFFA886B423861285C97FFFFFFFFFFFFFFFF",
+    "The prime of ffdhe2048 (RFC 7919, appendix A.1)."
+);
+
+type Residue = ConstMontyForm<Prime, { U2048::LIMBS }>;
+
+/// The value is not an element of the group: out of range, or outside the subgroup of order q.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an element of the ffdhe2048 group")]
+pub struct BadElement;
+
+/// A public value y with 1 < y < p - 1 and y^q = 1 mod p.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicElement(BigUint);
+
+/// A secret exponent of 256 bits.
+pub struct SecretExponent(U256);
+
+impl PublicElement {
+    /// Parses a peer's value. For a safe prime, y^q = 1 exactly when y is a square, so the Jacobi symbol decides.
+    pub fn parse(bytes: &[u8; ELEMENT_BYTES]) -> Result<Self, BadElement> {
+        let value = BigUint::from_bytes_be(bytes);
+        let prime = prime();
+        let one = BigUint::from(1u8);
+        if value <= one || value >= &prime - &one || !is_square(value.clone(), prime) {
+            return Err(BadElement);
+        }
+        Ok(Self(value))
+    }
+
+    /// The value, big-endian, left-padded with zeros.
+    pub fn to_bytes(&self) -> [u8; ELEMENT_BYTES] {
+        let mut bytes = [0; ELEMENT_BYTES];
+        for (to, from) in bytes.iter_mut().rev().zip(self.0.to_bytes_le()) {
+            *to = from;
+        }
+        bytes
+    }
+}
+
+impl SecretExponent {
+    /// Draws an exponent.
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut bytes = Zeroizing::new([0; EXPONENT_BYTES]);
+        rng.fill_bytes(bytes.as_mut());
+        Self::from_bytes(&bytes)
+    }
+
+    /// Reads a stored exponent, big-endian.
+    pub fn from_bytes(bytes: &[u8; EXPONENT_BYTES]) -> Self {
+        Self(U256::from_be_slice(bytes))
+    }
+
+    /// The exponent for the sealed store, big-endian.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; EXPONENT_BYTES]> {
+        Zeroizing::new(self.0.to_be_bytes().into())
+    }
+
+    /// 2^x mod p: what the peer gets.
+    pub fn public(&self) -> PublicElement {
+        PublicElement(BigUint::from_bytes_be(self.raise(&U2048::from(2u8)).as_ref()))
+    }
+
+    /// y^x mod p, left-padded with zeros (RFC 7919, section 3): the shared value, to be stretched, never used as a key.
+    pub fn agree(&self, peer: &PublicElement) -> Zeroizing<[u8; ELEMENT_BYTES]> {
+        self.raise(&U2048::from_be_slice(&peer.to_bytes()))
+    }
+
+    fn raise(&self, base: &U2048) -> Zeroizing<[u8; ELEMENT_BYTES]> {
+        let mut power = Residue::new(base).pow_bounded_exp(&self.0, U256::BITS);
+        let mut value = power.retrieve();
+        let bytes = Zeroizing::new(value.to_be_bytes().into());
+        power.zeroize();
+        value.zeroize();
+        bytes
+    }
+}
+
+impl Drop for SecretExponent {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+fn prime() -> BigUint {
+    let bytes: [u8; ELEMENT_BYTES] = Residue::MODULUS.as_ref().to_be_bytes().into();
+    BigUint::from_bytes_be(&bytes)
+}
+
+/// Whether the Jacobi symbol (value / modulus) is 1, by quadratic reciprocity (Cohen, algorithm 1.4.10). The modulus
+/// is odd and the value below it. Public numbers: the running time depends on them.
+fn is_square(mut value: BigUint, mut modulus: BigUint) -> bool {
+    let low = |number: &BigUint, mask: u64| number.iter_u64_digits().next().unwrap_or(0) & mask;
+    let mut symbol_is_one = true;
+    while let Some(twos) = value.trailing_zeros() {
+        value >>= twos;
+        // (2/n) = -1 for n = 3, 5 mod 8.
+        if twos % 2 == 1 && matches!(low(&modulus, 7), 3 | 5) {
+            symbol_is_one = !symbol_is_one;
+        }
+        // (a/n)(n/a) = -1 if both are 3 mod 4.
+        if low(&value, 3) == 3 && low(&modulus, 3) == 3 {
+            symbol_is_one = !symbol_is_one;
+        }
+        std::mem::swap(&mut value, &mut modulus);
+        value %= &modulus;
+    }
+    symbol_is_one && modulus == BigUint::from(1u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(value: &BigUint) -> [u8; ELEMENT_BYTES] {
+        PublicElement(value.clone()).to_bytes()
+    }
+
+    /// Miller-Rabin (FIPS 186-5, B.3.1). `n - 1 = 2^s d`.
+    fn is_probably_prime(n: &BigUint) -> bool {
+        let one = BigUint::from(1u8);
+        let last = n - &one;
+        let s = last.trailing_zeros().unwrap();
+        let d = &last >> s;
+        [2u8, 3, 5, 7, 11].into_iter().all(|base| {
+            let mut x = BigUint::from(base).modpow(&d, n);
+            if x == one || x == last {
+                return true;
+            }
+            (1..s).any(|_| {
+                x = x.modpow(&BigUint::from(2u8), n);
+                x == last
+            })
+        })
+    }
+
+    #[test]
+    fn the_prime_is_safe_and_two_generates_the_subgroup() {
+        let p = prime();
+        let q = &p >> 1;
+        assert_eq!(p.bits(), 2048);
+        assert!(is_probably_prime(&p));
+        assert!(is_probably_prime(&q));
+        assert_eq!(BigUint::from(2u8).modpow(&q, &p), BigUint::from(1u8));
+    }
+
+    /// p = 2^2048 - 2^1984 + (floor(2^1918 e) + 560316) 2^64 - 1 (RFC 7919, appendix A.1).
+    #[test]
+    fn the_prime_is_built_from_e() {
+        let mut term = BigUint::from(1u8) << 2_100;
+        let mut e = BigUint::default();
+        for k in 1u32.. {
+            e += &term;
+            term /= k;
+            if term == BigUint::default() {
+                break;
+            }
+        }
+        let one = BigUint::from(1u8);
+        let e = e >> (2_100 - 1_918);
+        let expected = (&one << 2048) - (&one << 1984) + ((e + 560_316u32) << 64) - one;
+        assert_eq!(prime(), expected);
+    }
+
+    #[test]
+    fn both_sides_agree_and_match_num_bigint() {
+        let mut rng = crate::testing::rng(2);
+        let (a, b) = (SecretExponent::generate(&mut rng), SecretExponent::generate(&mut rng));
+        let shared = a.agree(&b.public());
+        assert_eq!(shared, b.agree(&a.public()));
+        let exponent = BigUint::from_bytes_be(a.to_bytes().as_ref());
+        assert_eq!(*shared, bytes(&b.public().0.modpow(&exponent, &prime())));
+    }
+
+    #[test]
+    fn refuses_values_outside_the_group() {
+        let p = prime();
+        for bad in [0u8, 1].map(BigUint::from).into_iter().chain([&p - 1u8, p.clone(), &p + 2u8]) {
+            assert_eq!(PublicElement::parse(&bytes(&bad)), Err(BadElement), "{bad}");
+        }
+        assert_eq!(PublicElement::parse(&[0xff; ELEMENT_BYTES]), Err(BadElement));
+        // p = 7 mod 8, so 2 is a square and -1 is not; then neither is p - 2.
+        assert!(PublicElement::parse(&bytes(&BigUint::from(2u8))).is_ok());
+        assert_eq!(PublicElement::parse(&bytes(&(&p - 2u8))), Err(BadElement));
+    }
+
+    #[test]
+    fn the_symbol_is_eulers_criterion() {
+        let mut rng = crate::testing::rng(3);
+        let p = prime();
+        let q = &p >> 1;
+        let mut seen = [false; 2];
+        for _ in 0..16 {
+            let value = SecretExponent::generate(&mut rng).public().0 + 1u8;
+            let square = value.modpow(&q, &p) == BigUint::from(1u8);
+            assert_eq!(is_square(value, p.clone()), square);
+            seen[usize::from(square)] = true;
+        }
+        assert_eq!(seen, [true, true]);
+    }
+}

@@ -1,0 +1,109 @@
+//! Every derivation and its label, in one table: two uses of one secret never share a label.
+//!
+//! HKDF-SHA256 (RFC 5869), HMAC-SHA256 (RFC 2104), SHA-256, PBKDF2-HMAC-SHA256 (RFC 8018).
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::limits::FF_ITERATIONS;
+
+/// The first bytes of a hash or signature input, or of an HKDF info. No label is a prefix of another.
+#[derive(Clone, Copy)]
+pub(crate) struct Label(&'static str);
+
+impl Label {
+    pub const IDENTITY_CROSS: Self = Self("Hermes/1 identity cross signature|");
+    pub const FINGERPRINT: Self = Self("Hermes/1 identity fingerprint|");
+    pub const PREKEY: Self = Self("Hermes/1 prekey|");
+    pub const PREKEY_ENTRY: Self = Self("Hermes/1 prekey entry|");
+    pub const REPLAY: Self = Self("Hermes/1 handshake replay|");
+    pub const HANDSHAKE_OPENING: Self = Self("Hermes/1 handshake opening|");
+    pub const SEALED_IDENTITY: Self = Self("Hermes/1 sealed identity|");
+    pub const TRANSCRIPT: Self = Self("Hermes/1 transcript|");
+    /// Followed by the transcript hash, as the handshake's HKDF info.
+    pub const HANDSHAKE: Self = Self("Hermes/1 handshake");
+    /// Followed by the transcript hash.
+    pub const SESSION_ID: Self = Self("Hermes/1 session id");
+    pub const SESSION_BINDING: Self = Self("Hermes/1 session binding|");
+    pub const ROOT: Self = Self("Hermes/1 root|");
+    pub const MESSAGE: Self = Self("Hermes/1 message keys|");
+    pub const MESSAGE_MAC: Self = Self("Hermes/1 message mac|");
+    pub const CONTENT: Self = Self("Hermes/1 content|");
+    pub const INVITE_PROOF: Self = Self("Hermes/1 invite proof|");
+
+    pub const fn bytes(self) -> &'static [u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// SHA-256 of the label and the parts. Unambiguous only if at most the last part varies in length.
+pub(crate) fn hash(label: Label, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(label.bytes());
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+pub(crate) type HmacSha256 = Hmac<Sha256>;
+
+/// An HMAC-SHA256 in progress, begun with the label.
+pub(crate) fn mac(key: &[u8; 32], label: Label) -> HmacSha256 {
+    let mut mac = hmac(key);
+    mac.update(label.bytes());
+    mac
+}
+
+/// One symmetric ratchet step: HMAC-SHA256(key, input) with a one-byte input (Double Ratchet, section 5.2).
+pub(crate) fn step(key: &[u8; 32], input: u8) -> Zeroizing<[u8; 32]> {
+    let mut mac = hmac(key);
+    mac.update(&[input]);
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+/// HKDF-SHA256 to `N` blocks of 32 bytes, with info = label || context. An empty salt is 32 zero bytes (RFC 5869, 2.2).
+pub(crate) fn derive<const N: usize>(
+    salt: &[u8],
+    secret: &[u8],
+    label: Label,
+    context: &[u8],
+) -> Zeroizing<[[u8; 32]; N]> {
+    const { assert!(N <= 255, "HKDF-SHA256 yields at most 255 blocks") };
+    let mut blocks = Zeroizing::new([[0; 32]; N]);
+    #[expect(clippy::expect_used, reason = "fails only beyond 255 blocks, which does not compile")]
+    Hkdf::<Sha256>::new(Some(salt), secret)
+        .expand_multi_info(&[label.bytes(), context], blocks.as_flattened_mut())
+        .expect("length is within bounds");
+    blocks
+}
+
+/// The finite-field lock: PBKDF2-HMAC-SHA256 over the shared group element.
+pub(crate) fn stretch(element: &[u8; 256], salt: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(element, salt, FF_ITERATIONS))
+}
+
+/// Parts with their lengths (32 bits, big-endian) in front, so that no two lists give the same bytes.
+pub(crate) fn framed(parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let total = parts.iter().map(|part| 4 + part.len()).sum();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(total));
+    for part in parts {
+        bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+/// The first 12 bytes of a derived block, as a nonce.
+pub(crate) fn nonce(block: &[u8; 32]) -> [u8; 12] {
+    std::array::from_fn(|index| block.get(index).copied().unwrap_or_default())
+}
+
+/// A shorter HMAC key is padded with zeros to the hash's block (RFC 2104, section 2); done here it cannot fail.
+fn hmac(key: &[u8; 32]) -> HmacSha256 {
+    let mut block = Zeroizing::new([[0; 32]; 2]);
+    block[0] = *key;
+    let block: &[u8; 64] = block.as_flattened().try_into().unwrap_or(&[0; 64]);
+    Hmac::new(block.into())
+}

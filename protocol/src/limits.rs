@@ -1,0 +1,34 @@
+//! Every limit of the protocol, with its unit and its reason.
+
+use std::time::Duration;
+
+/// Messages a receiving chain may jump ahead in one step: more than a mailbox loses at worst, and about 20 ms of HMAC.
+pub const CHAIN_JUMP: u32 = 25_000;
+/// Skipped message keys kept of one chain, the newest: older gaps are lost mail, not late mail.
+pub const SKIPPED_KEYS_PER_CHAIN: usize = 1_000;
+/// Skipped message keys kept of one session, the newest.
+pub const SKIPPED_KEYS_PER_SESSION: usize = 2_000;
+/// Receiving chains whose header keys stay on trial after the next one has begun; each costs a failed trial.
+pub const SKIPPED_CHAINS: usize = 8;
+/// How long a skipped key opens its message: a relay's retention of 30 days and a week of slack.
+pub const SKIPPED_LIFETIME: Duration = Duration::from_secs(37 * 86_400);
+/// PBKDF2 iterations of the finite-field lock. Its input is already strong, and a stranger chooses when we compute it.
+pub const FF_ITERATIONS: u32 = 1_000;
+/// Initiations that a handshake may list as unopened: more than two sides can cross in one retention period.
+pub const UNOPENED_INITIATIONS: usize = 8;
+/// Bytes of a handshake part: ML-KEM ciphertext, ephemeral keys, sealed identity with a full list, and framing.
+pub const HANDSHAKE_BYTES: usize = 3 * 1024;
+/// Bytes of one ratchet header's ciphertext: a header with an ML-KEM-768 key or ciphertext would still fit.
+pub const HEADER_BYTES: usize = 2 * 1024;
+/// Bytes of one encoded content; a padded envelope bounds it anyway.
+pub const CONTENT_BYTES: usize = 64 * 1024;
+/// Bytes of UTF-8 in one text.
+pub const TEXT_BYTES: usize = 16 * 1024;
+/// Characters of a profile name.
+pub const PROFILE_NAME_CHARS: usize = 64;
+/// Messages that one receipt names.
+pub const RECEIPT_MESSAGES: usize = 256;
+/// Characters of an invite: a relay address with the longest host name, a drop token, keys, in base64.
+pub const INVITE_CHARS: usize = 2_048;
+/// Bytes of the longest record: a pending handshake.
+pub const RECORD_BYTES: usize = 4 * 1024;

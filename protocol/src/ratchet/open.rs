@@ -1,0 +1,187 @@
+//! Opening: find the chain, find the key, check, and only then change anything.
+
+use hermes_wire::Timestamp;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::{
+    curve::NotContributory,
+    ratchet::{
+        RatchetMessage, Session,
+        chain::{ReceivingChain, SendingChain},
+        header::{Header, HeaderError, PlainHeader},
+        root::RootStep,
+        session::RatchetKey,
+        skipped::{PassedChain, SkippedChanges, SkippedKeys, after_turn, stored_since},
+    },
+    secret::HeaderKey,
+};
+
+/// Why a message was not opened. The session is as it was, and the message can be tried again or set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// No header key fits: another session's message, or one older than every chain that is remembered.
+    #[error("the message does not belong to this session")]
+    NotForThisSession,
+    /// Opened before.
+    #[error("the message was received before")]
+    Duplicate,
+    /// Its key was given up: skipped too long ago, or too many others were skipped since.
+    #[error("the message is too old to be opened")]
+    TooOld,
+    /// So many messages are missing before it that the chain will not be followed.
+    #[error("{jump} messages are missing before this one")]
+    TooFarAhead {
+        /// Missing messages.
+        jump: u32,
+    },
+    /// Numbered beyond the end that its sender declared for the chain: the sender went back to an old state.
+    #[error("the sender continued a chain that it had ended")]
+    ChainEnded,
+    /// The header is genuine and the rest is not.
+    #[error("the message was changed on its way")]
+    Forged,
+    /// Genuine, and of a layout that a newer version made.
+    #[error("the message needs a newer version")]
+    UnknownHeader,
+    /// Genuine, and padded in a way that no version does.
+    #[error("the sender padded the message wrongly")]
+    BadPadding,
+    /// The sender's ratchet key has small order and would force a known secret.
+    #[error("the sender used a forbidden key")]
+    BadPublicKey,
+    /// Four billion chains, or messages in one chain.
+    #[error("the session is used up")]
+    SessionExhausted,
+}
+
+impl From<NotContributory> for OpenError {
+    fn from(_: NotContributory) -> Self {
+        Self::BadPublicKey
+    }
+}
+
+/// An opened message, and what became of the skipped keys: one commit takes both and the session.
+pub struct Opened {
+    /// The text, without padding.
+    pub plaintext: Zeroizing<Vec<u8>>,
+    /// Rows to put and to delete.
+    pub skipped: SkippedChanges,
+}
+
+impl Session {
+    /// Opens a message: tries the current chain's header key, the next one's, then those of passed chains.
+    pub fn open(
+        &self,
+        message: &RatchetMessage,
+        rows: &impl SkippedKeys,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Self, Opened), OpenError> {
+        if let Some(receiving) = &self.receiving
+            && let Some(header) = self.header(message, &receiving.header)?
+        {
+            return if header.index < receiving.index {
+                self.open_skipped(message, header.index, &PassedChain::from(receiving), rows, now)
+            } else {
+                self.open_ahead(message, header.index, receiving, rows, now)
+            };
+        }
+        if let Some(header) = self.header(message, &self.next_receiving_header)? {
+            return self.open_turn(message, header, rows, now, rng);
+        }
+        for chain in rows.chains().iter().take(crate::limits::SKIPPED_CHAINS) {
+            if let Some(header) = self.header(message, &chain.header)? {
+                return self.open_skipped(message, header.index, &PassedChain::from(chain), rows, now);
+            }
+        }
+        Err(OpenError::NotForThisSession)
+    }
+
+    /// The header, if it is sealed under this key.
+    fn header(&self, message: &RatchetMessage, key: &HeaderKey) -> Result<Option<PlainHeader>, OpenError> {
+        match message.header.open(key, &self.id) {
+            Ok(Header::Plain(header)) => Ok(Some(header)),
+            Err(HeaderError::WrongKey) => Ok(None),
+            Err(HeaderError::Unknown) => Err(OpenError::UnknownHeader),
+        }
+    }
+
+    /// A message that others have overtaken.
+    fn open_skipped(
+        &self,
+        message: &RatchetMessage,
+        index: u32,
+        chain: &PassedChain,
+        rows: &impl SkippedKeys,
+        now: Timestamp,
+    ) -> Result<(Self, Opened), OpenError> {
+        let key = chain.key(index, rows, now)?;
+        let plaintext = message.open(&key.key, self.context())?;
+        Ok((self.copy(), Opened { plaintext, skipped: SkippedChanges::used(&key) }))
+    }
+
+    /// The next message of the current chain, or one further on.
+    fn open_ahead(
+        &self,
+        message: &RatchetMessage,
+        index: u32,
+        receiving: &ReceivingChain,
+        rows: &impl SkippedKeys,
+        now: Timestamp,
+    ) -> Result<(Self, Opened), OpenError> {
+        let (key, skipped, mut advanced) = receiving.advance_to(index)?;
+        let plaintext = message.open(&key, self.context())?;
+        let mut changes = SkippedChanges::default();
+        if !skipped.is_empty() {
+            changes.put_keys = stored_since(now, advanced.number, skipped);
+            changes.evict(rows, &mut advanced);
+        }
+        let mut next = self.copy();
+        next.receiving = Some(advanced);
+        Ok((next, Opened { plaintext, skipped: changes }))
+    }
+
+    /// The first message to arrive of a new chain: DHRatchetHE (Double Ratchet, section 4.6).
+    fn open_turn(
+        &self,
+        message: &RatchetMessage,
+        header: PlainHeader,
+        rows: &impl SkippedKeys,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Self, Opened), OpenError> {
+        let passed = self.receiving.as_ref().map(|chain| chain.skip_to(header.previous)).transpose()?;
+        let number = match &passed {
+            None => 0,
+            Some((chain, _)) => chain.number.checked_add(1).ok_or(OpenError::SessionExhausted)?,
+        };
+        let received = self.root.step(&*self.ratchet_key.secret.agree(&header.ratchet_key)?);
+        let receiving = ReceivingChain {
+            number,
+            chain: received.chain,
+            header: self.next_receiving_header.clone(),
+            index: 0,
+            evicted_below: 0,
+        };
+        let (key, skipped, mut receiving) = receiving.advance_to(header.index)?;
+        let plaintext = message.open(&key, self.context())?;
+
+        let changes = after_turn(passed, skipped, &mut receiving, rows, now);
+        let ratchet_key = RatchetKey::generate(rng);
+        let RootStep { root, chain, next_header } =
+            received.root.step(&*ratchet_key.secret.agree(&header.ratchet_key)?);
+        let next = Self {
+            id: self.id,
+            binding: self.binding,
+            root,
+            ratchet_key,
+            previous: self.sending.as_ref().map_or(0, |sending| sending.index),
+            sending: Some(SendingChain { chain, header: self.next_sending_header.clone(), index: 0 }),
+            receiving: Some(receiving),
+            next_sending_header: next_header,
+            next_receiving_header: received.next_header,
+        };
+        Ok((next, Opened { plaintext, skipped: changes }))
+    }
+}
