@@ -15,7 +15,7 @@ use hermes_wire::{
     token::{DropToken, Permission, SignedDropToken},
 };
 use hmac::{Hmac, KeyInit, Mac};
-use rand_core::{CryptoRng, Rng};
+use rand_core::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -122,7 +122,10 @@ impl Account {
 
     /// The key under which a name, a fingerprint or a user's word is looked up: the store's keys are not sealed.
     pub(crate) fn lookup(&self, purpose: Lookup, parts: &[&[u8]]) -> Hash {
-        let mut mac = keyed(&self.lookup_key);
+        // A key shorter than the block is padded with zeros (RFC 2104, section 2).
+        let mut block = Zeroizing::new([0; 64]);
+        block.iter_mut().zip(self.lookup_key.iter()).for_each(|(to, from)| *to = *from);
+        let mut mac = Hmac::<Sha256>::new((&*block).into());
         mac.update(&[purpose as u8]);
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
@@ -130,11 +133,6 @@ impl Account {
         }
         Hash(mac.finalize().into_bytes().into())
     }
-}
-
-/// HMAC takes keys of any length, so a 32-byte one cannot be refused.
-fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
-    Hmac::<Sha256>::new(key.into())
 }
 
 /// Separates the uses of the lookup key.

@@ -33,7 +33,9 @@ impl<V: View> Turn<'_, V> {
             }
             Body::Unknown(_) => Ok(self.store_message(chat, contact, &content, Text::NeedsNewerVersion)?),
             Body::Receipt { kind, messages } => Ok(self.receipt(chat, kind, &messages)?),
-            Body::Hello { ticket, profile_name, .. } => Ok(self.hello(chat, contact, &profile_name, ticket)?),
+            Body::Hello { ticket, profile_name, .. } => {
+                Ok(self.hello(chat, contact, &profile_name, ticket)?)
+            }
             Body::TokenRenewal(ticket) => Ok(self.renew(chat, contact, ticket)),
         }
     }
@@ -78,7 +80,9 @@ impl<V: View> Turn<'_, V> {
         }
         for id in messages {
             match self.get::<IndexRow>(id)? {
-                Some(IndexRow(place)) if place.chat == chat => self.advance(place, MessageState::Delivered)?,
+                Some(IndexRow(place)) if place.chat == chat => {
+                    self.advance(place, MessageState::Delivered)?
+                }
                 _ => {}
             }
         }
@@ -117,8 +121,7 @@ impl<V: View> Turn<'_, V> {
         for (chat, messages) in std::mem::take(self.receipts) {
             let contact: ContactRecord = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
             for messages in messages.chunks(RECEIPT_MESSAGES) {
-                let body =
-                    Body::Receipt { kind: ReceiptKind::Delivered, messages: messages.to_vec() };
+                let body = Body::Receipt { kind: ReceiptKind::Delivered, messages: messages.to_vec() };
                 // A session that cannot seal has already told the user so at a send; the peer repeats nothing for it.
                 let _unsent = self.post(chat, &contact, body)?;
             }

@@ -130,7 +130,7 @@ pub enum CommandError {
     TooManyInvites(usize),
     /// Too many contacts.
     #[error("there are {0} contacts; the limit")]
-    TooManyContacts(usize),
+    TooManyContacts(u64),
     /// No such message.
     #[error("there is no message {0}")]
     UnknownMessage(Reference),

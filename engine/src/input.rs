@@ -92,4 +92,3 @@ pub struct OutboxKey {
     /// Rising over the whole account.
     pub position: u64,
 }
-

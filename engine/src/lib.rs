@@ -8,7 +8,10 @@
 //! the account's secrets and a handful of counters; all else is read through a [`View`] and written through a
 //! [`ChangeSet`].
 
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 mod account;
 mod contact;
@@ -32,9 +35,7 @@ mod store;
 mod turn;
 
 pub use account::NewAccount;
-pub use effect::{
-    CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage,
-};
+pub use effect::{CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage};
 pub use id::ChatId;
 pub use input::{Command, CommandId, Input, LinkEvent, OutboxKey, Send};
 pub use reference::{Reference, ReferenceError};

@@ -1,6 +1,6 @@
 //! The outbox: envelopes sealed once, kept until the relay has them, retransmitted as the same bytes.
 
-use hermes_protocol::content::{Body, Content, MessageId};
+use hermes_protocol::content::{Body, Content, MessageId, Newer};
 use hermes_wire::{EnvelopeId, Refusal};
 use serde_bytes::ByteBuf;
 
@@ -24,7 +24,13 @@ impl<V: View> Turn<'_, V> {
         contact: &ContactRecord,
         body: Body,
     ) -> Result<Result<(), SendError>, ReadError<V::Error>> {
-        let content = Content { id: MessageId::random(self.rng), sent: self.now, place: None, body };
+        let content = Content {
+            id: MessageId::random(self.rng),
+            sent: self.now,
+            place: None,
+            body,
+            newer: Newer::default(),
+        };
         let envelope = self.seal(contact, &content.encode())?;
         Ok(envelope.map(|envelope| self.queue(chat, envelope, None)))
     }

@@ -8,14 +8,13 @@
 use std::time::Duration;
 
 use hermes_protocol::{
-    content::{Body, Content, MessageId},
-    envelope::RatchetMessage,
+    content::{Body, Content, MessageId, Newer},
     handshake::{
-        HandshakeMessage, InitiatorParams, Initiator, Responded, ResponderKeys, ResponderParams, initiate,
+        HandshakeMessage, Initiator, InitiatorParams, Responded, ResponderKeys, ResponderParams, initiate,
     },
     invite::{Invite, InviteSecret},
     prekey::{Bundle, PrekeySecret},
-    ratchet::{Opened, Session},
+    ratchet::{Opened, RatchetMessage, Session},
     ticket::Ticket,
 };
 use hermes_wire::{
@@ -153,7 +152,9 @@ impl<V: View> Turn<'_, V> {
             let proof = secret.prove(&initiated.transcript);
             let hello = self.hello_to(inbound, Some(proof));
             let sealed = initiated.session.seal(Some(&initiated.pending), &hello.encode(), self.rng);
-            sealed.map(|(session, envelope)| (session, envelope, initiated.pending)).map_err(|e| e.to_string())
+            sealed
+                .map(|(session, envelope)| (session, envelope, initiated.pending))
+                .map_err(|e| e.to_string())
         });
         let (session, envelope, pending) = match sealed_hello {
             Ok(sealed) => sealed,
@@ -202,8 +203,7 @@ impl<V: View> Turn<'_, V> {
             return Err(UnreadableCause::Replay.into());
         }
         let greeting = self.respond(handshake, message, None)?;
-        let content =
-            Content::decode(&greeting.opened.plaintext).map_err(|_| UnreadableCause::BadContent)?;
+        let content = Content::decode(&greeting.opened.plaintext).map_err(|_| UnreadableCause::BadContent)?;
         let Body::Hello { profile_name, ticket, proof: Some(proof) } = content.body else {
             return Err(UnreadableCause::BadInviteProof.into());
         };
@@ -283,10 +283,8 @@ impl<V: View> Turn<'_, V> {
             Some(id) => Some(self.prekey(id)?),
             None => None,
         };
-        let keys =
-            ResponderKeys { signed: &signed, one_time: one_time.as_ref(), kem: &kem, ff: &ff };
-        let params =
-            || ResponderParams { identity: &self.account.identity, mailbox: self.account.mailbox };
+        let keys = ResponderKeys { signed: &signed, one_time: one_time.as_ref(), kem: &kem, ff: &ff };
+        let params = || ResponderParams { identity: &self.account.identity, mailbox: self.account.mailbox };
         let initiator =
             handshake.open_identity(params(), &keys).map_err(|_| UnreadableCause::BadHandshake)?;
         let fingerprint = initiator.identity.fingerprint();
@@ -296,18 +294,16 @@ impl<V: View> Turn<'_, V> {
         if expected.is_some_and(|contact| contact.fingerprint != fingerprint) {
             return Err(UnreadableCause::WrongIdentity.into());
         }
-        let responded = handshake
-            .respond(params(), &keys, &initiator)
-            .map_err(|_| UnreadableCause::BadHandshake)?;
+        let responded =
+            handshake.respond(params(), &keys, &initiator).map_err(|_| UnreadableCause::BadHandshake)?;
         let used = [one_time.as_ref(), Some(&kem)]
             .into_iter()
             .flatten()
             .filter(|secret| secret.kind().is_one_time())
             .map(PrekeySecret::id)
             .collect();
-        let (session, opened) = self
-            .open_session(&responded.session, message)?
-            .map_err(|_| UnreadableCause::BadHandshake)?;
+        let (session, opened) =
+            self.open_session(&responded.session, message)?.map_err(|_| UnreadableCause::BadHandshake)?;
         Ok(Greeting { initiator, responded, opened, session, used })
     }
 
@@ -331,11 +327,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Answers a greeting with a permission of the contact's own.
-    fn greet_back(
-        &mut self,
-        chat: ChatId,
-        contact: &ContactRecord,
-    ) -> Result<(), ReadError<V::Error>> {
+    fn greet_back(&mut self, chat: ChatId, contact: &ContactRecord) -> Result<(), ReadError<V::Error>> {
         let inbound = ContactId::random(self.rng);
         let hello = self.hello_to(inbound, None);
         // A session that has just opened a message has a sending chain; were it to refuse, the repeated greeting of
@@ -353,7 +345,13 @@ impl<V: View> Turn<'_, V> {
             ticket: self.account.contact_ticket(inbound, self.now),
             proof,
         };
-        Content { id: MessageId::random(self.rng), sent: self.now, place: None, body }
+        Content {
+            id: MessageId::random(self.rng),
+            sent: self.now,
+            place: None,
+            body,
+            newer: Newer::default(),
+        }
     }
 
     /// The contact that waits for this fetch.
@@ -385,7 +383,6 @@ impl<V: View> Turn<'_, V> {
 
     fn prekey(&self, id: PrekeyId) -> Result<PrekeySecret, Halt<V::Error>> {
         let record: PrekeyRecord = self.get(&id)?.ok_or(UnreadableCause::PrekeyGone)?;
-        PrekeySecret::from_bytes(&record.secret)
-            .map_err(|_| Halt::Store(ReadError::Corrupt(Table::Prekey)))
+        PrekeySecret::from_bytes(&record.secret).map_err(|_| Halt::Store(ReadError::Corrupt(Table::Prekey)))
     }
 }

@@ -1,6 +1,6 @@
 //! Receiving: from an envelope of the mailbox to content, and back to an acknowledgement.
 
-use hermes_protocol::envelope::{Envelope, RatchetMessage};
+use hermes_protocol::{envelope::Envelope, ratchet::RatchetMessage};
 use hermes_wire::{Sequence, mailbox::Delivered};
 
 use crate::{

@@ -1,11 +1,7 @@
 //! The engine's records: what stands in each row of the store.
 
 use hermes_protocol::{
-    content::MessageId,
-    identity::Fingerprint,
-    invite::InviteSecret,
-    prekey::BundleKey,
-    ratchet::SessionId,
+    content::MessageId, identity::Fingerprint, invite::InviteSecret, prekey::BundleKey, ratchet::SessionId,
     ticket::Ticket,
 };
 use hermes_wire::{

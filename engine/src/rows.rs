@@ -275,7 +275,11 @@ pub(crate) fn scan<R: Row, V: View>(
             Ok(row) => rows.push((key, row)),
             Err(error) => failure = Some(error),
         }
-        if failure.is_some() || rows.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if failure.is_some() || rows.len() >= limit {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })
     .map_err(ReadError::Store)?;
     failure.map_or(Ok(rows), Err)

@@ -1,6 +1,6 @@
 //! Sending texts.
 
-use hermes_protocol::content::{Body, ChatPlace, Content, MessageId};
+use hermes_protocol::content::{Body, ChatPlace, Content, MessageId, Newer};
 use serde_bytes::ByteArray;
 
 use crate::{
@@ -66,11 +66,7 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(results))
     }
 
-    fn send_to(
-        &mut self,
-        name: &str,
-        text: &str,
-    ) -> Result<Result<Place, SendError>, ReadError<V::Error>> {
+    fn send_to(&mut self, name: &str, text: &str) -> Result<Result<Place, SendError>, ReadError<V::Error>> {
         let Some((chat, contact)) = self.contact_named(name)? else {
             return Ok(Err(SendError::UnknownContact(name.to_owned())));
         };
@@ -86,6 +82,7 @@ impl<V: View> Turn<'_, V> {
                 previous: counters.previous.into_array(),
             }),
             body: Body::Text { text: text.to_owned(), reply_to: None },
+            newer: Newer::default(),
         };
         let envelope = match self.seal(&contact, &content.encode())? {
             Ok(envelope) => envelope,
@@ -106,7 +103,12 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Adds a message to a chat's history.
-    pub(crate) fn append(&mut self, chat: ChatId, mut counters: ChatRecord, message: &MessageRecord) -> Place {
+    pub(crate) fn append(
+        &mut self,
+        chat: ChatId,
+        mut counters: ChatRecord,
+        message: &MessageRecord,
+    ) -> Place {
         counters.messages = counters.messages.saturating_add(1);
         let place = Place { chat, number: counters.messages };
         self.put(&ChatCountersKey(chat), &ChatRow(counters));

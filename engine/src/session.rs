@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 
 use hermes_protocol::{
-    envelope::RatchetMessage,
     handshake::PendingHandshake,
-    ratchet::{OpenError, Opened, Session, SessionId, SkippedChain, SkippedChanges, SkippedKey, SkippedKeys},
+    ratchet::{
+        OpenError, Opened, RatchetMessage, Session, SessionId, SkippedChain, SkippedChanges, SkippedKey,
+        SkippedKeys,
+    },
 };
 use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
@@ -14,9 +16,7 @@ use crate::{
     effect::SendError,
     id::ChatId,
     row::{ContactRecord, SessionRecord, UnreadableCause},
-    rows::{
-        HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow,
-    },
+    rows::{HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow},
     store::{Order, Overlay, Range, Table, View},
     turn::{Halt, Turn},
 };
@@ -105,7 +105,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     #[allow(clippy::type_complexity, reason = "two layers of failure: the store's and the message's")]
-    fn open_session(
+    pub(crate) fn open_session(
         &mut self,
         session: &Session,
         message: &RatchetMessage,
@@ -122,7 +122,7 @@ impl<V: View> Turn<'_, V> {
         }
     }
 
-    fn apply_skipped(&mut self, session: SessionId, changes: &SkippedChanges) {
+    pub(crate) fn apply_skipped(&mut self, session: SessionId, changes: &SkippedChanges) {
         for chain in &changes.put_chains {
             let row = SkippedChainRow(ByteBuf::from(chain.to_bytes().to_vec()));
             self.put(&SkippedChainKey(session, chain.number), &row);

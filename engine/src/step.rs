@@ -62,8 +62,12 @@ impl Engine {
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Step, ReadError<V::Error>> {
-        let step =
-            Step { next: self, changes: ChangeSet::default(), effects: Vec::new(), receipts: Receipts::new() };
+        let step = Step {
+            next: self,
+            changes: ChangeSet::default(),
+            effects: Vec::new(),
+            receipts: Receipts::new(),
+        };
         step.then(input, view, now, rng)
     }
 }

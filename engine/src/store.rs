@@ -191,11 +191,6 @@ impl ChangeSet {
         self.rows.insert((table, key), None);
     }
 
-    /// Takes over everything `later` changes.
-    pub(crate) fn absorb(&mut self, later: Self) {
-        self.rows.extend(later.rows);
-    }
-
     fn get(&self, table: Table, key: &[u8]) -> Option<Option<&Value>> {
         self.rows.get(&(table, key.to_vec())).map(Option::as_ref)
     }

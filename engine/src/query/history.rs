@@ -106,7 +106,11 @@ pub fn log<V: View>(
     }
     let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Descending, limit.min(QUERY_ROWS))?;
     let mut names = Names::default();
-    rows.into_iter().rev().map(|(place, row)| names.show(view, place, row)).collect::<Result<_, _>>().map(Some)
+    rows.into_iter()
+        .rev()
+        .map(|(place, row)| names.show(view, place, row))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// One message by its id.
@@ -133,10 +137,7 @@ fn show_at<V: View>(view: &V, place: Place) -> Result<Option<MessageView>, ReadE
     message.map(|message| Names::default().show(view, place, message)).transpose()
 }
 
-fn position_of<V: View>(
-    view: &V,
-    reference: Option<&Reference>,
-) -> Result<Option<u64>, ReadError<V::Error>> {
+fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> Result<Option<u64>, ReadError<V::Error>> {
     let Some(reference) = reference else { return Ok(None) };
     let Some(chat) = chat_named(view, &reference.chat)? else { return Ok(None) };
     let message: Option<MessageRecord> = rows::get(view, &Place { chat, number: reference.number })?;

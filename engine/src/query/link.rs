@@ -1,10 +1,8 @@
 //! What a link needs to know: where the mailbox is, what waits to leave, and by whose permission.
 
 use hermes_wire::{
-    DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, Sequence,
-    limits::PREKEYS_PER_FRAME,
-    prekey::PrekeyEntry,
-    token::SignedDropToken,
+    DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, Sequence, limits::PREKEYS_PER_FRAME,
+    prekey::PrekeyEntry, token::SignedDropToken,
 };
 use zeroize::Zeroizing;
 

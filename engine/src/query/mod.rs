@@ -8,8 +8,8 @@ use hermes_wire::{RelayAddress, Timestamp};
 
 pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
 pub use link::{
-    Destination, MailboxSettings, Outgoing, PendingFetch, destination, fetches, mailbox, outbox, outbox_chats,
-    prekeys_to_publish,
+    Destination, MailboxSettings, Outgoing, PendingFetch, destination, fetches, mailbox, outbox,
+    outbox_chats, prekeys_to_publish,
 };
 
 use crate::{
