@@ -6,6 +6,7 @@
 //! messages, retries and storage.
 
 pub mod client;
+pub mod close;
 pub mod credential;
 pub mod frame;
 pub mod limits;

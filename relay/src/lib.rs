@@ -9,16 +9,25 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod clock;
+mod committer;
+pub mod config;
+mod connected;
 mod deposit;
+mod depositor;
 mod draft;
 pub mod entry;
 pub mod limits;
+mod owner;
 mod prekeys;
 mod rate;
 pub mod registration;
 pub mod relay;
 mod removal;
+pub mod serve;
+pub mod state;
 pub mod store;
+pub mod tokens;
 
 pub use entry::Entry;
 pub use limits::Limits;

@@ -77,3 +77,29 @@ pub const DELETE_ENVELOPES: u32 = 1_024;
 pub const DELETE_BYTES: u32 = 8 * 1024 * 1024;
 /// Reminders seen to in one commit, so that a sweep never holds up deposits for long.
 pub const SWEEP_REMINDERS: usize = 64;
+
+/// Requests decided in one commit: at 128 the fsync is already a small part of the cost.
+pub const GROUP_REQUESTS: usize = 256;
+/// Requests that wait for the next commit; then connections wait, and QUIC's flow control with them.
+pub const WAITING_REQUESTS: usize = 1_024;
+/// Deposits of one stream in one request.
+pub const STREAM_DEPOSITS: usize = 64;
+/// Bytes of deposits of one stream in one request.
+pub const STREAM_DEPOSIT_BYTES: usize = 256 * 1024;
+/// Connections of all kinds; about 31 KiB each when idle.
+pub const CONNECTIONS: usize = 10_000;
+/// A client that has connected must say something meaningful within this time.
+pub const FIRST_FRAME: Duration = Duration::from_secs(10);
+/// How long a last frame may take to reach a client before its connection is closed.
+pub const LAST_FRAME: Duration = Duration::from_secs(2);
+/// How long a stopping relay waits for its clients to leave.
+pub const DRAIN: Duration = Duration::from_secs(3);
+/// Clients of a stopping relay come back spread over this time, in milliseconds, so that they do not all knock at once.
+pub const RETURN_JITTER_MS: u32 = 1_000;
+/// How often the relay looks for what is over.
+pub const SWEEP: Duration = Duration::from_secs(60);
+
+/// Registration tokens read from their directory at a time.
+pub const NEW_TOKENS: usize = 1_000;
+/// Bytes of the relay's key file: an Ed25519 key in PEM has about 120.
+pub const KEY_FILE_BYTES: u64 = 4 * 1024;

@@ -1,0 +1,93 @@
+//! The one thread that owns the relay's rules and its store.
+//!
+//! It commits as soon as the previous commit has returned, with everything that came in meanwhile: a lone request pays
+//! one fsync, a flood shares them. Only then are the requests answered, and owners who are connected woken.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use hermes_wire::{MailboxId, Refusal};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    clock,
+    connected::Connected,
+    limits::{GROUP_REQUESTS, STORE_RETRY, WAITING_REQUESTS},
+    relay::{Outcome, Relay, Request, millis},
+    store::{Store, StoreError},
+};
+
+/// Hands requests to the committing thread. It ends when the last clone of this is gone.
+#[derive(Clone)]
+pub(crate) struct Committer {
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Job {
+    request: Request,
+    answer: oneshot::Sender<Outcome>,
+}
+
+impl Committer {
+    /// Starts the thread. It ends with an error as soon as the store fails: after a failed fsync, only opening the
+    /// store again tells what is in it.
+    pub(crate) fn start<S: Store + Send + 'static>(
+        relay: Relay<S>,
+        connected: Arc<Connected>,
+    ) -> std::io::Result<(Self, JoinHandle<Result<(), StoreError>>)> {
+        let (jobs, waiting) = mpsc::channel(WAITING_REQUESTS);
+        let thread = thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || commit_groups(relay, waiting, &connected))?;
+        Ok((Self { jobs }, thread))
+    }
+
+    /// Waits until `request` is decided and durable. The request is decided even if the caller stops waiting.
+    pub(crate) async fn submit(&self, request: Request) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        let failed = || Outcome::Refused(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) });
+        if self.jobs.send(Job { request, answer }).await.is_err() {
+            return failed();
+        }
+        outcome.await.unwrap_or_else(|_| failed())
+    }
+
+    /// Waits until the thread has ended, because the store failed.
+    pub(crate) async fn failed(&self) {
+        self.jobs.closed().await;
+    }
+}
+
+fn commit_groups<S: Store>(
+    mut relay: Relay<S>,
+    mut waiting: mpsc::Receiver<Job>,
+    connected: &Connected,
+) -> Result<(), StoreError> {
+    let mut jobs = Vec::with_capacity(GROUP_REQUESTS);
+    while waiting.blocking_recv_many(&mut jobs, GROUP_REQUESTS) > 0 {
+        let (requests, answers): (Vec<_>, Vec<_>) =
+            jobs.drain(..).map(|job| (job.request, job.answer)).unzip();
+        let mailboxes: Vec<_> = requests.iter().map(written_mailbox).collect();
+        let outcomes = relay.apply(clock::now(), requests)?;
+        for (mailbox, outcome) in mailboxes.into_iter().zip(&outcomes) {
+            if let Some(mailbox) = mailbox {
+                connected.tell(mailbox, outcome);
+            }
+        }
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever asked may have left; what was decided stands.
+            let _ = answer.send(outcome);
+        }
+    }
+    Ok(())
+}
+
+/// Whose owner may want to hear of a request.
+fn written_mailbox(request: &Request) -> Option<MailboxId> {
+    match request {
+        Request::Deposit { entry, .. } | Request::FetchPrekeys { entry, .. } => Some(entry.mailbox()),
+        _ => None,
+    }
+}

@@ -1,0 +1,220 @@
+//! A drop connection: someone without a name deposits envelopes and fetches prekeys, one stream per mailbox.
+
+use hermes_link::{
+    close,
+    frame::{FrameReader, FrameWriter, ReadError},
+    quinn::{Connection, RecvStream, SendStream},
+};
+use hermes_wire::{
+    Advice, FetchId, Refusal,
+    drop::{Deposit, FromDrop, Open, ToDrop},
+    limits::DROP_IDLE,
+};
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    clock,
+    entry::{self, Entry},
+    limits::{LAST_FRAME, RETURN_JITTER_MS, STORE_RETRY, STREAM_DEPOSIT_BYTES, STREAM_DEPOSITS},
+    relay::{Outcome, Request, millis},
+    serve::Shared,
+};
+
+/// Serves the connection's streams, as many at a time as its transport allows.
+pub(crate) async fn serve(shared: &Shared, connection: &Connection) {
+    let mut streams = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = connection.accept_bi() => {
+                let Ok((send, receive)) = stream else { return };
+                let (shared, connection) = (shared.clone(), connection.clone());
+                streams.spawn(async move { serve_stream(&shared, &connection, send, receive).await });
+            }
+            Some(_) = streams.join_next() => {}
+            () = shared.drain_began() => break,
+        }
+    }
+    // Streams end by themselves when they have answered what they were asked.
+    let _ = timeout(LAST_FRAME, streams.join_all()).await;
+    connection.close(close::DRAINING, b"");
+}
+
+/// How a stream ends.
+enum End {
+    /// In good order, or with a refusal that was sent.
+    Finished,
+    /// The peer does not speak the protocol.
+    BadFrame,
+    /// The peer or the connection is gone.
+    Lost,
+}
+
+async fn serve_stream(shared: &Shared, connection: &Connection, send: SendStream, receive: RecvStream) {
+    let mut stream =
+        Stream { shared, reader: FrameReader::new(receive), writer: FrameWriter::new(send), next: None };
+    match stream.run().await {
+        End::Finished => {
+            stream.writer.finish();
+            stream.reader.stop(close::DONE);
+        }
+        End::BadFrame => connection.close(close::BAD_FRAME, b""),
+        End::Lost => {}
+    }
+}
+
+struct Stream<'a> {
+    shared: &'a Shared,
+    reader: FrameReader<ToDrop>,
+    writer: FrameWriter<FromDrop>,
+    /// A frame that was read ahead while gathering deposits.
+    next: Option<ToDrop>,
+}
+
+/// What a stream asks for in one go.
+enum Demand {
+    Deposits(Vec<Deposit>),
+    Fetch(FetchId),
+}
+
+impl Stream<'_> {
+    async fn run(&mut self) -> End {
+        let entry = match self.frame().await {
+            Ok(Some(ToDrop::Open(open))) => self.open(open).await,
+            Ok(Some(_)) => return End::BadFrame,
+            Ok(None) => return End::Finished,
+            Err(end) => return end,
+        };
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(refusal) => return self.last(&FromDrop::OpenRefused(refusal)).await,
+        };
+        if self.writer.send(&FromDrop::Opened).await.is_err() {
+            return End::Lost;
+        }
+        loop {
+            let answered = match self.demand().await {
+                Ok(Some(Demand::Deposits(deposits))) => self.deposit(&entry, deposits).await,
+                Ok(Some(Demand::Fetch(fetch))) => self.fetch(&entry, fetch).await,
+                Ok(None) => return End::Finished,
+                Err(end) => return end,
+            };
+            if let Err(end) = answered {
+                return end;
+            }
+        }
+    }
+
+    /// The next frame; `None` when the peer is done or was silent for too long, or the relay is about to stop.
+    async fn frame(&mut self) -> Result<Option<ToDrop>, End> {
+        if let Some(frame) = self.next.take() {
+            return Ok(Some(frame));
+        }
+        let read = tokio::select! {
+            read = timeout(DROP_IDLE, self.reader.next()) => read,
+            () = self.shared.drain_began() => return Ok(None),
+        };
+        match read {
+            Ok(Ok(frame)) => Ok(frame),
+            Ok(Err(ReadError::Malformed(_))) => Err(End::BadFrame),
+            Ok(Err(_)) => Err(End::Lost),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The next demand: deposits that have arrived together are stored together.
+    async fn demand(&mut self) -> Result<Option<Demand>, End> {
+        let first = match self.frame().await? {
+            Some(ToDrop::Deposit(first)) => first,
+            Some(ToDrop::FetchPrekeys(fetch)) => return Ok(Some(Demand::Fetch(fetch))),
+            Some(ToDrop::Open(_)) => return Err(End::BadFrame),
+            None => return Ok(None),
+        };
+        let mut bytes = first.body.len();
+        let mut deposits = vec![first];
+        while deposits.len() < STREAM_DEPOSITS && bytes < STREAM_DEPOSIT_BYTES {
+            match self.reader.buffered() {
+                Ok(Some(ToDrop::Deposit(deposit))) => {
+                    bytes += deposit.body.len();
+                    deposits.push(deposit);
+                }
+                Ok(Some(other)) => {
+                    self.next = Some(other);
+                    break;
+                }
+                Ok(None) => break,
+                Err(_) => return Err(End::BadFrame),
+            }
+        }
+        Ok(Some(Demand::Deposits(deposits)))
+    }
+
+    /// The signature is checked here rather than by the committer, whose time belongs to all.
+    async fn open(&self, open: Open) -> Result<Entry, Refusal> {
+        if *self.shared.draining.borrow() {
+            return Err(draining());
+        }
+        let store = self.shared.store.clone();
+        let checked = tokio::task::spawn_blocking(move || entry::open(&store, clock::now(), &open)).await;
+        match checked {
+            Ok(Ok(entry)) => entry,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot read the store");
+                Err(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) })
+            }
+            Err(_) => Err(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) }),
+        }
+    }
+
+    async fn deposit(&mut self, entry: &Entry, deposits: Vec<Deposit>) -> Result<(), End> {
+        let Some(first) = deposits.first().map(|deposit| deposit.envelope) else { return Ok(()) };
+        if *self.shared.draining.borrow() {
+            return Err(self.last(&FromDrop::DepositRefused(first, draining())).await);
+        }
+        let answers = match self.submit(Request::Deposit { entry: entry.clone(), deposits }).await {
+            Outcome::Deposited(answers) => answers,
+            Outcome::Refused(refusal) => vec![(first, Err(refusal))],
+            _ => return Err(End::BadFrame),
+        };
+        let mut over = false;
+        for (envelope, answer) in answers {
+            match answer {
+                Ok(()) => self.writer.push(&FromDrop::Receipt(envelope)),
+                Err(refusal) => {
+                    over |= matches!(refusal.advice(), Advice::RetryAfter(_));
+                    self.writer.push(&FromDrop::DepositRefused(envelope, refusal));
+                }
+            }
+        }
+        self.writer.flush().await.map_err(|_| End::Lost)?;
+        if over { Err(End::Finished) } else { Ok(()) }
+    }
+
+    async fn fetch(&mut self, entry: &Entry, fetch: FetchId) -> Result<(), End> {
+        let refusal = match self.submit(Request::FetchPrekeys { entry: entry.clone(), fetch }).await {
+            Outcome::Bundle { bundle, .. } => {
+                let answer = FromDrop::Bundle(fetch, bundle);
+                return self.writer.send(&answer).await.map_err(|_| End::Lost);
+            }
+            Outcome::Refused(refusal) => refusal,
+            _ => return Err(End::BadFrame),
+        };
+        let over = matches!(refusal.advice(), Advice::RetryAfter(_));
+        self.writer.send(&FromDrop::FetchRefused(fetch, refusal)).await.map_err(|_| End::Lost)?;
+        if over { Err(End::Finished) } else { Ok(()) }
+    }
+
+    async fn submit(&self, request: Request) -> Outcome {
+        self.shared.committer.submit(request).await
+    }
+
+    async fn last(&mut self, answer: &FromDrop) -> End {
+        match self.writer.send(answer).await {
+            Ok(()) => End::Finished,
+            Err(_) => End::Lost,
+        }
+    }
+}
+
+fn draining() -> Refusal {
+    Refusal::Draining { delay_ms: rand::random_range(0..=RETURN_JITTER_MS) }
+}

@@ -1,0 +1,255 @@
+//! A mailbox connection: its owner registers, manages prekeys and contacts, and is sent what waits.
+//!
+//! Two loops share the connection. The control loop answers frames one after the other; the delivery loop sends
+//! envelopes as far as the owner's credit goes. Neither waits for the other, so a full deliver stream never blocks the
+//! acks that would empty it.
+
+use std::sync::{Mutex, PoisonError};
+
+use hermes_link::{
+    close,
+    frame::{FrameReader, FrameWriter, ReadError, WriteError},
+    quinn::{Connection, VarInt},
+};
+use hermes_wire::{
+    MailboxId, Refusal, Sequence,
+    limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
+    mailbox::{Credit, Deliver, ToClient, ToRelay},
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
+
+use crate::{
+    connected::News,
+    limits::{FIRST_FRAME, LAST_FRAME, RETURN_JITTER_MS},
+    relay::{self, Outcome, Request},
+    serve::Shared,
+};
+
+/// Why a mailbox connection ends: what the owner is told last, and the code of the close.
+struct Farewell(Option<ToClient>, VarInt);
+
+pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: MailboxId) {
+    let opened = timeout(FIRST_FRAME, connection.accept_bi()).await;
+    let Ok(Ok((send, receive))) = opened else {
+        return connection.close(close::TOO_SLOW, b"");
+    };
+    let mut control =
+        Control { shared, mailbox, reader: FrameReader::new(receive), writer: FrameWriter::new(send) };
+    let Farewell(last, code) = control.run(connection).await;
+    if let Some(last) = last
+        && control.writer.send(&last).await.is_ok()
+    {
+        control.writer.finish();
+        let _ = timeout(LAST_FRAME, control.writer.finished()).await;
+    }
+    connection.close(code, b"");
+}
+
+struct Control<'a> {
+    shared: &'a Shared,
+    mailbox: MailboxId,
+    reader: FrameReader<ToRelay>,
+    writer: FrameWriter<ToClient>,
+}
+
+impl Control<'_> {
+    async fn run(&mut self, connection: &Connection) -> Farewell {
+        let Ok(first) = timeout(FIRST_FRAME, self.reader.next()).await else {
+            return Farewell(None, close::TOO_SLOW);
+        };
+        let register = match first {
+            Ok(Some(ToRelay::Register(register))) => register,
+            Ok(Some(_)) | Err(ReadError::Malformed(_)) => return Farewell::bad_frame(),
+            Ok(None) | Err(_) => return Farewell(None, close::DONE),
+        };
+        self.shared.take_in_new_tokens(&register).await;
+        let instance = register.instance;
+        let request = Request::Register { mailbox: self.mailbox, register };
+        let (registered, acked) = match self.shared.committer.submit(request).await {
+            Outcome::Registered { registered, acked } => (registered, acked),
+            Outcome::Refused(refusal) => return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED),
+            _ => return Farewell::bad_frame(),
+        };
+        let place = self.shared.connected.join(self.mailbox, instance);
+        if self.writer.send(&ToClient::Registered(registered)).await.is_err() {
+            return Farewell(None, close::DONE);
+        }
+        let Ok(deliver) = connection.open_uni().await else { return Farewell(None, close::DONE) };
+        let purse = Purse::empty();
+        let delivery = Delivery {
+            shared: self.shared,
+            mailbox: self.mailbox,
+            purse: &purse,
+            news: place.news.clone(),
+            after: acked,
+            writer: FrameWriter::new(deliver),
+        };
+        tokio::select! {
+            farewell = self.answer(place.news.clone(), &purse) => farewell,
+            _ = delivery.run() => Farewell(None, close::DONE),
+        }
+    }
+
+    /// Answers the owner, and tells it what it did not ask for.
+    async fn answer(&mut self, mut news: watch::Receiver<News>, purse: &Purse) -> Farewell {
+        let mut fetches = 0;
+        loop {
+            tokio::select! {
+                frame = self.reader.next() => match frame {
+                    Ok(Some(frame)) => {
+                        if let Err(farewell) = self.answer_one(frame, purse).await {
+                            return farewell;
+                        }
+                    }
+                    Err(ReadError::Malformed(_)) => return Farewell::bad_frame(),
+                    Ok(None) | Err(_) => return Farewell(None, close::DONE),
+                },
+                Ok(()) = news.changed() => {
+                    let news = news.borrow_and_update().clone();
+                    if let Some(instance) = news.superseded {
+                        let refusal = Refusal::Superseded { instance };
+                        return Farewell(Some(ToClient::Refused(refusal)), close::SUPERSEDED);
+                    }
+                    if news.fetches > fetches {
+                        fetches = news.fetches;
+                        if self.writer.send(&ToClient::PrekeyStock(news.stock)).await.is_err() {
+                            return Farewell(None, close::DONE);
+                        }
+                    }
+                }
+                () = self.shared.drain_began() => {
+                    let delay = rand::random_range(0..=RETURN_JITTER_MS);
+                    return Farewell(Some(ToClient::GoAway(delay)), close::DRAINING);
+                }
+            }
+        }
+    }
+
+    async fn answer_one(&mut self, frame: ToRelay, purse: &Purse) -> Result<(), Farewell> {
+        let mailbox = self.mailbox;
+        let answer = match frame {
+            ToRelay::Ping => Some(ToClient::Pong),
+            ToRelay::Credit(credit) => {
+                purse.earn(credit);
+                None
+            }
+            ToRelay::Register(_) => return Err(Farewell::bad_frame()),
+            ToRelay::PutPrekeys(entries) => self.ask(Request::PutPrekeys { mailbox, entries }).await,
+            ToRelay::Revoke(contact, until) => self.ask(Request::Revoke { mailbox, contact, until }).await,
+            ToRelay::Ack(upto) => self.ask(Request::Ack { mailbox, upto }).await,
+        };
+        match answer {
+            Some(ToClient::Refused(Refusal::BadFrame)) => Err(Farewell::bad_frame()),
+            Some(answer) => self.writer.send(&answer).await.map_err(|_| Farewell(None, close::DONE)),
+            None => Ok(()),
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Option<ToClient> {
+        match self.shared.committer.submit(request).await {
+            Outcome::PrekeysStored(id) => Some(ToClient::PrekeysStored(id)),
+            Outcome::Revoked(contact) => Some(ToClient::Revoked(contact)),
+            Outcome::Refused(refusal) => Some(ToClient::Refused(refusal)),
+            _ => None,
+        }
+    }
+}
+
+impl Farewell {
+    fn bad_frame() -> Self {
+        Self(Some(ToClient::Refused(Refusal::BadFrame)), close::BAD_FRAME)
+    }
+}
+
+/// The owner's credit, earned in one loop and spent in the other.
+struct Purse {
+    credit: Mutex<Credit>,
+    earned: Notify,
+}
+
+impl Purse {
+    fn empty() -> Self {
+        Self { credit: Mutex::new(Credit { envelopes: 0, bytes: 0 }), earned: Notify::new() }
+    }
+
+    /// Adds credit, up to what a client may have outstanding.
+    fn earn(&self, more: Credit) {
+        self.change(|credit| Credit {
+            envelopes: credit.envelopes.saturating_add(more.envelopes).min(CREDIT_ENVELOPES),
+            bytes: credit.bytes.saturating_add(more.bytes).min(CREDIT_BYTES),
+        });
+        self.earned.notify_one();
+    }
+
+    fn spend(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.change(|credit| Credit {
+            envelopes: credit.envelopes.saturating_sub(1),
+            bytes: credit.bytes.saturating_sub(bytes),
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(Credit) -> Credit) -> Credit {
+        let mut credit = self.credit.lock().unwrap_or_else(PoisonError::into_inner);
+        *credit = change(*credit);
+        *credit
+    }
+}
+
+struct Delivery<'a> {
+    shared: &'a Shared,
+    mailbox: MailboxId,
+    purse: &'a Purse,
+    news: watch::Receiver<News>,
+    after: Sequence,
+    writer: FrameWriter<Deliver>,
+}
+
+impl Delivery<'_> {
+    /// Sends what waits, then what comes, until the connection or the store fails.
+    async fn run(mut self) -> Result<(), WriteError> {
+        loop {
+            // Marked as seen before the store is read, so that no deposit falls between.
+            self.news.mark_unchanged();
+            let batch = self.next().await;
+            if batch.is_empty() {
+                tokio::select! {
+                    changed = self.news.changed() => if changed.is_err() { return Ok(()) },
+                    () = self.purse.earned.notified() => {}
+                }
+                continue;
+            }
+            for deliver in batch {
+                self.after = match &deliver {
+                    Deliver::Envelope(envelope) => {
+                        self.purse.spend(envelope.body.len());
+                        envelope.sequence
+                    }
+                    Deliver::Gone(_, last) => *last,
+                };
+                self.writer.push(&deliver);
+                if self.writer.is_full() {
+                    self.writer.flush().await?;
+                }
+            }
+            self.writer.flush().await?;
+        }
+    }
+
+    async fn next(&self) -> Vec<Deliver> {
+        let credit = self.purse.change(|credit| credit);
+        let (store, mailbox, after) = (self.shared.store.clone(), self.mailbox, self.after);
+        let read = tokio::task::spawn_blocking(move || relay::deliver(&store, mailbox, after, credit));
+        match read.await {
+            Ok(Ok(batch)) => batch,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot read the store");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+}
