@@ -18,8 +18,8 @@ impl Label {
     pub const FINGERPRINT: Self = Self("Hermes/1 identity fingerprint|");
     pub const PREKEY: Self = Self("Hermes/1 prekey|");
     pub const PREKEY_ENTRY: Self = Self("Hermes/1 prekey entry|");
-    pub const REPLAY: Self = Self("Hermes/1 handshake replay|");
-    pub const HANDSHAKE_OPENING: Self = Self("Hermes/1 handshake opening|");
+    pub const REPLAY: Self = Self("Hermes/1 replay|");
+    pub const HANDSHAKE_OPENING: Self = Self("Hermes/1 opening|");
     pub const SEALED_IDENTITY: Self = Self("Hermes/1 sealed identity|");
     pub const TRANSCRIPT: Self = Self("Hermes/1 transcript|");
     /// Followed by the transcript hash, as the handshake's HKDF info.
@@ -102,8 +102,77 @@ pub(crate) fn nonce(block: &[u8; 32]) -> [u8; 12] {
 
 /// A shorter HMAC key is padded with zeros to the hash's block (RFC 2104, section 2); done here it cannot fail.
 fn hmac(key: &[u8; 32]) -> HmacSha256 {
-    let mut block = Zeroizing::new([[0; 32]; 2]);
-    block[0] = *key;
-    let block: &[u8; 64] = block.as_flattened().try_into().unwrap_or(&[0; 64]);
-    Hmac::new(block.into())
+    let mut block = Zeroizing::new([0; 64]);
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    Hmac::new((&*block).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABELS: [Label; 16] = [
+        Label::IDENTITY_CROSS,
+        Label::FINGERPRINT,
+        Label::PREKEY,
+        Label::PREKEY_ENTRY,
+        Label::REPLAY,
+        Label::HANDSHAKE_OPENING,
+        Label::SEALED_IDENTITY,
+        Label::TRANSCRIPT,
+        Label::HANDSHAKE,
+        Label::SESSION_ID,
+        Label::SESSION_BINDING,
+        Label::ROOT,
+        Label::MESSAGE,
+        Label::MESSAGE_MAC,
+        Label::CONTENT,
+        Label::INVITE_PROOF,
+    ];
+
+    fn hex(text: &str) -> Vec<u8> {
+        data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn no_label_is_a_prefix_of_another() {
+        for (position, left) in LABELS.iter().enumerate() {
+            for right in LABELS.iter().skip(position + 1) {
+                assert!(
+                    !left.0.starts_with(right.0) && !right.0.starts_with(left.0),
+                    "{} {}",
+                    left.0,
+                    right.0
+                );
+            }
+        }
+    }
+
+    /// RFC 4231, test case 2, through a key padded to 32 bytes, which HMAC treats alike.
+    #[test]
+    fn hmac_known_answer() {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        let mut mac = hmac(&key);
+        mac.update(b"what do ya want for nothing?");
+        let expected = hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(mac.finalize().into_bytes().to_vec(), expected);
+    }
+
+    #[test]
+    fn framing_tells_apart_what_concatenation_does_not() {
+        assert_ne!(*framed(&[b"ab", b"c"]), *framed(&[b"a", b"bc"]));
+        assert_ne!(*framed(&[b"", b"a"]), *framed(&[b"a", b""]));
+        assert_ne!(*framed(&[b""]), *framed(&[]));
+    }
+
+    #[test]
+    fn salt_label_and_context_each_matter() {
+        let base = derive::<1>(&[1], b"secret", Label::ROOT, b"x");
+        assert_ne!(base, derive::<1>(&[2], b"secret", Label::ROOT, b"x"));
+        assert_ne!(base, derive::<1>(&[1], b"secret", Label::MESSAGE, b"x"));
+        assert_ne!(base, derive::<1>(&[1], b"secret", Label::ROOT, b"y"));
+    }
 }

@@ -57,11 +57,11 @@ mod tests {
             (1025, 4096),
             (4097, 16 * 1024),
             (16 * 1024, 16 * 1024),
-            // Above 2^14 Padmé keeps 4 bits below the leading one, above 2^15 too.
+            // Padmé keeps 4 bits after the leading one from 2^14, and 5 from 2^16.
             (16 * 1024 + 1, 17 * 1024),
             (17 * 1024 + 1, 18 * 1024),
             (32 * 1024 + 1, 34 * 1024),
-            (65 * 1024, 68 * 1024),
+            (65 * 1024, 66 * 1024),
         ] {
             assert_eq!(bucket(length), size, "{length}");
         }
