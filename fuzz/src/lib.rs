@@ -1,0 +1,158 @@
+//! What is tried with every input of a fuzz target. An input passes when nothing panics and what was accepted is
+//! accepted again in the same form.
+//!
+//! Each target is a function of bytes without memory, so that an ordinary test replays the corpus with it. [`seeds`]
+//! are real values to start from; [`parties`] are two people whose keys never change.
+
+pub mod parties;
+pub mod seeds;
+
+use hermes_protocol::{
+    Bundle, Content, Envelope, HandshakeMessage, Identity, Invite, RatchetMessage, Session, SkippedChain,
+    SkippedKey, SkippedKeys,
+};
+use hermes_wire::{
+    Timestamp, codec, drop, frame, mailbox,
+    prekey::SealedBundle,
+    token::{DropToken, SignedDropToken, Use},
+};
+use parties::Parties;
+
+/// A target: its name, which is also its corpus' directory, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 8] = [
+    ("frame_decode", frame_decode),
+    ("drop_token", drop_token),
+    ("address", address),
+    ("prekey_bundle", prekey_bundle),
+    ("handshake_message", handshake_message),
+    ("ratchet_message", ratchet_message),
+    ("content", content),
+    ("invite", invite),
+];
+
+/// Frames of both connections in both directions, from the daemon's, the relay's and a stranger's side.
+pub fn frame_decode(bytes: &[u8]) {
+    if let Some((prefix, _)) = bytes.split_first_chunk() {
+        let _length = frame::body_length(*prefix);
+    }
+    strict::<mailbox::ToRelay>(bytes);
+    strict::<mailbox::ToClient>(bytes);
+    strict::<mailbox::Deliver>(bytes);
+    strict::<drop::ToDrop>(bytes);
+    strict::<drop::FromDrop>(bytes);
+}
+
+/// Tokens as the relay gets them from strangers.
+pub fn drop_token(bytes: &[u8]) {
+    let parties = Parties::get();
+    if let Ok(signed) = codec::decode::<SignedDropToken>(bytes, bytes.len())
+        && let Ok(token) = signed.verify(parties.bob_mailbox, parties.bob_drop_key())
+    {
+        let _permitted = token.permits(Use::FetchPrekeys, Timestamp(0));
+        assert_eq!(SignedDropToken::issue(&token, parties.bob_mailbox, &parties.bob_drop_secret), signed);
+    }
+    strict::<DropToken>(bytes);
+}
+
+/// Relay addresses as people type them and tickets carry them.
+pub fn address(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(address) = text.parse::<hermes_wire::RelayAddress>() {
+        assert_eq!(address.to_string().parse(), Ok(address));
+    }
+}
+
+/// Bundles as a relay returns them.
+pub fn prekey_bundle(bytes: &[u8]) {
+    strict::<Identity>(bytes);
+    let Ok(sealed) = frame::decode::<SealedBundle>(bytes) else { return };
+    let parties = Parties::get();
+    if let Ok(bundle) =
+        Bundle::open(&sealed, &parties.bundle_key, &parties.bob.identity().fingerprint(), parties.now)
+    {
+        assert_eq!(bundle.identity(), parties.bob.identity());
+    }
+}
+
+/// Envelopes that start a session, as their recipient gets them.
+pub fn handshake_message(bytes: &[u8]) {
+    let Ok(Envelope::First { handshake, message }) = Envelope::decode(bytes) else { return };
+    let parties = Parties::get();
+    let (_prekeys, _replay) = (handshake.prekeys(), handshake.replay_id());
+    if let Some(session) = respond(parties, &handshake) {
+        open(&session, &message);
+    }
+}
+
+/// Envelopes of a session, as either side gets them; and any text there and back.
+pub fn ratchet_message(bytes: &[u8]) {
+    let parties = Parties::get();
+    if let Ok(envelope) = Envelope::decode(bytes) {
+        open(&parties.alice_session, envelope.message());
+        open(&parties.bob_session, envelope.message());
+    }
+    if let Ok((_, sealed)) = parties.alice_session.seal(None, bytes, &mut parties.rng()) {
+        let envelope = Envelope::decode(&sealed).expect("a sealed envelope decodes");
+        let opened = open(&parties.bob_session, envelope.message()).expect("a sealed envelope opens");
+        assert_eq!(opened, bytes);
+    }
+}
+
+/// What a peer says, after decryption.
+pub fn content(bytes: &[u8]) {
+    if let Ok(content) = Content::decode(bytes) {
+        assert_eq!(content.encode(), bytes);
+        let _hash = content.hash();
+    }
+}
+
+/// Invites as people paste them.
+pub fn invite(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(invite) = text.parse::<Invite>() {
+        assert_eq!(invite.to_string().parse(), Ok(invite));
+    }
+}
+
+/// Decodes a frame; one that is accepted has no other encoding.
+fn strict<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
+    if let Ok(value) = frame::decode::<T>(bytes) {
+        assert_eq!(codec::encode(&value), bytes);
+    }
+}
+
+fn respond(parties: &Parties, handshake: &HandshakeMessage) -> Option<Session> {
+    let (params, keys) =
+        (parties.responder(), parties.responder_keys(handshake.prekeys().one_time.is_some()));
+    let initiator = handshake.open_identity(params, &keys).ok()?;
+    handshake.respond(params, &keys, &initiator).ok().map(|responded| responded.session)
+}
+
+/// The text of a message; an error, which changes nothing, is nothing.
+fn open(session: &Session, message: &RatchetMessage) -> Option<Vec<u8>> {
+    let parties = Parties::get();
+    let before = session.to_bytes();
+    let opened = session.open(message, &NoSkippedKeys, parties.now, &mut parties.rng()).ok();
+    assert_eq!(session.to_bytes(), before);
+    opened.map(|(_, opened)| opened.plaintext.to_vec())
+}
+
+/// A session that has missed nothing.
+struct NoSkippedKeys;
+
+impl SkippedKeys for NoSkippedKeys {
+    fn chains(&self) -> Vec<SkippedChain> {
+        Vec::new()
+    }
+
+    fn message_key(&self, _chain: u32, _index: u32) -> Option<SkippedKey> {
+        None
+    }
+
+    fn stored(&self) -> Vec<(u32, u32)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,153 @@
+//! Real values, from which fuzzing starts and the committed corpus was made.
+
+use hermes_protocol::{Body, ChatPlace, Content, Invite, InviteSecret, MessageId, Newer, ReceiptKind};
+use hermes_wire::{
+    ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, RelayPin, Sequence, codec,
+    drop::{Deposit, FromDrop, Open, ToDrop},
+    mailbox::{Credit, Deliver, Delivered, PrekeyStock, Register, Registered, ToClient, ToRelay},
+    prekey::{PrekeyId, PrekeyKind},
+    refusal::{FullScope, Refusal},
+};
+
+use super::parties::Parties;
+
+/// A value: its target, its name, its bytes.
+pub type Seed = (&'static str, &'static str, Vec<u8>);
+
+/// Every real value.
+pub fn all() -> Vec<Seed> {
+    [mailbox_frames(), drop_frames(), messages(), contents(), texts()].concat()
+}
+
+fn mailbox_frames() -> Vec<Seed> {
+    let parties = Parties::get();
+    let entries = vec![parties.sealed_bundle.signed.clone(), parties.sealed_bundle.kem.clone()];
+    let stock = vec![PrekeyStock { kind: PrekeyKind::OneTime, count: 99 }];
+    let register = Register {
+        version: hermes_wire::VERSION,
+        instance: InstanceId([4; 16]),
+        registration_token: Some("a-token".into()),
+        drop_key: parties.bob_drop_key(),
+    };
+    let registered = Registered {
+        relay_time: parties.now,
+        next_prekey_id: PrekeyId(7),
+        stock: stock.clone(),
+        max_envelope: 65_536,
+        head: Sequence(41),
+    };
+    let delivered = Delivered {
+        sequence: Sequence(42),
+        envelope: EnvelopeId([5; 16]),
+        contact: ContactId([6; 16]),
+        stored: parties.now,
+        body: parties.first_envelope.clone().into(),
+    };
+    let unregistered = Register { registration_token: None, drop_key: DropKey([0; 32]), ..register.clone() };
+    [
+        ("register", codec::encode(&ToRelay::Register(register))),
+        ("register-without-token", codec::encode(&ToRelay::Register(unregistered))),
+        ("put-prekeys", codec::encode(&ToRelay::PutPrekeys(entries))),
+        ("revoke", codec::encode(&ToRelay::Revoke(ContactId([6; 16]), parties.now))),
+        ("ack", codec::encode(&ToRelay::Ack(Sequence(42)))),
+        ("credit", codec::encode(&ToRelay::Credit(Credit { envelopes: 256, bytes: 1 << 20 }))),
+        ("ping", codec::encode(&ToRelay::Ping)),
+        ("registered", codec::encode(&ToClient::Registered(registered))),
+        ("prekeys-stored", codec::encode(&ToClient::PrekeysStored(PrekeyId(9)))),
+        ("prekey-stock", codec::encode(&ToClient::PrekeyStock(stock))),
+        ("go-away", codec::encode(&ToClient::GoAway(1_000))),
+        (
+            "superseded",
+            codec::encode(&ToClient::Refused(Refusal::Superseded { instance: InstanceId([8; 16]) })),
+        ),
+        ("version", codec::encode(&ToClient::Refused(Refusal::Version { min: 1, max: 1 }))),
+        ("envelope", codec::encode(&Deliver::Envelope(delivered))),
+        ("gone", codec::encode(&Deliver::Gone(Sequence(1), Sequence(41)))),
+    ]
+    .map(|(name, bytes)| ("frame_decode", name, bytes))
+    .into()
+}
+
+fn drop_frames() -> Vec<Seed> {
+    let parties = Parties::get();
+    let ticket = parties.ticket();
+    let open = Open { version: hermes_wire::VERSION, mailbox: ticket.mailbox, token: ticket.token.clone() };
+    let deposit = Deposit { envelope: EnvelopeId([5; 16]), body: vec![7; 300].into() };
+    let full = Refusal::MailboxFull { scope: FullScope::Contact, retry_ms: 60_000 };
+    let frames = [
+        ("open", codec::encode(&ToDrop::Open(open))),
+        ("deposit", codec::encode(&ToDrop::Deposit(deposit))),
+        ("fetch", codec::encode(&ToDrop::FetchPrekeys(FetchId([9; 16])))),
+        ("opened", codec::encode(&FromDrop::Opened)),
+        ("receipt", codec::encode(&FromDrop::Receipt(EnvelopeId([5; 16])))),
+        ("bundle", codec::encode(&FromDrop::Bundle(FetchId([9; 16]), parties.sealed_bundle.clone()))),
+        ("full", codec::encode(&FromDrop::DepositRefused(EnvelopeId([5; 16]), full))),
+        ("refused", codec::encode(&FromDrop::OpenRefused(Refusal::NoEntry))),
+        ("used", codec::encode(&FromDrop::FetchRefused(FetchId([9; 16]), Refusal::InviteUsed))),
+    ]
+    .map(|(name, bytes)| ("frame_decode", name, bytes));
+    let mut without_one_time = parties.sealed_bundle.clone();
+    without_one_time.one_time = None;
+    [
+        frames.to_vec(),
+        vec![
+            ("drop_token", "invite", codec::encode(&ticket.token)),
+            ("prekey_bundle", "whole", codec::encode(&parties.sealed_bundle)),
+            ("prekey_bundle", "without-one-time", codec::encode(&without_one_time)),
+            ("prekey_bundle", "identity", codec::encode(parties.bob.identity())),
+        ],
+    ]
+    .concat()
+}
+
+fn messages() -> Vec<Seed> {
+    let parties = Parties::get();
+    let seal = |session: &hermes_protocol::Session, text: &[u8]| {
+        session.seal(None, text, &mut parties.rng()).expect("a session can seal").1
+    };
+    vec![
+        ("handshake_message", "first", parties.first_envelope.clone()),
+        ("ratchet_message", "first", parties.first_envelope.clone()),
+        ("ratchet_message", "from-alice", seal(&parties.alice_session, b"again")),
+        ("ratchet_message", "from-bob", seal(&parties.bob_session, b"and back")),
+        ("ratchet_message", "text", b"a text to seal".to_vec()),
+    ]
+}
+
+fn contents() -> Vec<Seed> {
+    let parties = Parties::get();
+    let content = |place, body| {
+        Content { id: MessageId([1; 16]), sent: parties.now, place, body, newer: Newer::default() }.encode()
+    };
+    let place = Some(ChatPlace { counter: 1, previous: [0; 32] });
+    let text = |text: &str, reply_to| Body::Text { text: text.to_owned(), reply_to };
+    let receipt = Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![MessageId([2; 16]); 3] };
+    let hello = Body::Hello { profile_name: "bob".into(), ticket: parties.ticket(), proof: Some([9; 32]) };
+    [
+        ("text", content(place, text("hello\nworld \u{1f44b}", None))),
+        ("reply", content(place, text("yes", Some(MessageId([3; 16]))))),
+        ("receipt", content(None, receipt)),
+        ("hello", content(None, hello)),
+        ("token-renewal", content(None, Body::TokenRenewal(parties.ticket()))),
+    ]
+    .map(|(name, bytes)| ("content", name, bytes))
+    .into()
+}
+
+fn texts() -> Vec<Seed> {
+    let parties = Parties::get();
+    let invite = Invite {
+        ticket: parties.ticket(),
+        fingerprint: parties.bob.identity().fingerprint(),
+        secret: InviteSecret::generate(&mut parties.rng()),
+    };
+    let address =
+        |host| RelayAddress::new(host, 4433, RelayPin([7; 32])).expect("an address").to_string().into_bytes();
+    vec![
+        ("invite", "invite", invite.to_string().into_bytes()),
+        ("address", "name", address("relay.example")),
+        ("address", "ipv4", address("127.0.0.1")),
+        ("address", "ipv6", address("::1")),
+        ("drop_token", "mailbox", codec::encode(&MailboxId([2; 32]))),
+    ]
+}

@@ -1,0 +1,140 @@
+//! One user of Hermes: a home directory, the daemon in it, the accounts of that daemon.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::LazyLock,
+};
+
+use hermes_api::Client;
+use tokio::runtime::Runtime;
+
+use super::{outcome::Outcome, process::Process, programs::Programs, wait::until};
+
+/// A directory of its own, standing for a user of Hermes on a machine of their own.
+#[derive(Debug)]
+pub struct Home {
+    path: PathBuf,
+    daemon: Process,
+}
+
+/// Drives the API's client, which is asynchronous, from tests, which are not.
+pub(super) static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
+
+impl Home {
+    /// Makes the directory; no daemon runs.
+    pub fn new(path: PathBuf) -> Self {
+        fs::create_dir_all(&path).expect("a home can be made");
+        let daemon = Process::new(Programs::get().daemon(), &path)
+            .env("HERMES_HOME", &path)
+            .env("HERMES_LOG", "trace");
+        Self { path, daemon }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The daemon's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path.join("run/hermesd.sock")
+    }
+
+    /// The database of an account.
+    pub fn store(&self, account: &str) -> PathBuf {
+        self.path.join("data/accounts").join(account).join("store.db")
+    }
+
+    /// The key file of an account.
+    pub fn key_file(&self, account: &str) -> PathBuf {
+        self.path.join("config/keys").join(format!("{account}.key"))
+    }
+
+    /// What the daemon wrote to standard error.
+    pub fn log(&self) -> &Path {
+        self.daemon.log()
+    }
+
+    /// The daemon as a process.
+    pub fn daemon(&self) -> &Process {
+        &self.daemon
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub fn start(&self) {
+        self.daemon.start();
+        until("the daemon answers", || {
+            if let Some(status) = self.daemon.ended() {
+                panic!("the daemon ended: {status}");
+            }
+            self.answers()
+        });
+    }
+
+    /// Whether the daemon answers.
+    pub fn answers(&self) -> bool {
+        RUNTIME.block_on(self.client().status()).is_ok()
+    }
+
+    /// Kills the daemon with SIGKILL.
+    pub fn kill(&self) {
+        self.daemon.kill();
+    }
+
+    /// Asks the daemon to end and waits for that.
+    pub fn stop(&self) {
+        let status = self.daemon.terminate();
+        assert!(status.success(), "the daemon did not end well: {status}");
+    }
+
+    /// A client of the daemon's API.
+    pub fn client(&self) -> Client {
+        Client::new(self.socket())
+    }
+
+    /// Runs the command line to its end. It never starts a daemon by itself, so that only those run that this home
+    /// started.
+    pub fn ctl(&self, arguments: &[&str]) -> Outcome {
+        self.ctl_with_input(arguments, b"")
+    }
+
+    /// As [`Self::ctl`], with something on standard input.
+    pub fn ctl_with_input(&self, arguments: &[&str], input: &[u8]) -> Outcome {
+        let mut child = self.spawn_ctl(arguments);
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        // A command that refuses its arguments ends without reading.
+        let _unread = stdin.write_all(input);
+        drop(stdin);
+        let output = child.wait_with_output().expect("a child can be waited for");
+        Outcome::new(format!("hermesctl {}", arguments.join(" ")), output)
+    }
+
+    /// Starts the command line with pipes for all three streams.
+    pub fn spawn_ctl(&self, arguments: &[&str]) -> Child {
+        self.ctl_command(arguments).spawn().expect("hermesctl starts")
+    }
+
+    /// The command line, ready to start.
+    pub fn ctl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare_ctl_command(arguments);
+        command.arg("--no-autostart");
+        command
+    }
+
+    /// The command line, ready to start, and free to start a daemon. Whoever uses it stops that daemon.
+    pub fn bare_ctl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(Programs::get().ctl());
+        command
+            .args(arguments)
+            .env("HERMES_HOME", &self.path)
+            .env_remove("HERMES_ACCOUNT")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}

@@ -1,0 +1,83 @@
+//! A world that reads as a script: one real relay, homes with real daemons in them, real command lines.
+//!
+//! ```no_run
+//! use hermes_tests::world::World;
+//!
+//! let world = World::new();
+//! let (alice, bob) = world.pair("alice", "bob");
+//! alice.send("bob", "hi");
+//! world.until("bob has it", || bob.unread() == ["hi"]);
+//! ```
+//!
+//! Everything lives in one temporary directory; every process is a child of the test and dies with its [`World`],
+//! whether the test passes or not. Waiting is always for a condition ([`wait`]), never for time. Deliberately absent:
+//! any look into the stores, which are sealed.
+
+pub mod account;
+pub mod home;
+pub mod outcome;
+pub mod process;
+pub mod programs;
+pub mod relay;
+pub mod wait;
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+pub use self::{account::Account, home::Home, outcome::Outcome, process::Process, relay::Relay};
+
+/// A relay and a directory for everyone who uses it.
+#[derive(Debug)]
+pub struct World {
+    /// The relay of everyone in this world.
+    pub relay: Relay,
+    /// Last, so that nobody is left running in it when it goes.
+    directory: TempDir,
+}
+
+impl World {
+    /// Starts a relay that takes everyone.
+    #[expect(clippy::new_without_default, reason = "a world starts programs, which is no default")]
+    pub fn new() -> Self {
+        Self::start(None)
+    }
+
+    /// Starts a relay with this configuration (TOML).
+    pub fn with_relay_config(config: &str) -> Self {
+        Self::start(Some(config))
+    }
+
+    fn start(config: Option<&str>) -> Self {
+        // Short, because the path of a socket has about a hundred bytes.
+        let directory =
+            tempfile::Builder::new().prefix("hm").tempdir().expect("a temporary directory can be made");
+        let relay = Relay::start(&directory.path().join("relay"), config);
+        Self { relay, directory }
+    }
+
+    /// A new home without a daemon.
+    pub fn home(&self, name: &str) -> Arc<Home> {
+        Arc::new(Home::new(self.directory.path().join(name)))
+    }
+
+    /// An account in a home of its own, registered, its daemon running.
+    pub fn account(&self, name: &str) -> Account {
+        let home = self.home(name);
+        home.start();
+        Account::create(&home, name, &self.relay.address().to_string())
+    }
+
+    /// Two accounts in homes of their own that can write to each other.
+    pub fn pair(&self, first: &str, second: &str) -> (Account, Account) {
+        let (first, second) = (self.account(first), self.account(second));
+        first.pair(&second);
+        (first, second)
+    }
+
+    /// Looks until `condition` holds; fails the test when it does not within a generous deadline.
+    #[track_caller]
+    pub fn until(&self, what: &str, condition: impl FnMut() -> bool) {
+        wait::until(what, condition);
+    }
+}

@@ -1,0 +1,144 @@
+//! One program that runs, is killed, and runs again.
+
+use std::{
+    ffi::OsString,
+    fs::{File, OpenOptions},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Mutex,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::wait::until;
+
+/// A program with its arguments, running or not. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    program: PathBuf,
+    arguments: Mutex<Vec<OsString>>,
+    environment: Vec<(OsString, OsString)>,
+    output: PathBuf,
+    log: PathBuf,
+    child: Mutex<Option<Child>>,
+}
+
+impl Process {
+    /// Describes a program; nothing runs yet. Standard output goes to `directory/stdout`, which starts empty each
+    /// time, standard error to the end of `directory/log`.
+    pub fn new(program: PathBuf, directory: &Path) -> Self {
+        Self {
+            program,
+            arguments: Mutex::default(),
+            environment: Vec::new(),
+            output: directory.join("stdout"),
+            log: directory.join("log"),
+            child: Mutex::default(),
+        }
+    }
+
+    /// Sets a variable of the program's environment.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the program with these arguments, from then on always with these.
+    pub fn start_with(&self, arguments: Vec<OsString>) {
+        *self.arguments.lock().expect("no test panics with this lock") = arguments;
+        self.start();
+    }
+
+    /// Starts the program with the arguments it had.
+    pub fn start(&self) {
+        let mut child = self.child();
+        assert!(child.is_none(), "{} is running already", self.program.display());
+        let output = File::create(&self.output).expect("the output file can be made");
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("the log can be made");
+        let arguments = self.arguments.lock().expect("no test panics with this lock").clone();
+        let started = Command::new(&self.program)
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.program.display()));
+        *child = Some(started);
+    }
+
+    /// Kills the program with SIGKILL, if it runs, and waits for its end.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.child().take() {
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a child can be waited for");
+        }
+    }
+
+    /// Asks the program to end with SIGTERM and waits until it has.
+    pub fn terminate(&self) -> ExitStatus {
+        let mut child = self.child().take().expect("the program runs");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a number");
+        kill_process(pid, Signal::TERM).expect("a child can be signalled");
+        let mut status = None;
+        until(&format!("{} ends", self.program.display()), || {
+            status = child.try_wait().expect("a child can be waited for");
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+
+    /// Waits until the program ends by itself.
+    pub fn wait(&self) -> ExitStatus {
+        let mut status = None;
+        until(&format!("{} ends", self.program.display()), || {
+            status = self.ended();
+            status.is_some()
+        });
+        self.child().take();
+        status.expect("it has ended")
+    }
+
+    /// How the program ended, if it has.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.child().as_mut()?.try_wait().expect("a child can be waited for")
+    }
+
+    /// Standard output since the last start.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// The file with everything that the program ever wrote to standard error.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            self.show_log();
+        }
+    }
+}
+
+/// Lines of a log shown when a test fails.
+const SHOWN: usize = 60;
+
+impl Process {
+    fn show_log(&self) {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        println!("---- {} (last lines)", self.log.display());
+        for line in &lines[lines.len().saturating_sub(SHOWN)..] {
+            println!("{line}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A relay of the world's own.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hermes_wire::address::RelayAddress;
+use serde_json::Value;
+
+use super::{process::Process, programs::Programs, wait::until};
+
+/// A real relay that listens on the same port after every restart.
+#[derive(Debug)]
+pub struct Relay {
+    process: Process,
+    state: PathBuf,
+    address: RelayAddress,
+}
+
+impl Relay {
+    /// Starts a relay that takes everyone, with its state and its log under `directory`. `config` is its TOML.
+    pub fn start(directory: &Path, config: Option<&str>) -> Self {
+        fs::create_dir_all(directory).expect("the relay's directory can be made");
+        let process = Process::new(Programs::get().relay(), directory)
+            .env("HERMES_HOME", directory)
+            .env("HERMES_LOG", "trace");
+        let state = directory.join("state");
+        let mut arguments: Vec<OsString> =
+            ["--json", "--registration", "open", "--state-dir"].map(OsString::from).into();
+        arguments.push(state.clone().into());
+        if let Some(config) = config {
+            let file = directory.join("relay.toml");
+            fs::write(&file, config).expect("the relay's configuration can be written");
+            arguments.extend(["--config".into(), file.into()]);
+        }
+        let listening = |port: u16| {
+            let mut arguments = arguments.clone();
+            arguments.extend(["--listen".into(), format!("127.0.0.1:{port}").into()]);
+            arguments
+        };
+        process.start_with(listening(0));
+        let address = announced(&process);
+        // Ended and described again: from here on it always listens where it listened first.
+        process.kill();
+        process.start_with(listening(address.port()));
+        announced(&process);
+        Self { process, state, address }
+    }
+
+    /// What accounts are made with.
+    pub fn address(&self) -> &RelayAddress {
+        &self.address
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Starts it again without waiting for it.
+    pub fn start_again(&self) {
+        self.process.start();
+    }
+
+    /// Kills it, starts it again, and waits until it listens.
+    pub fn restart(&self) {
+        self.kill();
+        self.start_again();
+        announced(&self.process);
+    }
+
+    /// Asks it to end and waits for that.
+    pub fn stop(&self) {
+        self.process.terminate();
+    }
+
+    /// Directory of everything it keeps.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// What it wrote to standard error.
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+}
+
+/// Waits until the relay says where it listens.
+fn announced(process: &Process) -> RelayAddress {
+    let mut address = None;
+    until("the relay says where it listens", || {
+        assert!(process.ended().is_none(), "the relay ended: {:?}", process.ended());
+        address = process.output().lines().find_map(address_in);
+        address.is_some()
+    });
+    address.expect("it has been announced")
+}
+
+fn address_in(line: &str) -> Option<RelayAddress> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["address"].as_str()?.parse().ok()
+}
