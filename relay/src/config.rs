@@ -69,7 +69,7 @@ pub enum ConfigError {
         /// The file.
         path: String,
         /// Where and why.
-        error: Box<toml::de::Error>,
+        error: String,
     },
     /// A value makes no sense.
     #[error("{key} must be {must}")]
@@ -116,7 +116,10 @@ impl Config {
         let name = path.display().to_string();
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: name.clone(), error })?;
-        toml::from_str(&text).map_err(|error| ConfigError::Parse { path: name, error: Box::new(error) })
+        toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: name,
+            error: error.to_string().trim_end().to_owned(),
+        })
     }
 
     /// What the relay's rules need of it.

@@ -2,7 +2,13 @@
 
 mod greeting;
 
-use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 use hermes_link::server::ListenError;
@@ -10,8 +16,8 @@ use hermes_relay::{
     Registration, clock,
     config::{Config, ConfigError},
     serve::{Options, Server, StartError},
-    state::{Identity, StateDirectory, StateError},
-    store::{StoreError, TokenRow},
+    state::{StateDirectory, StateError},
+    store::{Store, StoreError, TokenRow},
 };
 use hermes_wire::AddressError;
 use tokio::signal::unix::{SignalKind, signal};
@@ -113,7 +119,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter =
         EnvFilter::try_from_env("HERMES_LOG").unwrap_or_else(|_| EnvFilter::new("hermes_relay=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     let done = match cli.command {
         Some(Command::Token(TokenCommand::New(new))) => token_new(&new),
         None => run(&cli.run),
@@ -142,15 +153,9 @@ fn run(run: &Run) -> Result<(), Failure> {
     let config = configure(run)?;
     let policy = config.policy()?;
     let state = open_state(&run.place)?;
-    let (identity, first) = match state.identity()? {
-        Identity::New(identity) => (identity, true),
-        Identity::Known(identity) => (identity, false),
-    };
+    let identity = state.identity()?;
     let store = state.store()?;
-    let token = match (first, config.registration) {
-        (true, Registration::Token) => Some(issue(&state, 1, FIRST_TOKEN_DAYS)?),
-        _ => None,
-    };
+    let nobody_yet = store.mailbox_count()? == 0;
     let options =
         Options { listen: config.listen, connections: config.connections, policy, tokens: state.tokens()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -158,6 +163,10 @@ fn run(run: &Run) -> Result<(), Failure> {
         let server =
             Server::start(&identity, store, options).map_err(|error| Failure::start(error, config.listen))?;
         let listen = server.local_addr()?;
+        let token = match config.registration {
+            Registration::Token if nobody_yet => Some(issue(&state, 1, FIRST_TOKEN_DAYS)?),
+            _ => None,
+        };
         let (address, guessed) = public_address(&config, listen, identity.pin())?;
         let greeting = Greeting { address, guessed, listen, token };
         if run.place.json { greeting.print_json() } else { greeting.print() }?;

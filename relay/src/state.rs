@@ -75,14 +75,6 @@ pub enum StateError {
     },
 }
 
-/// The relay's identity, and whether it was just made.
-pub enum Identity {
-    /// Made at this start: the first one.
-    New(RelayIdentity),
-    /// As it was.
-    Known(RelayIdentity),
-}
-
 impl StateDirectory {
     /// The directory at `path`, made (for its owner only) if it is not there.
     pub fn open(path: PathBuf) -> Result<Self, StateError> {
@@ -101,16 +93,16 @@ impl StateDirectory {
     }
 
     /// Reads the relay's key, or makes it at the first start.
-    pub fn identity(&self) -> Result<Identity, StateError> {
+    pub fn identity(&self) -> Result<RelayIdentity, StateError> {
         let path = self.0.join("relay.key");
         let damaged = |error| StateError::Key { path: path.clone(), error };
         match read_key(&path) {
-            Ok(pem) => RelayIdentity::from_pem(&pem).map(Identity::Known).map_err(damaged),
+            Ok(pem) => RelayIdentity::from_pem(&pem).map_err(damaged),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = RelayIdentity::generate().map_err(damaged)?;
                 write_key(&path, identity.to_pem().as_bytes())
                     .map_err(|error| StateError::KeyFile { path: path.clone(), error })?;
-                Ok(Identity::New(identity))
+                Ok(identity)
             }
             Err(error) => Err(StateError::KeyFile { path, error }),
         }
@@ -159,9 +151,7 @@ mod tests {
     fn the_identity_is_made_once_and_readable_by_its_owner_only() {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDirectory::open(directory.path().join("relay")).unwrap();
-        let Identity::New(made) = state.identity().unwrap() else { panic!("there was none") };
-        let Identity::Known(read) = state.identity().unwrap() else { panic!("there is one") };
-        assert_eq!(made.pin(), read.pin());
+        assert_eq!(state.identity().unwrap().pin(), state.identity().unwrap().pin());
         let mode = fs::metadata(directory.path().join("relay/relay.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -1,0 +1,326 @@
+//! What every store must do alike: one suite, run on each backend, and one random history on all of them at once.
+
+mod common;
+
+use common::{Ask, DAY, NOW, Owner, PLENTY, at, deposit, prekey};
+use hermes_relay::{
+    Limits, Outcome, Policy, Registration, Relay, Request, Store,
+    limits::Rate,
+    store::{
+        Changes, Contact, Hour, Matter, Receipt, Reminder, TokenHash, TokenRow, Usage, fjall::FjallStore,
+        memory::MemoryStore,
+    },
+};
+use hermes_wire::{
+    ContactId, EnvelopeId, FetchId, MailboxId, Sequence,
+    mailbox::{Credit, Delivered},
+    prekey::{PrekeyId, PrekeyKind, SealedBundle},
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use serde_bytes::ByteBuf;
+
+const ALICE: MailboxId = MailboxId([1; 32]);
+const BOB: MailboxId = MailboxId([2; 32]);
+
+/// A place where a store can be opened again and again.
+trait Backend {
+    type Store: Store;
+    fn reopen(&self, store: Option<Self::Store>) -> Self::Store;
+}
+
+struct InMemory;
+
+impl Backend for InMemory {
+    type Store = MemoryStore;
+    fn reopen(&self, store: Option<MemoryStore>) -> MemoryStore {
+        store.unwrap_or_default()
+    }
+}
+
+struct OnDisk(tempfile::TempDir);
+
+impl OnDisk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Backend for OnDisk {
+    type Store = FjallStore;
+    fn reopen(&self, store: Option<FjallStore>) -> FjallStore {
+        drop(store);
+        FjallStore::open(&self.0.path().join("store")).unwrap()
+    }
+}
+
+macro_rules! conformance {
+    ($($test:ident),* $(,)?) => {
+        mod memory {
+            $(#[test] fn $test() { super::$test(&super::InMemory); })*
+        }
+        mod fjall {
+            $(#[test] fn $test() { super::$test(&super::OnDisk::new()); })*
+        }
+    };
+}
+
+conformance! {
+    rows_come_back_as_they_went_in_even_after_reopening,
+    deleted_rows_are_gone,
+    envelopes_are_ordered_and_bounded,
+    prekeys_are_ordered_within_their_kind,
+    reminders_are_due_in_order,
+}
+
+fn envelope(sequence: u64, size: usize) -> Delivered {
+    Delivered {
+        sequence: Sequence(sequence),
+        envelope: EnvelopeId([sequence as u8; 16]),
+        contact: ContactId([3; 16]),
+        stored: NOW,
+        body: ByteBuf::from(vec![sequence as u8; size]),
+    }
+}
+
+fn bundle() -> SealedBundle {
+    SealedBundle {
+        signed: prekey(PrekeyKind::Signed, 1),
+        one_time: None,
+        kem: prekey(PrekeyKind::LastResortKem, 3),
+        ff: prekey(PrekeyKind::SignedFf, 2),
+    }
+}
+
+fn contact() -> Contact {
+    Contact { stored: Usage { envelopes: 2, bytes: 9 }, revoked: Some(NOW), fetches: None }
+}
+
+/// One row of each kind.
+fn one_of_each() -> Changes {
+    let mut changes = Changes::default();
+    changes.envelopes.insert((ALICE, Sequence(1)), Some(envelope(1, 64 * 1024)));
+    changes.receipts.insert((ALICE, EnvelopeId([1; 16])), Some(Receipt { body: [5; 32] }));
+    changes.contacts.insert((ALICE, ContactId([3; 16])), Some(contact()));
+    changes.fetches.insert((ALICE, ContactId([3; 16]), FetchId([4; 16])), Some(bundle()));
+    changes.prekeys.insert((ALICE, PrekeyKind::OneTime, PrekeyId(4)), Some(prekey(PrekeyKind::OneTime, 4)));
+    changes.tokens.insert(TokenHash([6; 32]), Some(TokenRow { uses: 2, expiry: NOW }));
+    let reminder = Reminder { due: Hour(1), mailbox: ALICE, matter: Matter::Receipts(Sequence(1)) };
+    changes.reminders.insert(reminder, Some(vec![EnvelopeId([1; 16]); 1_024]));
+    changes
+}
+
+fn rows_come_back_as_they_went_in_even_after_reopening<B: Backend>(backend: &B) {
+    let mut store = backend.reopen(None);
+    store.commit(one_of_each()).unwrap();
+    let owner = Owner::with_mailbox(1, ALICE);
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let mut relay = Relay::new(store, policy).unwrap();
+    relay.registers(NOW, &owner);
+    let mailbox = relay.store().mailbox(ALICE).unwrap();
+    assert!(mailbox.is_some());
+
+    let store = backend.reopen(Some(relay.into_store()));
+    assert_eq!(store.mailbox(ALICE).unwrap(), mailbox);
+    assert_eq!(store.mailbox(BOB).unwrap(), None);
+    assert_eq!(store.mailbox_count().unwrap(), 1);
+    assert_eq!(store.envelopes(ALICE, Sequence(0), PLENTY).unwrap(), [envelope(1, 64 * 1024)]);
+    assert_eq!(store.envelopes(BOB, Sequence(0), PLENTY).unwrap(), []);
+    assert_eq!(store.receipt(ALICE, EnvelopeId([1; 16])).unwrap(), Some(Receipt { body: [5; 32] }));
+    assert_eq!(store.receipt(BOB, EnvelopeId([1; 16])).unwrap(), None);
+    assert_eq!(store.contact(ALICE, ContactId([3; 16])).unwrap(), Some(contact()));
+    assert_eq!(store.fetch(ALICE, ContactId([3; 16]), FetchId([4; 16])).unwrap(), Some(bundle()));
+    let first = store.prekey_after(ALICE, PrekeyKind::OneTime, PrekeyId(0)).unwrap();
+    assert_eq!(first, Some(prekey(PrekeyKind::OneTime, 4)));
+    assert_eq!(store.token(TokenHash([6; 32])).unwrap(), Some(TokenRow { uses: 2, expiry: NOW }));
+    assert_eq!(store.due(Hour(1), 9).unwrap()[0].1.len(), 1_024);
+}
+
+fn deleted_rows_are_gone<B: Backend>(backend: &B) {
+    let mut store = backend.reopen(None);
+    let mut changes = one_of_each();
+    store.commit(changes.clone()).unwrap();
+    changes.envelopes.values_mut().for_each(|row| *row = None);
+    changes.receipts.values_mut().for_each(|row| *row = None);
+    changes.contacts.values_mut().for_each(|row| *row = None);
+    changes.fetches.values_mut().for_each(|row| *row = None);
+    changes.prekeys.values_mut().for_each(|row| *row = None);
+    changes.tokens.values_mut().for_each(|row| *row = None);
+    changes.reminders.values_mut().for_each(|row| *row = None);
+    store.commit(changes).unwrap();
+
+    let store = backend.reopen(Some(store));
+    assert_eq!(store.envelopes(ALICE, Sequence(0), PLENTY).unwrap(), []);
+    assert_eq!(store.receipt(ALICE, EnvelopeId([1; 16])).unwrap(), None);
+    assert_eq!(store.contact(ALICE, ContactId([3; 16])).unwrap(), None);
+    assert_eq!(store.fetch(ALICE, ContactId([3; 16]), FetchId([4; 16])).unwrap(), None);
+    assert_eq!(store.prekey_after(ALICE, PrekeyKind::OneTime, PrekeyId(0)).unwrap(), None);
+    assert_eq!(store.token(TokenHash([6; 32])).unwrap(), None);
+    assert_eq!(store.due(Hour(u64::MAX), 9).unwrap(), []);
+}
+
+fn envelopes_are_ordered_and_bounded<B: Backend>(backend: &B) {
+    let mut store = backend.reopen(None);
+    let mut changes = Changes::default();
+    for sequence in [255, 256, 1, 65_536] {
+        changes.envelopes.insert((ALICE, Sequence(sequence)), Some(envelope(sequence, 100)));
+        changes.envelopes.insert((BOB, Sequence(sequence)), Some(envelope(sequence, 100)));
+    }
+    store.commit(changes).unwrap();
+    let sequences = |after, envelopes, bytes| -> Vec<u64> {
+        let rows = store.envelopes(ALICE, Sequence(after), Credit { envelopes, bytes }).unwrap();
+        rows.iter().map(|row| row.sequence.0).collect()
+    };
+    assert_eq!(sequences(0, 9, 9_999), [1, 255, 256, 65_536]);
+    assert_eq!(sequences(1, 9, 9_999), [255, 256, 65_536]);
+    assert_eq!(sequences(254, 2, 9_999), [255, 256]);
+    assert_eq!(sequences(0, 9, 299), [1, 255]);
+    assert_eq!(sequences(0, 0, 9_999), []);
+    assert_eq!(sequences(u64::MAX, 9, 9_999), []);
+}
+
+fn prekeys_are_ordered_within_their_kind<B: Backend>(backend: &B) {
+    let mut store = backend.reopen(None);
+    let mut changes = Changes::default();
+    for (kind, id) in [(PrekeyKind::OneTime, 256), (PrekeyKind::OneTime, 255), (PrekeyKind::OneTimeKem, 1)] {
+        changes.prekeys.insert((ALICE, kind, PrekeyId(id)), Some(prekey(kind, id)));
+    }
+    store.commit(changes).unwrap();
+    let after = |kind, id| store.prekey_after(ALICE, kind, PrekeyId(id)).unwrap().map(|entry| entry.id.0);
+    assert_eq!(after(PrekeyKind::OneTime, 0), Some(255));
+    assert_eq!(after(PrekeyKind::OneTime, 255), Some(256));
+    assert_eq!(after(PrekeyKind::OneTime, 256), None);
+    assert_eq!(after(PrekeyKind::OneTimeKem, 0), Some(1));
+    assert_eq!(after(PrekeyKind::Signed, 0), None);
+}
+
+fn reminders_are_due_in_order<B: Backend>(backend: &B) {
+    let mut store = backend.reopen(None);
+    let mut changes = Changes::default();
+    let reminder = |due, mailbox, matter| Reminder { due: Hour(due), mailbox, matter };
+    let contact = ContactId([1; 16]);
+    let all = [
+        reminder(1, BOB, Matter::Envelopes),
+        reminder(256, ALICE, Matter::Envelopes),
+        reminder(256, ALICE, Matter::Receipts(Sequence(7))),
+        reminder(256, ALICE, Matter::Contact(contact)),
+        reminder(256, ALICE, Matter::Fetch(contact, FetchId([1; 16]))),
+        reminder(257, ALICE, Matter::Envelopes),
+    ];
+    changes.reminders.extend(all.iter().rev().map(|reminder| (*reminder, Some(Vec::new()))));
+    store.commit(changes).unwrap();
+    let due = |hour, limit| -> Vec<Reminder> {
+        store.due(Hour(hour), limit).unwrap().into_iter().map(|(reminder, _)| reminder).collect()
+    };
+    assert_eq!(due(0, 9), []);
+    assert_eq!(due(256, 9), all[..5]);
+    assert_eq!(due(256, 2), all[..2]);
+    assert_eq!(due(u64::MAX, 9), all);
+}
+
+/// A history drawn from a seed, applied to both backends at once: they must answer every request alike, across
+/// restarts of the one on disk.
+#[test]
+fn backends_answer_every_history_alike() {
+    for seed in 0..8 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let disk = OnDisk::new();
+        let limits = Limits {
+            mailbox_envelopes: 40,
+            deposits: Rate { burst: 60, ..Limits::default().deposits },
+            ..Limits::default()
+        };
+        let policy = Policy { registration: Registration::Open, limits };
+        let mut memory = Relay::new(MemoryStore::new(), policy.clone()).unwrap();
+        let mut fjall = Relay::new(disk.reopen(None), policy.clone()).unwrap();
+        let mut now = NOW;
+        let mut next_prekey = 1;
+        for step in 0..150 {
+            now.0 += u64::from(rng.next_u32() % 4) * DAY / 8;
+            let requests: Vec<Request> =
+                (0..=rng.next_u32() % 6).map(|_| draw(&mut rng, &mut memory, &mut next_prekey)).collect();
+            let expected = memory.apply(now, requests.clone()).unwrap();
+            assert_eq!(fjall.apply(now, requests).unwrap(), expected, "seed {seed}, step {step}");
+            for owner in [Owner::new(1), Owner::new(2)] {
+                let waiting = memory.deliver(owner.mailbox, Sequence(0), PLENTY).unwrap();
+                assert_eq!(
+                    fjall.deliver(owner.mailbox, Sequence(0), PLENTY).unwrap(),
+                    waiting,
+                    "seed {seed}"
+                );
+                let books = memory.store().mailbox(owner.mailbox).unwrap();
+                assert_eq!(fjall.store().mailbox(owner.mailbox).unwrap(), books, "seed {seed}, step {step}");
+            }
+            if step % 50 == 49 {
+                // Both lose their rates, which live in memory only.
+                memory = Relay::new(memory.into_store(), policy.clone()).unwrap();
+                fjall = Relay::new(disk.reopen(Some(fjall.into_store())), policy.clone()).unwrap();
+            }
+        }
+        // What the books say waits is what waits.
+        for owner in [Owner::new(1), Owner::new(2)] {
+            let Some(row) = memory.store().mailbox(owner.mailbox).unwrap() else { continue };
+            let waiting = memory.store().envelopes(owner.mailbox, Sequence(0), PLENTY).unwrap();
+            assert_eq!(row.stored.envelopes, waiting.len() as u64);
+            assert_eq!(row.stored.bytes, waiting.iter().map(|row| row.body.len() as u64).sum::<u64>());
+        }
+    }
+}
+
+fn draw(rng: &mut ChaCha8Rng, relay: &mut Relay<MemoryStore>, next_prekey: &mut u64) -> Request {
+    let owner = Owner::new(1 + (rng.next_u32() % 2) as u8);
+    let mailbox = owner.mailbox;
+    let mut token = owner.token((rng.next_u32() % 3) as u8);
+    if rng.next_u32() % 3 == 0 {
+        (token.uses, token.expiry) = (Some(2), at(2 * DAY));
+    }
+    let entry = relay.opens(NOW, owner.open(&token));
+    match (rng.next_u32() % 16, entry) {
+        (0, _) => Request::Register { mailbox, register: owner.register(None) },
+        (1 | 2, _) => {
+            let head = relay.store().mailbox(mailbox).unwrap().map_or(0, |row| row.head.0);
+            Request::Ack { mailbox, upto: Sequence(rng.next_u64() % (head + 2)) }
+        }
+        (3, _) => {
+            let kinds = [PrekeyKind::ALL, PrekeyKind::ALL].concat();
+            let entries = kinds.into_iter().zip(*next_prekey..).map(|(kind, id)| prekey(kind, id)).collect();
+            *next_prekey += rng.next_u64() % 12;
+            Request::PutPrekeys { mailbox, entries }
+        }
+        (4, _) if rng.next_u32() % 4 == 0 => Request::Revoke {
+            mailbox,
+            contact: ContactId([2; 16]),
+            until: at(u64::from(rng.next_u32()) % (9 * DAY)),
+        },
+        (5 | 6, Ok(entry)) => {
+            Request::FetchPrekeys { entry, fetch: FetchId([(rng.next_u32() % 8) as u8; 16]) }
+        }
+        (7, _) => Request::Sweep,
+        (8, _) => Request::Open(owner.open(&token)),
+        (_, Ok(entry)) => {
+            let deposits = (0..=rng.next_u32() % 4)
+                .map(|_| deposit(rng.next_u32() % 400, &vec![0; (rng.next_u32() % 100) as usize]))
+                .collect();
+            Request::Deposit { entry, deposits }
+        }
+        (_, Err(_)) => Request::Register { mailbox, register: owner.register(None) },
+    }
+}
+
+/// A panic, or an early return, drops a store without closing it; what was committed must not care.
+#[test]
+fn a_store_that_was_never_closed_has_everything() {
+    let disk = OnDisk::new();
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let bob = Owner::new(1);
+    for round in 0..3u32 {
+        let mut relay = Relay::new(disk.reopen(None), policy.clone()).unwrap();
+        assert!(matches!(relay.registers(NOW, &bob), Outcome::Registered { .. }));
+        let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+        assert_eq!(relay.deposits(NOW, &entry, &[deposit(round, b"body")]), [Ok(())]);
+        let waiting = relay.deliver(bob.mailbox, Sequence(0), PLENTY).unwrap();
+        assert_eq!(waiting.len() as u32, round + 1);
+    }
+}

@@ -1,0 +1,461 @@
+//! The relay's rules, over the store in memory: what each promise means, and how each refusal comes about.
+
+mod common;
+
+use std::{cell::Cell, time::Duration};
+
+use common::{Ask, DAY, NOW, Owner, PLENTY, at, deposit, prekey, prekeys, summary};
+use hermes_relay::{
+    Limits, Outcome, Policy, Registration, Relay, Request, Store, StoreError, entry,
+    limits::Rate,
+    store::{Changes, Contact, Hour, Mailbox, Receipt, Reminder, TokenHash, TokenRow, memory::MemoryStore},
+};
+use hermes_wire::{
+    ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, Timestamp,
+    mailbox::{Credit, Delivered},
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+    refusal::FullScope,
+    token::Permission,
+};
+
+fn relay(limits: Limits) -> Relay<MemoryStore> {
+    let policy = Policy { registration: Registration::Open, limits };
+    Relay::new(MemoryStore::new(), policy).unwrap()
+}
+
+/// A relay where Bob has a mailbox.
+fn with_bob(limits: Limits) -> (Relay<MemoryStore>, Owner) {
+    let (mut relay, bob) = (relay(limits), Owner::new(1));
+    assert!(matches!(relay.registers(NOW, &bob), Outcome::Registered { .. }));
+    (relay, bob)
+}
+
+fn fetch<S: Store>(relay: &mut Relay<S>, now: Timestamp, entry: &hermes_relay::Entry, id: u8) -> Outcome {
+    relay.ask(now, Request::FetchPrekeys { entry: entry.clone(), fetch: FetchId([id; 16]) })
+}
+
+#[test]
+fn sequences_are_gapless_in_order_of_commit_and_survive_a_restart() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    assert_eq!(relay.deposits(NOW, &entry, &[deposit(1, b"a"), deposit(2, b"b")]), [Ok(()), Ok(())]);
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let mut relay = Relay::new(relay.into_store(), policy).unwrap();
+    assert_eq!(relay.deposits(NOW, &entry, &[deposit(3, b"c")]), [Ok(())]);
+    let delivered = relay.deliver(bob.mailbox, Sequence(0), PLENTY).unwrap();
+    assert_eq!(summary(&delivered), [(1, 1), (2, 2), (3, 3)]);
+    assert!(matches!(relay.registers(NOW, &bob), Outcome::Registered { registered, acked: Sequence(0) }
+        if registered.head == Sequence(3)));
+}
+
+#[test]
+fn unacked_envelopes_come_again_and_acked_ones_never() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    relay.deposits(NOW, &entry, &[deposit(1, b"a"), deposit(2, b"b"), deposit(3, b"c")]);
+    for _ in 0..2 {
+        assert_eq!(relay.deliver(bob.mailbox, Sequence(0), PLENTY).unwrap().len(), 3);
+    }
+    assert_eq!(relay.acks(&bob, 2), Outcome::Acked);
+    assert!(matches!(relay.registers(NOW, &bob), Outcome::Registered { acked: Sequence(2), .. }));
+    assert_eq!(summary(&relay.deliver(bob.mailbox, Sequence(2), PLENTY).unwrap()), [(3, 3)]);
+    // An older ack changes nothing; one of what was never assigned is refused.
+    assert_eq!(relay.acks(&bob, 1), Outcome::Acked);
+    assert_eq!(relay.acks(&bob, 4), Outcome::Refused(Refusal::BadFrame));
+}
+
+#[test]
+fn an_ack_in_the_group_of_its_deposit_takes_it_out() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let requests = vec![
+        Request::Deposit { entry: entry.clone(), deposits: vec![deposit(1, b"a"), deposit(2, b"b")] },
+        Request::Ack { mailbox: bob.mailbox, upto: Sequence(1) },
+        Request::Deposit { entry, deposits: vec![deposit(1, b"a"), deposit(3, b"c")] },
+    ];
+    relay.apply(NOW, requests).unwrap();
+    assert_eq!(summary(&relay.deliver(bob.mailbox, Sequence(1), PLENTY).unwrap()), [(2, 2), (3, 3)]);
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes, 2);
+}
+
+#[test]
+fn a_repeated_deposit_is_one_deposit_until_a_day_after_its_ack() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    relay.deposits(NOW, &entry, &[deposit(1, b"a")]);
+    assert_eq!(relay.deposits(NOW, &entry, &[deposit(1, b"a")]), [Ok(())]);
+    assert_eq!(relay.deposits(NOW, &entry, &[deposit(1, b"b")]), [Err(Refusal::IdConflict)]);
+    relay.acks(&bob, 1);
+    relay.sweeps(at(DAY - 1));
+    assert_eq!(relay.deposits(at(DAY - 1), &entry, &[deposit(1, b"a")]), [Ok(())]);
+    assert!(relay.deliver(bob.mailbox, Sequence(1), PLENTY).unwrap().is_empty());
+    relay.sweeps(at(DAY + 3_600_000));
+    relay.deposits(at(DAY + 3_600_000), &entry, &[deposit(1, b"a")]);
+    assert_eq!(summary(&relay.deliver(bob.mailbox, Sequence(1), PLENTY).unwrap()), [(2, 2)]);
+}
+
+#[test]
+fn credit_bounds_what_is_delivered() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    relay.deposits(NOW, &entry, &[deposit(1, &[0; 600]), deposit(2, &[0; 600]), deposit(3, &[0; 600])]);
+    let sequences = |envelopes, bytes| {
+        summary(&relay.deliver(bob.mailbox, Sequence(0), Credit { envelopes, bytes }).unwrap())
+    };
+    assert_eq!(sequences(2, 10_000), [(1, 1), (2, 2)]);
+    assert_eq!(sequences(9, 1_199), [(1, 1)]);
+    assert_eq!(sequences(9, 599), []);
+    assert_eq!(sequences(0, 10_000), []);
+}
+
+#[test]
+fn what_waited_too_long_is_gone_and_its_owner_hears_of_it() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    relay.deposits(NOW, &entry, &[deposit(1, b"a"), deposit(2, b"b")]);
+    relay.deposits(at(29 * DAY), &entry, &[deposit(3, b"c")]);
+    relay.sweeps(at(30 * DAY - 1));
+    assert_eq!(relay.deliver(bob.mailbox, Sequence(0), PLENTY).unwrap().len(), 3);
+    relay.sweeps(at(30 * DAY + 3_600_000));
+    assert_eq!(summary(&relay.deliver(bob.mailbox, Sequence(0), PLENTY).unwrap()), [(1, 2), (3, 3)]);
+    relay.sweeps(at(60 * DAY));
+    assert_eq!(summary(&relay.deliver(bob.mailbox, Sequence(0), PLENTY).unwrap()), [(1, 3)]);
+    assert_eq!(relay.acks(&bob, 3), Outcome::Acked);
+    assert!(relay.deliver(bob.mailbox, Sequence(3), PLENTY).unwrap().is_empty());
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes, 0);
+}
+
+#[test]
+fn full_means_refused_and_one_contact_cannot_fill_a_mailbox() {
+    let limits = Limits { mailbox_envelopes: 4, ..Limits::default() };
+    let (mut relay, bob) = with_bob(limits);
+    let [one, two, three] = [1, 2, 3].map(|contact| relay.opens(NOW, bob.open(&bob.token(contact))).unwrap());
+    let full = |scope| Err(Refusal::MailboxFull { scope, retry_ms: 60_000 });
+    let answers =
+        relay.deposits(NOW, &one, &[deposit(1, b""), deposit(2, b""), deposit(3, b""), deposit(4, b"")]);
+    // The first refusal that may be retried ends the list: what follows must not overtake it.
+    assert_eq!(answers, [Ok(()), Ok(()), full(FullScope::Contact)]);
+    assert_eq!(relay.deposits(NOW, &two, &[deposit(5, b""), deposit(6, b"")]), [Ok(()), Ok(())]);
+    assert_eq!(relay.deposits(NOW, &three, &[deposit(7, b"")]), [full(FullScope::Mailbox)]);
+    // A repeat of what is stored is no new deposit.
+    assert_eq!(relay.deposits(NOW, &one, &[deposit(1, b"")]), [Ok(())]);
+    relay.acks(&bob, 4);
+    assert_eq!(relay.deposits(NOW, &one, &[deposit(3, b"")]), [Ok(())]);
+}
+
+#[test]
+fn bytes_count_as_well() {
+    let limits = Limits { mailbox_bytes: 1_000, contact_percent: 100, ..Limits::default() };
+    let (mut relay, bob) = with_bob(limits);
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let answers = relay.deposits(NOW, &entry, &[deposit(1, &[0; 1_000]), deposit(2, b"x")]);
+    assert!(matches!(answers[..], [Ok(()), Err(Refusal::MailboxFull { scope: FullScope::Mailbox, .. })]));
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_for_good_and_the_next_goes_on() {
+    let (mut relay, bob) = with_bob(Limits { envelope_bytes: 1_024, ..Limits::default() });
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let answers = relay.deposits(NOW, &entry, &[deposit(1, &[0; 1_025]), deposit(2, &[0; 1_024])]);
+    assert_eq!(answers, [Err(Refusal::TooLarge { max: 1_024 }), Ok(())]);
+}
+
+#[test]
+fn each_contact_has_its_own_rate() {
+    let deposits = Rate { burst: 2, period: Duration::from_millis(100) };
+    let (mut relay, bob) = with_bob(Limits { deposits, ..Limits::default() });
+    let one = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let two = relay.opens(NOW, bob.open(&bob.token(2))).unwrap();
+    let limited = Err(Refusal::RateLimited { retry_ms: 100 });
+    assert_eq!(
+        relay.deposits(NOW, &one, &[deposit(1, b""), deposit(2, b""), deposit(3, b"")]),
+        [Ok(()), Ok(()), limited]
+    );
+    assert_eq!(relay.deposits(NOW, &two, &[deposit(4, b"")]), [Ok(())]);
+    assert_eq!(relay.deposits(at(100), &one, &[deposit(3, b"")]), [Ok(())]);
+}
+
+#[test]
+fn absent_wrong_and_revoked_are_one_answer_after_the_same_work() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let stranger = Owner::new(2);
+    let revoked = Request::Revoke { mailbox: bob.mailbox, contact: ContactId([9; 16]), until: at(365 * DAY) };
+    assert_eq!(relay.ask(NOW, revoked), Outcome::Revoked(ContactId([9; 16])));
+    let mut forged = stranger.open(&stranger.token(1));
+    forged.mailbox = bob.mailbox;
+
+    let store = Counting::new(relay.into_store());
+    for open in [stranger.open(&stranger.token(1)), forged, bob.open(&bob.token(9))] {
+        store.reads.set(0);
+        assert_eq!(entry::open(&store, NOW, &open).unwrap(), Err(Refusal::NoEntry));
+        assert_eq!(store.reads.get(), 2);
+    }
+    store.reads.set(0);
+    assert!(entry::open(&store, NOW, &bob.open(&bob.token(1))).unwrap().is_ok());
+    assert_eq!(store.reads.get(), 2);
+}
+
+#[test]
+fn a_revocation_reaches_those_who_are_in_already_and_ends_with_their_tokens() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let contact = ContactId([1; 16]);
+    relay.ask(NOW, Request::Revoke { mailbox: bob.mailbox, contact, until: at(365 * DAY) });
+    assert_eq!(relay.deposits(NOW, &entry, &[deposit(1, b"")]), [Err(Refusal::NoEntry)]);
+    // An earlier end does not shorten it.
+    relay.ask(NOW, Request::Revoke { mailbox: bob.mailbox, contact, until: NOW });
+    relay.sweeps(at(364 * DAY));
+    assert_eq!(relay.opens(at(364 * DAY), bob.open(&bob.token(1))), Err(Refusal::NoEntry));
+    relay.sweeps(at(366 * DAY));
+    assert_eq!(relay.store().contact(bob.mailbox, contact).unwrap(), None);
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().revoked, 0);
+}
+
+#[test]
+fn a_token_is_told_expired_only_when_it_is_genuine() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let token = bob.token(1);
+    assert_eq!(relay.opens(at(366 * DAY), bob.open(&token)), Err(Refusal::TokenExpired));
+    let mut forged = Owner::new(2).open(&token);
+    forged.mailbox = bob.mailbox;
+    assert_eq!(relay.opens(at(366 * DAY), forged), Err(Refusal::NoEntry));
+    // One that expires while its holder is in.
+    let entry = relay.opens(NOW, bob.open(&token)).unwrap();
+    assert_eq!(relay.deposits(at(366 * DAY), &entry, &[deposit(1, b"")]), [Err(Refusal::TokenExpired)]);
+}
+
+#[test]
+fn another_version_is_told_which_ones_there_are() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let version = Refusal::Version { min: 1, max: 1 };
+    let mut open = bob.open(&bob.token(1));
+    open.version = 2;
+    assert_eq!(relay.opens(NOW, open), Err(version.clone()));
+    let mut register = bob.register(None);
+    register.version = 0;
+    let request = Request::Register { mailbox: bob.mailbox, register };
+    assert_eq!(relay.ask(NOW, request), Outcome::Refused(version));
+}
+
+#[test]
+fn one_time_prekeys_are_handed_out_once_and_the_rest_again() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let put = Request::PutPrekeys { mailbox: bob.mailbox, entries: prekeys() };
+    assert_eq!(relay.ask(NOW, put), Outcome::PrekeysStored(PrekeyId(6)));
+    let mut ids = Vec::new();
+    let mut counts = Vec::new();
+    for contact in 1..=3 {
+        let entry = relay.opens(NOW, bob.open(&bob.token(contact))).unwrap();
+        let Outcome::Bundle { bundle, stock } = fetch(&mut relay, NOW, &entry, 1) else { panic!() };
+        // A repeat returns the same bundle and uses nothing up.
+        assert_eq!(
+            fetch(&mut relay, NOW, &entry, 1),
+            Outcome::Bundle { bundle: bundle.clone(), stock: None }
+        );
+        let one_time = bundle.one_time.map(|entry| entry.id.0);
+        ids.push((bundle.signed.id.0, bundle.ff.id.0, bundle.kem.id.0, one_time));
+        counts.push(stock.map(|stock| stock.iter().map(|stock| stock.count).collect::<Vec<_>>()));
+    }
+    assert_eq!(ids, [(1, 2, 6, Some(4)), (1, 2, 3, Some(5)), (1, 2, 3, None)]);
+    // In the order of the kinds: signed, one-time, one-time KEM, last resort, ffdhe.
+    assert_eq!(counts, [Some(vec![1, 1, 0, 1, 1]), Some(vec![1, 0, 0, 1, 1]), None]);
+}
+
+#[test]
+fn prekey_ids_only_rise() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let mailbox = bob.mailbox;
+    let mut put = |entries| relay.ask(NOW, Request::PutPrekeys { mailbox, entries });
+    put(prekeys());
+    // A repeat after a lost answer, with more at its end: only the new ones are taken.
+    let again = [prekeys(), vec![prekey(PrekeyKind::OneTime, 7)]].concat();
+    assert_eq!(put(again), Outcome::PrekeysStored(PrekeyId(7)));
+    assert_eq!(put(vec![prekey(PrekeyKind::Signed, 1)]), Outcome::PrekeysStored(PrekeyId(7)));
+    let unordered = vec![prekey(PrekeyKind::OneTime, 9), prekey(PrekeyKind::OneTime, 8)];
+    assert_eq!(put(unordered), Outcome::Refused(Refusal::BadFrame));
+    assert_eq!(put(vec![]), Outcome::Refused(Refusal::BadFrame));
+    assert_eq!(put(vec![prekey(PrekeyKind::Signed, 10)]), Outcome::PrekeysStored(PrekeyId(10)));
+    let row = relay.store().mailbox(mailbox).unwrap().unwrap();
+    assert_eq!(row.stock, [1, 3, 1, 1, 1]);
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    assert!(matches!(fetch(&mut relay, NOW, &entry, 1), Outcome::Bundle { bundle, .. }
+        if bundle.signed.id == PrekeyId(10)));
+    assert!(matches!(relay.registers(NOW, &bob), Outcome::Registered { registered, .. }
+        if registered.next_prekey_id == PrekeyId(11)));
+}
+
+#[test]
+fn more_prekeys_than_a_relay_keeps_are_refused_whole() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let batches: Vec<Vec<PrekeyEntry>> = (0..9)
+        .map(|batch| (1..=24).map(|id| prekey(PrekeyKind::OneTime, batch * 24 + id)).collect())
+        .collect();
+    let outcomes: Vec<Outcome> = batches
+        .into_iter()
+        .map(|entries| relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries }))
+        .collect();
+    assert_eq!(outcomes[7], Outcome::PrekeysStored(PrekeyId(192)));
+    assert_eq!(outcomes[8], Outcome::Refused(Refusal::BadFrame));
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().last_prekey, PrekeyId(192));
+}
+
+#[test]
+fn expired_prekeys_are_passed_over() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let mut entries = prekeys();
+    entries[3].expiry = at(DAY);
+    relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries });
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let Outcome::Bundle { bundle, stock } = fetch(&mut relay, at(2 * DAY), &entry, 1) else { panic!() };
+    assert_eq!(bundle.one_time.unwrap().id, PrekeyId(5));
+    assert_eq!(stock.unwrap()[1].count, 0);
+    let after_all = at(181 * DAY);
+    let other = relay.opens(after_all, bob.open(&bob.token(2))).unwrap();
+    assert!(matches!(fetch(&mut relay, after_all, &other, 1), Outcome::Refused(Refusal::Busy { .. })));
+}
+
+#[test]
+fn an_invite_is_used_as_often_as_it_says_and_lets_its_pairing_finish() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries: prekeys() });
+    let mut invite = bob.token(1);
+    (invite.uses, invite.expiry) = (Some(1), at(DAY));
+    let entry = relay.opens(NOW, bob.open(&invite)).unwrap();
+    let Outcome::Bundle { bundle, .. } = fetch(&mut relay, NOW, &entry, 1) else { panic!() };
+    assert_eq!(fetch(&mut relay, NOW, &entry, 2), Outcome::Refused(Refusal::InviteUsed));
+    // Whoever fetched first may fetch again, as long as the invite lives; and finish for some weeks more.
+    relay.sweeps(at(DAY / 2));
+    assert!(
+        matches!(fetch(&mut relay, at(DAY / 2), &entry, 1), Outcome::Bundle { bundle: again, .. } if again == bundle)
+    );
+    let late = at(2 * DAY);
+    relay.sweeps(late);
+    assert_eq!(fetch(&mut relay, late, &entry, 1), Outcome::Refused(Refusal::TokenExpired));
+    let entry = relay.opens(late, bob.open(&invite)).unwrap();
+    assert_eq!(relay.deposits(late, &entry, &[deposit(1, b"hello")]), [Ok(())]);
+    relay.acks(&bob, 1);
+    assert_eq!(relay.store().contact(bob.mailbox, ContactId([1; 16])).unwrap(), None);
+}
+
+#[test]
+fn fetching_needs_its_permission_and_has_a_rate() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries: prekeys() });
+    let mut token = bob.token(1);
+    token.permission = Permission::Deposit;
+    let entry = relay.opens(NOW, bob.open(&token)).unwrap();
+    assert_eq!(fetch(&mut relay, NOW, &entry, 1), Outcome::Refused(Refusal::NoEntry));
+    let entry = relay.opens(NOW, bob.open(&bob.token(2))).unwrap();
+    for id in 0..6 {
+        assert!(matches!(fetch(&mut relay, NOW, &entry, id), Outcome::Bundle { .. }));
+    }
+    let limited = Outcome::Refused(Refusal::RateLimited { retry_ms: 600_000 });
+    assert_eq!(fetch(&mut relay, NOW, &entry, 6), limited);
+}
+
+#[test]
+fn a_registration_token_is_good_for_its_uses_and_never_again() {
+    let mut relay = Relay::new(MemoryStore::new(), Policy::default()).unwrap();
+    let token = TokenHash::of("welcome");
+    let add = || Request::AddToken { token, row: TokenRow { uses: 1, expiry: at(DAY) } };
+    let register =
+        |owner: &Owner, token| Request::Register { mailbox: owner.mailbox, register: owner.register(token) };
+    let refused = Outcome::Refused(Refusal::RegistrationRefused);
+    let (alice, bob) = (Owner::new(1), Owner::new(2));
+    assert_eq!(relay.ask(NOW, register(&alice, Some("welcome"))), refused);
+    relay.ask(NOW, add());
+    assert_eq!(relay.ask(NOW, register(&alice, None)), refused);
+    assert_eq!(relay.ask(at(DAY + 1), register(&alice, Some("welcome"))), refused);
+    assert!(matches!(relay.ask(NOW, register(&alice, Some("welcome"))), Outcome::Registered { .. }));
+    // A file with the token that was not removed in time must not revive it.
+    relay.ask(NOW, add());
+    assert_eq!(relay.ask(NOW, register(&bob, Some("welcome"))), refused);
+    // Whoever is known needs none.
+    assert!(matches!(relay.ask(NOW, register(&alice, None)), Outcome::Registered { .. }));
+}
+
+#[test]
+fn closed_and_full_relays_take_nobody_new() {
+    let policy =
+        |registration, mailboxes| Policy { registration, limits: Limits { mailboxes, ..Limits::default() } };
+    let mut relay = Relay::new(MemoryStore::new(), policy(Registration::Open, 1)).unwrap();
+    assert!(matches!(relay.registers(NOW, &Owner::new(1)), Outcome::Registered { .. }));
+    assert!(matches!(relay.registers(NOW, &Owner::new(2)), Outcome::Refused(Refusal::Busy { .. })));
+    let mut relay = Relay::new(relay.into_store(), policy(Registration::Closed, 9)).unwrap();
+    assert!(matches!(relay.registers(NOW, &Owner::new(1)), Outcome::Registered { .. }));
+    assert_eq!(relay.registers(NOW, &Owner::new(2)), Outcome::Refused(Refusal::RegistrationRefused));
+}
+
+/// Counts the reads of a store.
+struct Counting {
+    store: MemoryStore,
+    reads: Cell<u32>,
+}
+
+impl Counting {
+    fn new(store: MemoryStore) -> Self {
+        Self { store, reads: Cell::new(0) }
+    }
+
+    fn counted(&self) -> &MemoryStore {
+        self.reads.set(self.reads.get() + 1);
+        &self.store
+    }
+}
+
+impl Store for Counting {
+    fn mailbox(&self, mailbox: MailboxId) -> Result<Option<Mailbox>, StoreError> {
+        self.counted().mailbox(mailbox)
+    }
+
+    fn mailbox_count(&self) -> Result<u64, StoreError> {
+        self.counted().mailbox_count()
+    }
+
+    fn envelopes(
+        &self,
+        mailbox: MailboxId,
+        after: Sequence,
+        credit: Credit,
+    ) -> Result<Vec<Delivered>, StoreError> {
+        self.counted().envelopes(mailbox, after, credit)
+    }
+
+    fn receipt(&self, mailbox: MailboxId, envelope: EnvelopeId) -> Result<Option<Receipt>, StoreError> {
+        self.counted().receipt(mailbox, envelope)
+    }
+
+    fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Result<Option<Contact>, StoreError> {
+        self.counted().contact(mailbox, contact)
+    }
+
+    fn fetch(
+        &self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        fetch: FetchId,
+    ) -> Result<Option<SealedBundle>, StoreError> {
+        self.counted().fetch(mailbox, contact, fetch)
+    }
+
+    fn prekey_after(
+        &self,
+        mailbox: MailboxId,
+        kind: PrekeyKind,
+        after: PrekeyId,
+    ) -> Result<Option<PrekeyEntry>, StoreError> {
+        self.counted().prekey_after(mailbox, kind, after)
+    }
+
+    fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
+        self.counted().token(token)
+    }
+
+    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+        self.counted().due(hour, limit)
+    }
+
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+        self.store.commit(changes)
+    }
+}
