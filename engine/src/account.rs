@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     row::{AccountRecord, Counters, SecretBytes},
-    rows::{self, AccountKey, CountersKey, CountersRow, Hash, ReadError},
+    rows::{self, AccountKey, CountersKey, CountersRow, Hash, ReadError, StoreResult},
     store::View,
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Account {
     pub(crate) mailbox: MailboxId,
     pub(crate) bundle_key: BundleKey,
     drop: SigningKey,
-    lookup_key: Zeroizing<[u8; 32]>,
+    lookup: LookupKey,
 }
 
 impl NewAccount {
@@ -92,7 +92,7 @@ impl Account {
             mailbox: record.mailbox_id(),
             bundle_key: record.bundle_key.clone(),
             drop: SigningKey::from_bytes(record.drop.expose()),
-            lookup_key: Zeroizing::new(*record.lookup_key.expose()),
+            lookup: record.lookup_key(),
         }
     }
 
@@ -120,11 +120,19 @@ impl Account {
         }
     }
 
-    /// The key under which a name, a fingerprint or a user's word is looked up: the store's keys are not sealed.
     pub(crate) fn lookup(&self, purpose: Lookup, parts: &[&[u8]]) -> Hash {
+        self.lookup.hash(purpose, parts)
+    }
+}
+
+/// Keys the hashes under which a name, a fingerprint or a user's word is looked up: the store's keys are not sealed.
+pub(crate) struct LookupKey(Zeroizing<[u8; 32]>);
+
+impl LookupKey {
+    pub(crate) fn hash(&self, purpose: Lookup, parts: &[&[u8]]) -> Hash {
         // A key shorter than the block is padded with zeros (RFC 2104, section 2).
         let mut block = Zeroizing::new([0; 64]);
-        block.iter_mut().zip(self.lookup_key.iter()).for_each(|(to, from)| *to = *from);
+        block.iter_mut().zip(self.0.iter()).for_each(|(to, from)| *to = *from);
         let mut mac = Hmac::<Sha256>::new((&*block).into());
         mac.update(&[purpose as u8]);
         for part in parts {
@@ -145,6 +153,10 @@ pub(crate) enum Lookup {
 }
 
 impl AccountRecord {
+    pub(crate) fn lookup_key(&self) -> LookupKey {
+        LookupKey(Zeroizing::new(*self.lookup_key.expose()))
+    }
+
     pub(crate) fn mailbox_id(&self) -> MailboxId {
         MailboxId(SigningKey::from_bytes(self.mailbox.expose()).verifying_key().to_bytes())
     }
@@ -155,12 +167,12 @@ impl AccountRecord {
 }
 
 /// The account's row.
-pub(crate) fn record<V: View>(view: &V) -> Result<AccountRecord, ReadError<V::Error>> {
+pub(crate) fn record<V: View>(view: &V) -> StoreResult<AccountRecord, V> {
     rows::get(view, &AccountKey)?.ok_or_else(missing)
 }
 
 /// The account's counters.
-pub(crate) fn counters<V: View>(view: &V) -> Result<Counters, ReadError<V::Error>> {
+pub(crate) fn counters<V: View>(view: &V) -> StoreResult<Counters, V> {
     rows::get::<CountersRow, _>(view, &CountersKey)?.map(|row| row.0).ok_or_else(missing)
 }
 

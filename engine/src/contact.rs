@@ -7,7 +7,7 @@ use crate::{
     id::ChatId,
     limits,
     row::ContactRecord,
-    rows::{NameRow, PeerRow, ReadError},
+    rows::{NameRow, PeerRow, ReadError, StoreResult},
     store::{Table, View},
     turn::Turn,
 };
@@ -20,7 +20,7 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn contact_with(
         &self,
         fingerprint: &Fingerprint,
-    ) -> Result<Option<(ChatId, ContactRecord)>, ReadError<V::Error>> {
+    ) -> StoreResult<Option<(ChatId, ContactRecord)>, V> {
         let key = self.account.lookup(Lookup::Peer, &[&fingerprint.0]);
         let Some(PeerRow(chat)) = self.get(&key)? else { return Ok(None) };
         Ok(Some((chat, self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))?)))
@@ -43,7 +43,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Reserves a free name near the wished one and points it at the chat.
-    pub(crate) fn claim_name(&mut self, chat: ChatId, wish: &str) -> Result<String, ReadError<V::Error>> {
+    pub(crate) fn claim_name(&mut self, chat: ChatId, wish: &str) -> StoreResult<String, V> {
         let base = contact_name(wish);
         let mut name = base.clone();
         // Contacts are limited, so a free number is found within that many tries.
@@ -64,7 +64,7 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: &mut ContactRecord,
         wish: &str,
-    ) -> Result<(), ReadError<V::Error>> {
+    ) -> StoreResult<(), V> {
         self.delete::<NameRow>(&self.account.lookup(Lookup::Name, &[contact.name.as_bytes()]));
         contact.name = self.claim_name(chat, wish)?;
         Ok(())
@@ -75,7 +75,7 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         contact: &mut ContactRecord,
         session: SessionId,
-    ) -> Result<(), ReadError<V::Error>> {
+    ) -> StoreResult<(), V> {
         contact.sessions.insert(0, session);
         while contact.sessions.len() > limits::SESSIONS {
             if let Some(oldest) = contact.sessions.pop() {

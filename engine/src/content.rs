@@ -8,7 +8,7 @@ use crate::{
     id::ChatId,
     reference::Reference,
     row::{ContactRecord, Direction, MessageRecord, MessageState, Pairing, Text, UnreadableCause},
-    rows::{IndexRow, Place, ReadError, UnreadRow},
+    rows::{IndexRow, Place, ReadError, StoreResult, UnreadRow},
     store::{Table, View},
     turn::{Halt, Turn},
 };
@@ -36,7 +36,10 @@ impl<V: View> Turn<'_, V> {
             Body::Hello { ticket, profile_name, .. } => {
                 Ok(self.hello(chat, contact, &profile_name, ticket)?)
             }
-            Body::TokenRenewal(ticket) => Ok(self.renew(chat, contact, ticket)),
+            Body::TokenRenewal(ticket) => {
+                self.renew(chat, contact, ticket);
+                Ok(())
+            }
         }
     }
 
@@ -46,7 +49,7 @@ impl<V: View> Turn<'_, V> {
         contact: ContactRecord,
         content: &Content,
         text: Text,
-    ) -> Result<(), ReadError<V::Error>> {
+    ) -> StoreResult<(), V> {
         self.receipts.entry(chat).or_default().push(content.id);
         // A sender that lost its own receipts may send a message again in another session: one id is one message.
         if self.get::<IndexRow>(&content.id)?.is_some() {
@@ -69,12 +72,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Only messages sent to the contact that confirms them are moved on.
-    fn receipt(
-        &mut self,
-        chat: ChatId,
-        kind: ReceiptKind,
-        messages: &[MessageId],
-    ) -> Result<(), ReadError<V::Error>> {
+    fn receipt(&mut self, chat: ChatId, kind: ReceiptKind, messages: &[MessageId]) -> StoreResult<(), V> {
         match kind {
             ReceiptKind::Delivered | ReceiptKind::Read => {}
         }
@@ -96,7 +94,7 @@ impl<V: View> Turn<'_, V> {
         mut contact: ContactRecord,
         profile_name: &str,
         ticket: Ticket,
-    ) -> Result<(), ReadError<V::Error>> {
+    ) -> StoreResult<(), V> {
         contact.ticket = ticket;
         if matches!(contact.pairing, Pairing::Greeted) {
             contact.pairing = Pairing::Done;
@@ -117,7 +115,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Seals what the batch owes its senders: one receipt a contact, not one a message.
-    pub(crate) fn confirm_deliveries(&mut self) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn confirm_deliveries(&mut self) -> StoreResult<(), V> {
         for (chat, messages) in std::mem::take(self.receipts) {
             let contact: ContactRecord = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
             for messages in messages.chunks(RECEIPT_MESSAGES) {
@@ -133,7 +131,7 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn mark_read(
         &mut self,
         references: &[Reference],
-    ) -> Result<Result<Reply, CommandError>, ReadError<V::Error>> {
+    ) -> StoreResult<Result<Reply, CommandError>, V> {
         let mut unread = Vec::new();
         for reference in references {
             let chat = self.contact_named(&reference.chat)?.map(|(chat, _)| chat);

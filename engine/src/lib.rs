@@ -35,11 +35,18 @@ mod store;
 mod turn;
 
 pub use account::NewAccount;
+/// What commands and views name, so that a shell needs no other crate for it.
+pub use hermes_protocol::{
+    content::MessageId,
+    identity::Fingerprint,
+    invite::{Invite, InviteError},
+};
+
 pub use effect::{CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage};
 pub use id::ChatId;
 pub use input::{Command, CommandId, Input, LinkEvent, OutboxKey, Send};
 pub use reference::{Reference, ReferenceError};
 pub use row::{FailureReason, MessageState, Text, Trust, UnreadableCause};
-pub use rows::ReadError;
+pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};
 pub use store::{ChangeSet, Order, Range, Store, Table, Value, View};

@@ -11,7 +11,7 @@ use crate::{
     limits,
     reference::Reference,
     row::{ContactRecord, Direction, FailureReason, MessageRecord, MessageState, OutboxRecord},
-    rows::{Key, Place, ReadError},
+    rows::{Key, Place, ReadError, StoreResult},
     store::{Range, Table, View},
     turn::Turn,
 };
@@ -23,7 +23,7 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: &ContactRecord,
         body: Body,
-    ) -> Result<Result<(), SendError>, ReadError<V::Error>> {
+    ) -> StoreResult<Result<(), SendError>, V> {
         let content = Content {
             id: MessageId::random(self.rng),
             sent: self.now,
@@ -50,21 +50,17 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// The relay has it.
-    pub(crate) fn deposited(&mut self, key: OutboxKey) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn deposited(&mut self, key: OutboxKey) -> StoreResult<(), V> {
         self.settle(key, MessageState::Relayed)
     }
 
     /// The relay will never have it.
-    pub(crate) fn deposit_refused(
-        &mut self,
-        key: OutboxKey,
-        refusal: Refusal,
-    ) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn deposit_refused(&mut self, key: OutboxKey, refusal: Refusal) -> StoreResult<(), V> {
         self.settle(key, MessageState::Failed(FailureReason::Refused(refusal)))
     }
 
     /// Gives up what has waited too long. The oldest row of a chat stands first.
-    pub(crate) fn give_up_old_outbox_rows(&mut self) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn give_up_old_outbox_rows(&mut self) -> StoreResult<(), V> {
         let mut from = Vec::new();
         let days = limits::OUTBOX_AGE.as_secs() / 86_400;
         loop {
@@ -83,7 +79,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Removes a row and notes what became of the message it carried. A row that is gone was settled before.
-    fn settle(&mut self, key: OutboxKey, state: MessageState) -> Result<(), ReadError<V::Error>> {
+    fn settle(&mut self, key: OutboxKey, state: MessageState) -> StoreResult<(), V> {
         let Some(row) = self.get::<OutboxRecord>(&key)? else { return Ok(()) };
         self.delete::<OutboxRecord>(&key);
         self.counters.outbox = self.counters.outbox.saturating_sub(1);
@@ -94,7 +90,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Moves a sent message on; never back, as when the recipient's receipt overtakes the relay's.
-    pub(crate) fn advance(&mut self, place: Place, state: MessageState) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn advance(&mut self, place: Place, state: MessageState) -> StoreResult<(), V> {
         let mut message: MessageRecord = self.get(&place)?.ok_or(ReadError::Corrupt(Table::Message))?;
         let Direction::Sent(current) = &message.direction else { return Ok(()) };
         if rank(&state) <= rank(current) {

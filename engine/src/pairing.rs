@@ -1,9 +1,13 @@
 //! Pairing by invite.
 //!
-//! 1. `accept` commits a contact that waits for a bundle. 2. The bundle arrives: the accepter initiates and greets.
+//! 1. `accept` commits a contact that waits for a bundle.
+//! 2. The bundle arrives: the accepter initiates and greets.
 //! 3. The inviter commits contact, session and the used invite in one step, and answers with a ticket of the contact's
-//! own. 4. The accepter commits that ticket. The invite's secret, which travelled outside Hermes, authenticates the
-//! handshake to the inviter; the invite's fingerprint authenticates the inviter to the accepter.
+//!    own.
+//! 4. The accepter commits that ticket.
+//!
+//! The invite's secret, which travelled outside Hermes, authenticates the handshake to the inviter; the invite's
+//! fingerprint authenticates the inviter to the accepter.
 
 use std::time::Duration;
 
@@ -30,7 +34,7 @@ use crate::{
     id::ChatId,
     limits,
     row::{ContactRecord, InviteRecord, Pairing, PrekeyRecord, Trust, UnreadableCause},
-    rows::{HandshakeRow, ReadError, ReplayRow, RouteRow},
+    rows::{HandshakeRow, ReadError, ReplayRow, RouteRow, StoreResult},
     session::Arrival,
     store::{Range, Table, View},
     turn::{Halt, Turn},
@@ -49,7 +53,7 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn create_invite(
         &mut self,
         validity: Duration,
-    ) -> Result<Result<Reply, CommandError>, ReadError<V::Error>> {
+    ) -> StoreResult<Result<Reply, CommandError>, V> {
         if !self.counters.registered {
             return Ok(Err(CommandError::NotRegistered));
         }
@@ -72,7 +76,7 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(Reply::Invite { link: invite.to_string(), expiry }))
     }
 
-    pub(crate) fn drop_expired_invites(&mut self) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn drop_expired_invites(&mut self) -> StoreResult<(), V> {
         for (contact, invite) in self.scan::<InviteRecord>(&Range::all(), limits::INVITES)? {
             if self.now > invite.expiry.after(INVITE_GRACE) {
                 self.delete::<InviteRecord>(&contact);
@@ -82,10 +86,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Begins a pairing. With a known contact it makes a fresh session; what they have stays in use until then.
-    pub(crate) fn accept(
-        &mut self,
-        invite: Invite,
-    ) -> Result<Result<Reply, CommandError>, ReadError<V::Error>> {
+    pub(crate) fn accept(&mut self, invite: Invite) -> StoreResult<Result<Reply, CommandError>, V> {
         if invite.fingerprint == self.account.fingerprint() {
             return Ok(Err(CommandError::OwnInvite));
         }
@@ -133,7 +134,7 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         fetch: FetchId,
         sealed: &SealedBundle,
-    ) -> Result<(), ReadError<V::Error>> {
+    ) -> StoreResult<(), V> {
         let Some((mut contact, secret, ticket)) = self.awaiting(chat, fetch)? else { return Ok(()) };
         let initiated = Bundle::open(sealed, &ticket.bundle_key, &contact.fingerprint, self.now)
             .map_err(|error| error.to_string())
@@ -180,7 +181,7 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         fetch: FetchId,
         refusal: Refusal,
-    ) -> Result<(), ReadError<V::Error>> {
+    ) -> StoreResult<(), V> {
         if let Some((contact, ..)) = self.awaiting(chat, fetch)? {
             self.fail_pairing(chat, contact, PairingError::Refused(refusal));
         }
@@ -314,7 +315,7 @@ impl<V: View> Turn<'_, V> {
         contact: &mut ContactRecord,
         handshake: &HandshakeMessage,
         greeting: Greeting,
-    ) -> Result<Zeroizing<Vec<u8>>, ReadError<V::Error>> {
+    ) -> StoreResult<Zeroizing<Vec<u8>>, V> {
         let id = greeting.session.id();
         self.adopt_session(contact, id)?;
         self.put_session(chat, &greeting.session, true);
@@ -327,7 +328,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Answers a greeting with a permission of the contact's own.
-    fn greet_back(&mut self, chat: ChatId, contact: &ContactRecord) -> Result<(), ReadError<V::Error>> {
+    fn greet_back(&mut self, chat: ChatId, contact: &ContactRecord) -> StoreResult<(), V> {
         let inbound = ContactId::random(self.rng);
         let hello = self.hello_to(inbound, None);
         // A session that has just opened a message has a sending chain; were it to refuse, the repeated greeting of
@@ -360,7 +361,7 @@ impl<V: View> Turn<'_, V> {
         &self,
         chat: ChatId,
         fetch: FetchId,
-    ) -> Result<Option<(ContactRecord, InviteSecret, Ticket)>, ReadError<V::Error>> {
+    ) -> StoreResult<Option<(ContactRecord, InviteSecret, Ticket)>, V> {
         let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(None) };
         match contact.pairing.clone() {
             Pairing::Fetching { fetch: wanted, secret, ticket } if wanted == fetch => {

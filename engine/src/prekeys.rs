@@ -14,7 +14,7 @@ use crate::{
     effect::Effect,
     limits::{ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, PREKEY_VALIDITY, QUERY_ROWS},
     row::PrekeyRecord,
-    rows::ReadError,
+    rows::{Key, StoreResult, UploadRow},
     store::{Range, View},
     turn::Turn,
 };
@@ -29,7 +29,7 @@ impl<V: View> Turn<'_, V> {
         next: PrekeyId,
         stock: &[PrekeyStock],
         head: Sequence,
-    ) -> Result<(), ReadError<V::Error>> {
+    ) -> StoreResult<(), V> {
         // A relay restored from an old copy numbers anew; what it repeats is a duplicate to the ratchet.
         self.counters.cursor = self.counters.cursor.min(head);
         let ours = self.counters.next_prekey;
@@ -43,53 +43,40 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// The relay has these durably.
-    pub(crate) fn prekeys_stored(&mut self, through: PrekeyId) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn prekeys_stored(&mut self, through: PrekeyId) -> StoreResult<(), V> {
         self.mark_stored(through)?;
         self.note_registration()
     }
 
     /// The account counts as registered once strangers can find its keys: an invite made earlier would lead nowhere.
-    fn note_registration(&mut self) -> Result<(), ReadError<V::Error>> {
+    fn note_registration(&mut self) -> StoreResult<(), V> {
         if !self.counters.registered {
-            let prekeys = self.scan::<PrekeyRecord>(&Range::all(), QUERY_ROWS)?;
-            self.counters.registered = prekeys.iter().all(|(_, record)| record.unpublished.is_none());
+            self.counters.registered = self.scan::<UploadRow>(&Range::all(), 1)?.is_empty();
         }
         Ok(())
     }
 
-    /// What the relay has durably need not be kept in its public form.
-    fn mark_stored(&mut self, through: PrekeyId) -> Result<(), ReadError<V::Error>> {
-        let mut left = false;
-        for (id, mut record) in self.scan::<PrekeyRecord>(&Range::all(), QUERY_ROWS)? {
-            if record.unpublished.is_none() {
-                continue;
-            }
-            if id <= through {
-                record.unpublished = None;
-                self.put(&id, &record);
-            } else {
-                left = true;
-            }
+    fn mark_stored(&mut self, through: PrekeyId) -> StoreResult<(), V> {
+        let stored = Range { from: Vec::new(), to: Some(PrekeyId(through.0.saturating_add(1)).to_bytes()) };
+        for (id, _) in self.scan::<UploadRow>(&stored, QUERY_ROWS)? {
+            self.delete::<UploadRow>(&id);
         }
-        if left {
+        if !self.scan::<UploadRow>(&Range::all(), 1)?.is_empty() {
             self.effects.push(Effect::Prekeys);
         }
         Ok(())
     }
 
     /// Makes what the relay lacks, counting what is on its way there.
-    pub(crate) fn refill_prekeys(&mut self, stock: &[PrekeyStock]) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn refill_prekeys(&mut self, stock: &[PrekeyStock]) -> StoreResult<(), V> {
         let at_relay = |kind| stock.iter().find(|s| s.kind == kind).map_or(0, |s| s.count);
         let low: Vec<_> = PrekeyKind::ALL.into_iter().filter(|k| at_relay(*k) < floor(*k)).collect();
         if low.is_empty() {
             return Ok(());
         }
-        let mut under_way = Vec::new();
-        for (_, record) in self.scan::<PrekeyRecord>(&Range::all(), QUERY_ROWS)? {
-            under_way.extend(record.unpublished.map(|entry| entry.kind));
-        }
+        let under_way = self.scan::<UploadRow>(&Range::all(), QUERY_ROWS)?;
         for kind in low {
-            let waiting = under_way.iter().filter(|k| **k == kind).count();
+            let waiting = under_way.iter().filter(|(_, UploadRow(entry))| entry.kind == kind).count();
             let have = at_relay(kind).saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
             if have < floor(kind) {
                 for _ in have..ceiling(kind) {
@@ -107,13 +94,10 @@ impl<V: View> Turn<'_, V> {
         let secret = PrekeySecret::generate(kind, id, self.rng);
         let expiry = self.now.after(PREKEY_VALIDITY);
         let entry = secret.publish(&self.account.identity, expiry, &self.account.bundle_key, self.rng);
-        let record = PrekeyRecord {
-            secret: ByteBuf::from(secret.to_bytes().to_vec()),
-            created: self.now,
-            expiry,
-            unpublished: Some(entry),
-        };
+        let record =
+            PrekeyRecord { secret: ByteBuf::from(secret.to_bytes().to_vec()), created: self.now, expiry };
         self.put(&id, &record);
+        self.put(&id, &UploadRow(entry));
     }
 }
 

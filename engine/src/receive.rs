@@ -7,7 +7,7 @@ use crate::{
     effect::Effect,
     id::ChatId,
     row::{ContactRecord, InviteRecord, UnreadableCause},
-    rows::{ReadError, RouteRow},
+    rows::{ReadError, RouteRow, StoreResult},
     session::Arrival,
     store::{Table, View},
     turn::{Halt, Turn},
@@ -16,7 +16,7 @@ use crate::{
 impl<V: View> Turn<'_, V> {
     /// Takes an envelope. Whatever is wrong with it, it is settled here: read, known already, or put on record as
     /// unreadable. In each case it is acknowledged, so that no envelope can block the mailbox.
-    pub(crate) fn delivered(&mut self, delivered: Delivered) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn delivered(&mut self, delivered: Delivered) -> StoreResult<(), V> {
         let sequence = delivered.sequence;
         if sequence > self.counters.cursor {
             match self.receive(&delivered) {
@@ -34,7 +34,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Takes note that sequences will not come. Their senders' counters will show the gap; this says why.
-    pub(crate) fn gone(&mut self, first: Sequence, last: Sequence) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn gone(&mut self, first: Sequence, last: Sequence) -> StoreResult<(), V> {
         if first <= last && last > self.counters.cursor {
             self.unreadable(UnreadableCause::Expired, None);
             self.counters.cursor = last;

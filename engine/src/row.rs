@@ -4,10 +4,7 @@ use hermes_protocol::{
     content::MessageId, identity::Fingerprint, invite::InviteSecret, prekey::BundleKey, ratchet::SessionId,
     ticket::Ticket,
 };
-use hermes_wire::{
-    EnvelopeId, FetchId, InstanceId, RelayAddress, Sequence, Timestamp,
-    prekey::{PrekeyEntry, PrekeyId},
-};
+use hermes_wire::{EnvelopeId, FetchId, InstanceId, RelayAddress, Sequence, Timestamp, prekey::PrekeyId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -135,13 +132,12 @@ pub(crate) struct SessionRecord {
     pub(crate) answered: bool,
 }
 
-/// A prekey secret; its public entry until the relay has it.
+/// A prekey secret.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PrekeyRecord {
     pub(crate) secret: ByteBuf,
     pub(crate) created: Timestamp,
     pub(crate) expiry: Timestamp,
-    pub(crate) unpublished: Option<PrekeyEntry>,
 }
 
 /// A sealed envelope that has to reach a mailbox.

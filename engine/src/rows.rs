@@ -3,7 +3,10 @@
 use std::{error::Error, ops::ControlFlow};
 
 use hermes_protocol::{content::MessageId, handshake::ReplayId, ratchet::SessionId};
-use hermes_wire::{ContactId, codec, prekey::PrekeyId};
+use hermes_wire::{
+    ContactId, codec,
+    prekey::{PrekeyEntry, PrekeyId},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -33,6 +36,9 @@ pub enum ReadError<E: Error + 'static> {
     #[error("the store holds no account")]
     NoAccount,
 }
+
+/// What comes of work that has to read a store of kind `V`.
+pub type StoreResult<T, V> = Result<T, ReadError<<V as View>::Error>>;
 
 /// A record with a home: its table and the shape of its key.
 pub(crate) trait Row: Serialize + DeserializeOwned {
@@ -91,6 +97,7 @@ wrapped_rows! {
     NameRow(ChatId): Name by Hash;
     PeerRow(ChatId): Peer by Hash;
     RouteRow(ChatId): Route by ContactId;
+    UploadRow(PrekeyEntry): Upload by PrekeyId;
     HandshakeRow(serde_bytes::ByteBuf): Handshake by SessionId;
     ReplayRow(SessionId): Replay by ReplayId;
     IndexRow(Place): MessageIndex by MessageId;
@@ -249,7 +256,7 @@ fn decode<R: Row, E: Error>(bytes: &[u8]) -> Result<R, ReadError<E>> {
 }
 
 /// One record.
-pub(crate) fn get<R: Row, V: View>(view: &V, key: &R::Key) -> Result<Option<R>, ReadError<V::Error>> {
+pub(crate) fn get<R: Row, V: View>(view: &V, key: &R::Key) -> StoreResult<Option<R>, V> {
     match view.get(R::TABLE, &key.to_bytes()).map_err(ReadError::Store)? {
         Some(bytes) => decode(&bytes).map(Some),
         None => Ok(None),
@@ -262,7 +269,7 @@ pub(crate) fn scan<R: Row, V: View>(
     range: &Range,
     order: Order,
     limit: usize,
-) -> Result<Vec<(R::Key, R)>, ReadError<V::Error>> {
+) -> StoreResult<Vec<(R::Key, R)>, V> {
     let mut rows = Vec::new();
     let mut failure = None;
     if limit == 0 {

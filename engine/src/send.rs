@@ -11,7 +11,7 @@ use crate::{
     limits,
     reference::Reference,
     row::{ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, Text},
-    rows::{ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, NameRow, Place, ReadError},
+    rows::{ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, NameRow, Place, ReadError, StoreResult},
     store::{Range, Table, View},
     turn::Turn,
 };
@@ -21,10 +21,7 @@ const DAY_MS: u64 = 86_400_000;
 impl<V: View> Turn<'_, V> {
     /// Seals a text for each recipient. Each has a result of its own; a repeat under the same idempotency key returns
     /// what was stored the first time and tries only what was not.
-    pub(crate) fn send(
-        &mut self,
-        send: Send,
-    ) -> Result<Result<Vec<SendResult>, CommandError>, ReadError<V::Error>> {
+    pub(crate) fn send(&mut self, send: Send) -> StoreResult<Result<Vec<SendResult>, CommandError>, V> {
         if let Err(error) = check(&send) {
             return Ok(Err(error));
         }
@@ -66,7 +63,7 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(results))
     }
 
-    fn send_to(&mut self, name: &str, text: &str) -> Result<Result<Place, SendError>, ReadError<V::Error>> {
+    fn send_to(&mut self, name: &str, text: &str) -> StoreResult<Result<Place, SendError>, V> {
         let Some((chat, contact)) = self.contact_named(name)? else {
             return Ok(Err(SendError::UnknownContact(name.to_owned())));
         };
@@ -117,14 +114,11 @@ impl<V: View> Turn<'_, V> {
         place
     }
 
-    pub(crate) fn chat_counters(&self, chat: ChatId) -> Result<ChatRecord, ReadError<V::Error>> {
+    pub(crate) fn chat_counters(&self, chat: ChatId) -> StoreResult<ChatRecord, V> {
         Ok(self.get::<ChatRow>(&ChatCountersKey(chat))?.map(|row| row.0).unwrap_or_default())
     }
 
-    pub(crate) fn contact_named(
-        &self,
-        name: &str,
-    ) -> Result<Option<(ChatId, ContactRecord)>, ReadError<V::Error>> {
+    pub(crate) fn contact_named(&self, name: &str) -> StoreResult<Option<(ChatId, ContactRecord)>, V> {
         let Some(row) = self.get::<NameRow>(&self.account.lookup(Lookup::Name, &[name.as_bytes()]))? else {
             return Ok(None);
         };
@@ -132,7 +126,7 @@ impl<V: View> Turn<'_, V> {
         Ok(Some((row.0, contact)))
     }
 
-    fn sent_message(&self, place: Place) -> Result<SentMessage, ReadError<V::Error>> {
+    fn sent_message(&self, place: Place) -> StoreResult<SentMessage, V> {
         let damaged = || ReadError::Corrupt(Table::Message);
         let message: MessageRecord = self.get(&place)?.ok_or_else(damaged)?;
         let contact: Option<ContactRecord> = self.get(&place.chat)?;
@@ -148,10 +142,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// What stands under an idempotency key: at most once, in the day of its first use.
-    fn earlier_results(
-        &self,
-        word: &str,
-    ) -> Result<(DayHash, Option<IdempotencyRecord>), ReadError<V::Error>> {
+    fn earlier_results(&self, word: &str) -> StoreResult<(DayHash, Option<IdempotencyRecord>), V> {
         let hash = self.account.lookup(Lookup::Idempotency, &[word.as_bytes()]).0;
         let today = self.today();
         for day in today.saturating_sub(limits::IDEMPOTENCY_DAYS)..=today {
@@ -163,7 +154,7 @@ impl<V: View> Turn<'_, V> {
         Ok((DayHash(today, hash), None))
     }
 
-    pub(crate) fn forget_old_idempotency_keys(&mut self) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn forget_old_idempotency_keys(&mut self) -> StoreResult<(), V> {
         let oldest = DayHash(self.today().saturating_sub(limits::IDEMPOTENCY_DAYS), [0; 32]);
         let range = Range { from: Vec::new(), to: Some(oldest.to_bytes()) };
         for (key, _) in self.scan::<IdempotencyRecord>(&range, limits::QUERY_ROWS)? {

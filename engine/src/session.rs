@@ -16,7 +16,9 @@ use crate::{
     effect::SendError,
     id::ChatId,
     row::{ContactRecord, SessionRecord, UnreadableCause},
-    rows::{HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow},
+    rows::{
+        HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow, StoreResult,
+    },
     store::{Order, Overlay, Range, Table, View},
     turn::{Halt, Turn},
 };
@@ -38,7 +40,7 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         contact: &ContactRecord,
         plaintext: &[u8],
-    ) -> Result<Result<Vec<u8>, SendError>, ReadError<V::Error>> {
+    ) -> StoreResult<Result<Vec<u8>, SendError>, V> {
         let Some(id) = contact.sessions.first() else {
             return Ok(Err(SendError::NotPaired(contact.name.clone())));
         };
@@ -98,7 +100,7 @@ impl<V: View> Turn<'_, V> {
         self.put(&session.id(), &SessionRecord { chat, core, answered });
     }
 
-    fn pending_handshake(&self, id: &SessionId) -> Result<PendingHandshake, ReadError<V::Error>> {
+    fn pending_handshake(&self, id: &SessionId) -> StoreResult<PendingHandshake, V> {
         let damaged = || ReadError::Corrupt(Table::Handshake);
         let row: HandshakeRow = self.get(id)?.ok_or_else(damaged)?;
         PendingHandshake::from_bytes(&row.0).map_err(|_| damaged())
@@ -109,7 +111,7 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         session: &Session,
         message: &RatchetMessage,
-    ) -> Result<Result<(Session, Opened), OpenError>, ReadError<V::Error>> {
+    ) -> StoreResult<Result<(Session, Opened), OpenError>, V> {
         let rows = SkippedRows {
             view: Overlay { base: self.view, changes: self.changes },
             session: session.id(),
@@ -140,7 +142,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Forgets a session and everything that hangs on it.
-    pub(crate) fn drop_session(&mut self, id: SessionId) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn drop_session(&mut self, id: SessionId) -> StoreResult<(), V> {
         let rows = Range::prefix(&id.0);
         for (key, _) in self.scan::<SkippedChainRow>(&rows, SKIPPED_ROWS)? {
             self.delete::<SkippedChainRow>(&key);
@@ -174,7 +176,7 @@ struct SkippedRows<'a, V: View> {
 }
 
 impl<V: View> SkippedRows<'_, V> {
-    fn checked<T: Default>(&self, result: Result<T, ReadError<V::Error>>) -> T {
+    fn checked<T: Default>(&self, result: StoreResult<T, V>) -> T {
         result.unwrap_or_else(|error| {
             *self.failure.borrow_mut() = Some(error);
             T::default()

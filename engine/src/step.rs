@@ -12,7 +12,7 @@ use crate::{
     id::ChatId,
     input::Input,
     row::Counters,
-    rows::{AccountKey, CountersKey, CountersRow, Key, ReadError, encode},
+    rows::{AccountKey, CountersKey, CountersRow, Key, ReadError, StoreResult, encode},
     store::{ChangeSet, Store, Table, View},
     turn::Turn,
 };
@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// The engine as the store has it.
-    pub fn load<V: View>(view: &V) -> Result<Self, ReadError<V::Error>> {
+    pub fn load<V: View>(view: &V) -> StoreResult<Self, V> {
         let record = account::record(view)?;
         Ok(Self { account: Account::open(&record), counters: account::counters(view)? })
     }
@@ -61,7 +61,7 @@ impl Engine {
         view: &V,
         now: Timestamp,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Step, ReadError<V::Error>> {
+    ) -> StoreResult<Step, V> {
         let step = Step {
             next: self,
             changes: ChangeSet::default(),
@@ -81,7 +81,7 @@ impl Step {
         view: &V,
         now: Timestamp,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Self, ReadError<V::Error>> {
+    ) -> StoreResult<Self, V> {
         self.turn(view, now, rng, |turn| turn.handle(input))
     }
 
@@ -105,8 +105,8 @@ impl Step {
         view: &V,
         now: Timestamp,
         rng: &mut dyn CryptoRng,
-        act: impl FnOnce(&mut Turn<'_, V>) -> Result<(), ReadError<V::Error>>,
-    ) -> Result<Self, ReadError<V::Error>> {
+        act: impl FnOnce(&mut Turn<'_, V>) -> StoreResult<(), V>,
+    ) -> StoreResult<Self, V> {
         let before = self.next.counters;
         let mut turn = Turn {
             account: &self.next.account,

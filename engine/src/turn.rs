@@ -8,7 +8,7 @@ use crate::{
     effect::{Effect, Event, Reply},
     input::{Command, CommandId, Input, LinkEvent},
     row::{Counters, UnreadableCause, UnreadableRecord},
-    rows::{self, Key, ReadError, Row},
+    rows::{self, Key, ReadError, Row, StoreResult},
     step::Receipts,
     store::{ChangeSet, Order, Overlay, Range, View},
 };
@@ -45,7 +45,7 @@ impl<E: std::error::Error + 'static> From<UnreadableCause> for Halt<E> {
 }
 
 impl<V: View> Turn<'_, V> {
-    pub(crate) fn handle(&mut self, input: Input) -> Result<(), ReadError<V::Error>> {
+    pub(crate) fn handle(&mut self, input: Input) -> StoreResult<(), V> {
         match input {
             Input::Command(id, command) => self.command(id, command),
             Input::Link(event) => self.link_event(event),
@@ -53,7 +53,7 @@ impl<V: View> Turn<'_, V> {
         }
     }
 
-    fn command(&mut self, id: CommandId, command: Command) -> Result<(), ReadError<V::Error>> {
+    fn command(&mut self, id: CommandId, command: Command) -> StoreResult<(), V> {
         let result = match command {
             Command::CreateInvite { validity } => self.create_invite(validity)?,
             Command::Accept(invite) => self.accept(*invite)?,
@@ -64,7 +64,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn link_event(&mut self, event: LinkEvent) -> Result<(), ReadError<V::Error>> {
+    fn link_event(&mut self, event: LinkEvent) -> StoreResult<(), V> {
         match event {
             LinkEvent::Registered { relay_time: _, next_prekey_id, stock, head } => {
                 self.registered(next_prekey_id, &stock, head)
@@ -80,7 +80,7 @@ impl<V: View> Turn<'_, V> {
         }
     }
 
-    fn tick(&mut self) -> Result<(), ReadError<V::Error>> {
+    fn tick(&mut self) -> StoreResult<(), V> {
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
         self.forget_old_idempotency_keys()
@@ -107,15 +107,11 @@ impl<V: View> Turn<'_, V> {
         position
     }
 
-    pub(crate) fn get<R: Row>(&self, key: &R::Key) -> Result<Option<R>, ReadError<V::Error>> {
+    pub(crate) fn get<R: Row>(&self, key: &R::Key) -> StoreResult<Option<R>, V> {
         rows::get(&Overlay { base: self.view, changes: self.changes }, key)
     }
 
-    pub(crate) fn scan<R: Row>(
-        &self,
-        range: &Range,
-        limit: usize,
-    ) -> Result<Vec<(R::Key, R)>, ReadError<V::Error>> {
+    pub(crate) fn scan<R: Row>(&self, range: &Range, limit: usize) -> StoreResult<Vec<(R::Key, R)>, V> {
         let overlay = Overlay { base: self.view, changes: self.changes };
         rows::scan(&overlay, range, Order::Ascending, limit)
     }

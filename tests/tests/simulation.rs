@@ -2,7 +2,7 @@
 //!
 //! `HERMES_SIM_SEEDS` says how many (500 when unset), `HERMES_SIM_SEED` replays one.
 
-use std::env;
+use std::{env, num::NonZero, panic::resume_unwind, thread};
 
 use hermes_tests::sim::{Plan, Report, run};
 
@@ -27,17 +27,10 @@ fn nothing_is_lost_repeated_or_reordered() {
         None => (0..number("HERMES_SIM_SEEDS").unwrap_or(SEEDS)).collect(),
     };
     let mut total = Report::default();
-    for seed in &seeds {
-        match run(*seed, plan(*seed)) {
-            Ok(report) => {
-                total.messages += report.messages;
-                total.faults += report.faults;
-                total.rounds = total.rounds.max(report.rounds);
-            }
-            Err(violation) => panic!(
-                "seed {seed}: {violation}\nreplay: HERMES_SIM_SEED={seed} cargo test -p hermes-tests --test simulation"
-            ),
-        }
+    for report in run_all(&seeds) {
+        total.messages += report.messages;
+        total.faults += report.faults;
+        total.rounds = total.rounds.max(report.rounds);
     }
     println!(
         "{} seeds, {} messages, {} faults, quiet within {} rounds",
@@ -47,6 +40,29 @@ fn nothing_is_lost_repeated_or_reordered() {
         total.rounds
     );
     assert!(total.messages > seeds.len() as u64, "a simulation without messages proves nothing");
+    assert!(total.faults > seeds.len() as u64, "a simulation without faults proves nothing");
+}
+
+/// Runs the seeds on every core. The first that fails says how to see it again.
+fn run_all(seeds: &[u64]) -> Vec<Report> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = seeds.len().div_ceil(cores).max(1);
+    thread::scope(|scope| {
+        let run_share = |share: &[u64]| share.iter().map(|seed| run_one(*seed)).collect::<Vec<_>>();
+        let running: Vec<_> =
+            seeds.chunks(share).map(|share| scope.spawn(move || run_share(share))).collect();
+        let finished =
+            running.into_iter().map(|share| share.join().unwrap_or_else(|cause| resume_unwind(cause)));
+        finished.flatten().collect()
+    })
+}
+
+fn run_one(seed: u64) -> Report {
+    run(seed, plan(seed)).unwrap_or_else(|violation| {
+        panic!(
+            "seed {seed}: {violation}\nreplay: HERMES_SIM_SEED={seed} cargo test -p hermes-tests --test simulation"
+        )
+    })
 }
 
 #[test]

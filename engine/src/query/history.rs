@@ -11,7 +11,7 @@ use crate::{
     limits::QUERY_ROWS,
     reference::Reference,
     row::{Direction, MessageRecord, MessageState, Text},
-    rows::{self, IndexRow, Key, Place, ReadError, UnreadRow},
+    rows::{self, IndexRow, Key, Place, ReadError, StoreResult, UnreadRow},
     store::{Order, Range, Table, View},
 };
 
@@ -58,7 +58,7 @@ pub struct InboxFilter {
 }
 
 /// Unread messages in order of arrival, the earliest first.
-pub fn inbox<V: View>(view: &V, filter: &InboxFilter) -> Result<Vec<MessageView>, ReadError<V::Error>> {
+pub fn inbox<V: View>(view: &V, filter: &InboxFilter) -> StoreResult<Vec<MessageView>, V> {
     let from = match &filter.from {
         None => None,
         Some(name) => match chat_named(view, name)? {
@@ -98,7 +98,7 @@ pub fn log<V: View>(
     chat: &str,
     before: Option<u64>,
     limit: usize,
-) -> Result<Option<Vec<MessageView>>, ReadError<V::Error>> {
+) -> StoreResult<Option<Vec<MessageView>>, V> {
     let Some(chat) = chat_named(view, chat)? else { return Ok(None) };
     let mut range = Range::prefix(&chat.to_bytes());
     if let Some(number) = before {
@@ -114,7 +114,7 @@ pub fn log<V: View>(
 }
 
 /// One message by its id.
-pub fn message<V: View>(view: &V, id: &MessageId) -> Result<Option<MessageView>, ReadError<V::Error>> {
+pub fn message<V: View>(view: &V, id: &MessageId) -> StoreResult<Option<MessageView>, V> {
     match rows::get::<IndexRow, _>(view, id)? {
         Some(IndexRow(place)) => show_at(view, place),
         None => Ok(None),
@@ -122,22 +122,19 @@ pub fn message<V: View>(view: &V, id: &MessageId) -> Result<Option<MessageView>,
 }
 
 /// One message by its reference.
-pub fn message_at<V: View>(
-    view: &V,
-    reference: &Reference,
-) -> Result<Option<MessageView>, ReadError<V::Error>> {
+pub fn message_at<V: View>(view: &V, reference: &Reference) -> StoreResult<Option<MessageView>, V> {
     match chat_named(view, &reference.chat)? {
         Some(chat) => show_at(view, Place { chat, number: reference.number }),
         None => Ok(None),
     }
 }
 
-fn show_at<V: View>(view: &V, place: Place) -> Result<Option<MessageView>, ReadError<V::Error>> {
+fn show_at<V: View>(view: &V, place: Place) -> StoreResult<Option<MessageView>, V> {
     let message: Option<MessageRecord> = rows::get(view, &place)?;
     message.map(|message| Names::default().show(view, place, message)).transpose()
 }
 
-fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> Result<Option<u64>, ReadError<V::Error>> {
+fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<Option<u64>, V> {
     let Some(reference) = reference else { return Ok(None) };
     let Some(chat) = chat_named(view, &reference.chat)? else { return Ok(None) };
     let message: Option<MessageRecord> = rows::get(view, &Place { chat, number: reference.number })?;
@@ -157,7 +154,7 @@ impl Names {
         view: &V,
         place: Place,
         message: MessageRecord,
-    ) -> Result<MessageView, ReadError<V::Error>> {
+    ) -> StoreResult<MessageView, V> {
         let chat = match self.0.get(&place.chat) {
             Some(name) => name.clone(),
             None => {

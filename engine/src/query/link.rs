@@ -11,8 +11,8 @@ use crate::{
     id::ChatId,
     input::OutboxKey,
     limits::{self, QUERY_ROWS},
-    row::{ContactRecord, OutboxRecord, Pairing, PrekeyRecord},
-    rows::{self, Key, ReadError},
+    row::{ContactRecord, OutboxRecord, Pairing},
+    rows::{self, Key, StoreResult, UploadRow},
     store::{Order, Range, View},
 };
 
@@ -68,7 +68,7 @@ pub struct PendingFetch {
 }
 
 /// What opens the account's mailbox.
-pub fn mailbox<V: View>(view: &V) -> Result<MailboxSettings, ReadError<V::Error>> {
+pub fn mailbox<V: View>(view: &V) -> StoreResult<MailboxSettings, V> {
     let record = account::record(view)?;
     Ok(MailboxSettings {
         instance: record.instance,
@@ -82,7 +82,7 @@ pub fn mailbox<V: View>(view: &V) -> Result<MailboxSettings, ReadError<V::Error>
 }
 
 /// Chats with something in the outbox.
-pub fn outbox_chats<V: View>(view: &V) -> Result<Vec<ChatId>, ReadError<V::Error>> {
+pub fn outbox_chats<V: View>(view: &V) -> StoreResult<Vec<ChatId>, V> {
     let mut chats = Vec::new();
     let mut range = Range::all();
     while let Some((key, _)) = rows::scan::<OutboxRecord, _>(view, &range, Order::Ascending, 1)?.pop() {
@@ -101,7 +101,7 @@ pub fn outbox<V: View>(
     chat: ChatId,
     after: Option<u64>,
     limit: usize,
-) -> Result<Vec<Outgoing>, ReadError<V::Error>> {
+) -> StoreResult<Vec<Outgoing>, V> {
     let mut range = Range::prefix(&chat.to_bytes());
     if let Some(position) = after {
         range.from = OutboxKey { chat, position: position.saturating_add(1) }.to_bytes();
@@ -114,7 +114,7 @@ pub fn outbox<V: View>(
 }
 
 /// How to write to a chat; `None` when it is gone.
-pub fn destination<V: View>(view: &V, chat: ChatId) -> Result<Option<Destination>, ReadError<V::Error>> {
+pub fn destination<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<Destination>, V> {
     let contact: Option<ContactRecord> = rows::get(view, &chat)?;
     Ok(contact.map(|contact| Destination {
         relay: contact.ticket.relay,
@@ -124,7 +124,7 @@ pub fn destination<V: View>(view: &V, chat: ChatId) -> Result<Option<Destination
 }
 
 /// Bundles that pairings wait for.
-pub fn fetches<V: View>(view: &V) -> Result<Vec<PendingFetch>, ReadError<V::Error>> {
+pub fn fetches<V: View>(view: &V) -> StoreResult<Vec<PendingFetch>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
     let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
     let waiting = contacts.into_iter().filter_map(|(chat, contact)| match contact.pairing {
@@ -139,7 +139,7 @@ pub fn fetches<V: View>(view: &V) -> Result<Vec<PendingFetch>, ReadError<V::Erro
 }
 
 /// Prekeys that the relay does not have yet, by rising id; one frame's worth.
-pub fn prekeys_to_publish<V: View>(view: &V) -> Result<Vec<PrekeyEntry>, ReadError<V::Error>> {
-    let rows = rows::scan::<PrekeyRecord, _>(view, &Range::all(), Order::Ascending, QUERY_ROWS)?;
-    Ok(rows.into_iter().filter_map(|(_, record)| record.unpublished).take(PREKEYS_PER_FRAME).collect())
+pub fn prekeys_to_publish<V: View>(view: &V) -> StoreResult<Vec<PrekeyEntry>, V> {
+    let rows = rows::scan::<UploadRow, _>(view, &Range::all(), Order::Ascending, PREKEYS_PER_FRAME)?;
+    Ok(rows.into_iter().map(|(_, UploadRow(entry))| entry).collect())
 }

@@ -13,11 +13,11 @@ pub use link::{
 };
 
 use crate::{
-    account::{self, Account, Lookup},
+    account::{self, Lookup},
     id::ChatId,
     limits,
     row::{ContactRecord, Pairing, Trust, UnreadableCause, UnreadableRecord},
-    rows::{self, NameRow, ReadError},
+    rows::{self, NameRow, ReadError, StoreResult},
     store::{Order, Range, Table, View},
 };
 
@@ -71,7 +71,7 @@ pub enum ContactState {
 }
 
 /// The account at a glance.
-pub fn summary<V: View>(view: &V) -> Result<Summary, ReadError<V::Error>> {
+pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
     let record = account::record(view)?;
     let counters = account::counters(view)?;
     let newest = rows::scan::<UnreadableRecord, _>(view, &Range::all(), Order::Descending, 1)?.pop();
@@ -89,7 +89,7 @@ pub fn summary<V: View>(view: &V) -> Result<Summary, ReadError<V::Error>> {
 }
 
 /// Every contact, by name.
-pub fn contacts<V: View>(view: &V) -> Result<Vec<ContactView>, ReadError<V::Error>> {
+pub fn contacts<V: View>(view: &V) -> StoreResult<Vec<ContactView>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
     let rows = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
     let mut contacts: Vec<_> = rows
@@ -112,13 +112,12 @@ pub fn contacts<V: View>(view: &V) -> Result<Vec<ContactView>, ReadError<V::Erro
 }
 
 /// The chat of a contact's name.
-fn chat_named<V: View>(view: &V, name: &str) -> Result<Option<ChatId>, ReadError<V::Error>> {
-    let account = Account::open(&account::record(view)?);
-    let key = account.lookup(Lookup::Name, &[name.as_bytes()]);
+fn chat_named<V: View>(view: &V, name: &str) -> StoreResult<Option<ChatId>, V> {
+    let key = account::record(view)?.lookup_key().hash(Lookup::Name, &[name.as_bytes()]);
     Ok(rows::get::<NameRow, _>(view, &key)?.map(|row| row.0))
 }
 
 /// A contact that another row points at.
-fn contact<V: View>(view: &V, chat: &ChatId) -> Result<ContactRecord, ReadError<V::Error>> {
+fn contact<V: View>(view: &V, chat: &ChatId) -> StoreResult<ContactRecord, V> {
     rows::get(view, chat)?.ok_or(ReadError::Corrupt(Table::Contact))
 }

@@ -56,24 +56,29 @@ fn check_chat(sender: &Client, recipient: &Client, accepted: &[String]) -> Resul
             MessageDirection::Received { .. } => None,
         })
         .collect();
-    if let Some((text, state)) = sent.iter().find(|(_, state)| *state != MessageState::Delivered) {
-        return Err(Violation(format!("{}'s {text:?} to {} ended as {state:?}", sender.name, recipient.name)));
-    }
     let received: Vec<_> = history(recipient, &sender.name)
         .into_iter()
         .filter(|m| matches!(m.direction, MessageDirection::Received { .. }))
         .map(|m| plain(m.text))
         .collect();
-    let sent: Vec<_> = sent.into_iter().map(|(text, _)| text).collect();
-    if received != sent {
-        return Err(Violation(format!(
-            "{} sent {sent:?}, {} shows {received:?}",
-            sender.name, recipient.name
-        )));
-    }
+    let stored: Vec<_> = sent.iter().map(|(text, _)| text.clone()).collect();
     // Commands of one turn are typed in order, so that accepted order is stored order.
-    if sent != accepted {
-        return Err(Violation(format!("{} was told {accepted:?} and stored {sent:?}", sender.name)));
+    if stored != accepted {
+        return Err(Violation(format!("{} was told {accepted:?} and stored {stored:?}", sender.name)));
+    }
+    let mut delivered = Vec::new();
+    for (text, state) in sent {
+        match state {
+            MessageState::Delivered => delivered.push(text),
+            state => {
+                let (from, to) = (&sender.name, &recipient.name);
+                return Err(Violation(format!("{from}'s {text:?} to {to} ended as {state:?}")));
+            }
+        }
+    }
+    if received != delivered {
+        let (from, to) = (&sender.name, &recipient.name);
+        return Err(Violation(format!("{from} has {delivered:?} delivered, {to} shows {received:?}")));
     }
     Ok(())
 }

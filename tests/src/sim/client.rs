@@ -61,6 +61,8 @@ pub struct MailboxLink {
     pub attached: Attached,
     /// The highest prekey id that was put on this connection.
     offered: Option<PrekeyId>,
+    /// Whether the store may hold prekeys that were not.
+    more_prekeys: bool,
 }
 
 /// What arrives on a mailbox connection, control and deliveries alike.
@@ -129,8 +131,8 @@ impl Client {
     }
 
     fn pump_mailbox(&mut self) {
-        let settings = query::mailbox(&self.store).expect("memory");
         let link = self.link.get_or_insert_with(|| {
+            let settings = query::mailbox(&self.store).expect("memory");
             let register = Register {
                 version: hermes_wire::VERSION,
                 instance: settings.instance,
@@ -139,8 +141,11 @@ impl Client {
             };
             let credit = Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES };
             let to_relay = VecDeque::from([ToRelay::Register(register), ToRelay::Credit(credit)]);
-            MailboxLink { to_relay, ..MailboxLink::default() }
+            MailboxLink { to_relay, more_prekeys: true, ..MailboxLink::default() }
         });
+        if !std::mem::take(&mut link.more_prekeys) {
+            return;
+        }
         let entries: Vec<_> = query::prekeys_to_publish(&self.store)
             .expect("memory")
             .into_iter()
@@ -259,15 +264,23 @@ impl Client {
                     let typed = commands.remove(&id).expect("a reply to a command of this turn");
                     self.answered(typed, reply.expect("the simulation types nothing invalid"));
                 }
-                // The links look into the store themselves.
-                Effect::Event(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Prekeys => {}
+                Effect::Prekeys => {
+                    if let Some(link) = &mut self.link {
+                        link.more_prekeys = true;
+                    }
+                }
+                // The drop links look into the store themselves.
+                Effect::Event(_) | Effect::Outbox(_) | Effect::Fetch(_) => {}
             }
         }
         if let Some(link) = &mut self.link
             && ack > Sequence(0)
         {
             // Nothing is acknowledged that the disk does not hold.
-            assert!(ack <= query::mailbox(&self.store).expect("memory").cursor, "I5: an ack before its commit");
+            assert!(
+                ack <= query::mailbox(&self.store).expect("memory").cursor,
+                "I5: an ack before its commit"
+            );
             link.to_relay.push_back(ToRelay::Ack(ack));
             link.to_relay
                 .push_back(ToRelay::Credit(Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES }));
@@ -277,7 +290,10 @@ impl Client {
     fn answered(&mut self, typed: Typed, reply: Reply) {
         match (typed, reply) {
             (Typed::Send { to, text, .. }, Reply::Sent(results)) => {
-                assert!(results.iter().all(|result| result.outcome.is_ok()), "a ready contact takes messages");
+                assert!(
+                    results.iter().all(|result| result.outcome.is_ok()),
+                    "a ready contact takes messages"
+                );
                 self.accepted.entry(to).or_default().push(text);
             }
             (Typed::Invite, Reply::Invite { link, .. }) => self.invites.push(link),
@@ -289,11 +305,9 @@ impl Client {
 
 fn command(typed: &Typed) -> Command {
     match typed {
-        Typed::Send { to, text, key } => Command::Send(Send {
-            to: vec![to.clone()],
-            text: text.clone(),
-            idempotency: Some(key.clone()),
-        }),
+        Typed::Send { to, text, key } => {
+            Command::Send(Send { to: vec![to.clone()], text: text.clone(), idempotency: Some(key.clone()) })
+        }
         Typed::Invite => Command::CreateInvite { validity: std::time::Duration::from_secs(30 * 86_400) },
         Typed::Accept(link) => Command::Accept(Box::new(link.parse().expect("our own invite parses"))),
     }

@@ -116,8 +116,11 @@ impl SimRelay {
     pub fn drop_requests(&mut self, requests: Vec<DropRequest>, now: Timestamp) -> Answer {
         let mut events = Vec::new();
         for request in requests {
-            let open =
-                Open { version: hermes_wire::VERSION, mailbox: request.mailbox, token: request.token };
+            let open = Open {
+                version: hermes_wire::VERSION,
+                mailbox: request.mailbox,
+                token: request.token.clone(),
+            };
             let result = match self.apply(now, Request::Open(open)) {
                 Outcome::Opened(entry) => match &request.what {
                     DropBody::Deposit(_, deposit) => {

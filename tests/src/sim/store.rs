@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use hermes_engine::{ChangeSet, Order, Range, Store, Table, Value, View};
-use rand_core::{CryptoRng, Rng};
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 /// Rows that have been committed.

@@ -110,15 +110,14 @@ impl World {
             91..95 => self.lose_drop(client),
             95..97 => self.repeat_request(client),
             97 => self.repeat_delivery(client),
-            98 => self.now = self.now.after(Duration::from_secs(self.below(3 * 86_400) as u64)),
+            98 => self.now = self.now.after(Duration::from_secs(self.below(3_600) as u64)),
             _ => self.relay.sweep(self.now),
         }
     }
 
     fn type_text(&mut self, client: usize) {
         let contacts = query::contacts(&self.clients[client].store).expect("memory");
-        let ready: Vec<_> =
-            contacts.into_iter().filter(|c| c.state == query::ContactState::Ready).collect();
+        let ready: Vec<_> = contacts.into_iter().filter(|c| c.state == query::ContactState::Ready).collect();
         if ready.is_empty() {
             return;
         }
