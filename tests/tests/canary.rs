@@ -37,7 +37,7 @@ fn texts_names_and_keys_are_found_nowhere() {
         Vec::<String>::new(),
         "while they run"
     );
-    world.relay.stop();
+    world.relay.process().terminate();
     alice.home.stop();
     let places = [world.relay.state(), world.relay.log(), alice.home.path(), bob.home.path()];
     assert_eq!(

@@ -74,18 +74,14 @@ fn kill_at_random(world: &World, writers: [&Writer; 2], rounds: usize, seed: u64
         world.until(&format!("both writers get on in round {round}"), || {
             writers.iter().zip(before).all(|(writer, before)| writer.accepted() > before)
         });
-        let victim = rng.random_range(0..3);
-        let (kill, start): (Box<dyn Fn()>, Box<dyn Fn()>) = match writers.get(victim) {
-            Some(writer) => {
-                let daemon = writer.account.home.daemon();
-                (Box::new(|| daemon.kill()), Box::new(|| daemon.start()))
-            }
-            None => (Box::new(|| world.relay.kill()), Box::new(|| world.relay.start_again())),
+        let victim = match writers.get(rng.random_range(0..3)) {
+            Some(writer) => writer.account.home.daemon(),
+            None => world.relay.process(),
         };
         loop {
             thread::sleep(random_below(KILL_WITHIN, &mut rng));
-            kill();
-            start();
+            victim.kill();
+            victim.start();
             if !rng.random_ratio(1, KILLED_AGAIN_ONE_IN) {
                 break;
             }

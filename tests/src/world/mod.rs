@@ -21,10 +21,11 @@ pub mod programs;
 pub mod relay;
 pub mod wait;
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use tempfile::TempDir;
 
+use self::programs::Programs;
 pub use self::{account::Account, home::Home, outcome::Outcome, process::Process, relay::Relay};
 
 /// A relay and a directory for everyone who uses it.
@@ -59,6 +60,13 @@ impl World {
     /// A new home without a daemon.
     pub fn home(&self, name: &str) -> Arc<Home> {
         Arc::new(Home::new(self.directory.path().join(name)))
+    }
+
+    /// Another daemon for a home that has one.
+    pub fn second_daemon(&self, home: &Home) -> Process {
+        let directory = self.directory.path().join("second");
+        fs::create_dir_all(&directory).expect("a directory can be made");
+        Process::new(Programs::get().daemon(), &directory).env("HERMES_HOME", home.path())
     }
 
     /// An account in a home of its own, registered, its daemon running.

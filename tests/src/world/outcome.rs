@@ -46,16 +46,17 @@ impl Outcome {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
     }
 
-    /// Fails the test unless the run ended with `code`, told people in a sentence or two what happened and what to
-    /// type next, and said neither twice nor in the words of a program.
+    /// Fails the test unless the run ended with `code` and told people in one line what happened and in a second one
+    /// what to do, in words for people.
     #[track_caller]
     pub fn refused(self, code: i32) -> Self {
         let outcome = self.expect(code);
-        let stderr = outcome.stderr.trim();
-        assert!(!stderr.is_empty(), "nothing said: {outcome:#?}");
-        assert!(stderr.lines().count() <= MESSAGE_LINES, "a page instead of a sentence: {outcome:#?}");
+        let lines: Vec<_> = outcome.stderr.lines().collect();
+        let [what, next] = lines.as_slice() else { panic!("not one sentence and what to do: {outcome:#?}") };
+        assert!(what.starts_with("error: ") && what.len() > "error: ".len(), "{outcome:#?}");
+        assert!(next.starts_with("  → ") && next.len() > "  → ".len(), "{outcome:#?}");
         for word in PROGRAM_WORDS {
-            assert!(!stderr.contains(word), "{word:?} is no word for people: {outcome:#?}");
+            assert!(!outcome.stderr.contains(word), "{word:?} is no word for people: {outcome:#?}");
         }
         outcome
     }
@@ -70,7 +71,5 @@ impl Outcome {
     }
 }
 
-/// An error and its hint.
-const MESSAGE_LINES: usize = 4;
 /// Traces of a program's insides that must not reach people.
 const PROGRAM_WORDS: [&str; 6] = ["panicked", "unwrap", "Err(", "Some(", "Error {", "RUST_BACKTRACE"];

@@ -5,7 +5,8 @@ use std::{
     fs::{File, OpenOptions},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,19 +44,18 @@ impl Process {
         self
     }
 
-    /// Starts the program with these arguments, from then on always with these.
-    pub fn start_with(&self, arguments: Vec<OsString>) {
-        *self.arguments.lock().expect("no test panics with this lock") = arguments;
-        self.start();
+    /// Sets the arguments of the next start and those after it.
+    pub fn set_arguments(&self, arguments: Vec<OsString>) {
+        *self.arguments.lock().unwrap_or_else(PoisonError::into_inner) = arguments;
     }
 
-    /// Starts the program with the arguments it had.
+    /// Starts the program.
     pub fn start(&self) {
         let mut child = self.child();
         assert!(child.is_none(), "{} is running already", self.program.display());
         let output = File::create(&self.output).expect("the output file can be made");
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("the log can be made");
-        let arguments = self.arguments.lock().expect("no test panics with this lock").clone();
+        let arguments = self.arguments.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let started = Command::new(&self.program)
             .args(arguments)
             .envs(self.environment.iter().cloned())
@@ -104,6 +104,11 @@ impl Process {
         self.child().as_mut()?.try_wait().expect("a child can be waited for")
     }
 
+    /// The process number, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child().as_ref().map(Child::id)
+    }
+
     /// Standard output since the last start.
     pub fn output(&self) -> String {
         std::fs::read_to_string(&self.output).unwrap_or_default()
@@ -114,31 +119,26 @@ impl Process {
         &self.log
     }
 
-    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-        if std::thread::panicking() {
-            self.show_log();
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        if thread::panicking() {
+            let lines: Vec<_> = log.lines().collect();
+            println!("---- {} (last lines)", self.log.display());
+            lines[lines.len().saturating_sub(SHOWN)..].iter().for_each(|line| println!("{line}"));
+        } else {
+            // Whatever a test is about, no program panics in it.
+            assert!(!log.contains("panicked at"), "{} panicked: {log}", self.program.display());
         }
     }
 }
 
 /// Lines of a log shown when a test fails.
 const SHOWN: usize = 60;
-
-impl Process {
-    fn show_log(&self) {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        println!("---- {} (last lines)", self.log.display());
-        for line in &lines[lines.len().saturating_sub(SHOWN)..] {
-            println!("{line}");
-        }
-    }
-}

@@ -40,12 +40,10 @@ impl Relay {
             arguments.extend(["--listen".into(), format!("127.0.0.1:{port}").into()]);
             arguments
         };
-        process.start_with(listening(0));
+        process.set_arguments(listening(0));
+        process.start();
         let address = announced(&process);
-        // Ended and described again: from here on it always listens where it listened first.
-        process.kill();
-        process.start_with(listening(address.port()));
-        announced(&process);
+        process.set_arguments(listening(address.port()));
         Self { process, state, address }
     }
 
@@ -54,26 +52,16 @@ impl Relay {
         &self.address
     }
 
-    /// Kills it with SIGKILL.
-    pub fn kill(&self) {
-        self.process.kill();
-    }
-
-    /// Starts it again without waiting for it.
-    pub fn start_again(&self) {
-        self.process.start();
+    /// The relay as a process.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Kills it, starts it again, and waits until it listens.
     pub fn restart(&self) {
-        self.kill();
-        self.start_again();
+        self.process.kill();
+        self.process.start();
         announced(&self.process);
-    }
-
-    /// Asks it to end and waits for that.
-    pub fn stop(&self) {
-        self.process.terminate();
     }
 
     /// Directory of everything it keeps.
