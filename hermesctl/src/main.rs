@@ -1,2 +1,98 @@
-//! Placeholder.
-fn main() {}
+//! The Hermes command line: reads arguments, asks the daemon, shows what it says.
+//!
+//! Deliberately absent: keys, cryptography and every file of the daemon's. What this program knows of messages is what
+//! the local API tells it.
+
+mod clean;
+mod cli;
+mod command;
+mod daemon;
+mod demo;
+mod duration;
+mod input;
+mod invocation;
+mod limits;
+mod output;
+mod render;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use hermes_api::{ErrorCode, Exit, Problem};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{Cli, Command},
+    invocation::Invocation,
+    output::{Notes, Output},
+    stop::Stop,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(&cli.global);
+    let notes = Notes::new(&cli.global);
+    let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(cli, output, notes));
+            // A thread may still be reading from a terminal where nobody will ever press Enter.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            notes.problem(&Problem::new(ErrorCode::Internal, format!("cannot start: {error}"), ""));
+            Exit::Failure
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+async fn run(cli: Cli, output: Output, notes: Notes) -> Exit {
+    let result = match cli.command {
+        // It has processes to end, so it hears of the interrupt itself.
+        Command::Demo => demo::run(output, notes, interrupted()).await,
+        command => tokio::select! {
+            result = in_daemon(command, &cli.global, output, notes) => result,
+            interrupt = interrupted() => Err(interrupt.into()),
+        },
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(Stop::PipeClosed) => Exit::Ok,
+        Err(Stop::Problem(problem)) => {
+            if problem.code != ErrorCode::Interrupted {
+                notes.problem(&problem);
+            }
+            problem.code.exit()
+        }
+    }
+}
+
+async fn in_daemon(
+    command: Command,
+    global: &cli::Global,
+    output: Output,
+    notes: Notes,
+) -> Result<Exit, Stop> {
+    let mut invocation = Invocation::new(global, output, notes)?;
+    command::run(command, &mut invocation).await
+}
+
+/// Ends when the user, the system or the terminal asks this program to end.
+async fn interrupted() -> Problem {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    match (signal(kinds[0]), signal(kinds[1]), signal(kinds[2])) {
+        (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            Problem::new(ErrorCode::Interrupted, "interrupted", "")
+        }
+        (Err(error), ..) | (_, Err(error), _) | (_, _, Err(error)) => {
+            Problem::new(ErrorCode::Internal, format!("cannot listen for signals: {error}"), "")
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The command line's grammar.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hermes_config::AccountName;
+
+use crate::duration;
+
+/// How long `send --wait` waits unless told otherwise.
+const WAIT: &str = "30s";
+
+/// How long an invite can be accepted unless told otherwise.
+const INVITE_VALIDITY: &str = "24h";
+
+/// Messages that `log` shows unless told otherwise.
+const LOG_MESSAGES: &str = "20";
+
+/// Send and receive end-to-end encrypted messages.
+#[derive(Debug, Parser)]
+#[command(name = "hermesctl", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done or queued, 1 failure, 2 usage, 3 daemon, 4 locked, 5 not found, \
+    6 identity changed, 7 partial failure, 8 wait timed out, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Print JSON documents, versioned with "v":1
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The account to use
+    #[arg(long, short, global = true, value_name = "NAME", env = "HERMES_ACCOUNT")]
+    pub(crate) account: Option<AccountName>,
+    /// The daemon's socket
+    #[arg(long, global = true, value_name = "PATH", env = "HERMES_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+    /// When to colour the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// Print results and errors only
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say which account and which daemon are used
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// Never ask: fail where input would be needed
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+    /// Do not start hermesd when it is not running
+    #[arg(long, global = true, env = "HERMES_NO_AUTOSTART", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) no_autostart: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make an account: its keys, its store, its mailbox at a relay
+    Init(Init),
+    /// Print a link that lets one person become a contact
+    Invite(Invite),
+    /// Accept the link that someone else printed
+    Accept(Accept),
+    /// Show contacts
+    #[command(subcommand)]
+    Contact(Contact),
+    /// Send a message
+    #[command(visible_alias = "s", after_help = SEND_HELP)]
+    Send(Send),
+    /// Show unread messages and mark them read
+    #[command(visible_alias = "i")]
+    Inbox(Inbox),
+    /// Show the messages of a chat, both ways
+    Log(Log),
+    /// Show how the daemon and its accounts are doing
+    Status,
+    /// Start or stop the daemon
+    #[command(subcommand)]
+    Daemon(Daemon),
+    /// Watch a relay and two people at work, on this machine, in about ten seconds
+    Demo,
+}
+
+const SEND_HELP: &str = "\
+With more than one argument the last one is the text; `-` in its place reads the text from standard input, and so \
+does a single argument. Without a trailing newline, which is cut off, a text has at most 16384 bytes. Text that \
+starts with a dash comes after `--`.
+
+  hermesctl send bob 'deploy done'
+  hermesctl send bob carol 'deploy done' --wait
+  journalctl -n 20 | hermesctl send bob carol -
+  hermesctl send bob -- '-5 degrees'";
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The account's label here and its first name for others: a-z, 0-9, _ and -
+    #[arg(long)]
+    pub(crate) name: AccountName,
+    /// The relay's address, as the relay printed it: hermes://HOST:PORT#PIN
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) relay: String,
+    /// A file with the relay's registration token; without it the token is asked for when the relay wants one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// How long it can be accepted, like 30m, 24h or 7d
+    #[arg(long, value_name = "DURATION", default_value = INVITE_VALIDITY, value_parser = duration::parse)]
+    pub(crate) expires: Duration,
+    /// Show a QR code too
+    #[arg(long)]
+    pub(crate) qr: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Accept {
+    /// The link; `-` or nothing reads it from standard input
+    #[arg(value_name = "LINK")]
+    pub(crate) link: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Contact {
+    /// List contacts
+    Ls,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// Contacts, and the text at the end
+    #[arg(value_name = "TO... [TEXT|-]", required_unless_present = "to")]
+    pub(crate) words: Vec<String>,
+    /// A contact; may be repeated. With it, a single argument is the text
+    #[arg(long, value_name = "CONTACT")]
+    pub(crate) to: Vec<String>,
+    /// Wait until the message is there; alone it means delivered
+    #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, default_missing_value = "delivered")]
+    pub(crate) wait: Option<WaitFor>,
+    /// How long to wait, like 30s or 5m
+    #[arg(long, value_name = "DURATION", default_value = WAIT, value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+    /// The message's idempotency key: the same command with the same key sends once
+    #[arg(long, value_name = "KEY")]
+    pub(crate) id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WaitFor {
+    /// The relay has it on its disk
+    Relayed,
+    /// The recipient's daemon has it on its disk
+    Delivered,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inbox {
+    /// Only messages from this contact
+    #[arg(long, value_name = "CONTACT")]
+    pub(crate) from: Option<String>,
+    /// Only messages that arrived within this time, like 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) since: Option<Duration>,
+    /// At most this many, the oldest first
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) n: Option<u32>,
+    /// Leave them unread
+    #[arg(long)]
+    pub(crate) peek: bool,
+    /// Stay and show messages as they arrive
+    #[arg(long, short = 'F', conflicts_with = "n")]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The contact
+    pub(crate) chat: String,
+    /// At most this many, the newest
+    #[arg(short, value_name = "N", default_value = LOG_MESSAGES, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) n: u32,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Daemon {
+    /// Start it in the background
+    Start,
+    /// Stop it and wait until it is gone
+    Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wait_takes_its_state_only_with_an_equals_sign() {
+        let wait = |line: &str| match parse(line).unwrap().command {
+            Command::Send(send) => (send.words, send.wait),
+            other => panic!("{other:?}"),
+        };
+        let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+        assert_eq!(wait("hermesctl send bob hi"), (words(&["bob", "hi"]), None));
+        assert_eq!(wait("hermesctl s --wait bob hi"), (words(&["bob", "hi"]), Some(WaitFor::Delivered)));
+        assert_eq!(
+            wait("hermesctl s bob hi --wait=relayed"),
+            (words(&["bob", "hi"]), Some(WaitFor::Relayed))
+        );
+        assert_eq!(wait("hermesctl s bob -- -hi"), (words(&["bob", "-hi"]), None));
+        assert!(parse("hermesctl send bob hi --wait=read").is_err());
+        assert!(parse("hermesctl send").is_err());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error() {
+        for line in [
+            "hermesctl init --name Alice --relay hermes://h:1#p",
+            "hermesctl -a ../x status",
+            "hermesctl inbox -n 0",
+            "hermesctl inbox -n 3 --follow",
+            "hermesctl -q -v status",
+            "hermesctl invite --expires soon",
+            "hermesctl frobnicate",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        for line in ["hermesctl --json -a alice inbox", "hermesctl inbox --json -a alice"] {
+            let global = parse(line).unwrap().global;
+            assert!(global.json && global.account == Some("alice".parse().unwrap()), "{line}");
+        }
+    }
+}

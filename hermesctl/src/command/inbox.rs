@@ -1,0 +1,225 @@
+//! `hermesctl inbox`
+//!
+//! Messages are marked read after standard output has taken them: whatever goes wrong, nothing is marked that was not
+//! shown.
+
+use hermes_api::{
+    ClientError, Event, EventStream, Exit, InboxQuery, Message, MessagePage, ReadMessages, V1,
+    limits::PAGE_MESSAGES,
+};
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::now;
+use crate::{
+    cli,
+    daemon::{Autostart, Daemon},
+    invocation::Invocation,
+    limits,
+    output::{Format, Line, Output},
+    render::message::{Layout, unread},
+    stop::Stop,
+};
+
+pub(crate) async fn run(args: cli::Inbox, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    let account = invocation.account().await?;
+    let since_ms = args.since.map(|since| {
+        let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        now().0.saturating_sub(since)
+    });
+    let query = InboxQuery { from: args.from, since_ms, limit: None, after: None };
+    let mark = if args.peek { Mark::Nothing } else { Mark::Read };
+    let mut listing = Listing { account, query, mark, shown: Vec::new() };
+    if args.follow {
+        return listing.follow(invocation).await;
+    }
+    let limit = args.n.unwrap_or(u32::MAX);
+    match invocation.output.format {
+        Format::Json => listing.document(limit, invocation).await,
+        Format::Text => listing.text(limit, invocation).await,
+    }
+}
+
+/// What happens to a message that was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Read,
+    Nothing,
+}
+
+/// A walk through the unread messages.
+struct Listing {
+    account: String,
+    /// Its `after` moves with the walk.
+    query: InboxQuery,
+    mark: Mark,
+    /// References of messages that were shown and are not marked yet.
+    shown: Vec<String>,
+}
+
+/// A message as a line of its own in a stream of JSON.
+#[derive(Serialize)]
+struct MessageLine<'a> {
+    v: V1,
+    #[serde(flatten)]
+    message: &'a Message,
+}
+
+impl Listing {
+    /// The messages as people read them.
+    async fn text(&mut self, limit: u32, invocation: &mut Invocation) -> Result<Exit, Stop> {
+        let mut left = limit;
+        loop {
+            let page = self.page(left, &invocation.daemon).await?;
+            self.put(&page.messages, &mut invocation.output)?;
+            self.mark(&invocation.daemon).await?;
+            if left == limit && page.messages.is_empty() {
+                invocation.notes.say(&Line::new("No unread messages. Older ones: hermesctl log CONTACT"));
+            }
+            left = left.saturating_sub(count(&page.messages));
+            if page.more && left == 0 {
+                invocation.notes.say(&Line::new("There are more: hermesctl inbox"));
+            }
+            if !page.more || left == 0 {
+                return Ok(Exit::Ok);
+            }
+        }
+    }
+
+    /// The messages as one JSON document, so all are collected before it is written.
+    async fn document(&mut self, limit: u32, invocation: &mut Invocation) -> Result<Exit, Stop> {
+        let mut left = limit;
+        let mut all = MessagePage { v: V1, messages: Vec::new(), more: true };
+        while all.more && left > 0 {
+            let page = self.page(left, &invocation.daemon).await?;
+            self.passed(&page.messages);
+            left = left.saturating_sub(count(&page.messages));
+            all.messages.extend(page.messages);
+            all.more = page.more;
+        }
+        invocation.output.json(&all)?;
+        invocation.output.flush()?;
+        self.mark(&invocation.daemon).await?;
+        Ok(Exit::Ok)
+    }
+
+    /// Shows what is there and then what arrives, until interrupted.
+    async fn follow(&mut self, invocation: &mut Invocation) -> Result<Exit, Stop> {
+        let mut events =
+            invocation.daemon.repeatable(async |client| client.events(&self.account).await).await?;
+        // Whoever stops the daemon from here on has a reason.
+        invocation.daemon.autostart = Autostart::Off;
+        loop {
+            match self.round(&mut events, invocation).await {
+                Ok(()) => {}
+                Err(RoundError::DaemonGone) => events = self.reconnect(invocation).await?,
+                Err(RoundError::Stop(stop)) => return Err(stop),
+            }
+        }
+    }
+
+    /// Shows everything there is, then waits for news. Events only wake: the inbox itself is the truth, so that nothing
+    /// is missed between two streams.
+    async fn round(
+        &mut self,
+        events: &mut EventStream,
+        invocation: &mut Invocation,
+    ) -> Result<(), RoundError> {
+        loop {
+            self.mark(&invocation.daemon).await?;
+            let page = self.page(PAGE_MESSAGES, &invocation.daemon).await?;
+            self.put(&page.messages, &mut invocation.output)?;
+            self.mark(&invocation.daemon).await?;
+            if !page.more {
+                break;
+            }
+        }
+        loop {
+            match events.next().await? {
+                Some(Event::Received { .. } | Event::Lagged) => return Ok(()),
+                Some(_) => {}
+                None => return Err(RoundError::DaemonGone),
+            }
+        }
+    }
+
+    async fn reconnect(&self, invocation: &Invocation) -> Result<EventStream, Stop> {
+        invocation.notes.say(&Line::new("hermesd went away; waiting for it to come back"));
+        loop {
+            match invocation.daemon.client.events(&self.account).await.map_err(RoundError::from) {
+                Ok(events) => return Ok(events),
+                Err(RoundError::DaemonGone) => sleep(limits::RETURN_LOOK).await,
+                Err(RoundError::Stop(stop)) => return Err(stop),
+            }
+        }
+    }
+
+    async fn page(&self, left: u32, daemon: &Daemon) -> Result<MessagePage, ClientError> {
+        let query = InboxQuery { limit: Some(left.min(PAGE_MESSAGES)), ..self.query.clone() };
+        daemon.repeatable(async |client| client.inbox(&self.account, &query).await).await
+    }
+
+    /// Writes messages out, whole, before they count as shown.
+    fn put(&mut self, messages: &[Message], output: &mut Output) -> Result<(), Stop> {
+        match output.format {
+            Format::Text => {
+                let layout = Layout::of(messages, output.width);
+                let now = now();
+                let lines = messages.iter().flat_map(|message| unread(message, layout, now));
+                lines.for_each(|line| output.line(&line));
+            }
+            Format::Json => {
+                messages.iter().try_for_each(|message| output.json(&MessageLine { v: V1, message }))?;
+            }
+        }
+        output.flush()?;
+        self.passed(messages);
+        Ok(())
+    }
+
+    fn passed(&mut self, messages: &[Message]) {
+        if let Some(last) = messages.last() {
+            self.query.after = Some(last.id.clone());
+        }
+        if self.mark == Mark::Read {
+            self.shown.extend(messages.iter().map(|message| message.reference.clone()));
+        }
+    }
+
+    /// Marks what was shown. What cannot be marked stays on the list.
+    async fn mark(&mut self, daemon: &Daemon) -> Result<(), ClientError> {
+        while !self.shown.is_empty() {
+            let some = self.shown.len().min(PAGE_MESSAGES as usize);
+            let read = ReadMessages { refs: self.shown[..some].to_vec() };
+            daemon.repeatable(async |client| client.mark_read(&self.account, &read).await).await?;
+            self.shown.drain(..some);
+        }
+        Ok(())
+    }
+}
+
+fn count(messages: &[Message]) -> u32 {
+    u32::try_from(messages.len()).unwrap_or(u32::MAX)
+}
+
+/// Why a round of following ended.
+enum RoundError {
+    /// The daemon stopped or died; it may come back.
+    DaemonGone,
+    Stop(Stop),
+}
+
+impl From<ClientError> for RoundError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NotRunning { .. } | ClientError::Broken(_) => Self::DaemonGone,
+            other => Self::Stop(other.into()),
+        }
+    }
+}
+
+impl From<Stop> for RoundError {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}

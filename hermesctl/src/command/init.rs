@@ -1,0 +1,158 @@
+//! `hermesctl init`
+
+use std::{fs::File, io::Read, path::Path};
+
+use hermes_api::{
+    AccountStatus, ConnectionState, CreateAccount, CreatedAccount, ErrorCode, Exit, Problem,
+    RegistrationToken,
+};
+
+use crate::{
+    cli, input,
+    input::Questions,
+    invocation::Invocation,
+    limits,
+    output::{Format, GOOD, Line, NAME, WARN},
+    render::account::relay_host,
+    stop::Stop,
+};
+
+pub(crate) async fn run(args: cli::Init, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    let token = args.token_file.as_deref().map(read_token).transpose()?;
+    let mut request = CreateAccount {
+        name: args.name.to_string(),
+        relay: args.relay.trim().to_owned(),
+        registration_token: token,
+        timeout_ms: u64::try_from(limits::HANDSHAKE.as_millis()).unwrap_or(u64::MAX),
+    };
+    let mut created = create(&request, invocation).await?;
+    let wants_token = |created: &CreatedAccount| {
+        refusal(&created.account).is_some_and(|reason| reason.code == ErrorCode::RegistrationRefused)
+    };
+    if wants_token(&created)
+        && request.registration_token.is_none()
+        && invocation.questions == Questions::Allowed
+    {
+        let host = relay_host(&request.relay);
+        invocation
+            .notes
+            .say(&Line::new(format!("{host} takes new accounts only with a registration token.")));
+        let answer = input::ask("Registration token:").await?;
+        if !answer.is_empty() {
+            request.registration_token = Some(RegistrationToken::new(answer));
+            created = create(&request, invocation).await?;
+        }
+    }
+    show(&created, &request, invocation)
+}
+
+/// The daemon takes the same request again for an account that the relay has not taken, so a daemon that died under it
+/// does no harm.
+async fn create(request: &CreateAccount, invocation: &Invocation) -> Result<CreatedAccount, Stop> {
+    Ok(invocation.daemon.once(async |client| client.create_account(request).await).await?)
+}
+
+fn refusal(account: &AccountStatus) -> Option<&Problem> {
+    account.connection.reason.as_ref().filter(|_| account.connection.state == ConnectionState::Refused)
+}
+
+fn show(
+    created: &CreatedAccount,
+    request: &CreateAccount,
+    invocation: &mut Invocation,
+) -> Result<Exit, Stop> {
+    let account = &created.account;
+    if account.connection.state == ConnectionState::Refused {
+        let reason = account.connection.reason.clone();
+        return Err(Stop::Problem(refused(reason, request)));
+    }
+    if invocation.output.format == Format::Json {
+        invocation.output.json(created)?;
+        return Ok(Exit::Ok);
+    }
+    let host = relay_host(&account.relay).to_owned();
+    if account.connection.state == ConnectionState::Connected {
+        let line = Line::default().styled(GOOD, "✓ ").styled(NAME, &account.name);
+        invocation.output.line(&line.plain(format!(" is registered at {host}")));
+    } else {
+        let line = Line::default().styled(WARN, "… ").styled(NAME, &account.name);
+        invocation
+            .output
+            .line(&line.plain(format!(" is made; {host} has not answered yet, hermesd keeps trying")));
+        if let Some(reason) = &account.connection.reason {
+            invocation.notes.say(&Line::default().styled(WARN, "warning: ").plain(&reason.message));
+        }
+    }
+    invocation.output.flush()?;
+    invocation.notes.say(&Line::new("Next: hermesctl invite, or hermesctl accept 'LINK'"));
+    Ok(Exit::Ok)
+}
+
+/// The relay's no, with the command that may turn it into a yes.
+fn refused(reason: Option<Problem>, request: &CreateAccount) -> Problem {
+    let reason =
+        reason.unwrap_or_else(|| Problem::new(ErrorCode::RelayRefused, "the relay refused the account", ""));
+    match reason.code {
+        ErrorCode::RegistrationRefused => {
+            let CreateAccount { name, relay, .. } = request;
+            let hint = format!(
+                "ask its operator for a token, then: hermesctl init --name {name} --relay '{relay}' --token-file FILE"
+            );
+            Problem { hint, ..reason }
+        }
+        _ => reason,
+    }
+}
+
+fn read_token(path: &Path) -> Result<RegistrationToken, Problem> {
+    let failed = |what: String| {
+        let message = format!("cannot use the token file {}: {what}", path.display());
+        Problem::new(ErrorCode::Usage, message, "name a file that holds the token and nothing else")
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    file.take(limits::TOKEN_FILE_BYTES as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(error.to_string()))?;
+    match text.trim() {
+        "" => Err(failed("it is empty".to_owned())),
+        _ if text.len() > limits::TOKEN_FILE_BYTES => Err(failed("it is too large".to_owned())),
+        token => Ok(RegistrationToken::new(token)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_file_holds_one_token() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("token");
+        std::fs::write(&path, "  abc-123\n").unwrap();
+        assert_eq!(read_token(&path).unwrap().expose(), "abc-123");
+        for content in ["", "\n", &"x".repeat(limits::TOKEN_FILE_BYTES + 1)] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(read_token(&path).unwrap_err().code, ErrorCode::Usage);
+        }
+        assert!(read_token(&home.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_relay_that_wants_a_token_is_answered_with_the_command_to_type() {
+        let request = CreateAccount {
+            name: "alice".into(),
+            relay: "hermes://h:1#p".into(),
+            registration_token: None,
+            timeout_ms: 0,
+        };
+        let reason = Problem::new(ErrorCode::RegistrationRefused, "no token", "");
+        let problem = refused(Some(reason), &request);
+        assert!(
+            problem.hint.contains("--name alice --relay 'hermes://h:1#p' --token-file"),
+            "{}",
+            problem.hint
+        );
+        assert_eq!(refused(None, &request).code, ErrorCode::RelayRefused);
+    }
+}

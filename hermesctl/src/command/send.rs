@@ -1,0 +1,169 @@
+//! `hermesctl send`
+
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use hermes_api::{
+    ErrorCode, Exit, Problem, SendMessage, Wait,
+    limits::{RECIPIENTS, TEXT_BYTES},
+};
+
+use crate::{
+    cli::{self, WaitFor},
+    input,
+    input::Questions,
+    invocation::Invocation,
+    output::{Format, Line},
+    render::sent::{self, Verdict},
+    stop::Stop,
+};
+
+pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    let (to, source) = split(args.words, args.to)?;
+    let text = read(source, invocation).await?;
+    let account = invocation.account().await?;
+    let wait = match args.wait {
+        None => Wait::None,
+        Some(WaitFor::Relayed) => Wait::Relayed,
+        Some(WaitFor::Delivered) => Wait::Delivered,
+    };
+    // One key for the whole run: however often the request is repeated, the message is sent once.
+    let id = args.id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+    let began = Instant::now();
+    let message = |left: Duration| SendMessage {
+        to: to.clone(),
+        text: text.clone(),
+        id: id.clone(),
+        wait,
+        timeout_ms: if wait == Wait::None { 0 } else { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) },
+    };
+    let sent = invocation
+        .daemon
+        .repeatable(async |client| {
+            client.send(&account, &message(args.timeout.saturating_sub(began.elapsed()))).await
+        })
+        .await?;
+    if invocation.output.format == Format::Json {
+        invocation.output.json(&sent)?;
+        return Ok(sent::exit(&sent));
+    }
+    for result in &sent.results {
+        match sent::verdict(result, wait, began.elapsed()) {
+            Verdict::Sent(line) => invocation.output.line(&line),
+            Verdict::Failed(problem) => invocation.notes.problem(&problem),
+        }
+    }
+    Ok(sent::exit(&sent))
+}
+
+/// Where the text comes from.
+#[derive(Debug, PartialEq, Eq)]
+enum Source {
+    Argument(String),
+    Stdin,
+}
+
+/// Tells recipients from text: the last of several words is the text, `-` stands for standard input, and a single word
+/// is a recipient unless recipients were named with `--to`.
+fn split(mut words: Vec<String>, named: Vec<String>) -> Result<(Vec<String>, Source), Problem> {
+    let has_text = words.len() > 1 || (words.len() == 1 && !named.is_empty());
+    let source = match words.pop_if(|_| has_text) {
+        Some(text) if text == "-" => Source::Stdin,
+        Some(text) => Source::Argument(text),
+        None => Source::Stdin,
+    };
+    let mut to: Vec<String> = Vec::new();
+    for name in named.into_iter().chain(words) {
+        // Naming someone twice means one message.
+        if !to.contains(&name) {
+            to.push(name);
+        }
+    }
+    if let Some(bad) = to.iter().find(|name| name.is_empty() || *name == "-") {
+        let hint = "recipients come first, then the text or - for standard input";
+        return Err(Problem::new(ErrorCode::Usage, format!("{bad:?} is no recipient"), hint));
+    }
+    if to.len() > RECIPIENTS {
+        let message = format!("{} recipients are too many for one send; {RECIPIENTS} is the limit", to.len());
+        return Err(Problem::new(ErrorCode::TooManyRecipients, message, "send it in several commands"));
+    }
+    Ok((to, source))
+}
+
+async fn read(source: Source, invocation: &Invocation) -> Result<String, Stop> {
+    let text = match source {
+        Source::Argument(text) => text,
+        Source::Stdin => {
+            if std::io::stdin().is_terminal() {
+                if invocation.questions == Questions::Off {
+                    let hint =
+                        "write it as the last argument, or pipe it in: echo TEXT | hermesctl send TO -";
+                    return Err(Stop::usage("there is no text to send", hint));
+                }
+                invocation.notes.say(&Line::new("Type the message; Ctrl-D at the start of a line sends it."));
+            }
+            input::text(TEXT_BYTES).await?
+        }
+    };
+    check(&text)?;
+    Ok(text)
+}
+
+/// The daemon checks too; here it costs no daemon.
+fn check(text: &str) -> Result<(), Problem> {
+    if text.is_empty() {
+        return Err(Problem::new(ErrorCode::EmptyMessage, "the message is empty", "nothing was sent"));
+    }
+    if text.len() > TEXT_BYTES {
+        let message = format!("the message has {} bytes; {TEXT_BYTES} is the limit", text.len());
+        return Err(Problem::new(
+            ErrorCode::MessageTooLarge,
+            message,
+            "nothing was sent; shorten it or split it",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn split_of(words: &[&str], named: &[&str]) -> (Vec<String>, Source) {
+        split(strings(words), strings(named)).unwrap()
+    }
+
+    #[test]
+    fn the_last_of_several_words_is_the_text() {
+        let text = |text: &str| Source::Argument(text.to_owned());
+        assert_eq!(split_of(&["bob", "hi"], &[]), (strings(&["bob"]), text("hi")));
+        assert_eq!(split_of(&["bob", "carol", "hi"], &[]), (strings(&["bob", "carol"]), text("hi")));
+        assert_eq!(split_of(&["bob", "carol", "-"], &[]), (strings(&["bob", "carol"]), Source::Stdin));
+        assert_eq!(split_of(&["bob"], &[]), (strings(&["bob"]), Source::Stdin));
+        assert_eq!(split_of(&["hi"], &["bob"]), (strings(&["bob"]), text("hi")));
+        assert_eq!(split_of(&["carol", "hi"], &["bob"]), (strings(&["bob", "carol"]), text("hi")));
+        assert_eq!(split_of(&[], &["bob", "bob"]), (strings(&["bob"]), Source::Stdin));
+    }
+
+    #[test]
+    fn what_is_no_recipient_is_refused() {
+        for words in [["-", "hi"], ["", "hi"]] {
+            assert_eq!(split(strings(&words), Vec::new()).unwrap_err().code, ErrorCode::Usage);
+        }
+        let many: Vec<String> = (0..=RECIPIENTS).map(|n| n.to_string()).collect();
+        assert_eq!(split(vec!["hi".into()], many).unwrap_err().code, ErrorCode::TooManyRecipients);
+    }
+
+    #[test]
+    fn the_limit_is_in_bytes_and_exact() {
+        assert!(check(&"x".repeat(TEXT_BYTES)).is_ok());
+        assert_eq!(check(&"é".repeat(TEXT_BYTES / 2 + 1)).unwrap_err().code, ErrorCode::MessageTooLarge);
+        assert_eq!(check("").unwrap_err().code, ErrorCode::EmptyMessage);
+    }
+}

@@ -1,0 +1,138 @@
+//! What the demo shows, step by step. Every command is echoed as typed, runs for real, and is checked.
+
+use std::io::Write;
+
+use hermes_api::{Body, ContactState, Contacts, DaemonStatus, MessagePage, Problem};
+use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
+
+use super::stage::{Person, STEP, Stage, failed};
+use crate::{
+    limits,
+    output::{DIM, Line, NAME, Output},
+    stop::Stop,
+};
+
+const TO_BOB: &str = "deploy done, all green";
+const TO_ALICE: &str = "looks good, thanks 🎉";
+const WHILE_AWAY: &str = "disk on db-1 is at 91 %\nplease look when you are back";
+
+/// Plays everything; the first step that does not work ends it.
+pub(super) async fn play(stage: &mut Stage, output: &mut Output) -> Result<(), Stop> {
+    say(output, &format!("Everything below happens in {} and on loopback.", stage.path().display()))?;
+    say(output, "A relay, and a daemon for each of two people:")?;
+    let relay = stage.start_relay().await?;
+    stage.alice.start_daemon().await?;
+    stage.bob.start_daemon().await?;
+
+    for person in [&stage.alice, &stage.bob] {
+        run(person, &["init", "--name", person.name, "--relay", &relay], output).await?;
+    }
+
+    say(output, "Alice invites Bob. The link goes over a channel they trust; it works once.")?;
+    let invite = run(&stage.alice, &["invite"], output).await?;
+    run(&stage.bob, &["accept", invite.trim()], output).await?;
+    until(|| ready(&stage.bob, "alice")).await?;
+    until(|| ready(&stage.alice, "bob")).await?;
+    run(&stage.alice, &["contact", "ls"], output).await?;
+
+    say(output, "Messages both ways, delivered onto the other's disk:")?;
+    run(&stage.alice, &["send", "bob", TO_BOB, "--wait=delivered"], output).await?;
+    run(&stage.bob, &["send", "alice", TO_ALICE, "--wait=delivered"], output).await?;
+
+    say(output, "Bob's daemon stops. Alice writes anyway; the relay keeps what it cannot read.")?;
+    run(&stage.bob, &["daemon", "stop"], output).await?;
+    stage.bob.daemon_ended().await?;
+    run(&stage.alice, &["send", "bob", WHILE_AWAY, "--wait=relayed"], output).await?;
+
+    say(output, "Bob's daemon is back:")?;
+    stage.bob.start_daemon().await?;
+    until(|| unread(&stage.bob, 2)).await?;
+    check(&stage.bob, &[TO_BOB, WHILE_AWAY]).await?;
+    check(&stage.alice, &[TO_ALICE]).await?;
+    run(&stage.bob, &["inbox"], output).await?;
+    run(&stage.alice, &["inbox"], output).await?;
+    check(&stage.bob, &[]).await?;
+    check(&stage.alice, &[]).await?;
+    run(&stage.alice, &["log", "bob"], output).await?;
+    Ok(())
+}
+
+fn say(output: &mut Output, text: &str) -> Result<(), Stop> {
+    output.line(&Line::default());
+    output.line(&Line::default().styled(DIM, format!("# {text}")));
+    Ok(output.flush()?)
+}
+
+/// Echoes a command, runs it, shows what it printed, and returns its standard output. Failing is the end.
+async fn run(person: &Person, arguments: &[&str], output: &mut Output) -> Result<String, Stop> {
+    let typed: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
+    let prompt = Line::default().styled(NAME, format!("{}$ ", person.name));
+    output.line(&prompt.plain(format!("hermesctl {}", typed.join(" "))));
+    output.flush()?;
+    let done = person.hermesctl(arguments).await?;
+    let stdout = String::from_utf8_lossy(&done.stdout).into_owned();
+    stdout.lines().for_each(|line| output.line(&Line::new(line)));
+    output.flush()?;
+    // What it says beside its results is for people only.
+    let _ = std::io::stderr().write_all(&done.stderr);
+    match done.status.success() {
+        true => Ok(stdout),
+        false => Err(failed(format!("hermesctl {} failed: {}", arguments[0], done.status)).into()),
+    }
+}
+
+/// The argument as a shell would need it.
+fn quote(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,".contains(c);
+    match argument.chars().all(plain) {
+        true => argument.to_owned(),
+        // No argument of the demo holds a quote, which would need more.
+        false if argument.contains('\n') => format!("$'{}'", argument.replace('\n', "\\n")),
+        false => format!("'{argument}'"),
+    }
+}
+
+/// Runs a command for its JSON, unseen.
+async fn ask<R: DeserializeOwned>(person: &Person, arguments: &[&str]) -> Result<R, Problem> {
+    let done = person.hermesctl(&[arguments, &["--json"]].concat()).await?;
+    let command = arguments[0];
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr);
+        return Err(failed(format!("hermesctl {command} failed: {}: {}", done.status, said.trim())));
+    }
+    serde_json::from_slice(&done.stdout)
+        .map_err(|error| failed(format!("hermesctl {command} printed: {error}")))
+}
+
+/// Looks until something is so.
+async fn until<F: Future<Output = Result<bool, Problem>>>(look: impl Fn() -> F) -> Result<(), Problem> {
+    let so = async {
+        while !look().await? {
+            sleep(limits::LOOK).await;
+        }
+        Ok(())
+    };
+    timeout(STEP, so).await.map_err(|_| failed(format!("nothing happened for {} s", STEP.as_secs())))?
+}
+
+async fn ready(person: &Person, contact: &str) -> Result<bool, Problem> {
+    let contacts: Contacts = ask(person, &["contact", "ls"]).await?;
+    Ok(contacts.contacts.iter().any(|known| known.name == contact && known.state == ContactState::Ready))
+}
+
+async fn unread(person: &Person, wanted: u64) -> Result<bool, Problem> {
+    let status: DaemonStatus = ask(person, &["status"]).await?;
+    Ok(status.accounts.iter().map(|account| account.unread).sum::<u64>() >= wanted)
+}
+
+/// The inbox holds these texts, in this order, and nothing else.
+async fn check(person: &Person, texts: &[&str]) -> Result<(), Problem> {
+    let page: MessagePage = ask(person, &["inbox", "--peek"]).await?;
+    let found: Vec<_> = page.messages.iter().map(|message| message.body.clone()).collect();
+    let wanted: Vec<_> = texts.iter().map(|text| Body::Text { text: (*text).to_owned() }).collect();
+    match found == wanted {
+        true => Ok(()),
+        false => Err(failed(format!("{}'s inbox holds {found:?} and not {wanted:?}", person.name))),
+    }
+}

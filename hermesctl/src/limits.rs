@@ -1,0 +1,28 @@
+//! Every bound of the program, with its unit and reason.
+
+use std::time::Duration;
+
+/// How long a started daemon may take until it answers: it opens its stores and replays its journals. Longer means
+/// that it hangs.
+pub(crate) const START: Duration = Duration::from_secs(10);
+
+/// How long a daemon may take to end after it was told to: it finishes its commits and closes its connections.
+pub(crate) const STOP: Duration = Duration::from_secs(15);
+
+/// Pause between two looks at something that no event announces, such as the end of a foreign process.
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
+
+/// Pause between two looks for a daemon that went away while `inbox --follow` was listening.
+pub(crate) const RETURN_LOOK: Duration = Duration::from_millis(500);
+
+/// How often a request that is safe to repeat is tried when daemons die under it.
+pub(crate) const ATTEMPTS: usize = 5;
+
+/// How long `init` and `accept` wait for the other side before they say that it goes on in the background.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Bytes of a file with a registration token: a token is one short line.
+pub(crate) const TOKEN_FILE_BYTES: usize = 4096;
+
+/// Bytes of the end of the daemon's log that are searched for why it did not start.
+pub(crate) const LOG_TAIL_BYTES: u64 = 16 * 1024;

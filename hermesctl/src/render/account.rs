@@ -1,0 +1,146 @@
+//! Accounts, their connections, contacts.
+
+use hermes_api::{
+    AccountStatus, Connection, ConnectionState, Contact, ContactState, DaemonStatus, Trust, UnixMillis,
+    VerifiedBy,
+};
+use jiff::tz::TimeZone;
+
+use crate::{
+    duration,
+    output::{BAD, DIM, GOOD, Line, NAME, WARN},
+    render::message::local_time,
+};
+
+/// Hex digits of a fingerprint that tell contacts apart at a glance. Not for checking who they are.
+const FINGERPRINT_GLANCE: usize = 16;
+
+/// The daemon and its accounts.
+pub(crate) fn status(status: &DaemonStatus, now: UnixMillis) -> Vec<Line> {
+    let up = duration::short(status.started_at.before(now));
+    let mut lines =
+        vec![Line::new("hermesd ").plain(&status.version).plain(format!(", pid {}, up {up}", status.pid))];
+    for account in &status.accounts {
+        lines.extend(self::account(account, now));
+    }
+    lines
+}
+
+fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
+    let mut lines = vec![
+        Line::default().styled(NAME, &account.name).plain("  ").styled_connection(
+            &account.connection,
+            account,
+            now,
+        ),
+        detail("unread", account.unread.to_string()),
+        detail("outbox", format!("{} waiting", account.outbox)),
+        detail("fingerprint", account.fingerprint.clone()),
+    ];
+    if let Some(reason) = &account.connection.reason {
+        lines.insert(1, detail("reason", reason.message.clone()));
+        if !reason.hint.is_empty() {
+            lines.insert(2, Line::default().styled(DIM, "               → ").plain(&reason.hint));
+        }
+    }
+    if account.unreadable > 0 {
+        lines.push(detail("unreadable", format!("{} arrived that could not be read", account.unreadable)));
+    }
+    if let Some(left) = account.one_time_prekeys {
+        lines.push(detail("prekeys", format!("{left} one-time keys at the relay")));
+    }
+    lines
+}
+
+fn detail(name: &str, value: String) -> Line {
+    Line::default().styled(DIM, format!("  {name:<11}  ")).plain(value)
+}
+
+impl Line {
+    fn styled_connection(self, connection: &Connection, account: &AccountStatus, now: UnixMillis) -> Self {
+        let (style, state) = connection_words(connection.state);
+        let since = duration::short(connection.since.before(now));
+        self.styled(style, state).plain(format!(" {}, since {since}", relay_host(&account.relay)))
+    }
+}
+
+/// The state in words that a relay's name can follow.
+pub(crate) fn connection_words(state: ConnectionState) -> (anstyle::Style, &'static str) {
+    match state {
+        ConnectionState::Registering => (WARN, "registering at"),
+        ConnectionState::Connected => (GOOD, "connected to"),
+        ConnectionState::Connecting => (WARN, "connecting to"),
+        ConnectionState::Offline => (WARN, "offline, trying again:"),
+        ConnectionState::Refused => (BAD, "refused by"),
+    }
+}
+
+/// `host:port` of a relay address: the pin says nothing to people.
+pub(crate) fn relay_host(address: &str) -> &str {
+    let host = address.strip_prefix("hermes://").unwrap_or(address);
+    host.split('#').next().unwrap_or(host)
+}
+
+/// The columns of a list of contacts.
+pub(crate) const CONTACT_HEADER: [&str; 5] = ["name", "state", "trust", "since", "fingerprint"];
+
+/// A contact as a row under [`CONTACT_HEADER`].
+pub(crate) fn contact(contact: &Contact, zone: &TimeZone) -> Vec<String> {
+    let state = match contact.state {
+        ContactState::Pending => "pending",
+        ContactState::Ready => "ready",
+    };
+    let glance = contact.fingerprint.chars().take(FINGERPRINT_GLANCE).collect();
+    vec![contact.name.clone(), state.to_owned(), trust(contact), local_time(contact.since, zone), glance]
+}
+
+/// The trust in a contact in words.
+pub(crate) fn trust(contact: &Contact) -> String {
+    match (contact.trust, contact.verified_by) {
+        (Trust::Unverified, _) => "unverified".to_owned(),
+        (Trust::Verified, Some(VerifiedBy::Invite)) => "verified by invite".to_owned(),
+        (Trust::Verified, None) => "verified".to_owned(),
+        (Trust::Changed, _) => "identity changed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hermes_api::{ErrorCode, Problem, V1};
+
+    use super::*;
+
+    #[test]
+    fn status_says_why_an_account_is_not_connected() {
+        let account = AccountStatus {
+            name: "alice".into(),
+            fingerprint: "ab".repeat(32),
+            relay: "hermes://relay.example:4433#abc".into(),
+            connection: Connection {
+                state: ConnectionState::Offline,
+                since: UnixMillis(0),
+                reason: Some(Problem::new(ErrorCode::RelayUnreachable, "no answer", "check the network")),
+            },
+            unread: 3,
+            outbox: 1,
+            unreadable: 0,
+            one_time_prekeys: None,
+        };
+        let daemon = DaemonStatus {
+            v: V1,
+            version: "0.1.0".into(),
+            pid: 7,
+            started_at: UnixMillis(0),
+            capabilities: Vec::new(),
+            accounts: vec![account],
+        };
+        let lines: Vec<String> = status(&daemon, UnixMillis(60_000)).iter().map(Line::text).collect();
+        assert_eq!(lines[0], "hermesd 0.1.0, pid 7, up 1m");
+        assert_eq!(lines[1], "alice  offline, trying again: relay.example:4433, since 1m");
+        assert!(lines[2].ends_with("no answer") && lines[3].ends_with("→ check the network"), "{lines:?}");
+        assert!(
+            !lines.iter().any(|line| line.contains("unreadable") || line.contains("prekeys")),
+            "{lines:?}"
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Messages in inbox and log.
+
+use hermes_api::{Body, Direction, Message, MessageState, UnixMillis};
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    duration,
+    output::{BAD, DIM, Line, NAME},
+    render::fold,
+};
+
+/// Lines of one message that the inbox shows on a terminal; the log shows all.
+const INBOX_LINES: usize = 12;
+
+/// Columns below which text is not folded but left to the terminal.
+const MIN_TEXT_COLUMNS: usize = 20;
+
+/// The widths of a listing's columns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    reference: usize,
+    /// Columns of the terminal, when it is one.
+    terminal: Option<usize>,
+}
+
+impl Layout {
+    /// As wide as the longest reference asks for.
+    pub(crate) fn of(messages: &[Message], terminal: Option<u16>) -> Self {
+        let reference = messages.iter().map(|message| fold::width(&message.reference)).max().unwrap_or(0);
+        Self { reference, terminal: terminal.map(usize::from) }
+    }
+
+    /// Columns for the text when it starts at `indent`.
+    fn text(&self, indent: usize) -> Option<usize> {
+        self.terminal.and_then(|columns| columns.checked_sub(indent)).filter(|rest| *rest >= MIN_TEXT_COLUMNS)
+    }
+
+    fn reference(&self, message: &Message) -> Line {
+        let pad = self.reference.saturating_sub(fold::width(&message.reference));
+        Line::default().styled(NAME, &message.reference).plain(" ".repeat(pad))
+    }
+}
+
+/// An unread message: reference, age, text.
+pub(crate) fn unread(message: &Message, layout: Layout, now: UnixMillis) -> Vec<Line> {
+    let age = duration::short(message.received_at.unwrap_or(message.sent_at).before(now));
+    let indent = layout.reference + 2 + 4 + 2;
+    let head = layout.reference(message).styled(DIM, format!("  {age:>4}  "));
+    let mut lines = with_text(head, indent, message, layout.text(indent));
+    let hidden = lines.len().saturating_sub(INBOX_LINES);
+    if layout.terminal.is_some() && hidden > 0 {
+        lines.truncate(INBOX_LINES);
+        let rest = format!("… {hidden} more lines: hermesctl log {}", message.chat);
+        lines.push(Line::new(" ".repeat(indent)).styled(DIM, rest));
+    }
+    lines
+}
+
+/// A message of a log: reference, local time, who, text, and how far it has come.
+pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<Line> {
+    let time = local_time(message.received_at.unwrap_or(message.sent_at), zone);
+    let from = match message.direction {
+        Direction::In => message.from.as_str(),
+        Direction::Out => "you",
+    };
+    let indent = layout.reference + 2 + fold::width(&time) + 2;
+    let head = layout.reference(message).styled(DIM, format!("  {time}  ")).styled(NAME, from).plain(": ");
+    // Further lines start under the name: below the colon they would waste a narrow terminal.
+    let first = fold::width(from) + 2;
+    let columns = layout.text(indent + first);
+    let mut lines = with_text(head, indent, message, columns);
+    if let (Some(last), Some(state)) = (lines.last_mut(), message.state) {
+        let (style, word) = match state {
+            MessageState::Queued => (DIM, "queued"),
+            MessageState::Relayed => (DIM, "relayed"),
+            MessageState::Delivered => (DIM, "delivered"),
+            MessageState::Failed => (BAD, "failed"),
+        };
+        let reason = message.error.as_ref().map(|error| format!(": {}", error.message)).unwrap_or_default();
+        *last = std::mem::take(last).styled(style, format!("  ({word}{reason})"));
+    }
+    lines
+}
+
+fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize>) -> Vec<Line> {
+    let mut text = match &message.body {
+        Body::Text { text } => fold::fold(text, columns).into_iter(),
+        Body::Unsupported => {
+            return vec![head.styled(DIM, "(needs a newer version of Hermes; it is kept)")];
+        }
+    };
+    let mut lines = vec![head.plain(text.next().unwrap_or_default())];
+    lines.extend(text.map(|line| Line::new(" ".repeat(indent)).plain(line)));
+    lines
+}
+
+/// `2026-01-31 14:03` in the user's time zone.
+pub(crate) fn local_time(time: UnixMillis, zone: &TimeZone) -> String {
+    let timestamp = i64::try_from(time.0).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    match timestamp {
+        Some(timestamp) => timestamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+        // A peer may claim any time, also one that no calendar has.
+        None => "unknown time".to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn incoming(reference: &str, text: &str) -> Message {
+        Message {
+            reference: reference.into(),
+            id: "00".repeat(16),
+            chat: reference.split('#').next().unwrap().into(),
+            direction: Direction::In,
+            from: reference.split('#').next().unwrap().into(),
+            body: Body::Text { text: text.into() },
+            sent_at: UnixMillis(0),
+            received_at: Some(UnixMillis(1_000_000)),
+            state: None,
+            error: None,
+            read: false,
+            no_one_time_prekey: false,
+        }
+    }
+
+    fn texts(lines: Vec<Line>) -> Vec<String> {
+        lines.iter().map(Line::text).collect()
+    }
+
+    #[test]
+    fn the_inbox_aligns_references_and_ages() {
+        let messages = [incoming("bob#44", "looks good, thanks"), incoming("carol#1", "hi\nthere")];
+        let layout = Layout::of(&messages, None);
+        let now = UnixMillis(1_120_000);
+        assert_eq!(texts(unread(&messages[0], layout, now)), ["bob#44     2m  looks good, thanks"]);
+        assert_eq!(texts(unread(&messages[1], layout, now)), ["carol#1    2m  hi", "               there"]);
+    }
+
+    #[test]
+    fn a_terminal_folds_and_a_pipe_does_not() {
+        let long = incoming("bob#1", &"word ".repeat(200));
+        let now = UnixMillis(1_000_000);
+        assert_eq!(unread(&long, Layout::of(std::slice::from_ref(&long), None), now).len(), 1);
+        let lines = texts(unread(&long, Layout::of(std::slice::from_ref(&long), Some(60)), now));
+        assert_eq!(lines.len(), INBOX_LINES + 1);
+        assert!(lines.iter().all(|line| fold::width(line) <= 60), "{lines:?}");
+        assert!(lines.last().unwrap().contains("hermesctl log bob"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_message_cannot_pretend_to_be_two() {
+        let message = incoming("bob#1", "hi\rcarol#9  1m  pay\u{2028}mallory#1 0s x\u{1b}[1A");
+        let lines =
+            texts(unread(&message, Layout::of(std::slice::from_ref(&message), None), UnixMillis(1_000_000)));
+        assert_eq!(lines, ["bob#1    0s  hi␍carol#9  1m  pay\u{fffd}mallory#1 0s x␛[1A"]);
+    }
+
+    #[test]
+    fn the_log_shows_who_when_and_how_far() {
+        let mut message = incoming("bob#2", "done");
+        message.direction = Direction::Out;
+        message.received_at = None;
+        message.state = Some(MessageState::Relayed);
+        let layout = Layout::of(std::slice::from_ref(&message), None);
+        assert_eq!(
+            texts(logged(&message, layout, &TimeZone::UTC)),
+            ["bob#2  1970-01-01 00:00  you: done  (relayed)"]
+        );
+        message.sent_at = UnixMillis(u64::MAX);
+        assert!(texts(logged(&message, layout, &TimeZone::UTC))[0].contains("unknown time"));
+    }
+}

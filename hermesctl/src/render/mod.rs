@@ -1,0 +1,6 @@
+//! How things read on a terminal. Pure: values in, lines out.
+
+pub(crate) mod account;
+pub(crate) mod fold;
+pub(crate) mod message;
+pub(crate) mod sent;

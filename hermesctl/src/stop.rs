@@ -1,0 +1,47 @@
+//! Why a command ends early.
+
+use std::io;
+
+use hermes_api::{ClientError, ErrorCode, Problem};
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Something is wrong, and the user should know.
+    Problem(Problem),
+    /// Whoever read the output has seen enough.
+    PipeClosed,
+}
+
+impl Stop {
+    /// A usage error.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Problem(Problem::new(ErrorCode::Usage, message, hint))
+    }
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<ClientError> for Stop {
+    fn from(error: ClientError) -> Self {
+        Self::Problem(error.problem())
+    }
+}
+
+/// An error of writing to standard output, the only stream whose failure ends a command.
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::PipeClosed,
+            _ => Self::Problem(Problem::new(
+                ErrorCode::Io,
+                format!("cannot write the output: {error}"),
+                "nothing was marked read that was not written",
+            )),
+        }
+    }
+}
