@@ -217,7 +217,8 @@ impl Delivery<'_> {
             let batch = self.next().await;
             if batch.is_empty() {
                 tokio::select! {
-                    changed = self.news.changed() => if changed.is_err() { return Ok(()) },
+                    // When the place is taken by a newer connection, the control loop says farewell.
+                    Ok(()) = self.news.changed() => {}
                     () = self.purse.earned.notified() => {}
                 }
                 continue;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod client;
+
 use ed25519_dalek::SigningKey;
 use hermes_relay::{Entry, Outcome, Relay, Request, Store};
 use hermes_wire::{

@@ -1,0 +1,298 @@
+//! The relay over real QUIC on loopback, as its clients see it.
+
+mod common;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use common::{
+    DAY, Owner,
+    client::{Drop, Mailbox, owner},
+    deposit, prekeys,
+};
+use hermes_link::{
+    client::{self, ConnectError},
+    close,
+    credential::RelayIdentity,
+    frame::{FrameReader, FrameWriter},
+    quinn::ConnectionError,
+};
+use hermes_relay::{
+    Limits, Policy, Registration, clock,
+    limits::Rate,
+    serve::{Options, Server},
+    store::{TokenRow, fjall::FjallStore},
+    tokens::TokenDirectory,
+};
+use hermes_wire::{
+    ContactId, InstanceId, Refusal, RelayAddress, RelayPin, Sequence, Timestamp,
+    drop::{FromDrop, ToDrop},
+    mailbox::{ToClient, ToRelay},
+    prekey::PrekeyId,
+};
+
+/// A relay that can be stopped and started again.
+struct World {
+    directory: tempfile::TempDir,
+    identity: RelayIdentity,
+    policy: Policy,
+    server: Option<Server>,
+    address: RelayAddress,
+}
+
+impl World {
+    fn new(policy: Policy) -> Self {
+        let identity = RelayIdentity::generate().unwrap();
+        let address = RelayAddress::new("127.0.0.1", 1, identity.pin()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut world = Self { directory, identity, policy, server: None, address };
+        world.start();
+        world
+    }
+
+    fn open() -> Self {
+        Self::new(Policy { registration: Registration::Open, limits: Limits::default() })
+    }
+
+    fn start(&mut self) {
+        let options = Options {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            connections: 100,
+            policy: self.policy.clone(),
+            tokens: self.tokens(),
+        };
+        let store = FjallStore::open(&self.directory.path().join("store")).unwrap();
+        let server = Server::start(&self.identity, store, options).unwrap();
+        let port = server.local_addr().unwrap().port();
+        self.address = RelayAddress::new("127.0.0.1", port, self.identity.pin()).unwrap();
+        self.server = Some(server);
+    }
+
+    async fn stop(&mut self) {
+        self.server.take().unwrap().stop().await.unwrap();
+    }
+
+    fn tokens(&self) -> TokenDirectory {
+        TokenDirectory::open(&self.directory.path().join("tokens")).unwrap()
+    }
+
+    /// Bob, registered and with prekeys.
+    async fn bob(&self) -> (Owner, Mailbox) {
+        let (bob, credential) = owner(1);
+        let mut mailbox = Mailbox::connect(&self.address, &credential, bob.register(None)).await;
+        let entries = prekeys().into_iter().map(|mut entry| {
+            entry.expiry = clock::now().after(std::time::Duration::from_millis(DAY));
+            entry
+        });
+        let stored = mailbox.ask(ToRelay::PutPrekeys(entries.collect())).await;
+        assert_eq!(stored, ToClient::PrekeysStored(PrekeyId(6)));
+        (bob, mailbox)
+    }
+
+    async fn drop_to(&self, bob: &Owner, contact: u8) -> Drop {
+        let mut token = bob.token(contact);
+        token.expiry = clock::now().after(std::time::Duration::from_millis(DAY));
+        Drop::connect(&self.address, bob.open(&token)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_message_finds_its_way() {
+    let world = World::open();
+    let (bob, mut mailbox) = world.bob().await;
+    assert_eq!(mailbox.registered.head, Sequence(0));
+    let mut alice = world.drop_to(&bob, 1).await;
+    let FromDrop::Bundle(_, bundle) = alice.fetch(1).await else { panic!() };
+    assert_eq!(bundle.one_time.unwrap().id, PrekeyId(4));
+    assert!(matches!(mailbox.answers.next().await.unwrap(), Some(ToClient::PrekeyStock(_))));
+    let hello = deposit(1, b"hello");
+    assert_eq!(alice.deposit(&hello).await, FromDrop::Receipt(hello.envelope));
+    assert_eq!(mailbox.receive().await, (1, b"hello".to_vec()));
+    mailbox.ack(1).await;
+}
+
+#[tokio::test]
+async fn what_waited_comes_on_connecting_and_unacked_comes_again() {
+    let world = World::open();
+    let (bob, mailbox) = world.bob().await;
+    drop(mailbox);
+    let mut alice = world.drop_to(&bob, 1).await;
+    let all: Vec<_> = (1..=600).map(|id| deposit(id, &id.to_be_bytes())).collect();
+    assert_eq!(alice.deposit_all(&all).await.len(), 600);
+    let (_, credential) = owner(1);
+    for first in [1, 201] {
+        let mut mailbox = Mailbox::connect(&world.address, &credential, bob.register(None)).await;
+        assert_eq!(mailbox.registered.head, Sequence(600));
+        for sequence in first..first + 200 {
+            assert_eq!(mailbox.receive().await, (sequence, (sequence as u32).to_be_bytes().to_vec()));
+        }
+        mailbox.ack(first + 199).await;
+    }
+    let mut mailbox = Mailbox::connect(&world.address, &credential, bob.register(None)).await;
+    assert_eq!(mailbox.receive().await.0, 401);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_everything_and_says_goodbye_first() {
+    let mut world = World::open();
+    let (bob, mut mailbox) = world.bob().await;
+    let mut alice = world.drop_to(&bob, 1).await;
+    let revoked = mailbox.ask(ToRelay::Revoke(ContactId([2; 16]), Timestamp(u64::MAX))).await;
+    assert_eq!(revoked, ToClient::Revoked(ContactId([2; 16])));
+    alice.deposit_all(&[deposit(1, b"one"), deposit(2, b"two")]).await;
+    let (_, answer) = tokio::join!(world.stop(), mailbox.answers.next());
+    assert!(matches!(answer.unwrap(), Some(ToClient::GoAway(_))));
+    assert!(matches!(alice.connection.closed().await, ConnectionError::ApplicationClosed(closed)
+        if closed.error_code == close::DRAINING));
+
+    world.start();
+    let (_, credential) = owner(1);
+    let mut mailbox = Mailbox::connect(&world.address, &credential, bob.register(None)).await;
+    assert_eq!(mailbox.registered.next_prekey_id, PrekeyId(7));
+    assert_eq!(mailbox.receive().await, (1, b"one".to_vec()));
+    assert_eq!(mailbox.receive().await, (2, b"two".to_vec()));
+    let mut alice = world.drop_to(&bob, 1).await;
+    let again = deposit(2, b"two");
+    assert_eq!(alice.deposit(&again).await, FromDrop::Receipt(again.envelope));
+    let other = deposit(2, b"another");
+    assert_eq!(alice.deposit(&other).await, FromDrop::DepositRefused(other.envelope, Refusal::IdConflict));
+    alice.deposit_all(&[deposit(3, b"three")]).await;
+    assert_eq!(mailbox.receive().await, (3, b"three".to_vec()));
+    let mut token = bob.token(2);
+    token.expiry = Timestamp(u64::MAX);
+    assert_eq!(Drop::connect(&world.address, bob.open(&token)).await.err(), Some(Refusal::NoEntry));
+}
+
+#[tokio::test]
+async fn the_newest_connection_of_a_mailbox_wins() {
+    let world = World::open();
+    let (bob, mut older) = world.bob().await;
+    let (_, credential) = owner(1);
+    let mut register = bob.register(None);
+    register.instance = InstanceId([9; 16]);
+    let mut newer = Mailbox::connect(&world.address, &credential, register).await;
+    let superseded = ToClient::Refused(Refusal::Superseded { instance: InstanceId([9; 16]) });
+    assert_eq!(older.answers.next().await.unwrap(), Some(superseded));
+    assert!(matches!(older.connection.closed().await, ConnectionError::ApplicationClosed(closed)
+        if closed.error_code == close::SUPERSEDED));
+    // The older one's end takes nothing from the newer one.
+    let mut alice = world.drop_to(&bob, 1).await;
+    alice.deposit_all(&[deposit(1, b"hello")]).await;
+    assert_eq!(newer.receive().await, (1, b"hello".to_vec()));
+}
+
+#[tokio::test]
+async fn a_wrong_pin_is_told_apart_and_nothing_is_said_to_the_impostor() {
+    let world = World::open();
+    let wrong = RelayAddress::new("127.0.0.1", world.address.port(), RelayPin([1; 32])).unwrap();
+    let (_, credential) = owner(1);
+    let refused = client::connect_mailbox(&client::endpoint().unwrap(), &wrong, &credential).await;
+    assert!(matches!(refused, Err(ConnectError::WrongPin)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn garbage_closes_its_connection_and_no_other() {
+    let world = World::open();
+    let (bob, mut mailbox) = world.bob().await;
+    let mut alice = world.drop_to(&bob, 1).await;
+    let garbage = [&[0xff; 64][..], &[0, 0, 0, 1, 0xff], &[0, 0, 0, 3, 0x9f, 0x01, 0xff]];
+    for bytes in garbage {
+        let stranger = client::connect_drop(&client::endpoint().unwrap(), &world.address).await.unwrap();
+        let (mut send, _receive) = stranger.open_bi().await.unwrap();
+        send.write_all(bytes).await.unwrap();
+        assert!(matches!(stranger.closed().await, ConnectionError::ApplicationClosed(closed)
+            if closed.error_code == close::BAD_FRAME));
+
+        let (_, credential) = owner(2);
+        let endpoint = client::endpoint().unwrap();
+        let stranger = client::connect_mailbox(&endpoint, &world.address, &credential).await.unwrap();
+        let (mut send, receive) = stranger.open_bi().await.unwrap();
+        send.write_all(bytes).await.unwrap();
+        let told = FrameReader::<ToClient>::new(receive).next().await.unwrap();
+        assert_eq!(told, Some(ToClient::Refused(Refusal::BadFrame)));
+        assert!(matches!(stranger.closed().await, ConnectionError::ApplicationClosed(closed)
+            if closed.error_code == close::BAD_FRAME));
+    }
+    alice.deposit_all(&[deposit(1, b"hello")]).await;
+    assert_eq!(mailbox.receive().await, (1, b"hello".to_vec()));
+}
+
+#[tokio::test]
+async fn frames_out_of_place_are_bad_frames() {
+    let world = World::open();
+    let (bob, mut mailbox) = world.bob().await;
+    // Acknowledging what was never assigned, and registering twice.
+    let refused = ToClient::Refused(Refusal::BadFrame);
+    assert_eq!(mailbox.ask(ToRelay::Ack(Sequence(1))).await, refused);
+    let (bob, mut mailbox) = (bob.clone(), {
+        let (_, credential) = owner(1);
+        Mailbox::connect(&world.address, &credential, bob.register(None)).await
+    });
+    assert_eq!(mailbox.ask(ToRelay::Register(bob.register(None))).await, refused);
+    // Depositing before, and opening after the open.
+    let stranger = client::connect_drop(&client::endpoint().unwrap(), &world.address).await.unwrap();
+    let (send, _receive) = stranger.open_bi().await.unwrap();
+    FrameWriter::new(send).send(&ToDrop::Deposit(deposit(1, b""))).await.unwrap();
+    assert!(matches!(stranger.closed().await, ConnectionError::ApplicationClosed(_)));
+    let mut alice = world.drop_to(&bob, 1).await;
+    alice.requests.send(&ToDrop::Open(bob.open(&bob.token(1)))).await.unwrap();
+    assert!(matches!(alice.connection.closed().await, ConnectionError::ApplicationClosed(_)));
+}
+
+#[tokio::test]
+async fn a_retryable_refusal_ends_the_stream_so_that_order_holds() {
+    let deposits = Rate { burst: 2, period: std::time::Duration::from_secs(3_600) };
+    let limits = Limits { deposits, ..Limits::default() };
+    let world = World::new(Policy { registration: Registration::Open, limits });
+    let (bob, mut mailbox) = world.bob().await;
+    let mut alice = world.drop_to(&bob, 1).await;
+    for id in 1..=4 {
+        alice.requests.push(&ToDrop::Deposit(deposit(id, &[id as u8])));
+    }
+    alice.requests.flush().await.unwrap();
+    let mut answers = Vec::new();
+    while let Some(answer) = alice.answers.next().await.unwrap() {
+        answers.push(answer);
+    }
+    assert_eq!(answers[..2], [1, 2].map(|id| FromDrop::Receipt(deposit(id, b"").envelope)));
+    assert!(matches!(&answers[2..], [FromDrop::DepositRefused(envelope, Refusal::RateLimited { .. })]
+        if *envelope == deposit(3, b"").envelope));
+    assert_eq!(mailbox.receive().await.0, 1);
+    assert_eq!(mailbox.receive().await.0, 2);
+}
+
+#[tokio::test]
+async fn a_registration_token_made_while_the_relay_runs_works_once() {
+    let world = World::new(Policy::default());
+    let row = TokenRow { uses: 1, expiry: clock::now().after(std::time::Duration::from_secs(60)) };
+    let token = world.tokens().issue(row).unwrap();
+    let refused = Some(Some(ToClient::Refused(Refusal::RegistrationRefused)));
+    let (bob, credential) = owner(1);
+    let none = Mailbox::try_connect(&world.address, &credential, bob.register(None)).await;
+    assert_eq!(none.err(), refused);
+    Mailbox::connect(&world.address, &credential, bob.register(Some(&token))).await;
+    let (carol, credential) = owner(2);
+    let spent = Mailbox::try_connect(&world.address, &credential, carol.register(Some(&token))).await;
+    assert_eq!(spent.err(), refused);
+    assert!(world.tokens().list().is_empty());
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_are_refused() {
+    let mut world = World::open();
+    world.stop().await;
+    let options = Options {
+        listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+        connections: 1,
+        policy: world.policy.clone(),
+        tokens: world.tokens(),
+    };
+    let store = FjallStore::open(&world.directory.path().join("store")).unwrap();
+    let server = Server::start(&world.identity, store, options).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let address = RelayAddress::new("127.0.0.1", port, world.identity.pin()).unwrap();
+    let endpoint = client::endpoint().unwrap();
+    let _first = client::connect_drop(&endpoint, &address).await.unwrap();
+    let second = client::connect_drop(&endpoint, &address).await;
+    assert!(matches!(second, Err(ConnectError::Refused)), "{second:?}");
+    server.stop().await.unwrap();
+}
