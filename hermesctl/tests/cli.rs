@@ -1,0 +1,516 @@
+//! The program as its users and their scripts meet it, against a daemon of a few lines: what is printed where, what is
+//! asked of the daemon, and the exit code.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A request as the daemon heard it.
+#[derive(Clone, Debug)]
+struct Heard {
+    /// Like `POST /v1/accounts/alice/messages`.
+    route: String,
+    body: Value,
+}
+
+/// What the daemon does with a request.
+enum Answer {
+    Json(u16, Value),
+    /// The connection breaks as if the daemon had been killed.
+    Die,
+}
+
+/// A daemon that answers as a closure says, in a home of its own.
+struct World {
+    home: TempDir,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    arrivals: Receiver<String>,
+}
+
+impl World {
+    fn without_daemon() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let run = home.path().join("run");
+        fs::create_dir(&run).unwrap();
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).unwrap();
+        Self { home, heard: Arc::default(), arrivals: channel().1 }
+    }
+
+    fn with_daemon(answer: impl Fn(&Heard) -> Answer + Send + 'static) -> Self {
+        let mut world = Self::without_daemon();
+        let listener = UnixListener::bind(world.home.path().join("run/hermesd.sock")).unwrap();
+        let (arrived, arrivals) = channel();
+        world.arrivals = arrivals;
+        let heard = world.heard.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                serve(stream.unwrap(), &answer, &heard, &arrived);
+            }
+        });
+        world
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hermesctl"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HERMES_HOME", self.home.path())
+            .env("TZ", "UTC")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).arg("--no-autostart").output().unwrap()
+    }
+
+    fn pipe_in(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut child = spawn(self.command(arguments).arg("--no-autostart").stdin(Stdio::piped()));
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    fn heard(&self, route: &str) -> Vec<Heard> {
+        self.heard.lock().unwrap().iter().filter(|heard| heard.route == route).cloned().collect()
+    }
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn serve(
+    mut stream: UnixStream,
+    answer: &impl Fn(&Heard) -> Answer,
+    heard: &Mutex<Vec<Heard>>,
+    arrived: &Sender<String>,
+) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let route = line.rsplit_once(' ').map_or(line.clone(), |(route, _)| route.to_owned());
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).unwrap();
+        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if header.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let request = Heard { route: route.clone(), body: serde_json::from_slice(&body).unwrap_or(Value::Null) };
+    heard.lock().unwrap().push(request.clone());
+    let answer = answer(&request);
+    let _ = arrived.send(route);
+    if let Answer::Json(status, body) = answer {
+        let body = body.to_string();
+        let head =
+            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        let _ = stream.write_all((head + &body).as_bytes());
+    }
+}
+
+fn ok(body: Value) -> Answer {
+    Answer::Json(200, body)
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn result(to: &str, state: &str) -> Value {
+    json!({"to": to, "id": "9f".repeat(16), "ref": format!("{to}#43"), "state": state, "error": null})
+}
+
+fn refused(to: &str, code: &str) -> Value {
+    let error = json!({"code": code, "message": "no such contact", "hint": "hermesctl contact ls"});
+    json!({"to": to, "id": null, "ref": null, "state": "failed", "error": error})
+}
+
+fn message(reference: &str, text: &str) -> Value {
+    let chat = reference.split('#').next().unwrap();
+    json!({
+        "ref": reference, "id": format!("{:0>32}", reference.split('#').next_back().unwrap()), "chat": chat,
+        "direction": "in", "from": chat, "kind": "text", "text": text, "sent_at": 0, "received_at": 0,
+        "state": null, "error": null, "read": false, "no_one_time_prekey": false,
+    })
+}
+
+fn status_of(accounts: &[&str]) -> Value {
+    let accounts: Vec<Value> = accounts
+        .iter()
+        .map(|name| {
+            json!({
+                "name": name, "fingerprint": "ab".repeat(32), "relay": "hermes://h:1#p", "unread": 0, "outbox": 0,
+                "connection": {"state": "connected", "since": 0, "reason": null}, "unreadable": 0,
+                "one_time_prekeys": 100,
+            })
+        })
+        .collect();
+    json!({"v": 1, "version": "0.1.0", "pid": 1, "started_at": 0, "capabilities": [], "accounts": accounts})
+}
+
+const SEND: &str = "POST /v1/accounts/alice/messages";
+const READ: &str = "POST /v1/accounts/alice/read";
+
+#[test]
+fn nobody_at_the_socket_is_exit_3_with_the_command_to_type() {
+    let world = World::without_daemon();
+    let output = world.run(&["status"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (3, ""));
+    assert!(stderr(&output).contains("hermesctl daemon start"), "{}", stderr(&output));
+
+    let output = world.run(&["status", "--json"]);
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!((&error["v"], &error["error"]["code"]), (&json!(1), &json!("daemon-unreachable")));
+}
+
+#[test]
+fn a_socket_in_a_directory_of_others_is_exit_3_and_hears_nothing() {
+    let world = World::with_daemon(|_| ok(status_of(&[])));
+    let run = world.home.path().join("run");
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
+    let output = world.run(&["status"]);
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains("can be written by others"), "{}", stderr(&output));
+    assert!(world.heard.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_wrong_configuration_is_exit_2_and_names_the_nearest_key() {
+    let world = World::without_daemon();
+    let config = world.home.path().join("config");
+    fs::create_dir(&config).unwrap();
+    fs::write(config.join("config.toml"), "[daemon]\nautostrat = false\n").unwrap();
+    let output = world.run(&["status"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("did you mean daemon.autostart?"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_says_what_to_set() {
+    let world = World::without_daemon();
+    let output = world.run(&["status", "--socket", &format!("/{}", "x".repeat(110))]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("HERMES_HOME"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_send_prints_its_results_and_nothing_else() {
+    let world = World::with_daemon(|_| {
+        ok(json!({"v": 1, "results": [result("bob", "delivered")], "timed_out": false}))
+    });
+    let output =
+        world.run(&["-a", "alice", "send", "bob", "deploy done", "--wait=delivered", "--timeout", "5s"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let line = stdout(&output);
+    assert!(line.starts_with("✓ bob#43 delivered (") && line.ends_with("s)\n"), "{line}");
+    assert_eq!(stderr(&output), "");
+
+    let sent = &world.heard(SEND)[0].body;
+    assert_eq!(
+        (&sent["to"], &sent["text"], &sent["wait"]),
+        (&json!(["bob"]), &json!("deploy done"), &json!("delivered"))
+    );
+    assert_eq!(sent["id"].as_str().unwrap().len(), 32);
+    assert!((1..=5000).contains(&sent["timeout_ms"].as_u64().unwrap()), "{sent}");
+}
+
+#[test]
+fn each_recipient_has_a_result_and_the_exit_code_sums_up() {
+    let world = World::with_daemon(|heard| {
+        let results = heard.body["to"].as_array().unwrap().iter().map(|to| match to.as_str().unwrap() {
+            "nobody" => refused("nobody", "contact-not-found"),
+            "changed" => refused("changed", "identity-changed"),
+            name => result(name, "queued"),
+        });
+        ok(json!({"v": 1, "results": results.collect::<Vec<_>>(), "timed_out": false}))
+    });
+    let send = |to: &[&str]| world.run(&[&["-a", "alice", "send"], to, &["hi"]].concat());
+
+    let mixed = send(&["bob", "nobody"]);
+    assert_eq!((code(&mixed), stdout(&mixed).as_str()), (7, "✓ bob#43 queued\n"));
+    assert!(stderr(&mixed).contains("nobody: no such contact"), "{}", stderr(&mixed));
+    assert_eq!(code(&send(&["nobody"])), 5);
+    assert_eq!(code(&send(&["changed"])), 6);
+    assert_eq!(code(&send(&["bob", "carol"])), 0);
+}
+
+#[test]
+fn a_wait_that_ends_too_early_is_exit_8() {
+    let world =
+        World::with_daemon(|_| ok(json!({"v": 1, "results": [result("bob", "relayed")], "timed_out": true})));
+    let output = world.run(&["-a", "alice", "send", "bob", "hi", "--wait", "--timeout", "1s"]);
+    assert_eq!(code(&output), 8);
+    assert!(stdout(&output).starts_with("… bob#43 relayed, not delivered after"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_daemon_that_dies_is_asked_again_with_the_same_key() {
+    let deaths = Mutex::new(2);
+    let world = World::with_daemon(move |_| {
+        let mut deaths = deaths.lock().unwrap();
+        if *deaths > 0 {
+            *deaths -= 1;
+            return Answer::Die;
+        }
+        ok(json!({"v": 1, "results": [result("bob", "queued")], "timed_out": false}))
+    });
+    let output = world.run(&["-a", "alice", "send", "bob", "hi"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let keys: Vec<Value> = world.heard(SEND).iter().map(|heard| heard.body["id"].clone()).collect();
+    assert_eq!(keys.len(), 3);
+    assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+}
+
+#[test]
+fn an_invite_is_never_asked_for_twice() {
+    let world = World::with_daemon(|_| Answer::Die);
+    let output = world.run(&["-a", "alice", "invite"]);
+    assert_eq!(code(&output), 3);
+    assert_eq!(world.heard("POST /v1/accounts/alice/invites").len(), 1);
+}
+
+#[test]
+fn text_comes_from_standard_input_with_lines_and_unicode() {
+    let world =
+        World::with_daemon(|_| ok(json!({"v": 1, "results": [result("bob", "queued")], "timed_out": false})));
+    let text = "first line\nzweite Zeile — 日本語 🎉\n";
+    for arguments in [&["send", "bob", "-"][..], &["send", "bob"], &["send", "--to", "bob"]] {
+        let output = world.pipe_in(&[&["-a", "alice"], arguments].concat(), text.as_bytes());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+    }
+    for heard in world.heard(SEND) {
+        assert_eq!((&heard.body["to"], &heard.body["text"]), (&json!(["bob"]), &json!(text.trim_end())));
+    }
+    assert_eq!(world.heard(SEND).len(), 3);
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_the_daemon_hears_of_it() {
+    let world = World::with_daemon(|_| Answer::Die);
+    let send = |input: &[u8]| world.pipe_in(&["-a", "alice", "send", "bob", "-"], input);
+    let large = send("x".repeat(16 * 1024 + 1).as_bytes());
+    assert_eq!(code(&large), 1);
+    assert!(stderr(&large).contains("16384"), "{}", stderr(&large));
+    assert_eq!(code(&send(b"")), 2);
+    assert_eq!(code(&send(b"\xff\xfe")), 2);
+    assert!(world.heard.lock().unwrap().is_empty());
+}
+
+#[test]
+fn sixteen_kibibytes_go_through() {
+    let world =
+        World::with_daemon(|_| ok(json!({"v": 1, "results": [result("bob", "queued")], "timed_out": false})));
+    let text = "\u{7}".repeat(16 * 1024);
+    assert_eq!(code(&world.pipe_in(&["-a", "alice", "send", "bob", "-"], text.as_bytes())), 0);
+    assert_eq!(world.heard(SEND)[0].body["text"], json!(text));
+}
+
+/// An inbox of two pages, the first of which is as large as a page may be asked for.
+fn two_pages(heard: &Heard) -> Answer {
+    if heard.route.contains("/read") {
+        return ok(json!({"v": 1}));
+    }
+    let first = message("bob#1", "hello");
+    let second = message("bob#2", "\u{1b}[31mred\u{202e}\nsecond line");
+    match heard.route.contains("after=") {
+        false => ok(json!({"v": 1, "messages": [first], "more": true})),
+        true => ok(json!({"v": 1, "messages": [second], "more": false})),
+    }
+}
+
+#[test]
+fn the_inbox_walks_all_pages_cleans_them_and_marks_what_it_showed() {
+    let world = World::with_daemon(two_pages);
+    let output = world.run(&["-a", "alice", "inbox"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("bob#1  ") && lines[0].ends_with("  hello"), "{text}");
+    assert!(lines[1].ends_with("␛[31mred\u{fffd}") && lines[2].ends_with("   second line"), "{text}");
+    let marked: Vec<Value> = world.heard(READ).iter().map(|heard| heard.body["refs"].clone()).collect();
+    assert_eq!(marked, [json!(["bob#1"]), json!(["bob#2"])]);
+}
+
+#[test]
+fn json_is_one_document_with_the_text_unchanged() {
+    let world = World::with_daemon(two_pages);
+    let output = world.run(&["-a", "alice", "inbox", "--json"]);
+    let raw = stdout(&output);
+    assert!(!raw.contains(['\u{1b}', '\u{202e}']), "{raw:?}");
+    let document: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!((&document["v"], document["messages"].as_array().unwrap().len()), (&json!(1), 2));
+    assert_eq!(document["messages"][1]["text"], json!("\u{1b}[31mred\u{202e}\nsecond line"));
+}
+
+#[test]
+fn peeking_marks_nothing() {
+    let world = World::with_daemon(two_pages);
+    assert_eq!(code(&world.run(&["-a", "alice", "inbox", "--peek"])), 0);
+    assert_eq!(code(&world.run(&["-a", "alice", "inbox", "--peek", "--json"])), 0);
+    assert!(world.heard(READ).is_empty());
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_error_and_nothing_is_marked() {
+    let world = World::with_daemon(two_pages);
+    for arguments in [&["inbox"][..], &["inbox", "--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = world.command(&[&["-a", "alice", "--no-autostart"], arguments].concat());
+        let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    }
+    assert!(world.heard(READ).is_empty());
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_nothing_is_marked() {
+    let world = World::with_daemon(two_pages);
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = world.command(&["-a", "alice", "--no-autostart", "inbox"]);
+    let output = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(world.heard(READ).is_empty());
+}
+
+#[test]
+fn an_empty_inbox_explains_itself_on_standard_error() {
+    let world = World::with_daemon(|_| ok(json!({"v": 1, "messages": [], "more": false})));
+    let output = world.run(&["-a", "alice", "inbox"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
+    assert!(stderr(&output).contains("hermesctl log"), "{}", stderr(&output));
+    assert_eq!(stderr(&world.run(&["-a", "alice", "inbox", "-q"])), "");
+}
+
+#[test]
+fn an_interrupt_is_exit_130() {
+    let world = World::with_daemon(|heard| match heard.route.contains("/events") {
+        true => Answer::Json(200, json!("stays open for nobody")),
+        false => ok(json!({"v": 1, "messages": [], "more": false})),
+    });
+    // The stream ends at once, so the program waits for a daemon to come back.
+    let child =
+        spawn(world.command(&["-a", "alice", "--no-autostart", "inbox", "--follow"]).stdin(Stdio::null()));
+    let asked = world.arrivals.iter().find(|route| route.contains("/inbox"));
+    assert!(asked.is_some());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 130);
+    assert!(!stderr(&output).contains("error"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_account_is_the_named_the_configured_or_the_only_one() {
+    let world = World::with_daemon(|heard| match heard.route.as_str() {
+        "GET /v1/status" => ok(status_of(&["alice", "bot"])),
+        _ => ok(json!({"v": 1, "contacts": []})),
+    });
+    let ambiguous = world.run(&["contact", "ls"]);
+    assert_eq!(code(&ambiguous), 5);
+    assert!(stderr(&ambiguous).contains("alice, bot"), "{}", stderr(&ambiguous));
+
+    let asked = |output: Output| {
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        world.heard.lock().unwrap().pop().unwrap().route
+    };
+    assert_eq!(asked(world.run(&["contact", "ls", "-a", "bot"])), "GET /v1/accounts/bot/contacts");
+    let mut from_environment = world.command(&["contact", "ls"]);
+    let output = from_environment.env("HERMES_ACCOUNT", "alice").output().unwrap();
+    assert_eq!(asked(output), "GET /v1/accounts/alice/contacts");
+    fs::create_dir(world.home.path().join("config")).unwrap();
+    fs::write(world.home.path().join("config/config.toml"), "default_account = \"bot\"").unwrap();
+    assert_eq!(asked(world.run(&["contact", "ls"])), "GET /v1/accounts/bot/contacts");
+}
+
+#[test]
+fn the_daemons_errors_keep_their_words_and_their_exit_code() {
+    for (wire, exit) in [("locked", 4), ("store-corrupt", 3), ("account-not-found", 5), ("invite-used", 1)] {
+        let world = World::with_daemon(move |_| {
+            Answer::Json(
+                500,
+                json!({"v": 1, "error": {"code": wire, "message": "what happened", "hint": "what to type"}}),
+            )
+        });
+        let output = world.run(&["-a", "alice", "accept", "hermes-invite:x"]);
+        assert_eq!(code(&output), exit, "{wire}");
+        assert!(stderr(&output).contains("error: what happened\n  → what to type"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_invite_is_read_from_standard_input() {
+    let world = World::with_daemon(|_| {
+        ok(json!({"v": 1, "contact": {
+            "name": "bob", "state": "ready", "trust": "verified", "verified_by": "invite",
+            "fingerprint": "ab".repeat(32), "since": 0,
+        }}))
+    });
+    let output = world.pipe_in(&["-a", "alice", "accept", "-"], b"  hermes-invite:abc \n");
+    assert_eq!(stdout(&output), "✓ bob is a contact (verified by invite)\n");
+    let heard = world.heard("POST /v1/accounts/alice/accept");
+    assert_eq!(heard[0].body["invite"], json!("hermes-invite:abc"));
+}
+
+#[test]
+fn no_input_never_asks_for_a_token() {
+    let world = World::with_daemon(|_| {
+        let mut account = status_of(&["alice"])["accounts"][0].clone();
+        let reason =
+            json!({"code": "registration-refused", "message": "the relay wants a token", "hint": ""});
+        account["connection"] = json!({"state": "refused", "since": 0, "reason": reason});
+        ok(json!({"v": 1, "account": account}))
+    });
+    let output = world.run(&["init", "--name", "alice", "--relay", "hermes://h:1#p", "--no-input"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("--token-file FILE"), "{}", stderr(&output));
+
+    let token = world.home.path().join("token");
+    fs::write(&token, "secret-token\n").unwrap();
+    world.run(&[
+        "init",
+        "--name",
+        "alice",
+        "--relay",
+        "hermes://h:1#p",
+        "--token-file",
+        token.to_str().unwrap(),
+    ]);
+    let asked = world.heard("POST /v1/accounts");
+    assert_eq!(asked[0].body.get("registration_token"), None);
+    assert_eq!(asked[1].body["registration_token"], json!("secret-token"));
+}
