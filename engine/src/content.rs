@@ -7,7 +7,7 @@ use crate::{
     effect::{CommandError, Event, Reply},
     id::ChatId,
     reference::Reference,
-    row::{ContactRecord, Direction, MessageRecord, MessageState, Pairing, Text, UnreadableCause},
+    row::{ContactRecord, Direction, MessageRecord, MessageState, Text, UnreadableCause},
     rows::{IndexRow, Place, ReadError, StoreResult, UnreadRow},
     store::{Table, View},
     turn::{Halt, Turn},
@@ -96,8 +96,8 @@ impl<V: View> Turn<'_, V> {
         ticket: Ticket,
     ) -> StoreResult<(), V> {
         contact.ticket = ticket;
-        if matches!(contact.pairing, Pairing::Greeted) {
-            contact.pairing = Pairing::Done;
+        if !contact.answered {
+            contact.answered = true;
             self.rename(chat, &mut contact, profile_name)?;
             self.event(Event::ContactReady {
                 chat,

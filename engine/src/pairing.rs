@@ -33,7 +33,7 @@ use crate::{
     effect::{CommandError, Effect, Event, PairingError, Reply},
     id::ChatId,
     limits,
-    row::{ContactRecord, InviteRecord, Pairing, PrekeyRecord, Trust, UnreadableCause},
+    row::{ContactRecord, Fetching, InviteRecord, PrekeyRecord, Trust, UnreadableCause},
     rows::{HandshakeRow, ReadError, ReplayRow, RouteRow, StoreResult},
     session::Arrival,
     store::{Range, Table, View},
@@ -94,17 +94,15 @@ impl<V: View> Turn<'_, V> {
         if known.is_none() && self.counters.contacts >= limits::CONTACTS {
             return Ok(Err(CommandError::TooManyContacts(self.counters.contacts)));
         }
-        let pairing = Pairing::Fetching {
+        let fetching = Fetching {
             fetch: FetchId::random(self.rng),
             secret: invite.secret,
-            ticket: Box::new(invite.ticket.clone()),
+            ticket: invite.ticket.clone(),
         };
         let (chat, name) = match known {
             Some((chat, mut contact)) => {
-                let repeated = matches!(&contact.pairing,
-                    Pairing::Fetching { ticket, .. } if ticket.token == invite.ticket.token);
-                if !repeated {
-                    contact.pairing = pairing;
+                if !is_under_way(&contact, &invite.ticket) {
+                    contact.fetching = Some(Box::new(fetching));
                     self.put(&chat, &contact);
                 }
                 (chat, contact.name)
@@ -117,7 +115,8 @@ impl<V: View> Turn<'_, V> {
                     trust: Trust::VerifiedByInvite,
                     since: self.now,
                     ticket: invite.ticket,
-                    pairing,
+                    fetching: Some(Box::new(fetching)),
+                    answered: false,
                     sessions: Vec::new(),
                 };
                 self.add_contact(chat, &contact);
@@ -135,7 +134,9 @@ impl<V: View> Turn<'_, V> {
         fetch: FetchId,
         sealed: &SealedBundle,
     ) -> StoreResult<(), V> {
-        let Some((mut contact, secret, ticket)) = self.awaiting(chat, fetch)? else { return Ok(()) };
+        let Some((mut contact, Fetching { secret, ticket, .. })) = self.awaiting(chat, fetch)? else {
+            return Ok(());
+        };
         let initiated = Bundle::open(sealed, &ticket.bundle_key, &contact.fingerprint, self.now)
             .map_err(|error| error.to_string())
             .and_then(|bundle| {
@@ -166,7 +167,6 @@ impl<V: View> Turn<'_, V> {
         };
         self.counters.next_initiation = self.counters.next_initiation.saturating_add(1);
         contact.ticket = ticket;
-        contact.pairing = Pairing::Greeted;
         self.adopt_session(&mut contact, session.id())?;
         self.put_session(chat, &session, false);
         self.put(&session.id(), &HandshakeRow(ByteBuf::from(pending.to_bytes())));
@@ -182,7 +182,7 @@ impl<V: View> Turn<'_, V> {
         fetch: FetchId,
         refusal: Refusal,
     ) -> StoreResult<(), V> {
-        if let Some((contact, ..)) = self.awaiting(chat, fetch)? {
+        if let Some((contact, _)) = self.awaiting(chat, fetch)? {
             self.fail_pairing(chat, contact, PairingError::Refused(refusal));
         }
         Ok(())
@@ -213,7 +213,13 @@ impl<V: View> Turn<'_, V> {
         }
         let fingerprint = greeting.initiator.identity.fingerprint();
         let (chat, mut contact) = match self.contact_with(&fingerprint)? {
-            Some(known) => known,
+            Some((chat, mut contact)) => {
+                // They accepted each other's invites: this greeting is the answer as well.
+                if !contact.answered {
+                    self.rename(chat, &mut contact, &profile_name)?;
+                }
+                (chat, contact)
+            }
             None if self.counters.contacts >= limits::CONTACTS => {
                 return Err(UnreadableCause::TooManyContacts.into());
             }
@@ -225,7 +231,8 @@ impl<V: View> Turn<'_, V> {
                     trust: Trust::VerifiedByInvite,
                     since: self.now,
                     ticket: ticket.clone(),
-                    pairing: Pairing::Done,
+                    fetching: None,
+                    answered: true,
                     sessions: Vec::new(),
                 };
                 self.add_contact(chat, &contact);
@@ -234,7 +241,8 @@ impl<V: View> Turn<'_, V> {
         };
         contact.ticket = ticket;
         contact.trust = Trust::VerifiedByInvite;
-        contact.pairing = Pairing::Done;
+        contact.fetching = None;
+        contact.answered = true;
         self.settle_greeting(chat, &mut contact, handshake, greeting)?;
         self.delete::<InviteRecord>(&inbound);
         self.put(&inbound, &RouteRow(chat));
@@ -355,28 +363,18 @@ impl<V: View> Turn<'_, V> {
         }
     }
 
-    /// The contact that waits for this fetch.
-    #[allow(clippy::type_complexity, reason = "the parts of one enum variant, owned")]
-    fn awaiting(
-        &self,
-        chat: ChatId,
-        fetch: FetchId,
-    ) -> StoreResult<Option<(ContactRecord, InviteSecret, Ticket)>, V> {
-        let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(None) };
-        match contact.pairing.clone() {
-            Pairing::Fetching { fetch: wanted, secret, ticket } if wanted == fetch => {
-                Ok(Some((contact, secret, *ticket)))
-            }
-            _ => Ok(None),
-        }
+    /// The contact that waits for this fetch; it waits no more.
+    fn awaiting(&self, chat: ChatId, fetch: FetchId) -> StoreResult<Option<(ContactRecord, Fetching)>, V> {
+        let Some(mut contact) = self.get::<ContactRecord>(&chat)? else { return Ok(None) };
+        let fetching = contact.fetching.take_if(|fetching| fetching.fetch == fetch);
+        Ok(fetching.map(|fetching| (contact, *fetching)))
     }
 
-    fn fail_pairing(&mut self, chat: ChatId, mut contact: ContactRecord, reason: PairingError) {
+    fn fail_pairing(&mut self, chat: ChatId, contact: ContactRecord, reason: PairingError) {
         let name = contact.name.clone();
         if contact.sessions.is_empty() {
             self.remove_contact(chat, &contact);
         } else {
-            contact.pairing = Pairing::Done;
             self.put(&chat, &contact);
         }
         self.event(Event::PairingFailed { chat, name, reason });
@@ -386,4 +384,10 @@ impl<V: View> Turn<'_, V> {
         let record: PrekeyRecord = self.get(&id)?.ok_or(UnreadableCause::PrekeyGone)?;
         PrekeySecret::from_bytes(&record.secret).map_err(|_| Halt::Store(ReadError::Corrupt(Table::Prekey)))
     }
+}
+
+/// Whether this very invite is being followed: a repeated command changes nothing.
+fn is_under_way(contact: &ContactRecord, invite: &Ticket) -> bool {
+    let fetching = contact.fetching.as_ref().is_some_and(|fetching| fetching.ticket.token == invite.token);
+    fetching || (!contact.answered && contact.ticket.token == invite.token && !contact.sessions.is_empty())
 }

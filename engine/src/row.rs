@@ -85,26 +85,21 @@ pub(crate) struct ContactRecord {
     pub(crate) since: Timestamp,
     /// How to write to them.
     pub(crate) ticket: Ticket,
-    /// What the pairing still waits for.
-    pub(crate) pairing: Pairing,
+    /// A pairing that has begun.
+    pub(crate) fetching: Option<Box<Fetching>>,
+    /// Whether the contact has been heard: its name is its own, its ticket for this account alone.
+    pub(crate) answered: bool,
     /// The newest session first; older ones only receive.
     pub(crate) sessions: Vec<SessionId>,
 }
 
-/// How far the pairing has come.
+/// A bundle that was asked for, to initiate with.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) enum Pairing {
-    /// A bundle was asked for, to initiate with.
-    Fetching {
-        fetch: FetchId,
-        secret: InviteSecret,
-        /// The invite's permission; the contact's own stays in use until the bundle is here.
-        ticket: Box<Ticket>,
-    },
-    /// The handshake has left; the inviter has not answered.
-    Greeted,
-    /// Both have each other's ticket.
-    Done,
+pub(crate) struct Fetching {
+    pub(crate) fetch: FetchId,
+    pub(crate) secret: InviteSecret,
+    /// The invite's permission; the contact's own stays in use until the bundle is here.
+    pub(crate) ticket: Ticket,
 }
 
 /// Whether the identity key is known to be the person's.

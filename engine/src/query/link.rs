@@ -11,7 +11,7 @@ use crate::{
     id::ChatId,
     input::OutboxKey,
     limits::{self, QUERY_ROWS},
-    row::{ContactRecord, OutboxRecord, Pairing},
+    row::{ContactRecord, Fetching, OutboxRecord},
     rows::{self, Key, StoreResult, UploadRow},
     store::{Order, Range, View},
 };
@@ -127,13 +127,10 @@ pub fn destination<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<Destin
 pub fn fetches<V: View>(view: &V) -> StoreResult<Vec<PendingFetch>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
     let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
-    let waiting = contacts.into_iter().filter_map(|(chat, contact)| match contact.pairing {
-        Pairing::Fetching { fetch, ticket, .. } => Some(PendingFetch {
-            chat,
-            fetch,
-            destination: Destination { relay: ticket.relay, mailbox: ticket.mailbox, token: ticket.token },
-        }),
-        Pairing::Greeted | Pairing::Done => None,
+    let waiting = contacts.into_iter().filter_map(|(chat, contact)| {
+        let Fetching { fetch, ticket, .. } = *contact.fetching?;
+        let destination = Destination { relay: ticket.relay, mailbox: ticket.mailbox, token: ticket.token };
+        Some(PendingFetch { chat, fetch, destination })
     });
     Ok(waiting.collect())
 }

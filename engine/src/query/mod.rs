@@ -16,7 +16,7 @@ use crate::{
     account::{self, Lookup},
     id::ChatId,
     limits,
-    row::{ContactRecord, Pairing, Trust, UnreadableCause, UnreadableRecord},
+    row::{ContactRecord, Trust, UnreadableCause, UnreadableRecord},
     rows::{self, NameRow, ReadError, StoreResult},
     store::{Order, Range, Table, View},
 };
@@ -96,11 +96,7 @@ pub fn contacts<V: View>(view: &V) -> StoreResult<Vec<ContactView>, V> {
         .into_iter()
         .map(|(chat, row)| ContactView {
             chat,
-            state: match row.pairing {
-                Pairing::Done => ContactState::Ready,
-                Pairing::Fetching { .. } if !row.sessions.is_empty() => ContactState::Ready,
-                Pairing::Fetching { .. } | Pairing::Greeted => ContactState::Pending,
-            },
+            state: if row.answered { ContactState::Ready } else { ContactState::Pending },
             name: row.name,
             fingerprint: row.fingerprint,
             trust: row.trust,

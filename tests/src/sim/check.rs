@@ -64,7 +64,12 @@ fn check_chat(sender: &Client, recipient: &Client, accepted: &[String]) -> Resul
     let stored: Vec<_> = sent.iter().map(|(text, _)| text.clone()).collect();
     // Commands of one turn are typed in order, so that accepted order is stored order.
     if stored != accepted {
-        return Err(Violation(format!("{} was told {accepted:?} and stored {stored:?}", sender.name)));
+        return Err(Violation(format!(
+            "{} was told of {} messages and stored {}",
+            sender.name,
+            accepted.len(),
+            stored.len()
+        )));
     }
     let mut delivered = Vec::new();
     for (text, state) in sent {
@@ -78,7 +83,16 @@ fn check_chat(sender: &Client, recipient: &Client, accepted: &[String]) -> Resul
     }
     if received != delivered {
         let (from, to) = (&sender.name, &recipient.name);
-        return Err(Violation(format!("{from} has {delivered:?} delivered, {to} shows {received:?}")));
+        let at = received.iter().zip(&delivered).take_while(|(a, b)| a == b).count();
+        let names: Vec<_> =
+            query::contacts(&recipient.store).expect("memory").into_iter().map(|c| c.name).collect();
+        return Err(Violation(format!(
+            "{from} has {} messages delivered, {to} shows {}; they differ at {at}: {:?}, {:?} (contacts {names:?})",
+            delivered.len(),
+            received.len(),
+            delivered.get(at),
+            received.get(at),
+        )));
     }
     Ok(())
 }
