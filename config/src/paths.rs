@@ -102,7 +102,7 @@ impl Paths {
         self.accounts().join(account.as_str()).join("store.db")
     }
 
-    /// The lock that the one daemon of this user holds while it lives.
+    /// The lock that the one daemon of this user holds while it lives; the file says its process id.
     pub fn daemon_lock(&self) -> PathBuf {
         self.data.join("hermesd.lock")
     }
@@ -110,11 +110,6 @@ impl Paths {
     /// Where a daemon that was started in the background writes its log.
     pub fn log_file(&self) -> PathBuf {
         self.state.join("hermesd.log")
-    }
-
-    /// Where a relay keeps its key and its store unless it is told otherwise.
-    pub fn relay_state(&self) -> PathBuf {
-        self.state.join("relay")
     }
 
     /// The daemon's socket: in the runtime directory, else beside the data.
@@ -137,7 +132,7 @@ mod tests {
         assert_eq!(paths.config_file(), Path::new("/h/config/config.toml"));
         assert_eq!(paths.log_file(), Path::new("/h/state/hermesd.log"));
         assert_eq!(paths.socket().unwrap().as_path(), Path::new("/h/run/hermesd.sock"));
-        assert!(paths.relay_state().starts_with(home) && paths.daemon_lock().starts_with(home));
+        assert!(paths.daemon_lock().starts_with(home));
         assert_eq!(paths.system_config_file(), None);
     }
 

@@ -20,8 +20,8 @@ use crate::{
     output::{Line, Notes},
 };
 
-/// What hermesd says, among other words, when it ends because another one is running.
-const ALREADY_RUNNING: &str = "already running";
+/// How hermesd begins the line that says why it ends.
+const REPORT: &str = "hermesd: ";
 
 /// Whether the daemon may be started when it is not running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) struct Daemon {
     pub(crate) socket: SocketPath,
     /// Where a daemon that is started here writes its log.
     pub(crate) log: PathBuf,
+    /// The file in which a living daemon says its process id.
+    pub(crate) lock: PathBuf,
     pub(crate) autostart: Autostart,
     pub(crate) notes: Notes,
 }
@@ -75,27 +77,45 @@ impl Daemon {
     /// Starts hermesd in the background and waits until it answers. Another one that wins the race to start is as good.
     pub(crate) async fn start(&self) -> Result<DaemonStatus, Problem> {
         let program = sibling("hermesd")?;
-        let (log, before) = open_log(&self.log).map_err(|error| {
-            let message = format!("cannot write the daemon's log {}: {error}", self.log.display());
-            Problem::new(
-                ErrorCode::Io,
-                message,
-                "make the directory writable, or set HERMES_HOME to another place",
-            )
-        })?;
-        let mut child = self.spawn(&program, log).map_err(|error| {
-            let message = format!("cannot start {}: {error}", program.display());
-            Problem::new(ErrorCode::DaemonUnreachable, message, "reinstall Hermes, or start hermesd by hand")
-        })?;
-        let status = self.wait_until_ready(&mut child, before).await?;
-        let place = self.log.display();
-        let started = format!("started hermesd in the background (pid {}, log {place})", status.pid);
-        self.notes.say(&Line::new(started));
-        Ok(status)
+        let (_, log_start) = self.open_log()?;
+        let deadline = Instant::now() + limits::START;
+        let mut child: Option<Child> = None;
+        loop {
+            match self.client.status().await {
+                Ok(status) => {
+                    if child.is_some_and(|child| child.id() == status.pid) {
+                        self.say_started(&status);
+                    }
+                    return Ok(status);
+                }
+                Err(ClientError::NotRunning { .. } | ClientError::Broken(_)) => {}
+                Err(error) => return Err(error.problem()),
+            }
+            if Instant::now() >= deadline {
+                let message = format!("hermesd did not answer within {} s", limits::START.as_secs());
+                return Err(Problem::new(ErrorCode::DaemonUnreachable, message, self.see_log()));
+            }
+            // Another daemon is starting, and will answer, or stopping, and will make room.
+            let other = self.lock_holder().is_some_and(is_running);
+            match &mut child {
+                None if !other => child = Some(self.spawn(&program)?),
+                None => {}
+                Some(running) => {
+                    if let Ok(Some(ended)) = running.try_wait() {
+                        if !other {
+                            return Err(self.ended_early(ended, log_start));
+                        }
+                        child = None;
+                    }
+                }
+            }
+            sleep(limits::LOOK).await;
+        }
     }
 
-    fn spawn(&self, program: &Path, log: File) -> Result<Child, io::Error> {
-        Command::new(program)
+    fn spawn(&self, program: &Path) -> Result<Child, Problem> {
+        let (log, _) = self.open_log()?;
+        let spawned = Command::new(program)
             .arg("--socket")
             .arg(self.socket.as_path())
             // A directory that someone will want to unmount or delete is no place to live in.
@@ -105,43 +125,54 @@ impl Daemon {
             .stderr(log)
             // Its own process group: the terminal's Ctrl-C is meant for this program, not for the daemon.
             .process_group(0)
-            .spawn()
+            .spawn();
+        spawned.map_err(|error| {
+            let message = format!("cannot start {}: {error}", program.display());
+            Problem::new(ErrorCode::DaemonUnreachable, message, "reinstall Hermes, or start hermesd by hand")
+        })
     }
 
-    async fn wait_until_ready(&self, child: &mut Child, log_start: u64) -> Result<DaemonStatus, Problem> {
-        let deadline = Instant::now() + limits::START;
-        let mut lost_race = false;
-        loop {
-            match self.client.status().await {
-                Ok(status) => return Ok(status),
-                Err(ClientError::NotRunning { .. } | ClientError::Broken(_)) => {}
-                Err(error) => return Err(error.problem()),
-            }
-            if Instant::now() >= deadline {
-                let seconds = limits::START.as_secs();
-                let message = format!("hermesd (pid {}) did not answer within {seconds} s", child.id());
-                return Err(Problem::new(ErrorCode::DaemonUnreachable, message, self.see_log()));
-            }
-            if !lost_race && let Ok(Some(ended)) = child.try_wait() {
-                let last = last_line(&self.log, log_start).unwrap_or_default();
-                if !last.contains(ALREADY_RUNNING) {
-                    return Err(self.ended_early(ended, &last));
-                }
-                lost_race = true;
-            }
-            sleep(limits::LOOK).await;
-        }
+    fn say_started(&self, status: &DaemonStatus) {
+        let started =
+            format!("started hermesd in the background (pid {}, log {})", status.pid, self.log.display());
+        self.notes.say(&Line::new(started));
     }
 
-    fn ended_early(&self, status: ExitStatus, last: &str) -> Problem {
+    fn lock_holder(&self) -> Option<u32> {
+        std::fs::read_to_string(&self.lock).ok()?.trim().parse().ok()
+    }
+
+    /// Opens the log for appending; with it, where what comes next will begin.
+    fn open_log(&self) -> Result<(File, u64), Problem> {
+        let open = || {
+            if let Some(directory) = self.log.parent() {
+                DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            }
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.log)?;
+            let length = file.metadata()?.len();
+            Ok((file, length))
+        };
+        open().map_err(|error: io::Error| {
+            let message = format!("cannot write the daemon's log {}: {error}", self.log.display());
+            Problem::new(
+                ErrorCode::Io,
+                message,
+                "make the directory writable, or set HERMES_HOME to another place",
+            )
+        })
+    }
+
+    fn ended_early(&self, status: ExitStatus, log_start: u64) -> Problem {
         let code = match status.code().and_then(|code| u8::try_from(code).ok()) {
             Some(code) if code == Exit::Daemon.code() => ErrorCode::StoreFailed,
             Some(code) if code == Exit::Locked.code() => ErrorCode::Locked,
             Some(code) if code == Exit::Usage.code() => ErrorCode::BadConfig,
             _ => ErrorCode::Internal,
         };
-        let reason = if last.is_empty() { status.to_string() } else { last.to_owned() };
-        Problem::new(code, format!("hermesd could not start: {reason}"), self.see_log())
+        let (reason, hint) =
+            last_report(&self.log, log_start).unwrap_or_else(|| (status.to_string(), String::new()));
+        let hint = if hint.is_empty() { self.see_log() } else { hint };
+        Problem::new(code, format!("hermesd could not start: {reason}"), hint)
     }
 
     fn see_log(&self) -> String {
@@ -164,27 +195,20 @@ pub(crate) fn sibling(name: &str) -> Result<PathBuf, Problem> {
     }
 }
 
-/// Opens the log for appending; with it, where what comes next will begin.
-fn open_log(path: &Path) -> Result<(File, u64), io::Error> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let length = file.metadata()?.len();
-    Ok((file, length))
-}
-
-/// The last line that is not blank of what the log holds from `start` on.
-fn last_line(path: &Path, start: u64) -> Option<String> {
+/// What the log says last from `start` on: what happened and what to do.
+fn last_report(path: &Path, start: u64) -> Option<(String, String)> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(start.max(length.saturating_sub(limits::LOG_TAIL_BYTES)))).ok()?;
     let mut bytes = Vec::new();
     file.take(limits::LOG_TAIL_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    let line = line.trim();
-    Some(line.strip_prefix("hermesd: ").unwrap_or(line).to_owned())
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.iter().rposition(|line| line.starts_with(REPORT)) {
+        Some(report) => Some((lines[report][REPORT.len()..].to_owned(), lines[report + 1..].join(" "))),
+        // It ended in a way that it had no words for.
+        None => lines.last().map(|line| ((*line).to_owned(), String::new())),
+    }
 }
 
 /// Waits until a process has ended.
@@ -215,23 +239,55 @@ fn is_running(pid: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{io::Write, os::unix::fs::PermissionsExt};
+
+    use clap::Parser;
 
     use super::*;
+    use crate::cli::Cli;
+
+    fn daemon(home: &Path) -> Daemon {
+        let socket = SocketPath::new(&home.join("d.sock")).unwrap();
+        let cli = Cli::parse_from(["hermesctl", "status"]);
+        Daemon {
+            client: Client::new(socket.as_path()),
+            socket,
+            log: home.join("state/hermesd.log"),
+            lock: home.join("lock"),
+            autostart: Autostart::On,
+            notes: Notes::new(&cli.global),
+        }
+    }
 
     #[test]
-    fn the_last_line_is_of_this_start_only() {
+    fn the_last_report_is_of_this_start_only() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("state/hermesd.log");
-        let (mut log, before) = open_log(&path).unwrap();
-        assert_eq!((before, last_line(&path, before)), (0, None));
-        io::Write::write_all(&mut log, b"old failure\n").unwrap();
-        let (mut log, before) = open_log(&path).unwrap();
-        assert_eq!(last_line(&path, before), None);
-        io::Write::write_all(&mut log, b"INFO up\nhermesd: the store is damaged\n\n").unwrap();
-        assert_eq!(last_line(&path, before).as_deref(), Some("the store is damaged"));
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let daemon = daemon(home.path());
+        let report = |start| last_report(&daemon.log, start);
+        let text = |message: &str, hint: &str| Some((message.to_owned(), hint.to_owned()));
+        let (mut log, start) = daemon.open_log().unwrap();
+        assert_eq!((start, report(start)), (0, None));
+        log.write_all(b"hermesd: old failure\n").unwrap();
+        let (mut log, start) = daemon.open_log().unwrap();
+        assert_eq!(report(start), None);
+        log.write_all(b"INFO up\nthread panicked\n\n").unwrap();
+        assert_eq!(report(start), text("thread panicked", ""));
+        log.write_all(b"hermesd: the store is damaged\n  restore a backup\n").unwrap();
+        assert_eq!(report(start), text("the store is damaged", "restore a backup"));
+        assert_eq!(daemon.log.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(daemon.log.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_daemon_that_ends_early_passes_its_exit_code_on() {
+        let home = tempfile::tempdir().unwrap();
+        let daemon = daemon(home.path());
+        for (code, exit) in [(3, Exit::Daemon), (4, Exit::Locked), (2, Exit::Usage), (101, Exit::Failure)] {
+            let status = Command::new("sh").args(["-c", &format!("exit {code}")]).status().unwrap();
+            let problem = daemon.ended_early(status, 0);
+            assert_eq!(problem.code.exit(), exit);
+            assert!(problem.hint.contains("hermesd.log"), "{}", problem.hint);
+        }
     }
 
     #[tokio::test]

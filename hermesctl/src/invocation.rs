@@ -40,7 +40,14 @@ impl Invocation {
         notes.detail(&Line::new(format!("daemon at {socket}")));
         let client = Client::new(socket.as_path());
         Ok(Self {
-            daemon: Daemon { client, socket, log: paths.log_file(), autostart, notes },
+            daemon: Daemon {
+                client,
+                socket,
+                log: paths.log_file(),
+                lock: paths.daemon_lock(),
+                autostart,
+                notes,
+            },
             questions: Questions::new(global.no_input),
             named: global.account.clone().or(config.default_account),
             output,
