@@ -122,3 +122,73 @@ fn client_config(
     config.transport_config(transport::client()).token_store(Arc::new(NoneTokenStore));
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use hermes_wire::RelayAddress;
+    use rustls::{crypto::aws_lc_rs::sign::any_ecdsa_type, pki_types::PrivatePkcs8KeyDer};
+
+    use super::*;
+    use crate::{
+        credential::RelayIdentity,
+        server::{self, Peer},
+    };
+
+    /// Connects to a relay and returns what both sides make of it.
+    async fn meet(
+        identity: &RelayIdentity,
+        certificate: Option<Arc<CertifiedKey>>,
+        alpn: &[u8],
+    ) -> (Result<Connection, ConnectError>, Result<Option<Peer>, ConnectionError>) {
+        let listening = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), identity).unwrap();
+        let port = listening.local_addr().unwrap().port();
+        let address = RelayAddress::new("127.0.0.1", port, identity.pin()).unwrap();
+        let endpoint = endpoint().unwrap();
+        tokio::join!(connect(&endpoint, &address, certificate, alpn), async {
+            listening.accept().await.unwrap().await.map(|connection| server::peer(&connection))
+        })
+    }
+
+    fn with_key_of(certificate: &CertifiedKey, other: &CertifiedKey) -> Arc<CertifiedKey> {
+        Arc::new(CertifiedKey::new(certificate.cert.clone(), other.key.clone()))
+    }
+
+    #[tokio::test]
+    async fn protocol_and_certificate_must_fit() {
+        let identity = RelayIdentity::generate().unwrap();
+        let alice = MailboxCredential::from_seed(&[1; 32]).unwrap();
+        let (_, peer) = meet(&identity, Some(alice.certified), drop::ALPN).await;
+        assert_eq!(peer.unwrap(), None);
+        let (_, peer) = meet(&identity, None, mailbox::ALPN).await;
+        assert_eq!(peer.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_without_its_key_is_not_let_in() {
+        let identity = RelayIdentity::generate().unwrap();
+        let [alice, mallory] = [1, 2].map(|seed| MailboxCredential::from_seed(&[seed; 32]).unwrap());
+        let stolen = with_key_of(&alice.certified, &mallory.certified);
+        let (_, peer) = meet(&identity, Some(stolen), mailbox::ALPN).await;
+        assert!(peer.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_relay_without_its_key_is_not_believed() {
+        let mut identity = RelayIdentity::generate().unwrap();
+        let mallory = RelayIdentity::generate().unwrap();
+        identity.certified = with_key_of(&identity.certified, &mallory.certified);
+        let (connection, _) = meet(&identity, None, drop::ALPN).await;
+        assert!(matches!(connection, Err(ConnectError::Closed(_))), "{connection:?}");
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_key_is_ed25519() {
+        let identity = RelayIdentity::generate().unwrap();
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        let signer = any_ecdsa_type(&PrivatePkcs8KeyDer::from(key.serialized_der()).into()).unwrap();
+        let certified = Arc::new(CertifiedKey::new(vec![certificate.into()], signer));
+        let (_, peer) = meet(&identity, Some(certified), mailbox::ALPN).await;
+        assert!(!matches!(peer, Ok(Some(Peer::Owner(_)))));
+    }
+}

@@ -183,3 +183,21 @@ impl ClientCertVerifier for AnyMailbox {
 pub(crate) fn mailbox_in(certificate: &CertificateDer<'_>) -> Option<MailboxId> {
     mailbox_of(&ParsedCertificate::try_from(certificate).ok()?.subject_public_key_info())
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::*;
+
+    #[test]
+    fn the_post_quantum_group_comes_first_and_nothing_is_resumed() {
+        assert_eq!(provider().kx_groups[0].name(), NamedGroup::X25519MLKEM768);
+        let client = client(Arc::new(PinnedRelay::new(RelayPin([0; 32]))), None, b"x").unwrap();
+        assert!(!client.enable_early_data);
+        let relay = crate::credential::RelayIdentity::generate().unwrap();
+        let server = server(relay.certified, &[b"x"]).unwrap();
+        assert_eq!((server.max_early_data_size, server.send_tls13_tickets), (0, 0));
+        assert!(!server.session_storage.can_cache());
+    }
+}

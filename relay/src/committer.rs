@@ -91,3 +91,84 @@ fn written_mailbox(request: &Request) -> Option<MailboxId> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hermes_wire::{
+        ContactId, EnvelopeId, FetchId, Sequence, Timestamp,
+        mailbox::{Credit, Delivered},
+        prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+    };
+
+    use super::*;
+    use crate::{
+        relay::Policy,
+        store::{Changes, Contact, Hour, Mailbox, Receipt, Reminder, TokenHash, TokenRow},
+    };
+
+    #[tokio::test]
+    async fn a_failed_commit_is_no_success_for_anyone_and_ends_the_relay() {
+        let relay = Relay::new(FullDisk, Policy::default()).unwrap();
+        let (committer, thread) = Committer::start(relay, Arc::default()).unwrap();
+        let write = || Request::AddToken {
+            token: TokenHash([1; 32]),
+            row: TokenRow { uses: 1, expiry: Timestamp(u64::MAX) },
+        };
+        let unavailable = Outcome::Refused(Refusal::StoreUnavailable { retry_ms: 5_000 });
+        let (first, second) = tokio::join!(committer.submit(write()), committer.submit(write()));
+        assert_eq!((&first, &second), (&unavailable, &unavailable));
+        committer.failed().await;
+        assert_eq!(committer.submit(write()).await, unavailable);
+        assert!(matches!(thread.join().unwrap(), Err(StoreError::Backend(_))));
+    }
+
+    /// Reads as empty, and cannot be written.
+    struct FullDisk;
+
+    impl Store for FullDisk {
+        fn mailbox(&self, _: MailboxId) -> Result<Option<Mailbox>, StoreError> {
+            Ok(None)
+        }
+
+        fn mailbox_count(&self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
+        fn envelopes(&self, _: MailboxId, _: Sequence, _: Credit) -> Result<Vec<Delivered>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn receipt(&self, _: MailboxId, _: EnvelopeId) -> Result<Option<Receipt>, StoreError> {
+            Ok(None)
+        }
+
+        fn contact(&self, _: MailboxId, _: ContactId) -> Result<Option<Contact>, StoreError> {
+            Ok(None)
+        }
+
+        fn fetch(&self, _: MailboxId, _: ContactId, _: FetchId) -> Result<Option<SealedBundle>, StoreError> {
+            Ok(None)
+        }
+
+        fn prekey_after(
+            &self,
+            _: MailboxId,
+            _: PrekeyKind,
+            _: PrekeyId,
+        ) -> Result<Option<PrekeyEntry>, StoreError> {
+            Ok(None)
+        }
+
+        fn token(&self, _: TokenHash) -> Result<Option<TokenRow>, StoreError> {
+            Ok(None)
+        }
+
+        fn due(&self, _: Hour, _: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn commit(&mut self, _: Changes) -> Result<(), StoreError> {
+            Err(StoreError::Backend("no space left on device".to_owned()))
+        }
+    }
+}

@@ -179,6 +179,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_names_every_key_with_its_default() {
+        let example = include_str!("../hermes-relay.example.toml");
+        let set: Config = toml::from_str(&example.replace("\n# ", "\n")).unwrap();
+        let named = Config { public_address: Some("relay.example".to_owned()), ..Config::default() };
+        assert_eq!(set, named);
+        assert_eq!(toml::from_str::<Config>(example).unwrap(), Config::default());
+    }
+
+    #[test]
     fn an_unknown_key_or_a_senseless_value_is_an_error() {
         let error = toml::from_str::<Config>("[limits]\nmailbox_mb = 3").unwrap_err().to_string();
         assert!(error.contains("mailbox_mb"), "{error}");

@@ -79,13 +79,14 @@ pub const DELETE_BYTES: u32 = 8 * 1024 * 1024;
 pub const SWEEP_REMINDERS: usize = 64;
 
 /// Requests decided in one commit: at 128 the fsync is already a small part of the cost.
-pub const GROUP_REQUESTS: usize = 256;
-/// Requests that wait for the next commit; then connections wait, and QUIC's flow control with them.
-pub const WAITING_REQUESTS: usize = 1_024;
+pub const GROUP_REQUESTS: usize = 128;
+/// Requests that wait for the next commit (with their deposits about 50 MiB); then connections wait, and QUIC's flow
+/// control with them.
+pub const WAITING_REQUESTS: usize = 256;
 /// Deposits of one stream in one request.
 pub const STREAM_DEPOSITS: usize = 64;
 /// Bytes of deposits of one stream in one request.
-pub const STREAM_DEPOSIT_BYTES: usize = 256 * 1024;
+pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 /// Connections of all kinds; about 31 KiB each when idle.
 pub const CONNECTIONS: usize = 10_000;
 /// A client that has connected must say something meaningful within this time.

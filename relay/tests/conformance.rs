@@ -273,7 +273,7 @@ fn draw(rng: &mut ChaCha8Rng, relay: &mut Relay<MemoryStore>, next_prekey: &mut 
     let owner = Owner::new(1 + (rng.next_u32() % 2) as u8);
     let mailbox = owner.mailbox;
     let mut token = owner.token((rng.next_u32() % 3) as u8);
-    if rng.next_u32() % 3 == 0 {
+    if rng.next_u32().is_multiple_of(3) {
         (token.uses, token.expiry) = (Some(2), at(2 * DAY));
     }
     let entry = relay.opens(NOW, owner.open(&token));
@@ -289,7 +289,7 @@ fn draw(rng: &mut ChaCha8Rng, relay: &mut Relay<MemoryStore>, next_prekey: &mut 
             *next_prekey += rng.next_u64() % 12;
             Request::PutPrekeys { mailbox, entries }
         }
-        (4, _) if rng.next_u32() % 4 == 0 => Request::Revoke {
+        (4, _) if rng.next_u32().is_multiple_of(4) => Request::Revoke {
             mailbox,
             contact: ContactId([2; 16]),
             until: at(u64::from(rng.next_u32()) % (9 * DAY)),
