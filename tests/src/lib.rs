@@ -1,7 +1,9 @@
 //! Whole-system tests: what they share.
 //!
-//! [`world`] runs the real programs; [`sim`] runs engines and the relay's rules in memory, under a seed. The tests
+//! [`world`] runs the real programs; [`sim`] runs engines and the relay's rules in memory, under a seed;
+//! [`duo`] is two engines with the network in the test's hands. The tests
 //! themselves stand in `tests/`.
 
+pub mod duo;
 pub mod sim;
 pub mod world;

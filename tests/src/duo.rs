@@ -1,0 +1,264 @@
+//! Two engines side by side, with the network in the test's own hands: it carries envelopes, or does not.
+
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
+
+use hermes_engine::{
+    ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount, Order,
+    OutboxKey, Range, Reply, Send, Table, Text, View, query,
+};
+use hermes_protocol::{Body, Content, MessageId, Newer, Session};
+use hermes_wire::{
+    ContactId, EnvelopeId, FetchId, RelayAddress, RelayPin, Sequence, Timestamp,
+    mailbox::Delivered,
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use serde_bytes::ByteBuf;
+
+use crate::sim::MemoryStore;
+
+/// One account, its store, and what the relay would hold for it.
+pub struct Peer {
+    /// The store.
+    pub store: MemoryStore,
+    engine: Option<Engine>,
+    rng: ChaCha8Rng,
+    /// The peer's clock.
+    pub now: Timestamp,
+    /// Everything the last turn asked for.
+    pub effects: Vec<Effect>,
+    published: BTreeMap<PrekeyKind, Vec<PrekeyEntry>>,
+    /// The highest sequence that the relay has assigned.
+    pub head: u64,
+}
+
+/// An envelope on its way.
+#[derive(Clone, Debug)]
+pub struct Flying {
+    /// The sender's outbox row.
+    pub key: OutboxKey,
+    /// Under whose permission.
+    pub contact: ContactId,
+    /// The bytes.
+    pub body: Vec<u8>,
+}
+
+impl Peer {
+    /// A registered account whose prekeys are at the relay.
+    pub fn new(name: &str, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let now = Timestamp(1_790_000_000_000);
+        let mut store = MemoryStore::default();
+        let relay = RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address");
+        let account = NewAccount { name: name.to_owned(), relay, registration_token: None };
+        let (engine, _) =
+            Engine::create(account, now, &mut rng).commit(&mut store, now, &mut rng).expect("memory");
+        let mut peer = Self {
+            store,
+            engine: Some(engine),
+            rng,
+            now,
+            effects: Vec::new(),
+            published: BTreeMap::new(),
+            head: 0,
+        };
+        peer.register(0);
+        peer
+    }
+
+    /// The relay opens the mailbox and takes what prekeys there are.
+    pub fn register(&mut self, head: u64) {
+        self.link(LinkEvent::Registered {
+            relay_time: self.now,
+            next_prekey_id: PrekeyId(1),
+            stock: Vec::new(),
+            head: Sequence(head),
+        });
+        loop {
+            let entries = query::prekeys_to_publish(&self.store).expect("memory");
+            let Some(last) = entries.last().map(|entry| entry.id) else { break };
+            for entry in entries {
+                self.published.entry(entry.kind).or_default().push(entry);
+            }
+            self.link(LinkEvent::PrekeysStored(last));
+        }
+    }
+
+    /// Takes one input and commits.
+    pub fn turn(&mut self, input: Input) {
+        let engine = self.engine.take().expect("an engine");
+        let step = engine.handle(input, &self.store, self.now, &mut self.rng).expect("memory");
+        let (engine, effects) = step.commit(&mut self.store, self.now, &mut self.rng).expect("memory");
+        self.engine = Some(engine);
+        self.effects = effects;
+    }
+
+    /// Takes a link event.
+    pub fn link(&mut self, event: LinkEvent) {
+        self.turn(Input::Link(event));
+    }
+
+    /// Takes a command and returns its answer.
+    pub fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        self.turn(Input::Command(CommandId(1), command));
+        let reply = self.effects.iter().find_map(|effect| match effect {
+            Effect::Reply(_, reply) => Some(reply.clone()),
+            _ => None,
+        });
+        reply.expect("each command is answered")
+    }
+
+    /// An invite for a day.
+    pub fn invite(&mut self) -> String {
+        match self.command(Command::CreateInvite { validity: Duration::from_secs(86_400) }) {
+            Ok(Reply::Invite { link, .. }) => link,
+            other => panic!("an invite was answered with {other:?}"),
+        }
+    }
+
+    /// Accepts an invite; the relay has not been asked yet.
+    pub fn accept(&mut self, link: &str) -> (ChatId, FetchId) {
+        self.command(Command::Accept(Box::new(link.parse().expect("an invite")))).expect("accepted");
+        let fetch = query::fetches(&self.store).expect("memory").pop().expect("a fetch");
+        (fetch.chat, fetch.fetch)
+    }
+
+    /// A bundle as the relay would give it; one-time keys are given once.
+    pub fn bundle(&mut self) -> Box<SealedBundle> {
+        let newest = |peer: &Self, kind| peer.published[&kind].last().expect("published").clone();
+        let one_time = self.published.get_mut(&PrekeyKind::OneTime).and_then(Vec::pop);
+        let kem = self.published.get_mut(&PrekeyKind::OneTimeKem).and_then(Vec::pop);
+        Box::new(SealedBundle {
+            signed: newest(self, PrekeyKind::Signed),
+            one_time,
+            kem: kem.unwrap_or_else(|| newest(self, PrekeyKind::LastResortKem)),
+            ff: newest(self, PrekeyKind::SignedFf),
+        })
+    }
+
+    /// Sends a text.
+    pub fn send(&mut self, to: &str, text: &str) -> Result<Reply, CommandError> {
+        self.send_with(to, text, None)
+    }
+
+    /// Sends a text under an idempotency key.
+    pub fn send_with(&mut self, to: &str, text: &str, key: Option<&str>) -> Result<Reply, CommandError> {
+        self.command(Command::Send(Send {
+            to: vec![to.to_owned()],
+            text: text.to_owned(),
+            idempotency: key.map(str::to_owned),
+        }))
+    }
+
+    /// Everything in the outbox, as the relay of `recipient` would see it. It stays in the outbox.
+    pub fn flying(&self, recipient: &Self) -> Vec<Flying> {
+        let owner = query::mailbox(&recipient.store).expect("memory");
+        let mut flying = Vec::new();
+        for chat in query::outbox_chats(&self.store).expect("memory") {
+            let destination = query::destination(&self.store, chat).expect("memory").expect("a contact");
+            let token = destination.token.verify(owner.mailbox, owner.drop_key).expect("its own token");
+            for row in query::outbox(&self.store, chat, None, usize::MAX).expect("memory") {
+                flying.push(Flying { key: row.key, contact: token.contact, body: row.body });
+            }
+        }
+        flying.sort_by_key(|flying| flying.key.position);
+        flying
+    }
+
+    /// Takes an envelope under the next sequence.
+    pub fn take(&mut self, contact: ContactId, body: Vec<u8>) {
+        self.head += 1;
+        self.link(LinkEvent::Delivered(Delivered {
+            sequence: Sequence(self.head),
+            envelope: EnvelopeId([0; 16]),
+            contact,
+            stored: self.now,
+            body: ByteBuf::from(body),
+        }));
+    }
+
+    /// Content that this peer's engine would not send, sealed with its only session.
+    pub fn forge(&self, recipient: &Self, body: Body) -> Flying {
+        let mut record = None;
+        let found = self.store.scan(Table::Session, &Range::all(), Order::Ascending, &mut |_, value| {
+            record = Some(value);
+            ControlFlow::Break(())
+        });
+        found.expect("memory");
+        let record: ciborium::Value =
+            ciborium::from_reader(record.expect("a session").as_slice()).expect("a record");
+        let fields = record.as_map().expect("a map");
+        let core = fields.iter().find(|(key, _)| key.as_text() == Some("core")).expect("a core");
+        let session = Session::from_bytes(core.1.as_bytes().expect("bytes")).expect("a session");
+        let content =
+            Content { id: MessageId([1; 16]), sent: self.now, place: None, body, newer: Newer::default() };
+        let (_, body) = session.seal(None, &content.encode(), &mut rand::rng()).expect("sealed");
+        let owner = query::mailbox(&recipient.store).expect("memory");
+        let chat = query::contacts(&self.store).expect("memory")[0].chat;
+        let destination = query::destination(&self.store, chat).expect("memory").expect("a contact");
+        let token = destination.token.verify(owner.mailbox, owner.drop_key).expect("its own token");
+        Flying { key: OutboxKey { chat, position: 0 }, contact: token.contact, body }
+    }
+
+    /// What the last turn told.
+    pub fn events(&self) -> Vec<Event> {
+        let event = |effect: &Effect| match effect {
+            Effect::Event(event) => Some(event.clone()),
+            _ => None,
+        };
+        self.effects.iter().filter_map(event).collect()
+    }
+
+    /// The texts of a chat, both ways.
+    pub fn texts(&self, chat: &str) -> Vec<String> {
+        let log = query::log(&self.store, chat, None, usize::MAX).expect("memory").unwrap_or_default();
+        let text = |message: query::MessageView| match message.text {
+            Text::Plain(text) => text,
+            Text::NeedsNewerVersion => "?".to_owned(),
+        };
+        log.into_iter().map(text).collect()
+    }
+
+    /// The account at a glance.
+    pub fn summary(&self) -> query::Summary {
+        query::summary(&self.store).expect("memory")
+    }
+
+    /// Names of the contacts.
+    pub fn contacts(&self) -> Vec<String> {
+        query::contacts(&self.store).expect("memory").into_iter().map(|contact| contact.name).collect()
+    }
+}
+
+/// Carries everything from one outbox to the other's mailbox, receipts of the relay included.
+pub fn carry(from: &mut Peer, to: &mut Peer) {
+    for flying in from.flying(to) {
+        from.link(LinkEvent::Deposited(flying.key));
+        to.take(flying.contact, flying.body);
+    }
+}
+
+/// Carries both ways until both outboxes are empty.
+pub fn settle(a: &mut Peer, b: &mut Peer) {
+    while a.summary().outbox + b.summary().outbox > 0 {
+        carry(a, b);
+        carry(b, a);
+    }
+}
+
+/// `guest` accepts an invite of `host`, up to the greeting in the guest's outbox.
+pub fn greet(guest: &mut Peer, host: &mut Peer) {
+    let link = host.invite();
+    let (chat, fetch) = guest.accept(&link);
+    let bundle = host.bundle();
+    guest.link(LinkEvent::Bundle(chat, fetch, bundle));
+}
+
+/// Two accounts that know each other.
+pub fn paired() -> (Peer, Peer) {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    greet(&mut alice, &mut bob);
+    settle(&mut alice, &mut bob);
+    (alice, bob)
+}

@@ -1,0 +1,311 @@
+//! The engine's rules, one by one: what a hostile peer or relay can send, and what a user can count on.
+
+use std::time::Duration;
+
+use hermes_engine::{
+    CommandError, Event, FailureReason, Input, LinkEvent, MessageState, PairingError, Reply, UnreadableCause,
+    query,
+};
+use hermes_protocol::{Body, ReceiptKind};
+use hermes_tests::duo::{Peer, carry, greet, paired, settle};
+use hermes_wire::{ContactId, Refusal, Sequence};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[test]
+fn a_pairing_makes_a_contact_on_both_sides() {
+    let (mut alice, mut bob) = paired();
+    assert_eq!((alice.contacts(), bob.contacts()), (vec!["bob".to_owned()], vec!["alice".to_owned()]));
+    alice.send("bob", "hi").unwrap();
+    bob.send("alice", "ho").unwrap();
+    settle(&mut alice, &mut bob);
+    assert_eq!(alice.texts("bob"), ["hi", "ho"]);
+    assert_eq!(bob.texts("alice"), ["ho", "hi"]);
+    assert_eq!((alice.summary().unreadable, bob.summary().unreadable), (0, 0));
+}
+
+#[test]
+fn every_message_before_the_first_reply_carries_the_handshake() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    greet(&mut alice, &mut bob);
+    let name = alice.contacts().remove(0);
+    for text in ["one", "two", "three"] {
+        alice.send(&name, text).unwrap();
+    }
+    let flying = alice.flying(&bob);
+    assert!(flying.iter().all(|f| f.body.len() > 2_000), "an ML-KEM-1024 ciphertext is in each");
+    carry(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["one", "two", "three"]);
+    settle(&mut alice, &mut bob);
+    alice.send("bob", "four").unwrap();
+    assert!(alice.flying(&bob)[0].body.len() <= 256, "after a reply it is gone");
+}
+
+#[test]
+fn a_mangled_greeting_burns_neither_invite_nor_one_time_keys() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    greet(&mut alice, &mut bob);
+    let greeting = alice.flying(&bob).remove(0);
+    for at in (0..greeting.body.len()).step_by(97) {
+        let mut body = greeting.body.clone();
+        body[at] ^= 1;
+        bob.take(greeting.contact, body);
+        assert!(matches!(bob.events()[..], [Event::Unreadable(_)]), "byte {at}: {:?}", bob.events());
+        assert_eq!(bob.contacts(), Vec::<String>::new());
+    }
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.contacts(), ["alice"]);
+}
+
+#[test]
+fn a_greeting_without_the_invites_secret_is_refused() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    let link = bob.invite();
+    // Someone who saw the relay's side of the invite knows all of it but the secret.
+    let mut forged: hermes_protocol::Invite = link.parse().unwrap();
+    forged.secret = hermes_protocol::InviteSecret::generate(&mut rand::rng());
+    let (chat, fetch) = alice.accept(&forged.to_string());
+    let bundle = bob.bundle();
+    alice.link(LinkEvent::Bundle(chat, fetch, bundle));
+    carry(&mut alice, &mut bob);
+    assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::BadInviteProof)]);
+    assert_eq!(bob.contacts(), Vec::<String>::new());
+}
+
+#[test]
+fn an_invite_works_once() {
+    let (mut alice, mut bob, mut eve) = (Peer::new("alice", 1), Peer::new("bob", 2), Peer::new("eve", 3));
+    let link = bob.invite();
+    for guest in [&mut alice, &mut eve] {
+        let (chat, fetch) = guest.accept(&link);
+        let bundle = bob.bundle();
+        guest.link(LinkEvent::Bundle(chat, fetch, bundle));
+    }
+    carry(&mut alice, &mut bob);
+    carry(&mut eve, &mut bob);
+    assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::WrongIdentity)]);
+    assert_eq!(bob.contacts(), ["alice"]);
+}
+
+#[test]
+fn an_old_invite_is_over() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    greet(&mut alice, &mut bob);
+    bob.now = bob.now.after(DAY * 32);
+    carry(&mut alice, &mut bob);
+    assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::InviteOver)]);
+}
+
+#[test]
+fn a_replayed_handshake_makes_no_second_session() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    greet(&mut alice, &mut bob);
+    let greeting = alice.flying(&bob).remove(0);
+    settle(&mut alice, &mut bob);
+    // The relay gives it again, under a new sequence: a copy, known and silent.
+    bob.take(greeting.contact, greeting.body);
+    assert_eq!(bob.events(), []);
+    assert_eq!((bob.contacts().len(), bob.summary().unreadable), (1, 0));
+}
+
+#[test]
+fn a_refused_bundle_leaves_no_contact() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    let (chat, fetch) = alice.accept(&bob.invite());
+    alice.link(LinkEvent::FetchRefused(chat, fetch, Refusal::InviteUsed));
+    assert!(matches!(
+        alice.events()[..],
+        [Event::PairingFailed { reason: PairingError::Refused(Refusal::InviteUsed), .. }]
+    ));
+    assert_eq!(alice.contacts(), Vec::<String>::new());
+}
+
+#[test]
+fn a_bundle_of_someone_else_is_refused() {
+    let (mut alice, mut bob, mut eve) = (Peer::new("alice", 1), Peer::new("bob", 2), Peer::new("eve", 3));
+    let (chat, fetch) = alice.accept(&bob.invite());
+    let bundle = eve.bundle();
+    alice.link(LinkEvent::Bundle(chat, fetch, bundle));
+    assert!(matches!(alice.events()[..], [Event::PairingFailed { reason: PairingError::BadBundle(_), .. }]));
+}
+
+#[test]
+fn ones_own_invite_is_refused() {
+    let mut bob = Peer::new("bob", 2);
+    let link = bob.invite();
+    let refused = bob.command(hermes_engine::Command::Accept(Box::new(link.parse().unwrap())));
+    assert_eq!(refused.unwrap_err(), CommandError::OwnInvite);
+}
+
+#[test]
+fn garbage_is_put_on_record_and_acknowledged() {
+    let (alice, mut bob) = paired();
+    let (before, known) = (bob.texts("alice"), ContactId([7; 16]));
+    bob.take(known, vec![0; 300]);
+    assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::Malformed)]);
+    let genuine = alice.flying(&bob);
+    assert!(genuine.is_empty());
+    assert_eq!(query::mailbox(&bob.store).unwrap().cursor, Sequence(bob.head));
+    assert_eq!(bob.texts("alice"), before);
+}
+
+#[test]
+fn an_unknown_permission_is_put_on_record() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "hi").unwrap();
+    let flying = alice.flying(&bob).remove(0);
+    bob.take(ContactId([9; 16]), flying.body);
+    assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::UnknownContact)]);
+}
+
+#[test]
+fn a_message_delivered_twice_is_shown_once() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "once").unwrap();
+    let flying = alice.flying(&bob).remove(0);
+    settle(&mut alice, &mut bob);
+    bob.take(flying.contact, flying.body);
+    assert_eq!(bob.texts("alice"), ["once"]);
+    assert_eq!(bob.summary().unreadable, 0);
+}
+
+#[test]
+fn a_changed_message_is_refused_and_the_genuine_one_still_opens() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "genuine").unwrap();
+    let flying = alice.flying(&bob).remove(0);
+    let mut changed = flying.body.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    bob.take(flying.contact, changed);
+    assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::Forged)]);
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["genuine"]);
+}
+
+#[test]
+fn a_relay_restored_from_an_old_copy_is_followed() {
+    let (mut alice, mut bob) = paired();
+    bob.register(0);
+    bob.head = 0;
+    alice.send("bob", "after the restore").unwrap();
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["after the restore"]);
+}
+
+#[test]
+fn an_idempotency_key_sends_once() {
+    let (mut alice, mut bob) = paired();
+    let first = alice.send_with("bob", "deploy done", Some("deploy-42")).unwrap();
+    let again = alice.send_with("bob", "deploy done", Some("deploy-42")).unwrap();
+    let id = |reply: &Reply| match reply {
+        Reply::Sent(results) => results[0].outcome.clone().unwrap().id,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(id(&first), id(&again));
+    let other = alice.send_with("bob", "another text", Some("deploy-42"));
+    assert_eq!(other.unwrap_err(), CommandError::IdempotencyConflict("deploy-42".to_owned()));
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["deploy done"]);
+}
+
+#[test]
+fn texts_have_a_size() {
+    let (mut alice, mut bob) = paired();
+    assert_eq!(alice.send("bob", "").unwrap_err(), CommandError::EmptyText);
+    let (largest, larger) = ("é".repeat(8 * 1024), "x".repeat(16 * 1024 + 1));
+    assert_eq!(
+        alice.send("bob", &larger).unwrap_err(),
+        CommandError::TextTooLong { bytes: 16 * 1024 + 1, max: 16 * 1024 }
+    );
+    alice.send("bob", &largest).unwrap();
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), [largest]);
+}
+
+#[test]
+fn what_cannot_leave_for_six_days_is_reported() {
+    let (mut alice, bob) = paired();
+    alice.send("bob", "late").unwrap();
+    alice.now = alice.now.after(DAY * 6);
+    alice.turn(Input::Tick);
+    assert_eq!(alice.summary().outbox, 1);
+    alice.now = alice.now.after(Duration::from_millis(1));
+    alice.turn(Input::Tick);
+    assert!(matches!(
+        alice.events()[..],
+        [Event::State { state: MessageState::Failed(FailureReason::GaveUp(6)), .. }]
+    ));
+    assert_eq!((alice.summary().outbox, alice.flying(&bob).len()), (0, 0));
+}
+
+#[test]
+fn a_refusal_for_good_is_reported() {
+    let (mut alice, bob) = paired();
+    alice.send("bob", "hi").unwrap();
+    let key = alice.flying(&bob)[0].key;
+    alice.link(LinkEvent::DepositRefused(key, Refusal::NoEntry));
+    assert!(matches!(
+        alice.events()[..],
+        [Event::State { state: MessageState::Failed(FailureReason::Refused(Refusal::NoEntry)), .. }]
+    ));
+}
+
+#[test]
+fn a_receipt_that_overtakes_the_relays_is_not_taken_back() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "hi").unwrap();
+    let flying = alice.flying(&bob).remove(0);
+    bob.take(flying.contact, flying.body);
+    carry(&mut bob, &mut alice);
+    alice.link(LinkEvent::Deposited(flying.key));
+    let log = query::log(&alice.store, "bob", None, 9).unwrap().unwrap();
+    assert_eq!(log[0].direction, query::MessageDirection::Sent(MessageState::Delivered));
+}
+
+#[test]
+fn only_the_recipient_can_confirm_a_message() {
+    let (mut alice, mut bob) = paired();
+    let mut eve = Peer::new("eve", 3);
+    greet(&mut eve, &mut alice);
+    settle(&mut eve, &mut alice);
+    alice.send("bob", "for bob").unwrap();
+    let (flying, id) = (alice.flying(&bob).remove(0), {
+        let log = query::log(&alice.store, "bob", None, 9).unwrap().unwrap();
+        log[0].id
+    });
+    assert_eq!(flying.key.chat, query::outbox_chats(&alice.store).unwrap()[0]);
+    // Eve has a session with Alice, and says that she got Bob's message.
+    alice.link(LinkEvent::Deposited(flying.key));
+    let receipt = eve.forge(&alice, Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![id] });
+    alice.take(receipt.contact, receipt.body);
+    let state = query::log(&alice.store, "bob", None, 9).unwrap().unwrap().remove(0).direction;
+    assert_eq!(state, query::MessageDirection::Sent(MessageState::Relayed));
+    bob.take(flying.contact, flying.body);
+}
+
+#[test]
+fn names_that_collide_get_a_number() {
+    let mut alice = Peer::new("alice", 1);
+    for seed in [2, 3] {
+        let mut bob = Peer::new("Bob", seed);
+        greet(&mut bob, &mut alice);
+        settle(&mut bob, &mut alice);
+    }
+    assert_eq!(alice.contacts(), ["bob", "bob-2"]);
+}
+
+#[test]
+fn two_who_accept_each_others_invite_are_one_contact_each() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    greet(&mut alice, &mut bob);
+    greet(&mut bob, &mut alice);
+    settle(&mut alice, &mut bob);
+    assert_eq!((alice.contacts(), bob.contacts()), (vec!["bob".to_owned()], vec!["alice".to_owned()]));
+    alice.send("bob", "hi").unwrap();
+    bob.send("alice", "ho").unwrap();
+    settle(&mut alice, &mut bob);
+    alice.send("bob", "again").unwrap();
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["ho", "hi", "again"]);
+    assert_eq!((alice.summary().unreadable, bob.summary().unreadable), (0, 0));
+}
