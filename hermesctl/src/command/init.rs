@@ -52,8 +52,18 @@ async fn create(request: &CreateAccount, invocation: &Invocation) -> Result<Crea
     Ok(invocation.daemon.once(async |client| client.create_account(request).await).await?)
 }
 
-fn refusal(account: &AccountStatus) -> Option<&Problem> {
-    account.connection.reason.as_ref().filter(|_| account.connection.state == ConnectionState::Refused)
+/// What stands in the way for good. A relay that does not answer may answer later.
+fn refusal(account: &AccountStatus) -> Option<Problem> {
+    let reason = account.connection.reason.clone();
+    match account.connection.state {
+        ConnectionState::Connected => None,
+        ConnectionState::Refused => {
+            Some(reason.unwrap_or_else(|| {
+                Problem::new(ErrorCode::RelayRefused, "the relay refused the account", "")
+            }))
+        }
+        _ => reason.filter(|reason| reason.code != ErrorCode::RelayUnreachable),
+    }
 }
 
 fn show(
@@ -62,9 +72,8 @@ fn show(
     invocation: &mut Invocation,
 ) -> Result<Exit, Stop> {
     let account = &created.account;
-    if account.connection.state == ConnectionState::Refused {
-        let reason = account.connection.reason.clone();
-        return Err(Stop::Problem(refused(reason, request)));
+    if let Some(reason) = refusal(account) {
+        return Err(with_command(reason, request).into());
     }
     if invocation.output.format == Format::Json {
         invocation.output.json(created)?;
@@ -88,10 +97,8 @@ fn show(
     Ok(Exit::Ok)
 }
 
-/// The relay's no, with the command that may turn it into a yes.
-fn refused(reason: Option<Problem>, request: &CreateAccount) -> Problem {
-    let reason =
-        reason.unwrap_or_else(|| Problem::new(ErrorCode::RelayRefused, "the relay refused the account", ""));
+/// The reason, with the command that may turn a no into a yes.
+fn with_command(reason: Problem, request: &CreateAccount) -> Problem {
     match reason.code {
         ErrorCode::RegistrationRefused => {
             let CreateAccount { name, relay, .. } = request;
@@ -147,12 +154,11 @@ mod tests {
             timeout_ms: 0,
         };
         let reason = Problem::new(ErrorCode::RegistrationRefused, "no token", "");
-        let problem = refused(Some(reason), &request);
+        let problem = with_command(reason, &request);
         assert!(
             problem.hint.contains("--name alice --relay 'hermes://h:1#p' --token-file"),
             "{}",
             problem.hint
         );
-        assert_eq!(refused(None, &request).code, ErrorCode::RelayRefused);
     }
 }
