@@ -56,11 +56,14 @@ pub(crate) fn mac(key: &[u8; 32], label: Label) -> HmacSha256 {
     mac
 }
 
-/// One symmetric ratchet step: HMAC-SHA256(key, input) with a one-byte input (Double Ratchet, section 5.2).
-pub(crate) fn step(key: &[u8; 32], input: u8) -> Zeroizing<[u8; 32]> {
-    let mut mac = hmac(key);
-    mac.update(&[input]);
-    Zeroizing::new(mac.finalize().into_bytes().into())
+/// Symmetric ratchet steps from one key: HMAC-SHA256(key, input) for each one-byte input (Double Ratchet, section 5.2).
+pub(crate) fn steps<const N: usize>(key: &[u8; 32], inputs: [u8; N]) -> [Zeroizing<[u8; 32]>; N] {
+    let keyed = hmac(key);
+    inputs.map(|input| {
+        let mut mac = keyed.clone();
+        mac.update(&[input]);
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    })
 }
 
 /// HKDF-SHA256 to `N` blocks of 32 bytes, with info = label || context. An empty salt is 32 zero bytes (RFC 5869, 2.2).

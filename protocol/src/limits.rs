@@ -30,5 +30,3 @@ pub const PROFILE_NAME_CHARS: usize = 64;
 pub const RECEIPT_MESSAGES: usize = 256;
 /// Characters of an invite: a relay address with the longest host name, a drop token, keys, in base64.
 pub const INVITE_CHARS: usize = 2_048;
-/// Bytes of the longest record: a pending handshake.
-pub const RECORD_BYTES: usize = 4 * 1024;

@@ -92,7 +92,7 @@ impl HandshakeMessage {
         let signed = keys.signed.curve().ok_or(HandshakeError::WrongPrekeys)?;
         let one_time = keys.one_time.and_then(PrekeySecret::curve);
         let kem = keys.kem.kem().ok_or(HandshakeError::WrongPrekeys)?;
-        let ff = keys.ff.finite_field().ok_or(HandshakeError::WrongPrekeys)?;
+        let (exponent, ff) = keys.ff.finite_field().ok_or(HandshakeError::WrongPrekeys)?;
         let ephemeral = self.opening.ephemeral();
         let locks = Locks {
             dh1: signed.agree(initiator.identity.agreement())?,
@@ -100,7 +100,7 @@ impl HandshakeMessage {
             dh3: initiator.dh3.clone(),
             dh4: one_time.map(|one_time| one_time.agree(&ephemeral)).transpose()?,
             ss: initiator.ss.clone(),
-            z: ff.agree(&element),
+            z: exponent.agree(&element),
         };
         let transcript = TranscriptHash::compute(
             Party { identity: &initiator.identity, mailbox: initiator.mailbox },
@@ -110,7 +110,7 @@ impl HandshakeMessage {
                 one_time: one_time.map(|one_time| one_time.public()),
                 kem: kem.public().as_bytes(),
                 kem_kind: keys.kem.kind(),
-                ff: &ff.public(),
+                ff,
             },
             self,
         );

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     curve::CurveSecret,
-    ffdh::SecretExponent,
+    ffdh::{ELEMENT_BYTES, EXPONENT_BYTES, PublicElement, SecretExponent},
     identity::IdentityKeyPair,
     kem::KemSecret,
     prekey::{
@@ -29,7 +29,11 @@ pub struct PrekeySecret {
 enum Key {
     Curve(CurveSecret),
     Kem(KemSecret),
-    FiniteField(SecretExponent),
+    /// With its public half, which every response needs and which costs an exponentiation.
+    FiniteField {
+        secret: SecretExponent,
+        public: PublicElement,
+    },
 }
 
 impl PrekeySecret {
@@ -38,7 +42,11 @@ impl PrekeySecret {
         let key = match kind {
             PrekeyKind::Signed | PrekeyKind::OneTime => Key::Curve(CurveSecret::generate(rng)),
             PrekeyKind::OneTimeKem | PrekeyKind::LastResortKem => Key::Kem(KemSecret::generate(rng)),
-            PrekeyKind::SignedFf => Key::FiniteField(SecretExponent::generate(rng)),
+            PrekeyKind::SignedFf => {
+                let secret = SecretExponent::generate(rng);
+                let public = secret.public();
+                Key::FiniteField { secret, public }
+            }
         };
         Self { kind, id, key }
     }
@@ -64,19 +72,23 @@ impl PrekeySecret {
         let public = match &self.key {
             Key::Curve(secret) => secret.public().0.to_vec(),
             Key::Kem(secret) => secret.public().as_bytes().to_vec(),
-            Key::FiniteField(secret) => secret.public().to_bytes().to_vec(),
+            Key::FiniteField { public, .. } => public.to_bytes().to_vec(),
         };
         entry::seal(entry::Outside { kind: self.kind, id: self.id, expiry }, public, owner, key, rng)
     }
 
-    /// For the sealed store: kind, number, secret (an ML-KEM key as its seed).
+    /// For the sealed store: kind, number, secret (an ML-KEM key as its seed, an exponent with its public half).
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let secret: Zeroizing<Vec<u8>> = Zeroizing::new(match &self.key {
-            Key::Curve(secret) => secret.as_bytes().to_vec(),
-            Key::Kem(secret) => secret.as_bytes().to_vec(),
-            Key::FiniteField(secret) => secret.to_bytes().to_vec(),
-        });
-        Writer::new(1 + 8 + secret.len()).u8(kind_code(self.kind)).u64(self.id.0).bytes(&secret).finish()
+        let writer =
+            Writer::new(1 + 8 + EXPONENT_BYTES + ELEMENT_BYTES).u8(kind_code(self.kind)).u64(self.id.0);
+        match &self.key {
+            Key::Curve(secret) => writer.bytes(secret.as_bytes()),
+            Key::Kem(secret) => writer.bytes(secret.as_bytes()),
+            Key::FiniteField { secret, public } => {
+                writer.bytes(secret.to_bytes().as_slice()).bytes(&public.to_bytes())
+            }
+        }
+        .finish()
     }
 
     /// Reads what [`Self::to_bytes`] wrote.
@@ -93,7 +105,10 @@ impl PrekeySecret {
             PrekeyKind::OneTimeKem | PrekeyKind::LastResortKem => {
                 Key::Kem(KemSecret::from_bytes(reader.array()?))
             }
-            PrekeyKind::SignedFf => Key::FiniteField(SecretExponent::from_bytes(reader.array()?)),
+            PrekeyKind::SignedFf => Key::FiniteField {
+                secret: SecretExponent::from_bytes(reader.array()?),
+                public: PublicElement::parse(reader.array()?).map_err(|_| RecordError::Malformed)?,
+            },
         };
         reader.finish()?;
         Ok(Self { kind, id, key })
@@ -107,8 +122,8 @@ impl PrekeySecret {
         if let Key::Kem(secret) = &self.key { Some(secret) } else { None }
     }
 
-    pub(crate) fn finite_field(&self) -> Option<&SecretExponent> {
-        if let Key::FiniteField(secret) = &self.key { Some(secret) } else { None }
+    pub(crate) fn finite_field(&self) -> Option<(&SecretExponent, &PublicElement)> {
+        if let Key::FiniteField { secret, public } = &self.key { Some((secret, public)) } else { None }
     }
 }
 

@@ -14,12 +14,13 @@ const CHAIN_KEY_INPUT: u8 = 2;
 impl ChainKey {
     /// The key of this message, and the chain after it.
     fn step(&self) -> (MessageKey, Self) {
-        let message = kdf::step(self.as_bytes(), MESSAGE_KEY_INPUT);
-        (MessageKey::new(&message), self.next())
+        let [message, chain] = kdf::steps(self.as_bytes(), [MESSAGE_KEY_INPUT, CHAIN_KEY_INPUT]);
+        (MessageKey::new(&message), Self::new(&chain))
     }
 
     fn next(&self) -> Self {
-        Self::new(&kdf::step(self.as_bytes(), CHAIN_KEY_INPUT))
+        let [chain] = kdf::steps(self.as_bytes(), [CHAIN_KEY_INPUT]);
+        Self::new(&chain)
     }
 }
 
