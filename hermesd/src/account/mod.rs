@@ -1,0 +1,158 @@
+//! An open account: its thread, its link, and the way in for everyone else.
+
+mod owner;
+#[cfg(test)]
+mod tests;
+mod wakes;
+mod work;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use hermes_config::AccountName;
+use hermes_engine::{Command, Event, ReadError, Reply};
+use tokio::{
+    runtime::Handle,
+    sync::{broadcast, mpsc, oneshot, watch},
+    task,
+};
+
+use self::owner::{Outlets, Owner, Reopen};
+pub(crate) use self::{
+    owner::Health,
+    wakes::Wakes,
+    work::{CommandFailure, Committed, Work},
+};
+use crate::{
+    keystore::{KeyError, StoreKey},
+    limits::{EVENTS, WORK_QUEUE},
+    link::{Board, Link},
+    store::{OpenError, Reader, Snapshot, SqliteStore, StoreError},
+};
+
+/// An open account. It works until [`Account::stop`].
+pub(crate) struct Account {
+    name: AccountName,
+    work: mpsc::Sender<Work>,
+    reader: Reader,
+    events: broadcast::Sender<Event>,
+    health: watch::Receiver<Health>,
+    board: Arc<Board>,
+    link: Arc<Link>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What [`Account::stop`] ends.
+struct Running {
+    link: task::JoinHandle<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Why an account does not open. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccountError {
+    /// Its key is not to be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Its store does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its store opens and holds no usable account.
+    #[error("the store cannot be used: {0}")]
+    Load(#[from] ReadError<StoreError>),
+    /// The daemon stops before it is open.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+/// How the account's store is opened, at first and after a failure.
+struct Source {
+    path: PathBuf,
+    key: StoreKey,
+}
+
+impl Reopen for Source {
+    type Store = SqliteStore;
+
+    fn reopen(&self) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open(&self.path, &self.key)
+    }
+}
+
+impl Account {
+    /// Opens the store at `path` and starts to work. Blocks on the disk; must be called within the runtime.
+    pub(crate) fn open(name: AccountName, path: PathBuf, key: StoreKey) -> Result<Self, AccountError> {
+        let source = Source { path, key };
+        let store = source.reopen()?;
+        let reader = store.reader();
+        let (work, queue) = mpsc::channel(WORK_QUEUE);
+        let (events, _) = broadcast::channel(EVENTS);
+        let (health, watched) = watch::channel(Health::Well(0));
+        let wakes = Arc::new(Wakes::default());
+        let outlets = Outlets { events: events.clone(), wakes: wakes.clone(), health };
+        let owner = Owner::new(source, store, queue, outlets)?;
+        let runtime = Handle::current();
+        let thread = thread::spawn(move || owner.run(&runtime));
+        let board = Arc::new(Board::default());
+        let link = Link::new(reader.clone(), work.clone(), wakes, board.clone());
+        let running = Running { link: tokio::spawn(link.clone().keep_running(watched.clone())), thread };
+        let running = Mutex::new(Some(running));
+        Ok(Self { name, work, reader, events, health: watched, board, link, running })
+    }
+
+    pub(crate) fn name(&self) -> &AccountName {
+        &self.name
+    }
+
+    /// Has the engine carry out `command`. The reply comes after the commit.
+    pub(crate) async fn command(&self, command: Command) -> Result<Reply, CommandFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.work.send(Work::Command(command, reply)).await.map_err(|_| CommandFailure::Closed)?;
+        answer.await.unwrap_or(Err(CommandFailure::Closed))
+    }
+
+    /// Asks the committed rows, off the runtime's threads.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Snapshot) -> Result<T, ReadError<StoreError>> + Send + 'static,
+    ) -> Result<T, ReadError<StoreError>> {
+        self.reader.query(ask).await
+    }
+
+    /// Everything that happens from this call on. A listener that falls behind by more than [`EVENTS`] is told.
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Whether it can commit.
+    pub(crate) fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+
+    /// How its connections fare.
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Tries the connections at once, whatever they are waiting for.
+    pub(crate) fn reconnect(&self) {
+        self.link.reconnect();
+    }
+
+    /// Ends the link, then the thread after what is in its queue, then closes the store. Later calls do nothing.
+    pub(crate) async fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { link, thread }) = running else { return };
+        link.abort();
+        // An aborted task ends with an error that says just that.
+        let _ = link.await;
+        // An error means that the thread has ended.
+        let _ = self.work.send(Work::Stop).await;
+        if !matches!(task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+            tracing::error!("the account's thread did not end well");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The one thread that owns an account's engine and store.
+//!
+//! It takes what waits in the queue, commits all of it at once, and only then hands out replies, events and wakes.
+
+use std::{
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hermes_engine::{CommandId, Effect, Engine, Event, Input, ReadError, Step, Store, View};
+use tokio::{
+    runtime::Handle,
+    sync::{broadcast, mpsc, oneshot, watch},
+    time::timeout,
+};
+
+use super::{
+    wakes::Wakes,
+    work::{CommandFailure, Committed, Work},
+};
+use crate::{
+    clock::now,
+    limits::{BATCH_BYTES, BATCH_INPUTS, CHECKPOINT_IDLE, REOPEN_FIRST, REOPEN_LAST, TICK},
+    random::rng,
+    store::{OpenError, SqliteStore, StoreError},
+};
+
+/// A store the owner can work with.
+pub(super) trait AccountStore: Store<Error = StoreError> {
+    /// Called when nothing has happened for a while after a commit.
+    fn rest(&self) -> Result<(), StoreError>;
+}
+
+impl AccountStore for SqliteStore {
+    fn rest(&self) -> Result<(), StoreError> {
+        self.checkpoint()
+    }
+}
+
+/// How a store is opened again after it failed.
+pub(super) trait Reopen {
+    type Store: AccountStore;
+
+    fn reopen(&self) -> Result<Self::Store, OpenError>;
+}
+
+/// Whether the account can commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It can. The number rises each time the engine was loaded anew: whatever was not committed before is lost, and
+    /// the link has to ask for it again.
+    Well(u64),
+    /// It cannot, for this reason; it is tried again unless the store is damaged.
+    Failed(String),
+}
+
+/// Where effects go.
+pub(super) struct Outlets {
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) wakes: Arc<Wakes>,
+    pub(super) health: watch::Sender<Health>,
+}
+
+pub(super) struct Owner<R: Reopen> {
+    source: R,
+    /// `None` after a failure.
+    open: Option<(Engine, R::Store)>,
+    queue: mpsc::Receiver<Work>,
+    outlets: Outlets,
+    loads: u64,
+    next_command: u64,
+}
+
+/// Those who wait for a commit.
+#[derive(Default)]
+struct Waiting {
+    replies: Vec<(CommandId, oneshot::Sender<Result<hermes_engine::Reply, CommandFailure>>)>,
+    commits: Vec<oneshot::Sender<Committed>>,
+}
+
+/// Why the engine is gone.
+type Failure = ReadError<StoreError>;
+
+impl<R: Reopen> Owner<R> {
+    pub(super) fn new(
+        source: R,
+        store: R::Store,
+        queue: mpsc::Receiver<Work>,
+        outlets: Outlets,
+    ) -> Result<Self, Failure> {
+        let engine = Engine::load(&store)?;
+        Ok(Self { source, open: Some((engine, store)), queue, outlets, loads: 0, next_command: 0 })
+    }
+
+    /// Works until it is told to stop or nobody is left to tell it. `runtime` only keeps the time.
+    pub(super) fn run(mut self, runtime: &Handle) {
+        // A timer belongs to the runtime in whose context it is made, and this thread has none of its own.
+        let _context = runtime.enter();
+        let mut next_tick = Instant::now();
+        let mut rested = true;
+        loop {
+            let idle = if rested { TICK } else { CHECKPOINT_IDLE };
+            let until_tick = next_tick.saturating_duration_since(Instant::now());
+            let flow = match runtime.block_on(timeout(idle.min(until_tick), self.queue.recv())) {
+                Ok(None) => return,
+                Ok(Some(work)) => {
+                    rested = false;
+                    let batch = self.gather(work);
+                    self.step(batch)
+                }
+                Err(_) if Instant::now() >= next_tick => {
+                    next_tick = Instant::now() + TICK;
+                    rested = false;
+                    self.step(Batch { tick: true, ..Batch::default() })
+                }
+                Err(_) => {
+                    rested = true;
+                    self.rest();
+                    ControlFlow::Continue(())
+                }
+            };
+            if flow.is_break() || (self.open.is_none() && self.recover(runtime).is_break()) {
+                return;
+            }
+        }
+    }
+
+    /// Adds what waits behind `first`, up to a limit: a commit costs a sync of the disk, however much is in it.
+    fn gather(&mut self, first: Work) -> Batch {
+        let mut batch = Batch::default();
+        batch.add(first);
+        while batch.has_room() {
+            match self.queue.try_recv() {
+                Ok(work) => batch.add(work),
+                Err(_) => break,
+            }
+        }
+        batch
+    }
+
+    fn step(&mut self, batch: Batch) -> ControlFlow<()> {
+        let Some((engine, store)) = self.open.take() else {
+            batch.fail("the store is closed");
+            return ControlFlow::Continue(());
+        };
+        let stop = batch.stop;
+        let (inputs, waiting) = batch.into_inputs(&mut self.next_command);
+        match commit(engine, store, inputs) {
+            Ok((engine, store, effects)) => {
+                self.open = Some((engine, store));
+                self.dispatch(effects, waiting);
+            }
+            Err(failure) => {
+                tracing::error!(%failure, "commit failed; the account is loaded anew");
+                self.outlets.health.send_replace(Health::Failed(failure.to_string()));
+                waiting.fail(&failure.to_string());
+                if damaged(&failure) {
+                    // Reopening would find the same damage.
+                    self.answer_until_stopped(&failure.to_string());
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn dispatch(&self, effects: Vec<Effect>, mut waiting: Waiting) {
+        let mut ack = None;
+        for effect in effects {
+            match effect {
+                Effect::Reply(id, reply) => waiting.reply(id, reply.map_err(CommandFailure::Refused)),
+                // An error means that nobody listens.
+                Effect::Event(event) => drop(self.outlets.events.send(event)),
+                Effect::Outbox(chat) => self.outlets.wakes.outbox(chat),
+                Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
+                Effect::Prekeys => self.outlets.wakes.prekeys(),
+                Effect::Ack(sequence) => ack = Some(sequence),
+            }
+        }
+        for committed in waiting.commits {
+            // The connection may be gone; the next one asks the store what to acknowledge.
+            let _ = committed.send(Committed { ack });
+        }
+    }
+
+    fn rest(&self) {
+        if let Some((_, store)) = &self.open
+            && let Err(error) = store.rest()
+        {
+            tracing::warn!(%error, "the write-ahead log could not be folded in; it will be tried again");
+        }
+    }
+
+    /// Opens the store again, waiting longer each time, and answers everyone meanwhile that it failed.
+    fn recover(&mut self, runtime: &Handle) -> ControlFlow<()> {
+        let mut delay = REOPEN_FIRST;
+        loop {
+            match self.reopen() {
+                Ok(open) => {
+                    self.open = Some(open);
+                    self.loads += 1;
+                    self.outlets.health.send_replace(Health::Well(self.loads));
+                    tracing::info!("the account is open again");
+                    return ControlFlow::Continue(());
+                }
+                Err(reason) => {
+                    tracing::error!(%reason, "the store cannot be opened again");
+                    self.outlets.health.send_replace(Health::Failed(reason.clone()));
+                    self.answer_for(runtime, delay, &reason)?;
+                }
+            }
+            delay = (delay * 2).min(REOPEN_LAST);
+        }
+    }
+
+    fn reopen(&self) -> Result<(Engine, R::Store), String> {
+        let store = self.source.reopen().map_err(|error| error.to_string())?;
+        let engine = Engine::load(&store).map_err(|error| error.to_string())?;
+        Ok((engine, store))
+    }
+
+    fn answer_for(&mut self, runtime: &Handle, delay: Duration, reason: &str) -> ControlFlow<()> {
+        let end = Instant::now() + delay;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match runtime.block_on(timeout(left, self.queue.recv())) {
+                Ok(Some(work)) => fail(work, reason)?,
+                Ok(None) => return ControlFlow::Break(()),
+                Err(_) => return ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    fn answer_until_stopped(&mut self, reason: &str) {
+        while let Some(work) = self.queue.blocking_recv() {
+            if fail(work, reason).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+/// One step for all inputs, one commit for the step.
+fn commit<S: Store>(
+    engine: Engine,
+    mut store: S,
+    inputs: Vec<Input>,
+) -> Result<(Engine, S, Vec<Effect>), ReadError<S::Error>> {
+    let mut inputs = inputs.into_iter();
+    let Some(first) = inputs.next() else { return Ok((engine, store, Vec::new())) };
+    let step = engine.handle(first, &store, now(), &mut rng())?;
+    let step = inputs.try_fold(step, |step, input| next(step, input, &store))?;
+    let (engine, effects) = step.commit(&mut store, now(), &mut rng())?;
+    Ok((engine, store, effects))
+}
+
+fn next<V: View>(step: Step, input: Input, view: &V) -> Result<Step, ReadError<V::Error>> {
+    step.then(input, view, now(), &mut rng())
+}
+
+fn damaged(failure: &Failure) -> bool {
+    match failure {
+        ReadError::Store(StoreError::Corrupt(_)) | ReadError::Corrupt(_) | ReadError::NoAccount => true,
+        ReadError::Store(StoreError::Full | StoreError::Failed(_) | StoreError::Interrupted) => false,
+    }
+}
+
+fn fail(work: Work, reason: &str) -> ControlFlow<()> {
+    match work {
+        Work::Command(_, reply) => {
+            // Whoever asked may have left.
+            let _ = reply.send(Err(CommandFailure::Store(reason.to_owned())));
+            ControlFlow::Continue(())
+        }
+        Work::Link(..) => ControlFlow::Continue(()),
+        Work::Stop => ControlFlow::Break(()),
+    }
+}
+
+/// What goes into one commit.
+#[derive(Default)]
+struct Batch {
+    work: Vec<Work>,
+    inputs: usize,
+    bytes: usize,
+    tick: bool,
+    stop: bool,
+}
+
+impl Batch {
+    fn add(&mut self, work: Work) {
+        self.inputs += work.inputs();
+        self.bytes += work.bytes();
+        self.stop |= matches!(work, Work::Stop);
+        self.work.push(work);
+    }
+
+    fn has_room(&self) -> bool {
+        self.inputs < BATCH_INPUTS && self.bytes < BATCH_BYTES && !self.stop
+    }
+
+    fn fail(self, reason: &str) {
+        for work in self.work {
+            let _ = fail(work, reason);
+        }
+    }
+
+    fn into_inputs(self, next_command: &mut u64) -> (Vec<Input>, Waiting) {
+        let mut inputs = Vec::with_capacity(self.inputs + 1);
+        let mut waiting = Waiting::default();
+        for work in self.work {
+            match work {
+                Work::Command(command, reply) => {
+                    let id = CommandId(*next_command);
+                    *next_command += 1;
+                    inputs.push(Input::Command(id, command));
+                    waiting.replies.push((id, reply));
+                }
+                Work::Link(events, committed) => {
+                    inputs.extend(events.into_iter().map(Input::Link));
+                    waiting.commits.extend(committed);
+                }
+                Work::Stop => {}
+            }
+        }
+        if self.tick {
+            inputs.push(Input::Tick);
+        }
+        (inputs, waiting)
+    }
+}
+
+impl Waiting {
+    fn reply(&mut self, id: CommandId, reply: Result<hermes_engine::Reply, CommandFailure>) {
+        if let Some(at) = self.replies.iter().position(|(waiting, _)| *waiting == id) {
+            let (_, sender) = self.replies.swap_remove(at);
+            // Whoever asked may have left.
+            let _ = sender.send(reply);
+        }
+    }
+
+    fn fail(self, reason: &str) {
+        for (_, reply) in self.replies {
+            let _ = reply.send(Err(CommandFailure::Store(reason.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! How commits wake the link. Wakes are hints: what there is to do stands in the store.
+
+use std::{
+    collections::BTreeSet,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use hermes_engine::ChatId;
+use tokio::sync::Notify;
+
+/// What the link has not looked at since the store changed. Bounded by the number of contacts.
+#[derive(Default)]
+pub(crate) struct Wakes {
+    marked: Mutex<Marked>,
+    /// Someone should call [`Wakes::take`].
+    drops: Notify,
+    /// There are prekeys to upload.
+    prekeys: Notify,
+}
+
+/// Chats with something to send, and chats that need a bundle.
+#[derive(Default)]
+pub(crate) struct Marked {
+    pub(crate) outbox: BTreeSet<ChatId>,
+    pub(crate) fetch: BTreeSet<ChatId>,
+}
+
+impl Wakes {
+    pub(super) fn outbox(&self, chat: ChatId) {
+        self.lock().outbox.insert(chat);
+        self.drops.notify_one();
+    }
+
+    pub(super) fn fetch(&self, chat: ChatId) {
+        self.lock().fetch.insert(chat);
+        self.drops.notify_one();
+    }
+
+    pub(super) fn prekeys(&self) {
+        self.prekeys.notify_one();
+    }
+
+    /// Waits until there is something to take. Cancel-safe.
+    pub(crate) async fn marked(&self) {
+        self.drops.notified().await;
+    }
+
+    /// Takes all marks.
+    pub(crate) fn take(&self) -> Marked {
+        mem::take(&mut *self.lock())
+    }
+
+    /// Waits until there are prekeys to upload. Cancel-safe.
+    pub(crate) async fn prekeys_wanted(&self) {
+        self.prekeys.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Marked> {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,63 @@
+//! What is handed to an account's thread, and what comes back.
+
+use hermes_engine::{Command, CommandError, LinkEvent, Reply};
+use hermes_wire::Sequence;
+use tokio::sync::oneshot;
+
+/// One item of an account's queue.
+pub(crate) enum Work {
+    /// A user's command. The answer comes after the commit.
+    Command(Command, oneshot::Sender<Result<Reply, CommandFailure>>),
+    /// What the link heard, in order. The sender learns of the commit, or, when it failed, that its end is dropped.
+    Link(Vec<LinkEvent>, Option<oneshot::Sender<Committed>>),
+    /// Ends the thread after what came before.
+    Stop,
+}
+
+/// The commit that made an item true.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed {
+    /// Everything up to here is safe and may be acknowledged; `None` when nothing was delivered.
+    pub(crate) ack: Option<Sequence>,
+}
+
+/// Why a command has no reply.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum CommandFailure {
+    /// The engine refuses it; nothing was stored.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// The store failed. Whether the command was stored is unknown.
+    #[error("{0}")]
+    Store(String),
+    /// The account is closed.
+    #[error("the account is closed")]
+    Closed,
+}
+
+impl Work {
+    /// How many inputs the engine gets from this.
+    pub(super) fn inputs(&self) -> usize {
+        match self {
+            Self::Command(..) => 1,
+            Self::Link(events, _) => events.len(),
+            Self::Stop => 0,
+        }
+    }
+
+    /// Bytes of message text and envelopes in this.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Command(Command::Send(send), _) => send.text.len(),
+            Self::Command(..) | Self::Stop => 0,
+            Self::Link(events, _) => events.iter().map(event_bytes).sum(),
+        }
+    }
+}
+
+fn event_bytes(event: &LinkEvent) -> usize {
+    match event {
+        LinkEvent::Delivered(delivered) => delivered.body.len(),
+        _ => 0,
+    }
+}

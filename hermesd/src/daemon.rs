@@ -1,0 +1,232 @@
+//! The daemon: its accounts, and its end.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use hermes_api::{ErrorCode, Problem, UnixMillis};
+use hermes_config::{AccountName, Paths};
+use hermes_engine::{NewAccount, query};
+use tokio::{
+    sync::{self, watch},
+    task,
+};
+
+use crate::{
+    account::{Account, AccountError},
+    birth,
+    keystore::StoreKey,
+    limits::ACCOUNTS,
+    local::{ToProblem, stopping},
+};
+
+/// The daemon, shared by everything that runs in it.
+#[derive(Clone)]
+pub(crate) struct Daemon(Arc<Shared>);
+
+struct Shared {
+    paths: Paths,
+    started: UnixMillis,
+    slots: Mutex<BTreeMap<AccountName, Slot>>,
+    /// One account is made at a time.
+    creating: sync::Mutex<()>,
+    stop: watch::Sender<bool>,
+}
+
+/// An account that is there.
+#[derive(Clone)]
+pub(crate) enum Slot {
+    /// It works.
+    Open(Arc<Account>),
+    /// It does not open, and this is why.
+    Failed(Problem),
+}
+
+impl Daemon {
+    pub(crate) fn new(paths: Paths) -> Self {
+        Self(Arc::new(Shared {
+            paths,
+            started: SystemTime::now().into(),
+            slots: Mutex::default(),
+            creating: sync::Mutex::default(),
+            stop: watch::Sender::new(false),
+        }))
+    }
+
+    /// Opens every account that lies in the data directory. One that does not open does not keep others from it; when
+    /// none does, the first one's reason is the error.
+    pub(crate) async fn open_accounts(&self) -> Result<(), Problem> {
+        let mut failed = None;
+        for name in self.names().map_err(|error| {
+            Problem::new(
+                ErrorCode::StoreFailed,
+                format!("cannot list {}: {error}", self.0.paths.accounts().display()),
+                "check its permissions",
+            )
+        })? {
+            let slot = match self.open(&name).await {
+                Ok(account) => Slot::Open(account),
+                Err(error) => {
+                    let problem = error.problem();
+                    tracing::error!(code = %problem.code, "an account does not open; hermesctl status says why");
+                    failed.get_or_insert(problem.clone());
+                    Slot::Failed(problem)
+                }
+            };
+            self.slots().insert(name, slot);
+        }
+        let any_open = self.slots().values().any(|slot| matches!(slot, Slot::Open(_)));
+        match failed {
+            Some(problem) if !any_open => Err(problem),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every account by name.
+    pub(crate) fn accounts(&self) -> Vec<(AccountName, Slot)> {
+        self.slots().iter().map(|(name, slot)| (name.clone(), slot.clone())).collect()
+    }
+
+    /// The account of that name, if it works.
+    pub(crate) fn account(&self, name: &str) -> Result<Arc<Account>, Problem> {
+        let slots = self.slots();
+        let slot = name.parse::<AccountName>().ok().and_then(|name| slots.get(&name));
+        match slot {
+            Some(Slot::Open(account)) => Ok(account.clone()),
+            Some(Slot::Failed(problem)) => Err(problem.clone()),
+            None if slots.is_empty() => Err(Problem::new(
+                ErrorCode::NoAccount,
+                "there is no account yet",
+                "make one: hermesctl init --name NAME --relay 'hermes://…'",
+            )),
+            None => Err(Problem::new(
+                ErrorCode::AccountNotFound,
+                "there is no account of this name",
+                "hermesctl status names them all",
+            )),
+        }
+    }
+
+    /// Makes an account and starts it. One that the relay has not taken yet may be asked for again, with another
+    /// registration token if need be.
+    pub(crate) async fn create_account(
+        &self,
+        name: AccountName,
+        new: NewAccount,
+    ) -> Result<Arc<Account>, Problem> {
+        let _one_at_a_time = self.0.creating.lock().await;
+        if *self.0.stop.borrow() {
+            return Err(stopping());
+        }
+        let slot = self.slots().get(&name).cloned();
+        match slot {
+            Some(Slot::Failed(problem)) => return Err(problem),
+            Some(Slot::Open(account)) => {
+                if !self.may_replace(&account, &new).await? {
+                    return Ok(account);
+                }
+                account.stop().await;
+                self.slots().remove(&name);
+            }
+            None if self.slots().len() >= ACCOUNTS => {
+                return Err(Problem::new(
+                    ErrorCode::LimitReached,
+                    format!("there are {ACCOUNTS} accounts, the limit of one daemon"),
+                    "use one of them, or another HERMES_HOME",
+                ));
+            }
+            None => {}
+        }
+        let (paths, label) = (self.0.paths.clone(), name.clone());
+        let made = task::spawn_blocking(move || birth::make(&paths, &label, new)).await;
+        made.map_err(|_| stopping())?.map_err(|error| error.problem())?;
+        let account = self.open(&name).await.map_err(|error| error.problem())?;
+        self.slots().insert(name, Slot::Open(account.clone()));
+        Ok(account)
+    }
+
+    /// Whether an account that is asked for again has to be made again. Only one that has nothing yet, and only for
+    /// another token: the relay may have spent the same token on it a moment ago.
+    async fn may_replace(&self, account: &Account, new: &NewAccount) -> Result<bool, Problem> {
+        let (summary, mailbox) = account
+            .query(|view| Ok((query::summary(view)?, query::mailbox(view)?)))
+            .await
+            .map_err(|error| error.problem())?;
+        if summary.registered || summary.relay != new.relay || summary.contacts > 0 {
+            return Err(Problem::new(
+                ErrorCode::AccountExists,
+                "an account of this name exists already",
+                "choose another name, or use the account: hermesctl status",
+            ));
+        }
+        let same = new.registration_token.is_none() || new.registration_token == mailbox.registration_token;
+        if same {
+            account.reconnect();
+        }
+        Ok(!same)
+    }
+
+    /// When the daemon started.
+    pub(crate) fn started(&self) -> UnixMillis {
+        self.0.started
+    }
+
+    /// Ends the daemon, soon.
+    pub(crate) fn request_stop(&self) {
+        self.0.stop.send_replace(true);
+    }
+
+    /// Becomes true when the daemon is to end.
+    pub(crate) fn stop_signal(&self) -> watch::Receiver<bool> {
+        self.0.stop.subscribe()
+    }
+
+    /// Closes every account, after what it has been told.
+    pub(crate) async fn close_accounts(&self) {
+        let _no_more = self.0.creating.lock().await;
+        for (_, slot) in self.accounts() {
+            if let Slot::Open(account) = slot {
+                account.stop().await;
+            }
+        }
+    }
+
+    async fn open(&self, name: &AccountName) -> Result<Arc<Account>, AccountError> {
+        let (key_file, store) = (self.0.paths.key_file(name), self.0.paths.store(name));
+        let name = name.clone();
+        let opened = task::spawn_blocking(move || {
+            let key = StoreKey::read(&key_file)?;
+            Account::open(name, store, key)
+        });
+        match opened.await {
+            Ok(opened) => opened.map(Arc::new),
+            Err(_) => Err(AccountError::Stopping),
+        }
+    }
+
+    fn names(&self) -> io::Result<Vec<AccountName>> {
+        let entries = match fs::read_dir(self.0.paths.accounts()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            // Drafts of accounts have names that no account has.
+            let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if let Some(name) = name.filter(|_| entry.path().is_dir()) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<AccountName, Slot>> {
+        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

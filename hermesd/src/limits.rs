@@ -1,0 +1,96 @@
+//! Every limit of the daemon, with its unit and its reason.
+
+use std::time::Duration;
+
+// Store
+
+/// Prepared statements kept per connection: seven kinds on each table.
+pub(crate) const STATEMENTS: usize = 128;
+/// Read-only connections kept open between queries; more are opened under load and closed again.
+pub(crate) const IDLE_READERS: usize = 4;
+/// Queries of one account that run at the same time; more wait their turn.
+pub(crate) const QUERIES: usize = 8;
+/// SQLite waits this long for a lock. Only a checkpoint ever competes for one.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+// Account
+
+/// Items waiting for an account's thread. Whoever brings more waits, which is how a flood is slowed down.
+pub(crate) const WORK_QUEUE: usize = 256;
+/// Inputs in one commit: enough that the disk's sync is shared by many, few enough that replies come in milliseconds.
+pub(crate) const BATCH_INPUTS: usize = 512;
+/// Bytes of messages in one commit, which bounds its memory.
+pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Events that a slow listener may be behind before it misses some.
+pub(crate) const EVENTS: usize = 1_024;
+/// The engine is told that time has passed this often.
+pub(crate) const TICK: Duration = Duration::from_secs(3_600);
+/// The write-ahead log is emptied after this long without a commit: it may hold what was deleted.
+pub(crate) const CHECKPOINT_IDLE: Duration = Duration::from_secs(5);
+/// First wait before a store that failed is opened again.
+pub(crate) const REOPEN_FIRST: Duration = Duration::from_millis(500);
+/// Longest such wait.
+pub(crate) const REOPEN_LAST: Duration = Duration::from_secs(30);
+
+// Link
+
+/// First wait between two attempts that failed; it doubles up to [`RETRY_SOON`]. The very first retry does not wait.
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// Longest wait between attempts in the first [`RETRY_SOON_FOR`]: a relay that restarts is found again at once.
+pub(crate) const RETRY_SOON: Duration = Duration::from_secs(1);
+/// How long attempts follow each other closely.
+pub(crate) const RETRY_SOON_FOR: Duration = Duration::from_secs(30);
+/// Longest wait between attempts.
+pub(crate) const RETRY_LAST: Duration = Duration::from_secs(30);
+/// A connection that lasted this long was a success; one that breaks sooner does not reset the waits.
+pub(crate) const STABLE: Duration = Duration::from_secs(5);
+/// A relay's advice to wait is taken as at least this: we never knock in a loop.
+pub(crate) const ADVICE_LEAST: Duration = Duration::from_millis(100);
+/// A relay's advice to wait is taken as at most this: no relay sends us away for ever.
+pub(crate) const ADVICE_MOST: Duration = Duration::from_secs(300);
+/// The link starts over after this long when it cannot read the store or open a socket.
+pub(crate) const LINK_RESTART: Duration = Duration::from_secs(1);
+/// How long a relay may take to answer a registration: it writes to its disk first.
+pub(crate) const REGISTRATION: Duration = Duration::from_secs(10);
+/// The mailbox connection asks for a sign of life this often. A relay that was killed and is back answers with a reset,
+/// so this also bounds how long a receiver takes to notice: recovery is promised within 5 s.
+pub(crate) const PING: Duration = Duration::from_secs(3);
+/// A drop connection that waits for an answer and hears nothing at all for this long is given up.
+pub(crate) const SILENCE: Duration = Duration::from_secs(3);
+/// Envelopes handed to the account's thread as one item.
+pub(crate) const DELIVERY_BATCH: usize = 128;
+/// Bytes of envelopes handed to the account's thread as one item.
+pub(crate) const DELIVERY_BATCH_BYTES: usize = 512 * 1024;
+/// Answers of a drop stream handed to the account's thread as one item.
+pub(crate) const RECEIPT_BATCH: usize = 128;
+/// Deposits of one stream without an answer: more would not make a disk that groups its commits any faster.
+pub(crate) const IN_FLIGHT: usize = 64;
+/// Bytes of such deposits: what a relay takes in before its logic has read it.
+pub(crate) const IN_FLIGHT_BYTES: usize = 512 * 1024;
+/// Outbox rows read at a time: half a window, so that reading and waiting overlap.
+pub(crate) const OUTBOX_PAGE: usize = 32;
+/// A drop stream stays open this long for the next message. Relays close it after 10 s; sooner, so that both do not end
+/// it at the same moment.
+pub(crate) const DROP_LINGER: Duration = Duration::from_secs(4);
+/// Drop streams to one relay at a time; relays allow no more.
+pub(crate) const DROP_STREAMS_PER_RELAY: usize = hermes_link::limits::CLIENT_STREAMS as usize;
+/// Drop streams in all, each with up to [`IN_FLIGHT_BYTES`] and a page of rows in memory.
+pub(crate) const DROP_STREAMS: usize = 64;
+/// A relay that nothing has gone to for this long is left.
+pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(30);
+/// How long one attempt to fetch a bundle may take.
+pub(crate) const FETCH: Duration = Duration::from_secs(10);
+
+// Local API
+
+/// Connections of local programs at a time. A program that opens more waits.
+pub(crate) const CONNECTIONS: usize = 256;
+/// Pause after a connection could not be accepted.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long requests under way may take to end when the daemon stops.
+pub(crate) const STOP_REQUESTS: Duration = Duration::from_secs(3);
+
+// Daemon
+
+/// Accounts of one daemon: each is a thread, a store and two sockets.
+pub(crate) const ACCOUNTS: usize = 64;

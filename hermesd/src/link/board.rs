@@ -1,0 +1,127 @@
+//! How the link fares, for whoever asks: the mailbox connection, and what holds up each chat.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use hermes_engine::ChatId;
+use hermes_link::client::ConnectError;
+use hermes_wire::{Refusal, Timestamp, mailbox::PrekeyStock};
+use tokio::sync::watch;
+
+use crate::clock::now;
+
+/// Kept current by the link, read by anyone.
+pub(crate) struct Board {
+    mailbox: watch::Sender<MailboxStatus>,
+    stock: Mutex<Option<Vec<PrekeyStock>>>,
+    delays: watch::Sender<BTreeMap<ChatId, Reason>>,
+}
+
+/// The mailbox connection and since when it is as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MailboxStatus {
+    pub(crate) state: MailboxState,
+    pub(crate) since: Timestamp,
+}
+
+/// The mailbox connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MailboxState {
+    /// An attempt is under way; the reason is why the last one failed.
+    Connecting(Option<Reason>),
+    /// Envelopes can arrive.
+    Connected,
+    /// Waiting before the next attempt.
+    Waiting(Reason),
+    /// Nothing is tried until the daemon is started again.
+    Stopped(Reason),
+}
+
+/// Why something does not come through at the moment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Reason {
+    /// The relay proved another key.
+    #[error("the relay at this address has another key than the address names")]
+    WrongPin,
+    /// No connection comes about.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The relay said no, for the moment or for good.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The connection broke.
+    #[error("the connection to the relay was lost")]
+    Lost,
+    /// The relay answers what the protocol does not allow.
+    #[error("the relay answers in a way this program does not understand")]
+    Misbehaved,
+    /// The relay asked to come back later.
+    #[error("the relay is restarting")]
+    GoneAway,
+    /// Nothing may arrive while nothing can be stored.
+    #[error("the account's store failed")]
+    Store,
+}
+
+impl From<&ConnectError> for Reason {
+    fn from(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::WrongPin => Self::WrongPin,
+            error => Self::Unreachable(error.to_string()),
+        }
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let start = MailboxStatus { state: MailboxState::Connecting(None), since: now() };
+        Self { mailbox: watch::Sender::new(start), stock: Mutex::default(), delays: watch::Sender::default() }
+    }
+}
+
+impl Board {
+    /// The mailbox connection, and its changes.
+    pub(crate) fn mailbox(&self) -> watch::Receiver<MailboxStatus> {
+        self.mailbox.subscribe()
+    }
+
+    /// What holds up the messages to each chat, and its changes. A chat that flows, or has nothing to send, is absent.
+    pub(crate) fn delays(&self) -> watch::Receiver<BTreeMap<ChatId, Reason>> {
+        self.delays.subscribe()
+    }
+
+    /// What the relay has of our prekeys; nothing until it has said so.
+    pub(crate) fn stock(&self) -> Option<Vec<PrekeyStock>> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_mailbox(&self, state: MailboxState) {
+        self.mailbox.send_if_modified(|status| {
+            let changed = status.state != state;
+            if changed {
+                *status = MailboxStatus { state, since: now() };
+            }
+            changed
+        });
+    }
+
+    pub(super) fn set_stock(&self, stock: Vec<PrekeyStock>) {
+        *self.stock.lock().unwrap_or_else(PoisonError::into_inner) = Some(stock);
+    }
+
+    pub(super) fn delay(&self, chat: ChatId, reason: Reason) {
+        self.delays.send_if_modified(|delays| delays.insert(chat, reason.clone()) != Some(reason));
+    }
+
+    pub(super) fn flows(&self, chat: ChatId) {
+        self.delays.send_if_modified(|delays| delays.remove(&chat).is_some());
+    }
+}
+
+/// The wait that a relay asked for, within reason: it may neither make us knock in a loop nor send us away for ever.
+pub(super) fn bounded(wait: Duration) -> Duration {
+    wait.clamp(crate::limits::ADVICE_LEAST, crate::limits::ADVICE_MOST)
+}

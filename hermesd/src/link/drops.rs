@@ -1,0 +1,115 @@
+//! Sending: a task for each chat that has something in the outbox, and one for each bundle that is wanted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+use hermes_engine::{ChatId, query};
+use hermes_link::quinn::Endpoint;
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, interval},
+};
+
+use super::{Link, LinkError, fetch, relays::Relays, stream};
+use crate::limits::CONNECTION_IDLE;
+
+/// Runs as long as the link. Both kinds of tasks end when they have nothing left to do.
+pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), LinkError> {
+    let mut tasks = Tasks {
+        link: link.clone(),
+        relays: Arc::new(Relays::new(endpoint)),
+        deliveries: BTreeMap::new(),
+        fetches: BTreeSet::new(),
+        running: JoinSet::new(),
+    };
+    // Marks may be from before the last start; what is in the store is what counts.
+    link.wakes.take();
+    for chat in link.read(query::outbox_chats).await? {
+        tasks.wake(chat);
+    }
+    tasks.fetch().await?;
+    let mut sweep = interval(CONNECTION_IDLE);
+    loop {
+        tokio::select! {
+            () = link.wakes.marked() => {
+                let marked = link.wakes.take();
+                for chat in marked.outbox {
+                    tasks.wake(chat);
+                }
+                if !marked.fetch.is_empty() {
+                    tasks.fetch().await?;
+                }
+            }
+            Some(ended) = tasks.running.join_next() => match ended {
+                Ok(ended) => tasks.ended(ended)?,
+                Err(_) => return Err(LinkError::Closed),
+            },
+            _ = sweep.tick() => tasks.relays.forget_idle(Instant::now()),
+        }
+    }
+}
+
+/// What a task was for, and how it ended.
+enum Ended {
+    Delivery(ChatId, Result<(), LinkError>),
+    Fetch(ChatId, Result<(), LinkError>),
+}
+
+struct Tasks {
+    link: Arc<Link>,
+    relays: Arc<Relays>,
+    /// Chats being delivered to, each with the way to tell its task that there is more.
+    deliveries: BTreeMap<ChatId, Arc<Notify>>,
+    fetches: BTreeSet<ChatId>,
+    running: JoinSet<Ended>,
+}
+
+impl Tasks {
+    fn wake(&mut self, chat: ChatId) {
+        if let Some(more) = self.deliveries.get(&chat) {
+            more.notify_one();
+            return;
+        }
+        let more = Arc::new(Notify::new());
+        self.deliveries.insert(chat, more.clone());
+        let (link, relays) = (self.link.clone(), self.relays.clone());
+        self.running
+            .spawn(async move { Ended::Delivery(chat, stream::deliver(&link, &relays, chat, &more).await) });
+    }
+
+    async fn fetch(&mut self) -> Result<(), LinkError> {
+        for pending in self.link.read(query::fetches).await? {
+            let chat = pending.chat;
+            if self.fetches.insert(chat) {
+                let (link, relays) = (self.link.clone(), self.relays.clone());
+                self.running
+                    .spawn(async move { Ended::Fetch(chat, fetch::fetch(&link, &relays, pending).await) });
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: Ended) -> Result<(), LinkError> {
+        match ended {
+            Ended::Fetch(chat, result) => {
+                self.fetches.remove(&chat);
+                result
+            }
+            Ended::Delivery(chat, result) => {
+                // A wake that came between the task's last look and its end is still in the notify.
+                let woken = self
+                    .deliveries
+                    .remove(&chat)
+                    .is_some_and(|more| more.notified().now_or_never().is_some());
+                if woken {
+                    self.wake(chat);
+                }
+                result
+            }
+        }
+    }
+}

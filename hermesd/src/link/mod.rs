@@ -1,0 +1,141 @@
+//! An account's connections to relays: one to its own mailbox, and drop connections to the relays of its contacts.
+//!
+//! The link decides nothing. It carries what the store says there is to carry, and hands what it hears to the
+//! account's thread; it may be dropped at any moment and started again. Deliberately absent: any state that matters,
+//! and the contents of what it carries.
+
+mod backoff;
+mod board;
+mod drops;
+mod fetch;
+mod liveness;
+mod mailbox;
+mod relays;
+mod stream;
+
+use std::sync::Arc;
+
+use hermes_engine::{LinkEvent, ReadError, query};
+use hermes_link::{client, quinn::Endpoint};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+pub(crate) use self::board::{Board, MailboxState, MailboxStatus, Reason};
+use crate::{
+    account::{Committed, Health, Wakes, Work},
+    limits::LINK_RESTART,
+    store::{Reader, Snapshot, StoreError},
+};
+
+/// What every part of an account's link needs.
+pub(crate) struct Link {
+    reader: Reader,
+    work: mpsc::Sender<Work>,
+    wakes: Arc<Wakes>,
+    board: Arc<Board>,
+    restart: Notify,
+}
+
+/// Why the link cannot go on by itself; it is started anew.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] ReadError<StoreError>),
+    /// No socket can be opened.
+    #[error("no UDP socket can be opened: {0}")]
+    Socket(#[from] std::io::Error),
+    /// The mailbox key makes no certificate.
+    #[error(transparent)]
+    Credential(#[from] hermes_link::credential::CredentialError),
+    /// The account's thread is gone.
+    #[error("the account is closed")]
+    Closed,
+}
+
+impl Link {
+    pub(crate) fn new(
+        reader: Reader,
+        work: mpsc::Sender<Work>,
+        wakes: Arc<Wakes>,
+        board: Arc<Board>,
+    ) -> Arc<Self> {
+        Arc::new(Self { reader, work, wakes, board, restart: Notify::new() })
+    }
+
+    /// Starts over at once.
+    pub(crate) fn reconnect(&self) {
+        self.restart.notify_one();
+    }
+
+    /// Runs until dropped. When the account was loaded anew, everything starts over: what was handed in before and not
+    /// committed has to be asked for again.
+    pub(crate) async fn keep_running(self: Arc<Self>, mut health: watch::Receiver<Health>) {
+        loop {
+            health.mark_unchanged();
+            tokio::select! {
+                ended = self.run() => match ended {
+                    Ok(()) => return,
+                    Err(LinkError::Closed) => return,
+                    Err(error) => {
+                        tracing::warn!(%error, "the link stopped; it starts again");
+                        tokio::time::sleep(LINK_RESTART).await;
+                    }
+                },
+                () = self.restart.notified() => {}
+                changed = health.changed() => {
+                    self.board.set_mailbox(MailboxState::Waiting(Reason::Store));
+                    if changed.is_err() || health.wait_for(|health| matches!(health, Health::Well(_))).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns when the relay said that another installation has taken over: two of them must not go on.
+    async fn run(self: &Arc<Self>) -> Result<(), LinkError> {
+        let settings = self.read(query::mailbox).await?;
+        // Two sockets: a shared source port would tell the relay which mailbox's owner deposits.
+        let (mailbox, drops) = (client::endpoint()?, client::endpoint()?);
+        let _closing = (CloseOnDrop(mailbox.clone()), CloseOnDrop(drops.clone()));
+        tokio::select! {
+            superseded = mailbox::run(self, &mailbox, &settings) => superseded,
+            failed = drops::run(self, drops) => failed,
+        }
+    }
+
+    /// Asks the committed rows.
+    async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Snapshot) -> Result<T, ReadError<StoreError>> + Send + 'static,
+    ) -> Result<T, LinkError> {
+        Ok(self.reader.query(ask).await?)
+    }
+
+    /// Hands events to the account's thread, waiting while its queue is full.
+    async fn tell(&self, events: Vec<LinkEvent>) -> Result<(), LinkError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.work.send(Work::Link(events, None)).await.map_err(|_| LinkError::Closed)
+    }
+
+    /// The same, and the commit can be waited for.
+    async fn tell_and_follow(
+        &self,
+        events: Vec<LinkEvent>,
+    ) -> Result<oneshot::Receiver<Committed>, LinkError> {
+        let (done, committed) = oneshot::channel();
+        self.work.send(Work::Link(events, Some(done))).await.map_err(|_| LinkError::Closed)?;
+        Ok(committed)
+    }
+}
+
+/// Says goodbye on every connection of an endpoint, so that relays need not wait for a timeout.
+struct CloseOnDrop(Endpoint);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close(0u32.into(), b"");
+    }
+}

@@ -1,0 +1,102 @@
+//! The daemon and its accounts.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use hermes_api::{
+    AccountStatus, CreateAccount, CreatedAccount, DaemonStatus, ErrorCode, Shutdown, V1, limits,
+};
+use hermes_config::AccountName;
+use hermes_engine::{NewAccount, query};
+use hermes_wire::{RelayAddress, limits::REGISTRATION_TOKEN_CHARS};
+use tokio::time::timeout;
+
+use super::{
+    Daemon,
+    reply::{Asked, Document, Refused, Reply},
+    show,
+};
+use crate::{
+    account::Account,
+    daemon::Slot,
+    link::{MailboxState, Reason},
+};
+
+pub(super) async fn status(State(daemon): State<Daemon>) -> Reply<DaemonStatus> {
+    let mut accounts = Vec::new();
+    for (name, slot) in daemon.accounts() {
+        accounts.push(match slot {
+            Slot::Open(account) => match account.query(query::summary).await {
+                Ok(summary) => show::account(&account, summary),
+                Err(error) => show::failed_account(name.as_str(), Refused::from(error).0, daemon.started()),
+            },
+            Slot::Failed(problem) => show::failed_account(name.as_str(), problem, daemon.started()),
+        });
+    }
+    Ok(Document(DaemonStatus {
+        v: V1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_at: daemon.started(),
+        capabilities: Vec::new(),
+        accounts,
+    }))
+}
+
+pub(super) async fn create(
+    State(daemon): State<Daemon>,
+    Asked(asked): Asked<CreateAccount>,
+) -> Reply<CreatedAccount> {
+    let name: AccountName = asked.name.parse().map_err(|error: hermes_config::AccountNameError| {
+        Refused::new(ErrorCode::BadAccountName, error.to_string(), "choose another name")
+    })?;
+    let relay: RelayAddress = asked.relay.parse().map_err(|error: hermes_wire::AddressError| {
+        Refused::new(
+            ErrorCode::BadRelayAddress,
+            error.to_string(),
+            "copy the whole address that hermes-relay printed, in quotes",
+        )
+    })?;
+    let token = asked.registration_token.map(|token| token.expose().trim().to_owned());
+    if token.as_ref().is_some_and(|token| token.chars().count() > REGISTRATION_TOKEN_CHARS) {
+        return Err(Refused::new(
+            ErrorCode::RegistrationRefused,
+            "this is no registration token: it is too long",
+            "copy the token that the relay's operator gave you",
+        ));
+    }
+    let new = NewAccount { name: name.to_string(), relay, registration_token: token };
+    let account = daemon.create_account(name, new).await.map_err(Refused)?;
+    let patience = Duration::from_millis(asked.timeout_ms).min(limits::WAIT);
+    let mut stop = daemon.stop_signal();
+    tokio::select! {
+        _ = timeout(patience, registration(&account)) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    Ok(Document(CreatedAccount { v: V1, account: status_of(&account).await? }))
+}
+
+pub(super) async fn shutdown(State(daemon): State<Daemon>) -> Reply<Shutdown> {
+    daemon.request_stop();
+    Ok(Document(Shutdown { v: V1, pid: std::process::id() }))
+}
+
+async fn status_of(account: &Account) -> Result<AccountStatus, Refused> {
+    let summary = account.query(query::summary).await?;
+    Ok(show::account(account, summary))
+}
+
+/// Waits until the relay has taken the account, or said something that waiting will not change.
+async fn registration(account: &Account) {
+    let mut mailbox = account.board().mailbox();
+    // An error means that the account is closed: nothing more will come.
+    let _ = mailbox
+        .wait_for(|status| match &status.state {
+            MailboxState::Connected | MailboxState::Stopped(_) => true,
+            MailboxState::Waiting(reason) => {
+                matches!(reason, Reason::WrongPin | Reason::Misbehaved | Reason::Refused(_))
+            }
+            MailboxState::Connecting(_) => false,
+        })
+        .await;
+}

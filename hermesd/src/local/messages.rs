@@ -1,0 +1,303 @@
+//! Sending, the inbox, the log.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::extract::{Path, State};
+use hermes_api::{
+    ErrorCode, InboxQuery, LogQuery, MessagePage, MessageState, ReadMessages, ReadReceipt, SendMessage,
+    SendResult, SentMessages, V1, Wait, limits,
+};
+use hermes_engine::{
+    ChatId, Command, Event, MessageId, Reference, ReferenceError, Reply as EngineReply, Send,
+    query::{self, InboxFilter},
+};
+use hermes_wire::{Refusal, Timestamp};
+use tokio::{
+    sync::{
+        broadcast::{Receiver, error::RecvError},
+        watch,
+    },
+    time::timeout,
+};
+
+use super::{
+    Daemon,
+    problem::ToProblem,
+    reply::{Asked, Document, Filter, Refused, Reply},
+    show,
+};
+use crate::{account::Account, link::Reason};
+
+pub(super) async fn send(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<SendMessage>,
+) -> Reply<SentMessages> {
+    let account = daemon.account(&account).map_err(Refused)?;
+    if asked.to.len() > limits::RECIPIENTS {
+        return Err(Refused::new(
+            ErrorCode::TooManyRecipients,
+            format!("{} recipients were named; the limit is {}", asked.to.len(), limits::RECIPIENTS),
+            "send it in several commands",
+        ));
+    }
+    // Before the command, so that no receipt is missed.
+    let events = account.events();
+    let send = Send { to: asked.to, text: asked.text, idempotency: Some(asked.id) };
+    let EngineReply::Sent(sent) = account.command(Command::Send(send)).await? else {
+        return Err(unexpected());
+    };
+    let mut results: Vec<_> = sent.into_iter().map(result).collect();
+    let timed_out = match goal(asked.wait) {
+        None => false,
+        Some(goal) => {
+            let mut wait = Waiting::new(&account, goal, &mut results).await?;
+            let patience = Duration::from_millis(asked.timeout_ms).min(limits::WAIT);
+            let mut stop = daemon.stop_signal();
+            tokio::select! {
+                waited = timeout(patience, wait.run(events)) => waited.unwrap_or(Ok(()))?,
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            !wait.is_over()
+        }
+    };
+    Ok(Document(SentMessages { v: V1, results, timed_out }))
+}
+
+pub(super) async fn inbox(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Filter(asked): Filter<InboxQuery>,
+) -> Reply<MessagePage> {
+    let account = daemon.account(&account).map_err(Refused)?;
+    let after = match &asked.after {
+        Some(id) => Some(reference(&account, id).await?),
+        None => None,
+    };
+    if let Some(from) = &asked.from {
+        contact_exists(&account, from).await?;
+    }
+    let limit = page(asked.limit);
+    let since = asked.since_ms.map(Timestamp);
+    let filter = InboxFilter { from: asked.from, since, after, limit: limit + 1 };
+    let messages = account.query(move |view| query::inbox(view, &filter)).await?;
+    let more = messages.len() > limit;
+    let messages = messages.into_iter().take(limit);
+    let messages = messages.map(|message| show::message(message, account.name().as_str())).collect();
+    Ok(Document(MessagePage { v: V1, messages, more }))
+}
+
+pub(super) async fn read(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<ReadMessages>,
+) -> Reply<ReadReceipt> {
+    let account = daemon.account(&account).map_err(Refused)?;
+    if asked.refs.len() > limits::READ_REFS {
+        return Err(Refused::new(
+            ErrorCode::Usage,
+            format!("{} messages were named; the limit is {}", asked.refs.len(), limits::READ_REFS),
+            "mark them in several requests",
+        ));
+    }
+    let references: Result<Vec<Reference>, ReferenceError> =
+        asked.refs.iter().map(|text| text.parse()).collect();
+    let references = references.map_err(|error| {
+        Refused::new(ErrorCode::MessageNotFound, error.to_string(), "hermesctl log shows the names")
+    })?;
+    match account.command(Command::MarkRead(references)).await? {
+        EngineReply::Read => Ok(Document(ReadReceipt { v: V1 })),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(super) async fn log(
+    State(daemon): State<Daemon>,
+    Path((account, chat)): Path<(String, String)>,
+    Filter(asked): Filter<LogQuery>,
+) -> Reply<MessagePage> {
+    let account = daemon.account(&account).map_err(Refused)?;
+    let before = match &asked.before {
+        Some(id) => Some(reference(&account, id).await?).filter(|reference| reference.chat == chat),
+        None => None,
+    };
+    let limit = page(asked.limit);
+    let name = chat.clone();
+    let before = before.map(|reference| reference.number);
+    let messages = account.query(move |view| query::log(view, &name, before, limit + 1)).await?;
+    let messages = messages.ok_or_else(|| no_contact(&chat))?;
+    // The oldest come first, and the one too many is the oldest.
+    let extra = messages.len().saturating_sub(limit);
+    let messages = messages.into_iter().skip(extra);
+    let messages = messages.map(|message| show::message(message, account.name().as_str())).collect();
+    Ok(Document(MessagePage { v: V1, messages, more: extra > 0 }))
+}
+
+/// Waits for messages to reach a state.
+struct Waiting<'a> {
+    account: &'a Account,
+    goal: MessageState,
+    results: &'a mut Vec<SendResult>,
+    /// Chats of the recipients, by name.
+    chats: BTreeMap<String, ChatId>,
+}
+
+impl<'a> Waiting<'a> {
+    async fn new(
+        account: &'a Account,
+        goal: MessageState,
+        results: &'a mut Vec<SendResult>,
+    ) -> Result<Self, Refused> {
+        let contacts = account.query(query::contacts).await?;
+        let chats = contacts.into_iter().map(|contact| (contact.name, contact.chat)).collect();
+        Ok(Self { account, goal, results, chats })
+    }
+
+    async fn run(&mut self, mut events: Receiver<Event>) -> Result<(), Refused> {
+        let mut delays = self.account.board().delays();
+        self.hold_up(&delays.borrow_and_update());
+        while !self.is_over() {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(Event::State { id, state, .. }) => self.advance(&id.to_string(), &state),
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => self.look().await?,
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                changed = next(&mut delays) => self.hold_up(&changed),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.results.iter().all(|result| self.is_settled(result))
+    }
+
+    fn is_settled(&self, result: &SendResult) -> bool {
+        result.error.is_some() || rank(result.state) >= rank(self.goal)
+    }
+
+    fn advance(&mut self, id: &str, state: &hermes_engine::MessageState) {
+        if let Some(result) = self.results.iter_mut().find(|result| result.id.as_deref() == Some(id)) {
+            (result.state, result.error) = show::state(state);
+        }
+    }
+
+    /// A full mailbox is worth an answer at once: waiting may take the recipient's return from a holiday.
+    fn hold_up(&mut self, delays: &BTreeMap<ChatId, Reason>) {
+        for result in self.results.iter_mut() {
+            let reason = self.chats.get(&result.to).and_then(|chat| delays.get(chat));
+            if let Some(Reason::Refused(refusal @ Refusal::MailboxFull { .. })) = reason
+                && result.state == MessageState::Queued
+            {
+                let problem = refusal.problem();
+                let message = format!("{}'s mailbox is full", result.to);
+                result.error = Some(hermes_api::Problem { message, ..problem });
+            }
+        }
+    }
+
+    /// Asks the store, after events were missed.
+    async fn look(&mut self) -> Result<(), Refused> {
+        let ids: Vec<_> =
+            self.results.iter().filter_map(|result| result.id.as_deref().and_then(message_id)).collect();
+        let found = self
+            .account
+            .query(move |view| ids.iter().map(|id| query::message(view, id)).collect::<Result<Vec<_>, _>>())
+            .await?;
+        for view in found.into_iter().flatten() {
+            if let query::MessageDirection::Sent(state) = &view.direction {
+                self.advance(&view.id.to_string(), state);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn next(delays: &mut watch::Receiver<BTreeMap<ChatId, Reason>>) -> BTreeMap<ChatId, Reason> {
+    match delays.changed().await {
+        Ok(()) => delays.borrow_and_update().clone(),
+        // The link is gone, and no delay will end or begin.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn goal(wait: Wait) -> Option<MessageState> {
+    match wait {
+        Wait::None => None,
+        Wait::Relayed => Some(MessageState::Relayed),
+        Wait::Delivered => Some(MessageState::Delivered),
+    }
+}
+
+fn rank(state: MessageState) -> u8 {
+    match state {
+        MessageState::Queued => 0,
+        MessageState::Relayed => 1,
+        MessageState::Delivered => 2,
+        MessageState::Failed => 3,
+    }
+}
+
+fn result(sent: hermes_engine::SendResult) -> SendResult {
+    match sent.outcome {
+        Ok(message) => {
+            let (state, error) = show::state(&message.state);
+            SendResult {
+                to: sent.to,
+                id: Some(message.id.to_string()),
+                reference: Some(message.reference.to_string()),
+                state,
+                error,
+            }
+        }
+        Err(error) => SendResult {
+            to: sent.to,
+            id: None,
+            reference: None,
+            state: MessageState::Failed,
+            error: Some(error.problem()),
+        },
+    }
+}
+
+fn page(limit: Option<u32>) -> usize {
+    let limit = limit.unwrap_or(limits::PAGE_MESSAGES).min(limits::PAGE_MESSAGES);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+fn message_id(text: &str) -> Option<MessageId> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+    Some(MessageId(bytes.try_into().ok()?))
+}
+
+async fn reference(account: &Account, id: &str) -> Result<Reference, Refused> {
+    let unknown = || {
+        Refused::new(
+            ErrorCode::MessageNotFound,
+            "there is no message of this id",
+            "ids have 32 hex digits; the log shows them with --json",
+        )
+    };
+    let id = message_id(id).ok_or_else(unknown)?;
+    let found = account.query(move |view| query::message(view, &id)).await?;
+    found.map(|message| message.reference).ok_or_else(unknown)
+}
+
+async fn contact_exists(account: &Account, name: &str) -> Result<(), Refused> {
+    let contacts = account.query(query::contacts).await?;
+    match contacts.iter().any(|contact| contact.name == name) {
+        true => Ok(()),
+        false => Err(no_contact(name)),
+    }
+}
+
+fn no_contact(name: &str) -> Refused {
+    Refused::from(hermes_engine::SendError::UnknownContact(name.to_owned()))
+}
+
+/// The engine answered another question than it was asked.
+pub(super) fn unexpected() -> Refused {
+    Refused::new(ErrorCode::Internal, "hermesd made a mistake", "please report it")
+}

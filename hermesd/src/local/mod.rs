@@ -1,0 +1,69 @@
+//! The local HTTP API over the Unix socket, for the user's own programs.
+//!
+//! Handlers only translate: a request becomes a command to the account's thread or a query of a snapshot, the answer
+//! becomes a document. Deliberately absent: any TCP listener, any state, and any decision.
+
+mod accounts;
+mod events;
+mod messages;
+mod pairing;
+mod problem;
+mod reply;
+mod show;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use hermes_api::{ErrorCode, limits, routes};
+
+use self::reply::Refused;
+pub(crate) use self::{
+    problem::{ToProblem, stopping},
+    socket::{LocalSocket, SocketError},
+};
+pub(crate) use crate::daemon::Daemon;
+
+/// Answers requests until the daemon stops; those under way are finished.
+pub(crate) async fn serve(socket: LocalSocket, daemon: Daemon) {
+    let mut stop = daemon.stop_signal();
+    let stopped = async move {
+        // An error means that the daemon is gone.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    let served = axum::serve(socket, router(daemon)).with_graceful_shutdown(stopped).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the local API ended");
+    }
+}
+
+fn router(daemon: Daemon) -> Router {
+    Router::new()
+        .route(routes::STATUS, get(accounts::status))
+        .route(routes::ACCOUNTS, post(accounts::create))
+        .route(routes::SHUTDOWN, post(accounts::shutdown))
+        .route(routes::INVITES, post(pairing::invite))
+        .route(routes::ACCEPT, post(pairing::accept))
+        .route(routes::CONTACTS, get(pairing::contacts))
+        .route(routes::MESSAGES, post(messages::send))
+        .route(routes::INBOX, get(messages::inbox))
+        .route(routes::READ, post(messages::read))
+        .route(routes::LOG, get(messages::log))
+        .route(routes::EVENTS, get(events::events))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
+        .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+        .with_state(daemon)
+}
+
+async fn no_route() -> Refused {
+    Refused::new(
+        ErrorCode::UnknownRoute,
+        "this hermesd has no such route",
+        "hermesd and the program may be of different versions: restart hermesd",
+    )
+}

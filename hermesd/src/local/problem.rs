@@ -1,0 +1,253 @@
+//! The one place that turns what went wrong into what a user reads: a code, a sentence, and what to do.
+
+use hermes_api::{ErrorCode, Problem, limits};
+use hermes_engine::{CommandError, FailureReason, InviteError, PairingError, ReadError, SendError};
+use hermes_wire::{Refusal, limits::ENVELOPE_BYTES};
+
+use crate::{
+    account::{AccountError, CommandFailure},
+    keystore::KeyError,
+    link::Reason,
+    lock::LockError,
+    store::{OpenError, StoreError},
+};
+
+/// Says what went wrong in the API's terms.
+pub(crate) trait ToProblem {
+    fn problem(&self) -> Problem;
+}
+
+impl ToProblem for CommandError {
+    fn problem(&self) -> Problem {
+        let (code, hint) = match self {
+            Self::EmptyText => {
+                (ErrorCode::EmptyMessage, "give the text as an argument or on stdin".to_owned())
+            }
+            Self::TextTooLong { .. } => {
+                (ErrorCode::MessageTooLarge, "send it in several messages".to_owned())
+            }
+            Self::TooManyRecipients { given: 0, .. } => {
+                return Problem::new(ErrorCode::Usage, "nobody was named to send to", "name a contact");
+            }
+            Self::TooManyRecipients { .. } => {
+                (ErrorCode::TooManyRecipients, "send it in several commands".to_owned())
+            }
+            Self::IdempotencyConflict(_) => {
+                (ErrorCode::IdempotencyConflict, "use another id for another message".to_owned())
+            }
+            Self::BadIdempotencyKey(_) => {
+                (ErrorCode::BadIdempotencyKey, "use a shorter id, or none".to_owned())
+            }
+            Self::NotRegistered => (
+                ErrorCode::RelayUnreachable,
+                "hermesctl status says why the relay has not taken it; it is tried again by itself"
+                    .to_owned(),
+            ),
+            Self::OwnInvite => (ErrorCode::OwnInvite, "give it to the person you want to talk to".to_owned()),
+            Self::ValidityTooLong(days) => (ErrorCode::Usage, format!("ask for {days} days or less")),
+            Self::TooManyInvites(_) => {
+                (ErrorCode::LimitReached, "wait until older invites have expired".to_owned())
+            }
+            Self::TooManyContacts(_) => (ErrorCode::LimitReached, "use another account".to_owned()),
+            Self::UnknownMessage(_) => (
+                ErrorCode::MessageNotFound,
+                "messages are named like bob#42; hermesctl log shows them".to_owned(),
+            ),
+        };
+        Problem::new(code, self.to_string(), hint)
+    }
+}
+
+impl ToProblem for SendError {
+    fn problem(&self) -> Problem {
+        let (code, hint) = match self {
+            Self::UnknownContact(_) => (ErrorCode::ContactNotFound, "hermesctl contact ls names them all"),
+            Self::NotPaired(_) => {
+                (ErrorCode::ContactPending, "wait until the other side is online, then send again")
+            }
+            Self::OutboxFull(_) => {
+                (ErrorCode::OutboxFull, "wait until some have left; hermesctl status says what holds them up")
+            }
+            Self::Session(..) => (ErrorCode::SessionFailed, "pair again: ask them for a new invite"),
+        };
+        Problem::new(code, self.to_string(), hint)
+    }
+}
+
+impl ToProblem for CommandFailure {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Refused(error) => error.problem(),
+            Self::Store(reason) => Problem::new(
+                ErrorCode::StoreFailed,
+                format!("nothing was confirmed: {reason}"),
+                "see hermesctl status; repeating with the same --id cannot send twice",
+            ),
+            Self::Closed => stopping(),
+        }
+    }
+}
+
+impl ToProblem for ReadError<StoreError> {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Store(StoreError::Interrupted) => stopping(),
+            Self::Store(StoreError::Full | StoreError::Failed(_)) => {
+                Problem::new(ErrorCode::StoreFailed, self.to_string(), "check the disk, then try again")
+            }
+            Self::Store(StoreError::Corrupt(_)) | Self::Corrupt(_) | Self::NoAccount => Problem::new(
+                ErrorCode::StoreCorrupt,
+                self.to_string(),
+                "stop the daemon and put a good copy of the account's directory in its place",
+            ),
+        }
+    }
+}
+
+impl ToProblem for AccountError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Key(error) => error.problem(),
+            Self::Open(error) => error.problem(),
+            Self::Load(error) => error.problem(),
+            Self::Stopping => stopping(),
+        }
+    }
+}
+
+impl ToProblem for KeyError {
+    fn problem(&self) -> Problem {
+        let text = self.to_string();
+        // These errors carry what to do behind the semicolon.
+        let (message, hint) = text.split_once("; ").unwrap_or((&text, "make it readable to you alone"));
+        Problem::new(ErrorCode::Locked, message, hint)
+    }
+}
+
+impl ToProblem for OpenError {
+    fn problem(&self) -> Problem {
+        let (code, hint) = match self {
+            Self::Missing(_) => (ErrorCode::StoreFailed, "put the account's directory back"),
+            Self::Locked { source: LockError::Held(_), .. } => {
+                (ErrorCode::StoreInUse, "stop that process, then start hermesd again")
+            }
+            Self::Locked { .. } | Self::Io { .. } | Self::Sqlite { .. } => {
+                (ErrorCode::StoreFailed, "check the disk and the permissions, then start hermesd again")
+            }
+            Self::Newer { .. } => (ErrorCode::StoreNewer, "start the newer hermesd; nothing was changed"),
+            Self::Corrupt(_) => {
+                (ErrorCode::StoreCorrupt, "put a good copy of the account's directory in its place")
+            }
+            Self::WrongKey(_) => (ErrorCode::Locked, "put the right key file back"),
+        };
+        Problem::new(code, self.to_string(), hint)
+    }
+}
+
+impl ToProblem for InviteError {
+    fn problem(&self) -> Problem {
+        Problem::new(
+            ErrorCode::BadInvite,
+            self.to_string(),
+            "ask for the invite again and copy the whole line",
+        )
+    }
+}
+
+impl ToProblem for Refusal {
+    fn problem(&self) -> Problem {
+        let (code, hint) = match self {
+            Self::NoEntry | Self::TokenExpired => {
+                (ErrorCode::RelayRefused, "pair again: ask them for a new invite")
+            }
+            Self::InviteUsed => (ErrorCode::InviteUsed, "ask for a new invite; each works once"),
+            Self::TooLarge { max } if usize::try_from(*max).is_ok_and(|max| max < ENVELOPE_BYTES) => {
+                (ErrorCode::MessageTooLarge, "send it in several messages")
+            }
+            Self::TooLarge { .. } => (ErrorCode::MessageTooLarge, "update hermesd"),
+            Self::MailboxFull { .. } => {
+                (ErrorCode::MailboxFull, "the message stays queued and leaves when they have fetched theirs")
+            }
+            Self::RegistrationRefused => (
+                ErrorCode::RegistrationRefused,
+                "ask the relay's operator for a token: hermes-relay token new",
+            ),
+            Self::Superseded { .. } => (
+                ErrorCode::Superseded,
+                "the account runs in two places: stop one, then start this daemon again",
+            ),
+            Self::Version { .. } | Self::BadFrame => (ErrorCode::RelayRefused, "update the older side"),
+            Self::IdConflict => (ErrorCode::RelayRefused, "send the message again"),
+            Self::RateLimited { .. }
+            | Self::StoreUnavailable { .. }
+            | Self::Draining { .. }
+            | Self::Busy { .. } => (ErrorCode::RelayUnreachable, "it is tried again by itself"),
+        };
+        Problem::new(code, self.to_string(), hint)
+    }
+}
+
+impl ToProblem for PairingError {
+    fn problem(&self) -> Problem {
+        let again = "ask for a new invite";
+        match self {
+            Self::Refused(Refusal::TokenExpired) => {
+                Problem::new(ErrorCode::InviteExpired, "the invite has expired", again)
+            }
+            Self::Refused(refusal @ Refusal::InviteUsed) => refusal.problem(),
+            Self::Refused(refusal) => Problem::new(ErrorCode::PairingFailed, refusal.to_string(), again),
+            Self::BadBundle(_) => Problem::new(ErrorCode::PairingFailed, self.to_string(), again),
+        }
+    }
+}
+
+impl ToProblem for FailureReason {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Refused(refusal) => refusal.problem(),
+            Self::GaveUp(_) => Problem::new(
+                ErrorCode::RelayUnreachable,
+                self.to_string(),
+                "send it again when the recipient's relay is back",
+            ),
+        }
+    }
+}
+
+impl ToProblem for Reason {
+    fn problem(&self) -> Problem {
+        let (code, hint) = match self {
+            Self::Refused(refusal) => return refusal.problem(),
+            Self::WrongPin => (
+                ErrorCode::RelayKeyMismatch,
+                "ask the relay's operator for its present address; someone may be in between",
+            ),
+            Self::Misbehaved => (ErrorCode::RelayRefused, "update the older side"),
+            Self::Unreachable(_) => (
+                ErrorCode::RelayUnreachable,
+                "check the network and the address; it is tried again by itself",
+            ),
+            Self::Lost | Self::GoneAway => (ErrorCode::RelayUnreachable, "it is tried again by itself"),
+            Self::Store => (ErrorCode::StoreFailed, "check the disk; it is tried again by itself"),
+        };
+        Problem::new(code, self.to_string(), hint)
+    }
+}
+
+/// The daemon is about to end.
+pub(crate) fn stopping() -> Problem {
+    Problem::new(
+        ErrorCode::DaemonStopping,
+        "the daemon is stopping",
+        "start it again: hermesctl daemon start",
+    )
+}
+
+/// The body of a request is longer than any real one.
+pub(super) fn oversized() -> Problem {
+    Problem::new(
+        ErrorCode::MessageTooLarge,
+        format!("the request has more than {} bytes", limits::REQUEST_BYTES),
+        format!("a message has at most {} bytes", limits::TEXT_BYTES),
+    )
+}

@@ -1,0 +1,138 @@
+//! The engine's views as documents of the API.
+
+use hermes_api::{
+    AccountStatus, Body, Connection, ConnectionState, Contact, ContactState, Direction, Message, Problem,
+    Trust, UnixMillis, VerifiedBy,
+};
+use hermes_engine::{
+    MessageState, Text,
+    query::{self, ContactView, MessageDirection, MessageView, Summary},
+};
+use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
+
+use super::problem::ToProblem;
+use crate::{
+    account::{Account, Health},
+    link::{MailboxState, MailboxStatus, Reason},
+};
+
+pub(super) fn time(at: Timestamp) -> UnixMillis {
+    UnixMillis(at.0)
+}
+
+pub(super) fn state(state: &MessageState) -> (hermes_api::MessageState, Option<Problem>) {
+    match state {
+        MessageState::Queued => (hermes_api::MessageState::Queued, None),
+        MessageState::Relayed => (hermes_api::MessageState::Relayed, None),
+        MessageState::Delivered => (hermes_api::MessageState::Delivered, None),
+        MessageState::Failed(reason) => (hermes_api::MessageState::Failed, Some(reason.problem())),
+    }
+}
+
+pub(super) fn message(view: MessageView, account: &str) -> Message {
+    let chat = view.reference.chat.clone();
+    let body = match view.text {
+        Text::Plain(text) => Body::Text { text },
+        Text::NeedsNewerVersion => Body::Unsupported,
+    };
+    let common = Message {
+        reference: view.reference.to_string(),
+        id: view.id.to_string(),
+        from: chat.clone(),
+        chat,
+        direction: Direction::In,
+        body,
+        sent_at: time(view.sent),
+        received_at: Some(time(view.stored)),
+        state: None,
+        error: None,
+        read: true,
+        no_one_time_prekey: false,
+    };
+    match view.direction {
+        MessageDirection::Received { unread, .. } => Message { read: !unread, ..common },
+        MessageDirection::Sent(sent) => {
+            let (state, error) = state(&sent);
+            Message {
+                from: account.to_owned(),
+                direction: Direction::Out,
+                received_at: None,
+                state: Some(state),
+                error,
+                ..common
+            }
+        }
+    }
+}
+
+pub(super) fn contact(view: ContactView) -> Contact {
+    let (trust, verified_by) = match view.trust {
+        hermes_engine::Trust::Unverified => (Trust::Unverified, None),
+        hermes_engine::Trust::VerifiedByInvite => (Trust::Verified, Some(VerifiedBy::Invite)),
+    };
+    Contact {
+        name: view.name,
+        state: match view.state {
+            query::ContactState::Pending => ContactState::Pending,
+            query::ContactState::Ready => ContactState::Ready,
+        },
+        trust,
+        verified_by,
+        fingerprint: view.fingerprint.to_string(),
+        since: time(view.since),
+    }
+}
+
+pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
+    let mailbox = account.board().mailbox().borrow().clone();
+    let stock = account.board().stock();
+    AccountStatus {
+        name: account.name().to_string(),
+        fingerprint: summary.fingerprint.to_string(),
+        relay: summary.relay.to_string(),
+        connection: match account.health() {
+            Health::Well(_) => connection(&mailbox, summary.registered),
+            Health::Failed(reason) => Connection {
+                state: ConnectionState::Offline,
+                since: time(mailbox.since),
+                reason: Some(Problem { message: reason, ..Reason::Store.problem() }),
+            },
+        },
+        unread: summary.unread,
+        outbox: summary.outbox,
+        unreadable: summary.unreadable,
+        one_time_prekeys: stock.map(|stock| {
+            stock.iter().find(|stock| stock.kind == PrekeyKind::OneTime).map_or(0, |stock| stock.count)
+        }),
+    }
+}
+
+/// What could be told of an account that does not open.
+pub(super) fn failed_account(name: &str, problem: Problem, since: UnixMillis) -> AccountStatus {
+    AccountStatus {
+        name: name.to_owned(),
+        fingerprint: String::new(),
+        relay: String::new(),
+        connection: Connection { state: ConnectionState::Refused, since, reason: Some(problem) },
+        unread: 0,
+        outbox: 0,
+        unreadable: 0,
+        one_time_prekeys: None,
+    }
+}
+
+pub(super) fn connection(status: &MailboxStatus, registered: bool) -> Connection {
+    let trying = |then| if registered { then } else { ConnectionState::Registering };
+    let (state, reason) = match &status.state {
+        MailboxState::Connecting(reason) => (trying(ConnectionState::Connecting), reason.as_ref()),
+        MailboxState::Connected => (ConnectionState::Connected, None),
+        MailboxState::Waiting(reason) if is_final(reason) => (ConnectionState::Refused, Some(reason)),
+        MailboxState::Waiting(reason) => (trying(ConnectionState::Offline), Some(reason)),
+        MailboxState::Stopped(reason) => (ConnectionState::Refused, Some(reason)),
+    };
+    Connection { state, since: time(status.since), reason: reason.map(ToProblem::problem) }
+}
+
+fn is_final(reason: &Reason) -> bool {
+    matches!(reason, Reason::Refused(refusal) if refusal.advice() == Advice::Permanent)
+}

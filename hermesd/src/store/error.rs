@@ -1,0 +1,103 @@
+//! What can go wrong with a store, by what the user can do about it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::ErrorCode;
+
+use crate::lock::LockError;
+
+/// Why a store was not opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No such file.
+    #[error("there is no store at {0}")]
+    Missing(PathBuf),
+    /// Another process has it, or the lock cannot be taken.
+    #[error("the store {path} is already open: {source}")]
+    Locked {
+        /// The store.
+        path: PathBuf,
+        /// Who has it.
+        source: LockError,
+    },
+    /// Written by a newer version.
+    #[error(
+        "the store {path} was written by a newer version of hermesd (schema {found}, this one knows {known}); \
+         it was left as it is: use the newer version"
+    )]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// Its schema.
+        found: i32,
+        /// The newest schema known here.
+        known: i32,
+    },
+    /// Not a store, or damaged.
+    #[error("the store {0} is damaged or is no Hermes store; put a good copy in its place")]
+    Corrupt(PathBuf),
+    /// The key does not open it.
+    #[error("the key in the key file does not open the store {0}; put the right key file back")]
+    WrongKey(PathBuf),
+    /// The file system refuses.
+    #[error("cannot open the store {path}: {source}")]
+    Io {
+        /// The store.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// SQLite refuses.
+    #[error("cannot open the store {path}: {source}")]
+    Sqlite {
+        /// The store.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+/// Why a read or a commit failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file is damaged, or a row is not what was sealed there.
+    #[error("the store is damaged{}", place(*.0))]
+    Corrupt(Option<&'static str>),
+    /// The disk is full.
+    #[error("the disk is full; make room")]
+    Full,
+    /// The disk or SQLite failed.
+    #[error("the store failed: {0}")]
+    Failed(rusqlite::Error),
+    /// A query was given up because the daemon stops.
+    #[error("the daemon is stopping")]
+    Interrupted,
+}
+
+fn place(table: Option<&'static str>) -> String {
+    table.map(|table| format!(" in its table {table}")).unwrap_or_default()
+}
+
+impl OpenError {
+    pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Corrupt(path.to_owned()),
+            _ => Self::Sqlite { path: path.to_owned(), source: error },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match (error.sqlite_error_code(), &error) {
+            // A missing table or a value that is no blob is damage too: the schema version promised them.
+            (Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt), _)
+            | (_, rusqlite::Error::InvalidColumnType(..)) => Self::Corrupt(None),
+            (Some(ErrorCode::DiskFull), _) => Self::Full,
+            _ => Self::Failed(error),
+        }
+    }
+}

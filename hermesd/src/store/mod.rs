@@ -1,0 +1,199 @@
+//! The account's store: SQLite, every value sealed, one writer for the life of the process.
+//!
+//! A commit is one transaction and durable when it returns (write-ahead log, `synchronous=FULL`). What a thief of the
+//! file sees: which kinds of rows there are, how many and how large. Deliberately absent: what the rows mean (the
+//! engine's business) and any repair (a damaged store is refused and left alone).
+
+mod error;
+mod reader;
+mod rows;
+mod schema;
+mod sealing;
+#[cfg(test)]
+mod tests;
+
+use std::{fs::File, ops::ControlFlow, path::Path, sync::Arc};
+
+use hermes_engine::{ChangeSet, Order, Range, Store, Table, Value, View};
+use rand::Rng;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig, params};
+
+pub use error::{OpenError, StoreError};
+pub(crate) use reader::{Reader, Snapshot};
+
+use self::{
+    schema::{META, Sql},
+    sealing::{Epoch, Sealer},
+};
+use crate::{
+    keystore::StoreKey,
+    limits::{BUSY_TIMEOUT, STATEMENTS},
+    lock::{LockError, LockFile},
+    random::rng,
+};
+
+/// Meta row: the store's epoch.
+const EPOCH: &str = "epoch";
+/// Meta row: [`KEY_CHECK_VALUE`], sealed, to tell a wrong key from a damaged row.
+const KEY_CHECK: &str = "key_check";
+/// What the right key finds in the key check.
+const KEY_CHECK_VALUE: &[u8] = b"this key opens this store";
+
+/// An open store. Closing it folds the write-ahead log back into the file.
+pub struct SqliteStore {
+    connection: Connection,
+    sealer: Arc<Sealer>,
+    reader: Reader,
+    /// Last, so that the lock outlives the connection.
+    _lock: LockFile,
+}
+
+impl SqliteStore {
+    /// Makes an empty store. `path` must not exist.
+    pub fn create(path: &Path, key: &StoreKey) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        File::create_new(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        let mut connection = connect(path)?;
+        let mut epoch = Epoch::default();
+        rng().fill_bytes(&mut epoch);
+        let sealer = Sealer::new(key, epoch);
+        initialize(&mut connection, &sealer, epoch).map_err(|error| OpenError::sqlite(path, error))?;
+        // The header is read from the file itself, so it must not lie in the log alone.
+        empty_log(&connection).map_err(|error| OpenError::sqlite(path, error))?;
+        Ok(Self::assemble(path, connection, sealer, lock))
+    }
+
+    /// Opens an existing store.
+    pub fn open(path: &Path, key: &StoreKey) -> Result<Self, OpenError> {
+        schema::check_header(path)?;
+        let lock = lock(path)?;
+        let connection = connect(path)?;
+        let epoch: Epoch =
+            meta(path, &connection, EPOCH)?.try_into().map_err(|_| OpenError::Corrupt(path.to_owned()))?;
+        let sealer = Sealer::new(key, epoch);
+        let check = meta(path, &connection, KEY_CHECK)?;
+        match sealer.open(META, KEY_CHECK.as_bytes(), &check) {
+            Ok(value) if value.as_slice() == KEY_CHECK_VALUE => {}
+            _ => return Err(OpenError::WrongKey(path.to_owned())),
+        }
+        Ok(Self::assemble(path, connection, sealer, lock))
+    }
+
+    /// Read-only access that works beside this store, on other threads.
+    pub(crate) fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Empties the write-ahead log, which would keep deleted rows until it is overwritten. Readers may prevent it;
+    /// the next call tries again.
+    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(empty_log(&self.connection)?)
+    }
+
+    fn assemble(path: &Path, connection: Connection, sealer: Sealer, lock: LockFile) -> Self {
+        let sealer = Arc::new(sealer);
+        let reader = Reader::new(path, sealer.clone());
+        Self { connection, sealer, reader, _lock: lock }
+    }
+}
+
+impl View for SqliteStore {
+    type Error = StoreError;
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        rows::get(&self.connection, &self.sealer, table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &Range,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        rows::scan(&self.connection, &self.sealer, table, range, order, visit)
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (table, key, value) in changes.iter() {
+            let sql = Sql::of(table);
+            match value {
+                Some(value) => {
+                    let sealed = self.sealer.seal(table.name(), key, value);
+                    transaction.prepare_cached(&sql.put)?.execute(params![key, sealed])?;
+                }
+                None => {
+                    transaction.prepare_cached(&sql.delete)?.execute(params![key])?;
+                }
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+/// The lock lies beside the store, so that SQLite's own locks stay its own.
+fn lock(path: &Path) -> Result<LockFile, OpenError> {
+    LockFile::acquire(&path.with_extension("lock"))
+        .map_err(|source: LockError| OpenError::Locked { path: path.to_owned(), source })
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| OpenError::sqlite(path, error);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let fresh = path.metadata().is_ok_and(|metadata| metadata.len() == 0);
+    if !fresh {
+        // Closing without a checkpoint leaves a newer store's files as they were found.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        schema::check_database(path, &connection)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
+    }
+    configure(&connection).map_err(failed)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    // FULL syncs the log at every commit; NORMAL would lose the last commits with the power.
+    connection.pragma_update(None, "synchronous", "full")?;
+    // On macOS fsync leaves data in the drive's cache; F_FULLFSYNC does not. Elsewhere these do nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+fn initialize(connection: &mut Connection, sealer: &Sealer, epoch: Epoch) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    schema::create(&transaction)?;
+    let insert = format!("INSERT INTO {META} (name, value) VALUES (?1, ?2)");
+    transaction.execute(&insert, params![EPOCH, epoch])?;
+    let check = sealer.seal(META, KEY_CHECK.as_bytes(), KEY_CHECK_VALUE);
+    transaction.execute(&insert, params![KEY_CHECK, check])?;
+    transaction.commit()
+}
+
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?.query_row([], |_| Ok(()))
+}
+
+fn meta(path: &Path, connection: &Connection, name: &str) -> Result<Vec<u8>, OpenError> {
+    connection
+        .query_row(&format!("SELECT value FROM {META} WHERE name = ?1"), params![name], |row| row.get(0))
+        .optional()
+        .map_err(|error| match error {
+            rusqlite::Error::InvalidColumnType(..) => OpenError::Corrupt(path.to_owned()),
+            // The version promised this table.
+            error if error.to_string().contains("no such table") => OpenError::Corrupt(path.to_owned()),
+            error => OpenError::sqlite(path, error),
+        })?
+        .ok_or_else(|| OpenError::Corrupt(path.to_owned()))
+}

@@ -1,0 +1,118 @@
+//! Read-only connections for queries, so that they neither wait for the account's thread nor hold it up.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use hermes_engine::{Order, Range, ReadError, Table, Value, View};
+use rusqlite::{Connection, OpenFlags};
+use tokio::{sync::Semaphore, task};
+
+use super::{error::StoreError, rows, sealing::Sealer};
+use crate::limits::{BUSY_TIMEOUT, IDLE_READERS, QUERIES, STATEMENTS};
+
+/// Opens snapshots of one store, as long as any clone of it lives.
+#[derive(Clone)]
+pub(crate) struct Reader(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    sealer: Arc<Sealer>,
+    idle: Mutex<Vec<Connection>>,
+    /// Queries at one time.
+    turns: Semaphore,
+}
+
+impl Reader {
+    pub(super) fn new(path: &Path, sealer: Arc<Sealer>) -> Self {
+        Self(Arc::new(Shared {
+            path: path.to_owned(),
+            sealer,
+            idle: Mutex::default(),
+            turns: Semaphore::new(QUERIES),
+        }))
+    }
+
+    /// The committed rows as they are at this moment, for as long as the snapshot lives. Blocks on the disk.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.0.connect()?,
+        };
+        connection.execute_batch("BEGIN")?;
+        Ok(Snapshot { connection: Some(connection), shared: self.0.clone() })
+    }
+
+    /// Asks one snapshot, off the runtime's threads.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Snapshot) -> Result<T, ReadError<StoreError>> + Send + 'static,
+    ) -> Result<T, ReadError<StoreError>> {
+        let reader = self.clone();
+        let _turn = self.0.turns.acquire().await;
+        let asked = task::spawn_blocking(move || ask(&reader.snapshot().map_err(ReadError::Store)?));
+        match asked.await {
+            Ok(answer) => answer,
+            // The runtime is shutting down, or the query panicked, which no query does.
+            Err(_) => Err(ReadError::Store(StoreError::Interrupted)),
+        }
+    }
+}
+
+impl Shared {
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    }
+}
+
+/// One consistent state of the store.
+pub(crate) struct Snapshot {
+    /// Taken when dropped.
+    connection: Option<Connection>,
+    shared: Arc<Shared>,
+}
+
+impl Snapshot {
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().unwrap_or_else(|| unreachable!("taken only when dropped"))
+    }
+}
+
+impl View for Snapshot {
+    type Error = StoreError;
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        rows::get(self.connection(), &self.shared.sealer, table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &Range,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        rows::scan(self.connection(), &self.shared.sealer, table, range, order, visit)
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        // A connection that cannot end its transaction is closed instead of kept.
+        if connection.execute_batch("ROLLBACK").is_err() {
+            return;
+        }
+        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_READERS {
+            idle.push(connection);
+        }
+    }
+}

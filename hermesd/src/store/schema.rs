@@ -1,0 +1,133 @@
+//! What a store file looks like: its header, its tables, its version.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::LazyLock,
+};
+
+use hermes_engine::{Order, Table};
+use rusqlite::Connection;
+
+use super::error::OpenError;
+
+/// "HERM" in the SQLite header, so that `file` and we can tell our stores from other databases.
+const APPLICATION_ID: i32 = 0x4845_524d;
+/// The schema of this file. Higher numbers are left alone; lower ones have to be upgraded when there are any.
+pub(super) const VERSION: i32 = 1;
+
+/// Bytes of the SQLite header (sqlite.org/fileformat.html, section 1.3).
+const HEADER_BYTES: usize = 100;
+/// How every SQLite file starts.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Where the header has `user_version`.
+const VERSION_AT: usize = 60;
+/// Where the header has `application_id`.
+const APPLICATION_ID_AT: usize = 68;
+
+/// The table of what describes the store itself.
+pub(super) const META: &str = "store_meta";
+
+/// Reads a store's header without SQLite, which could write to a file merely by opening it: a newer store must stay as
+/// it is, to the byte.
+pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    let mut header = [0; HEADER_BYTES];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    match read {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(OpenError::Corrupt(path.to_owned()));
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    let number = |at: usize| {
+        let bytes = header.get(at..).and_then(<[u8]>::first_chunk).copied();
+        i32::from_be_bytes(bytes.unwrap_or_default())
+    };
+    if !header.starts_with(MAGIC) {
+        return Err(OpenError::Corrupt(path.to_owned()));
+    }
+    check_numbers(path, number(APPLICATION_ID_AT), number(VERSION_AT))
+}
+
+/// The same check on the open database: a write-ahead log may hold a newer header than the file.
+pub(super) fn check_database(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let application = pragma("application_id").map_err(|error| OpenError::sqlite(path, error))?;
+    let version = pragma("user_version").map_err(|error| OpenError::sqlite(path, error))?;
+    check_numbers(path, application, version)
+}
+
+fn check_numbers(path: &Path, application: i32, version: i32) -> Result<(), OpenError> {
+    match (application, version) {
+        (APPLICATION_ID, VERSION) => Ok(()),
+        (APPLICATION_ID, found) if found > VERSION => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known: VERSION })
+        }
+        _ => Err(OpenError::Corrupt(path.to_owned())),
+    }
+}
+
+/// Makes the tables of an empty database.
+pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let mut script =
+        format!("CREATE TABLE {META} (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;\n");
+    for table in Table::ALL {
+        let name = table.name();
+        script.push_str(&format!(
+            "CREATE TABLE \"{name}\" (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;\n"
+        ));
+    }
+    connection.execute_batch(&script)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
+/// The statements on one table.
+pub(super) struct Sql {
+    pub(super) get: String,
+    pub(super) put: String,
+    pub(super) delete: String,
+    ascending: [String; 2],
+    descending: [String; 2],
+}
+
+impl Sql {
+    /// The statements on `table`.
+    pub(super) fn of(table: Table) -> &'static Self {
+        static ALL: LazyLock<BTreeMap<Table, Sql>> =
+            LazyLock::new(|| Table::ALL.into_iter().map(|table| (table, Sql::new(table.name()))).collect());
+        ALL.get(&table).unwrap_or_else(|| unreachable!("Table::ALL names every table"))
+    }
+
+    /// The scan from `?1`, and to `?2` when there is an end.
+    pub(super) fn scan(&self, order: Order, bounded: bool) -> &str {
+        let [open, closed] = match order {
+            Order::Ascending => &self.ascending,
+            Order::Descending => &self.descending,
+        };
+        if bounded { closed } else { open }
+    }
+
+    fn new(name: &str) -> Self {
+        let scan = |bound: &str, order: &str| {
+            format!("SELECT key, value FROM \"{name}\" WHERE key >= ?1{bound} ORDER BY key{order}")
+        };
+        Self {
+            get: format!("SELECT value FROM \"{name}\" WHERE key = ?1"),
+            put: format!(
+                "INSERT INTO \"{name}\" (key, value) VALUES (?1, ?2) \
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+            ),
+            delete: format!("DELETE FROM \"{name}\" WHERE key = ?1"),
+            ascending: [scan("", ""), scan(" AND key < ?2", "")],
+            descending: [scan("", " DESC"), scan(" AND key < ?2", " DESC")],
+        }
+    }
+}

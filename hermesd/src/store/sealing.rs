@@ -1,0 +1,93 @@
+//! Sealing of rows: XChaCha20-Poly1305 under the store key, each value bound to its place.
+
+use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce, aead::AeadInOut};
+use hermes_engine::Value;
+use rand::Rng;
+use zeroize::Zeroizing;
+
+use crate::{keystore::StoreKey, random::rng};
+
+/// Bytes of a nonce. 24 random ones never repeat, so that no counter has to survive a crash or a restored copy.
+const NONCE_BYTES: usize = 24;
+/// Bytes of a Poly1305 tag.
+const TAG_BYTES: usize = 16;
+/// Keeps a sealed row from meaning anything elsewhere.
+const DOMAIN: &[u8] = b"Hermes/1 store row";
+
+/// Drawn with a store; a row of one store means nothing in another, even under the same key.
+pub(crate) type Epoch = [u8; 16];
+
+/// A sealed value that is not what was sealed at this place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forged;
+
+/// Seals and opens the rows of one store. The cipher wipes its key when dropped.
+pub(crate) struct Sealer {
+    cipher: XChaCha20Poly1305,
+    epoch: Epoch,
+}
+
+impl Sealer {
+    pub(crate) fn new(key: &StoreKey, epoch: Epoch) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key.expose())), epoch }
+    }
+
+    /// Nonce, ciphertext, tag.
+    pub(crate) fn seal(&self, table: &str, key: &[u8], value: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        rng().fill_bytes(&mut nonce);
+        // Reserved at once: growing would leave a copy of the plaintext behind in freed memory.
+        let mut sealed = Vec::with_capacity(NONCE_BYTES + value.len() + TAG_BYTES);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(value);
+        let (_, body) = sealed.split_at_mut(NONCE_BYTES);
+        let tag = self
+            .cipher
+            .encrypt_inout_detached(&XNonce::from(nonce), &self.place(table, key), body.into())
+            .unwrap_or_else(|_| unreachable!("the cipher takes 256 GiB, SQLite 1 GB"));
+        sealed.extend_from_slice(&tag);
+        sealed
+    }
+
+    pub(crate) fn open(&self, table: &str, key: &[u8], sealed: &[u8]) -> Result<Value, Forged> {
+        let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Forged)?;
+        let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Forged)?;
+        let mut value = Zeroizing::new(body.to_vec());
+        self.cipher
+            .decrypt_inout_detached(
+                &XNonce::from(*nonce),
+                &self.place(table, key),
+                value.as_mut_slice().into(),
+                &(*tag).into(),
+            )
+            .map_err(|_| Forged)?;
+        Ok(value)
+    }
+
+    /// Where a row stands. The name's length in front keeps a table and key from passing for another pair.
+    fn place(&self, table: &str, key: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(table.len()).unwrap_or(u32::MAX).to_be_bytes();
+        [DOMAIN, &self.epoch, &length, table.as_bytes(), key].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_only_what_was_sealed_there() {
+        let key = StoreKey::generate();
+        let sealer = Sealer::new(&key, [1; 16]);
+        let sealed = sealer.seal("contact", b"k", b"value");
+        assert_eq!(sealer.open("contact", b"k", &sealed).unwrap().as_slice(), b"value");
+        assert_ne!(sealed, sealer.seal("contact", b"k", b"value"));
+        assert_eq!(sealer.open("contact", b"l", &sealed), Err(Forged));
+        assert_eq!(sealer.open("contac", b"tk", &sealed), Err(Forged));
+        assert_eq!(Sealer::new(&key, [2; 16]).open("contact", b"k", &sealed), Err(Forged));
+        assert_eq!(Sealer::new(&StoreKey::generate(), [1; 16]).open("contact", b"k", &sealed), Err(Forged));
+        for cut in 0..sealed.len() {
+            assert_eq!(sealer.open("contact", b"k", &sealed[..cut]), Err(Forged));
+        }
+    }
+}

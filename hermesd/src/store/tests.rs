@@ -1,0 +1,292 @@
+//! What a store promises: all or nothing, nothing in the clear, nothing out of place, no panic on any file.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use hermes_engine::{ChangeSet, Order, Range, Store, Table, Value, View};
+use tempfile::TempDir;
+
+use super::*;
+
+struct World {
+    dir: TempDir,
+    key: StoreKey,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), key: StoreKey::generate() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("store.db")
+    }
+
+    fn create(&self) -> SqliteStore {
+        SqliteStore::create(&self.path(), &self.key).unwrap()
+    }
+
+    fn open(&self) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open(&self.path(), &self.key)
+    }
+}
+
+fn put(rows: &[(Table, &[u8], &[u8])]) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    for (table, key, value) in rows {
+        changes.put(*table, key.to_vec(), Value::new(value.to_vec()));
+    }
+    changes
+}
+
+fn keys(view: &impl View, range: &Range, order: Order, stop_after: usize) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    view.scan(Table::Message, range, order, &mut |key, _| {
+        keys.push(key.to_vec());
+        if keys.len() == stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .unwrap();
+    keys
+}
+
+#[test]
+fn commits_survive_and_read_back() {
+    let world = World::new();
+    let mut store = world.create();
+    store.commit(&put(&[(Table::Contact, b"a", b"1"), (Table::Name, b"a", b"2")])).unwrap();
+    let mut second = put(&[(Table::Contact, b"a", b"3")]);
+    second.delete(Table::Name, b"a".to_vec());
+    store.commit(&second).unwrap();
+    drop(store);
+    let store = world.open().unwrap();
+    assert_eq!(store.get(Table::Contact, b"a").unwrap().unwrap().as_slice(), b"3");
+    assert_eq!(store.get(Table::Name, b"a").unwrap(), None);
+    for table in Table::ALL {
+        assert_eq!(store.get(table, b"absent").unwrap(), None);
+    }
+}
+
+#[test]
+fn scans_in_order_within_bounds() {
+    let world = World::new();
+    let mut store = world.create();
+    let rows: Vec<_> = [&b""[..], b"\x00", b"a", b"ab", b"b", b"\xff", b"\xff\xff"].to_vec();
+    let changes: Vec<_> = rows.iter().map(|key| (Table::Message, *key, &b"v"[..])).collect();
+    store.commit(&put(&changes)).unwrap();
+    let snapshot = store.reader().snapshot().unwrap();
+    let all: Vec<_> = rows.iter().map(|key| key.to_vec()).collect();
+    let reversed: Vec<_> = all.iter().rev().cloned().collect();
+    assert_eq!(keys(&store, &Range::all(), Order::Ascending, 99), all);
+    assert_eq!(keys(&snapshot, &Range::all(), Order::Descending, 99), reversed);
+    assert_eq!(keys(&store, &Range::prefix(b"a"), Order::Ascending, 99), [b"a".to_vec(), b"ab".to_vec()]);
+    assert_eq!(keys(&store, &Range::prefix(b"\xff"), Order::Descending, 1), [b"\xff\xff".to_vec()]);
+}
+
+#[test]
+fn a_snapshot_stays_as_it_was() {
+    let world = World::new();
+    let mut store = world.create();
+    store.commit(&put(&[(Table::Contact, b"a", b"1")])).unwrap();
+    let reader = store.reader();
+    let snapshot = reader.snapshot().unwrap();
+    assert_eq!(snapshot.get(Table::Contact, b"a").unwrap().unwrap().as_slice(), b"1");
+    store.commit(&put(&[(Table::Contact, b"a", b"2")])).unwrap();
+    assert_eq!(snapshot.get(Table::Contact, b"a").unwrap().unwrap().as_slice(), b"1");
+    drop(snapshot);
+    let later = reader.snapshot().unwrap();
+    assert_eq!(later.get(Table::Contact, b"a").unwrap().unwrap().as_slice(), b"2");
+}
+
+#[test]
+fn nothing_lies_in_the_clear() {
+    const CANARY: &[u8] = b"the canary sings at dawn";
+    let world = World::new();
+    let mut store = world.create();
+    for table in Table::ALL {
+        store.commit(&put(&[(table, b"k", CANARY)])).unwrap();
+    }
+    let seen = |name: &str| {
+        let bytes = fs::read(world.dir.path().join(name)).unwrap_or_default();
+        assert!(!bytes.windows(8).any(|window| CANARY.starts_with(window)), "{name}");
+        bytes.len()
+    };
+    assert!(seen("store.db-wal") > 0);
+    store.checkpoint().unwrap();
+    assert_eq!(seen("store.db-wal"), 0);
+    assert!(seen("store.db") > 0);
+}
+
+#[test]
+fn a_row_moved_elsewhere_is_refused() {
+    let world = World::new();
+    let mut store = world.create();
+    store
+        .commit(&put(&[
+            (Table::Contact, b"a", b"1"),
+            (Table::Contact, b"b", b"2"),
+            (Table::Invite, b"a", b"3"),
+        ]))
+        .unwrap();
+    drop(store);
+    let raw = Connection::open(world.path()).unwrap();
+    raw.execute_batch(
+        "UPDATE contact SET value = (SELECT value FROM contact WHERE key = x'62') WHERE key = x'61';
+         UPDATE invite SET value = (SELECT value FROM contact WHERE key = x'61');",
+    )
+    .unwrap();
+    drop(raw);
+    let store = world.open().unwrap();
+    let corrupt = |table: Table, key: &[u8]| matches!(store.get(table, key), Err(StoreError::Corrupt(Some(name))) if name == table.name());
+    assert!(corrupt(Table::Contact, b"a"));
+    assert!(corrupt(Table::Invite, b"a"));
+    assert!(!corrupt(Table::Contact, b"b"));
+    assert!(
+        store
+            .scan(Table::Contact, &Range::all(), Order::Ascending, &mut |_, _| ControlFlow::Continue(()))
+            .is_err()
+    );
+}
+
+#[test]
+fn a_second_opener_hears_who_has_it() {
+    let world = World::new();
+    let first = world.create();
+    match world.open() {
+        Err(OpenError::Locked { source: LockError::Held(pid), .. }) => {
+            assert_eq!(pid, Some(std::process::id()));
+        }
+        other => panic!("{:?}", other.err()),
+    }
+    drop(first);
+    world.open().unwrap();
+}
+
+#[test]
+fn another_key_is_named_as_such() {
+    let world = World::new();
+    drop(world.create());
+    let other = StoreKey::generate();
+    assert!(matches!(SqliteStore::open(&world.path(), &other), Err(OpenError::WrongKey(_))));
+    world.open().unwrap();
+}
+
+#[test]
+fn a_newer_store_is_refused_and_left_as_it_is() {
+    for checkpointed in [true, false] {
+        let world = World::new();
+        drop(world.create());
+        let newer = Connection::open(world.path()).unwrap();
+        newer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !checkpointed).unwrap();
+        newer.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+        drop(newer);
+        let files = || {
+            ["store.db", "store.db-wal"].map(|name| fs::read(world.dir.path().join(name)).unwrap_or_default())
+        };
+        let before = files();
+        assert_eq!(before[1].is_empty(), checkpointed);
+        let known = schema::VERSION;
+        match world.open() {
+            Err(OpenError::Newer { found, known: k, .. }) => assert_eq!((found, k), (known + 1, known)),
+            other => panic!("{:?}", other.err()),
+        }
+        assert!(files() == before);
+    }
+}
+
+#[test]
+fn no_file_makes_it_panic() {
+    let world = World::new();
+    let mut store = world.create();
+    store.commit(&put(&[(Table::Contact, b"a", b"1")])).unwrap();
+    drop(store);
+    let good = fs::read(world.path()).unwrap();
+    let foreign = {
+        let path = world.dir.path().join("foreign.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        fs::read(path).unwrap()
+    };
+    let zeroed = [&good[..100], &vec![0; good.len() - 100]].concat();
+    for bytes in [vec![], b"hello".to_vec(), good[..99].to_vec(), vec![0; 8192], foreign, zeroed] {
+        fs::write(world.path(), bytes).unwrap();
+        let error = world.open().err().unwrap();
+        assert!(matches!(error, OpenError::Corrupt(_)), "{error:?}");
+    }
+    // Damage anywhere is an error of its own kind at the latest when it is read.
+    for at in (0..good.len()).step_by(97) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x55;
+        fs::write(world.path(), bytes).unwrap();
+        if let Ok(store) = world.open() {
+            let _ = store.get(Table::Contact, b"a");
+        }
+    }
+    fs::remove_file(world.path()).unwrap();
+    assert!(matches!(world.open(), Err(OpenError::Missing(_))));
+}
+
+#[test]
+fn an_unfinished_transaction_leaves_nothing() {
+    let world = World::new();
+    let mut store = world.create();
+    store.commit(&put(&[(Table::Contact, b"a", b"1")])).unwrap();
+    {
+        let transaction = store.connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        transaction.execute("DELETE FROM contact", []).unwrap();
+    }
+    assert!(store.get(Table::Contact, b"a").unwrap().is_some());
+}
+
+/// Variable that turns the test below into the child that it kills.
+const CHILD: &str = "HERMES_TEST_STORE_CHILD";
+
+/// Rows of one commit of the child.
+const ROWS: u64 = 50;
+
+/// The child commits in a loop and says so after each commit; it is killed in the middle. Every commit it announced is
+/// there, and each commit is there with all its rows or with none.
+#[test]
+fn a_kill_leaves_whole_commits() {
+    if let Ok(directory) = std::env::var(CHILD) {
+        commit_until_killed(Path::new(&directory));
+    }
+    let world = World::new();
+    let key_file = world.dir.path().join("test.key");
+    let key = StoreKey::read_or_create(&key_file).unwrap();
+    drop(SqliteStore::create(&world.path(), &key).unwrap());
+    for announced in [1, 7, 30] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::a_kill_leaves_whole_commits", "--nocapture"])
+            .env(CHILD, world.dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let last =
+            lines.filter_map(|line| line.strip_prefix("committed ")?.parse::<u64>().ok()).nth(announced);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = SqliteStore::open(&world.path(), &key).unwrap();
+        let rows = keys(&store, &Range::all(), Order::Ascending, usize::MAX).len() as u64;
+        assert_eq!(rows % ROWS, 0);
+        assert!(rows / ROWS >= last.unwrap());
+    }
+}
+
+fn commit_until_killed(directory: &Path) -> ! {
+    let key = StoreKey::read(&directory.join("test.key")).unwrap();
+    let mut store = SqliteStore::open(&directory.join("store.db"), &key).unwrap();
+    let mut done = keys(&store, &Range::all(), Order::Ascending, usize::MAX).len() as u64 / ROWS;
+    loop {
+        let mut changes = ChangeSet::default();
+        for row in 0..ROWS {
+            changes.put(Table::Message, [done, row].map(u64::to_be_bytes).concat(), Value::new(vec![7; 400]));
+        }
+        store.commit(&changes).unwrap();
+        done += 1;
+        println!("committed {done}");
+    }
+}
