@@ -102,9 +102,8 @@ async fn session(
         let (mut session, registered) = timeout(REGISTRATION, Session::register(link, connection, settings))
             .await
             .map_err(|_| End::Broken(Reason::Unreachable("the relay does not answer".to_owned())))??;
-        session.registered(registered).await?;
         *connected = Some(Instant::now());
-        link.board.set_mailbox(MailboxState::Connected);
+        session.registered(registered).await?;
         tracing::info!("connected to the mailbox");
         session.serve(connection).await
     };
@@ -295,6 +294,10 @@ impl<'a> Session<'a> {
         if !prekeys.is_empty() {
             self.uploading = true;
             self.writer.push(&ToRelay::PutPrekeys(prekeys));
+        }
+        // Until its first keys are up, an account cannot be written to, and whoever waits for it waits for that.
+        if self.link.read(query::summary).await?.registered {
+            self.link.board.set_mailbox(MailboxState::Connected);
         }
         Ok(())
     }
