@@ -18,7 +18,7 @@ const BOB: &str = "canarybob-vjkq";
 
 #[test]
 fn texts_names_and_keys_are_found_nowhere() {
-    let world = World::new();
+    let world = World::with_everything_logged();
     let (alice, bob) = world.pair(ALICE, BOB);
     alice.send(BOB, TEXT);
     alice.ctl_with_input(&["send", BOB, "-"], LINES.as_bytes()).ok();

@@ -11,7 +11,7 @@ use std::{
 use hermes_api::Client;
 use tokio::runtime::Runtime;
 
-use super::{outcome::Outcome, process::Process, programs::Programs, wait::until};
+use super::{log::Log, outcome::Outcome, process::Process, programs::Programs, wait::until};
 
 /// A directory of its own, standing for a user of Hermes on a machine of their own.
 #[derive(Debug)]
@@ -26,11 +26,11 @@ pub(super) static RUNTIME: LazyLock<Runtime> =
 
 impl Home {
     /// Makes the directory; no daemon runs.
-    pub fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf, log: Log) -> Self {
         fs::create_dir_all(&path).expect("a home can be made");
         let daemon = Process::new(Programs::get().daemon(), &path)
             .env("HERMES_HOME", &path)
-            .env("HERMES_LOG", "trace");
+            .env("HERMES_LOG", log.daemon());
         Self { path, daemon }
     }
 
@@ -120,9 +120,8 @@ impl Home {
 
     /// The command line, ready to start.
     pub fn ctl_command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.bare_ctl_command(arguments);
-        command.arg("--no-autostart");
-        command
+        let arguments = [&["--no-autostart"], arguments].concat();
+        self.bare_ctl_command(&arguments)
     }
 
     /// The command line, ready to start, and free to start a daemon. Whoever uses it stops that daemon.

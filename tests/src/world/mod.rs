@@ -15,6 +15,7 @@
 
 pub mod account;
 pub mod home;
+pub mod log;
 pub mod outcome;
 pub mod process;
 pub mod programs;
@@ -26,13 +27,14 @@ use std::{fs, sync::Arc};
 use tempfile::TempDir;
 
 use self::programs::Programs;
-pub use self::{account::Account, home::Home, outcome::Outcome, process::Process, relay::Relay};
+pub use self::{account::Account, home::Home, log::Log, outcome::Outcome, process::Process, relay::Relay};
 
 /// A relay and a directory for everyone who uses it.
 #[derive(Debug)]
 pub struct World {
     /// The relay of everyone in this world.
     pub relay: Relay,
+    log: Log,
     /// Last, so that nobody is left running in it when it goes.
     directory: TempDir,
 }
@@ -41,25 +43,29 @@ impl World {
     /// Starts a relay that takes everyone.
     #[expect(clippy::new_without_default, reason = "a world starts programs, which is no default")]
     pub fn new() -> Self {
-        Self::start(None)
+        Self::start(None, Log::Own)
     }
 
     /// Starts a relay with this configuration (TOML).
     pub fn with_relay_config(config: &str) -> Self {
-        Self::start(Some(config))
+        Self::start(Some(config), Log::Own)
     }
 
-    fn start(config: Option<&str>) -> Self {
+    /// As [`Self::new`]; all programs log all they can.
+    pub fn with_everything_logged() -> Self {
+        Self::start(None, Log::Everything)
+    }
+
+    fn start(relay_config: Option<&str>, log: Log) -> Self {
         // Short, because the path of a socket has about a hundred bytes.
-        let directory =
-            tempfile::Builder::new().prefix("hm").tempdir().expect("a temporary directory can be made");
-        let relay = Relay::start(&directory.path().join("relay"), config);
-        Self { relay, directory }
+        let directory = tempfile::Builder::new().prefix("hm").tempdir().expect("a directory can be made");
+        let relay = Relay::start(&directory.path().join("relay"), relay_config, log);
+        Self { relay, log, directory }
     }
 
     /// A new home without a daemon.
     pub fn home(&self, name: &str) -> Arc<Home> {
-        Arc::new(Home::new(self.directory.path().join(name)))
+        Arc::new(Home::new(self.directory.path().join(name), self.log))
     }
 
     /// Another daemon for a home that has one.

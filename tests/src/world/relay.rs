@@ -9,7 +9,7 @@ use std::{
 use hermes_wire::address::RelayAddress;
 use serde_json::Value;
 
-use super::{process::Process, programs::Programs, wait::until};
+use super::{log::Log, process::Process, programs::Programs, wait::until};
 
 /// A real relay that listens on the same port after every restart.
 #[derive(Debug)]
@@ -21,11 +21,11 @@ pub struct Relay {
 
 impl Relay {
     /// Starts a relay that takes everyone, with its state and its log under `directory`. `config` is its TOML.
-    pub fn start(directory: &Path, config: Option<&str>) -> Self {
+    pub fn start(directory: &Path, config: Option<&str>, log: Log) -> Self {
         fs::create_dir_all(directory).expect("the relay's directory can be made");
         let process = Process::new(Programs::get().relay(), directory)
             .env("HERMES_HOME", directory)
-            .env("HERMES_LOG", "trace");
+            .env("HERMES_LOG", log.relay());
         let state = directory.join("state");
         let mut arguments: Vec<OsString> =
             ["--json", "--registration", "open", "--state-dir"].map(OsString::from).into();
