@@ -102,7 +102,9 @@ impl<R: Reopen> Owner<R> {
         loop {
             let idle = if rested { TICK } else { CHECKPOINT_IDLE };
             let until_tick = next_tick.saturating_duration_since(Instant::now());
-            let flow = match runtime.block_on(timeout(idle.min(until_tick), self.queue.recv())) {
+            // A timeout finds its clock through the runtime, so it is made inside.
+            let wait = async { timeout(idle.min(until_tick), self.queue.recv()).await };
+            let flow = match runtime.block_on(wait) {
                 Ok(None) => return,
                 Ok(Some(work)) => {
                     rested = false;
