@@ -36,9 +36,10 @@ pub(crate) fn short(duration: Duration) -> String {
     format!("{}{name}", seconds / factor)
 }
 
-/// How long something took, exact enough to compare: `0.2s`, `75s`.
+/// How long something took, exact enough to compare: `30ms`, `0.2s`, `75s`.
 pub(crate) fn taken(duration: Duration) -> String {
     match duration.as_secs() {
+        0 if duration.as_millis() < 100 => format!("{}ms", duration.as_millis()),
         0..10 => format!("{:.1}s", duration.as_secs_f64()),
         seconds => format!("{seconds}s"),
     }
@@ -68,6 +69,7 @@ mod tests {
         {
             assert_eq!(short(Duration::from_secs(seconds)), text);
         }
+        assert_eq!(taken(Duration::from_millis(30)), "30ms");
         assert_eq!(taken(Duration::from_millis(249)), "0.2s");
         assert_eq!(taken(Duration::from_secs(75)), "75s");
     }

@@ -121,6 +121,9 @@ impl Output {
         rows.for_each(|row| {
             table.add_row(row.collect::<Vec<_>>());
         });
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, TABLE_GAP));
+        });
         for line in table.lines() {
             self.pending.push_str(line.trim_end());
             self.pending.push('\n');
@@ -186,6 +189,9 @@ impl Notes {
 fn print(line: &Line) {
     let _ = writeln!(anstream::stderr(), "{}", line.render());
 }
+
+/// Columns between the cells of a table.
+const TABLE_GAP: u16 = 2;
 
 /// Narrower than this, folding would leave a column of single letters.
 const MIN_WIDTH: u16 = 40;

@@ -1,6 +1,7 @@
-//! What the demo shows, step by step. Every command is echoed as typed, runs for real, and is checked.
+//! What the demo shows, step by step. Every command is echoed as typed and runs for real; what it did is
+//! checked through `--json`.
 
-use std::io::Write;
+use std::process::ExitStatus;
 
 use hermes_api::{Body, ContactState, Contacts, DaemonStatus, MessagePage, Problem};
 use serde::de::DeserializeOwned;
@@ -30,7 +31,7 @@ pub(super) async fn play(stage: &mut Stage, output: &mut Output) -> Result<(), S
     }
 
     say(output, "Alice invites Bob. The link goes over a channel they trust; it works once.")?;
-    let invite = run(&stage.alice, &["invite"], output).await?;
+    let invite = read(&stage.alice, &["invite"], output).await?;
     run(&stage.bob, &["accept", invite.trim()], output).await?;
     until(|| ready(&stage.bob, "alice")).await?;
     until(|| ready(&stage.alice, "bob")).await?;
@@ -64,21 +65,35 @@ fn say(output: &mut Output, text: &str) -> Result<(), Stop> {
     Ok(output.flush()?)
 }
 
-/// Echoes a command, runs it, shows what it printed, and returns its standard output. Failing is the end.
-async fn run(person: &Person, arguments: &[&str], output: &mut Output) -> Result<String, Stop> {
-    let typed: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
-    let prompt = Line::default().styled(NAME, format!("{}$ ", person.name));
-    output.line(&prompt.plain(format!("hermesctl {}", typed.join(" "))));
-    output.flush()?;
-    let done = person.hermesctl(arguments).await?;
+/// Echoes a command and runs it on the user's terminal. Failing is the end.
+async fn run(person: &Person, arguments: &[&str], output: &mut Output) -> Result<(), Stop> {
+    echo(person, arguments, output)?;
+    succeeded(arguments, person.show(arguments).await?)?;
+    Ok(())
+}
+
+/// Echoes a command, runs it, and shows and returns what it printed.
+async fn read(person: &Person, arguments: &[&str], output: &mut Output) -> Result<String, Stop> {
+    echo(person, arguments, output)?;
+    let done = person.read(arguments).await?;
+    succeeded(arguments, done.status)?;
     let stdout = String::from_utf8_lossy(&done.stdout).into_owned();
     stdout.lines().for_each(|line| output.line(&Line::new(line)));
     output.flush()?;
-    // What it says beside its results is for people only.
-    let _ = std::io::stderr().write_all(&done.stderr);
-    match done.status.success() {
-        true => Ok(stdout),
-        false => Err(failed(format!("hermesctl {} failed: {}", arguments[0], done.status)).into()),
+    Ok(stdout)
+}
+
+fn echo(person: &Person, arguments: &[&str], output: &mut Output) -> Result<(), Stop> {
+    let typed: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
+    let prompt = Line::default().styled(NAME, format!("{}$ ", person.name));
+    output.line(&prompt.plain(format!("hermesctl {}", typed.join(" "))));
+    Ok(output.flush()?)
+}
+
+fn succeeded(arguments: &[&str], status: ExitStatus) -> Result<(), Problem> {
+    match status.success() {
+        true => Ok(()),
+        false => Err(failed(format!("hermesctl {} failed: {status}", arguments.join(" ")))),
     }
 }
 
@@ -95,14 +110,12 @@ fn quote(argument: &str) -> String {
 
 /// Runs a command for its JSON, unseen.
 async fn ask<R: DeserializeOwned>(person: &Person, arguments: &[&str]) -> Result<R, Problem> {
-    let done = person.hermesctl(&[arguments, &["--json"]].concat()).await?;
-    let command = arguments[0];
-    if !done.status.success() {
-        let said = String::from_utf8_lossy(&done.stderr);
-        return Err(failed(format!("hermesctl {command} failed: {}: {}", done.status, said.trim())));
-    }
-    serde_json::from_slice(&done.stdout)
-        .map_err(|error| failed(format!("hermesctl {command} printed: {error}")))
+    let arguments = [arguments, &["--json"]].concat();
+    let done = person.read(&arguments).await?;
+    succeeded(&arguments, done.status)?;
+    let garbled =
+        |error| failed(format!("hermesctl {} printed no such document: {error}", arguments.join(" ")));
+    serde_json::from_slice(&done.stdout).map_err(garbled)
 }
 
 /// Looks until something is so.

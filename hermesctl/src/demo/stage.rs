@@ -1,11 +1,10 @@
 //! The demo's directory and processes.
 
 use std::{
-    ffi::OsStr,
     fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -67,7 +66,7 @@ impl Stage {
 
     /// Starts a relay that lets anyone in, on a free port of the loopback interface; returns its address.
     pub(super) async fn start_relay(&mut self) -> Result<String, Problem> {
-        let mut child = program(&sibling("hermes-relay")?, &self.path().join("relay"))
+        let mut child = service(&sibling("hermes-relay")?, &self.path().join("relay"))
             .args(["--listen", "127.0.0.1:0", "--registration", "open", "--json", "--state-dir"])
             .arg(self.path().join("relay"))
             .stdout(Stdio::piped())
@@ -117,7 +116,7 @@ impl Stage {
 impl Person {
     /// Starts this person's daemon and waits until it answers.
     pub(super) async fn start_daemon(&mut self) -> Result<(), Problem> {
-        let child = program(&sibling("hermesd")?, &self.home)
+        let child = service(&sibling("hermesd")?, &self.home)
             .stdout(Stdio::null())
             .stderr(log(&self.home.with_extension("log"))?)
             .spawn()
@@ -150,27 +149,48 @@ impl Person {
         }
     }
 
-    /// Runs this very program as this person would.
-    pub(super) async fn hermesctl(&self, arguments: &[impl AsRef<OsStr>]) -> Result<Output, Problem> {
+    /// Runs this very program as this person would, on the user's own terminal.
+    pub(super) async fn show(&self, arguments: &[&str]) -> Result<ExitStatus, Problem> {
+        finish(self.hermesctl(arguments)?.status()).await
+    }
+
+    /// Runs this very program and returns what it prints on standard output; the rest is for the user's eyes.
+    pub(super) async fn read(&self, arguments: &[&str]) -> Result<Output, Problem> {
+        let child = self.hermesctl(arguments)?.stdout(Stdio::piped()).spawn();
+        finish(async { child?.wait_with_output().await }).await
+    }
+
+    fn hermesctl(&self, arguments: &[&str]) -> Result<Command, Problem> {
         let own =
             std::env::current_exe().map_err(|error| failed(format!("cannot find hermesctl: {error}")))?;
-        let output = program(&own, &self.home).arg("--no-autostart").args(arguments).output();
-        match timeout(STEP, output).await {
-            Ok(Ok(output)) => Ok(output),
-            Ok(Err(error)) => Err(failed(format!("cannot run hermesctl: {error}"))),
-            Err(_) => Err(failed(format!("hermesctl did not finish within {} s", STEP.as_secs()))),
-        }
+        let mut command = program(&own, &self.home);
+        command.arg("--no-autostart").args(arguments);
+        Ok(command)
     }
 }
 
-/// A command in a world of its own, killed with the demo and deaf to the terminal's Ctrl-C: the demo ends its programs
-/// itself, in order.
+async fn finish<T>(run: impl Future<Output = io::Result<T>>) -> Result<T, Problem> {
+    match timeout(STEP, run).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(failed(format!("cannot run hermesctl: {error}"))),
+        Err(_) => Err(failed(format!("hermesctl did not finish within {} s", STEP.as_secs()))),
+    }
+}
+
+/// A program that runs on in the background, deaf to the terminal's Ctrl-C: the demo ends it itself, in order.
+fn service(path: &Path, home: &Path) -> Command {
+    let mut command = program(path, home);
+    command.process_group(0);
+    command
+}
+
+/// A program in a world of its own, killed with the demo.
 fn program(path: &Path, home: &Path) -> Command {
     let mut command = Command::new(path);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"HERMES_")) {
         command.env_remove(name);
     }
-    command.env("HERMES_HOME", home).stdin(Stdio::null()).kill_on_drop(true).process_group(0);
+    command.env("HERMES_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
