@@ -9,6 +9,7 @@ use crate::{
     reference::Reference,
     row::{ContactRecord, Direction, MessageRecord, MessageState, Text, UnreadableCause},
     rows::{IndexRow, Place, ReadError, StoreResult, UnreadRow},
+    session::Plaintext,
     store::{Table, View},
     turn::{Halt, Turn},
 };
@@ -23,15 +24,18 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         chat: ChatId,
         contact: ContactRecord,
-        plaintext: &[u8],
+        plaintext: &Plaintext,
     ) -> Result<(), Halt<V::Error>> {
-        let content = Content::decode(plaintext).map_err(|_| UnreadableCause::BadContent)?;
+        let content = Content::decode(&plaintext.bytes).map_err(|_| UnreadableCause::BadContent)?;
         match content.body {
             Body::Text { ref text, .. } => {
                 let text = Text::Plain(text.clone());
-                Ok(self.store_message(chat, contact, &content, text)?)
+                Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)
             }
-            Body::Unknown(_) => Ok(self.store_message(chat, contact, &content, Text::NeedsNewerVersion)?),
+            Body::Unknown(_) => {
+                let text = Text::NeedsNewerVersion;
+                Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)
+            }
             Body::Receipt { kind, messages } => Ok(self.receipt(chat, kind, &messages)?),
             Body::Hello { ticket, profile_name, .. } => {
                 Ok(self.hello(chat, contact, &profile_name, ticket)?)
@@ -49,6 +53,7 @@ impl<V: View> Turn<'_, V> {
         contact: ContactRecord,
         content: &Content,
         text: Text,
+        without_one_time_key: bool,
     ) -> StoreResult<(), V> {
         self.receipts.entry(chat).or_default().push(content.id);
         // A sender that lost its own receipts may send a message again in another session: one id is one message.
@@ -61,7 +66,7 @@ impl<V: View> Turn<'_, V> {
             text,
             sent: content.sent,
             stored: self.now,
-            direction: Direction::Received { unread: Some(position) },
+            direction: Direction::Received { unread: Some(position), without_one_time_key },
         };
         let counters = self.chat_counters(chat)?;
         let place = self.append(chat, counters, &message);
@@ -146,7 +151,7 @@ impl<V: View> Turn<'_, V> {
             }
         }
         for (place, mut message) in unread {
-            let Direction::Received { unread } = &mut message.direction else { continue };
+            let Direction::Received { unread, .. } = &mut message.direction else { continue };
             let Some(position) = unread.take() else { continue };
             // The same reference twice in one command finds the row gone the second time.
             if self.get::<UnreadRow>(&position)?.is_some() {

@@ -14,8 +14,10 @@ use std::time::Duration;
 use hermes_protocol::{
     content::{Body, Content, MessageId, Newer},
     handshake::{
-        HandshakeMessage, Initiator, InitiatorParams, Responded, ResponderKeys, ResponderParams, initiate,
+        HandshakeMessage, Initiated, Initiator, InitiatorParams, PendingHandshake, Responded, ResponderKeys,
+        ResponderParams, initiate,
     },
+    identity::Fingerprint,
     invite::{Invite, InviteSecret},
     prekey::{Bundle, PrekeySecret},
     ratchet::{Opened, RatchetMessage, Session},
@@ -27,18 +29,25 @@ use hermes_wire::{
     prekey::{PrekeyId, SealedBundle},
 };
 use serde_bytes::ByteBuf;
-use zeroize::Zeroizing;
 
 use crate::{
     effect::{CommandError, Effect, Event, PairingError, Reply},
     id::ChatId,
     limits,
-    row::{ContactRecord, Fetching, InviteRecord, PrekeyRecord, Trust, UnreadableCause},
+    row::{ContactRecord, Fetching, InviteRecord, PrekeyRecord, SessionRecord, Trust, UnreadableCause},
     rows::{HandshakeRow, ReadError, ReplayRow, RouteRow, StoreResult},
-    session::Arrival,
+    session::{Arrival, Plaintext},
     store::{Range, Table, View},
     turn::{Halt, Turn},
 };
+
+/// A session that has been initiated, and the greeting it sealed.
+struct Greeted {
+    session: Session,
+    pending: PendingHandshake,
+    envelope: Vec<u8>,
+    without_one_time_key: bool,
+}
 
 /// A handshake that has been verified, and the first message it carried.
 struct Greeting {
@@ -137,43 +146,50 @@ impl<V: View> Turn<'_, V> {
         let Some((mut contact, Fetching { secret, ticket, .. })) = self.awaiting(chat, fetch)? else {
             return Ok(());
         };
-        let initiated = Bundle::open(sealed, &ticket.bundle_key, &contact.fingerprint, self.now)
-            .map_err(|error| error.to_string())
-            .and_then(|bundle| {
-                let params = InitiatorParams {
-                    identity: &self.account.identity,
-                    mailbox: self.account.mailbox,
-                    peer_mailbox: ticket.mailbox,
-                    counter: self.counters.next_initiation,
-                    unopened: &[],
-                };
-                initiate(params, &bundle, self.rng).map_err(|error| error.to_string())
-            });
         let inbound = ContactId::random(self.rng);
-        let sealed_hello = initiated.and_then(|initiated| {
-            let proof = secret.prove(&initiated.transcript);
-            let hello = self.hello_to(inbound, Some(proof));
-            let sealed = initiated.session.seal(Some(&initiated.pending), &hello.encode(), self.rng);
-            sealed
-                .map(|(session, envelope)| (session, envelope, initiated.pending))
-                .map_err(|e| e.to_string())
-        });
-        let (session, envelope, pending) = match sealed_hello {
-            Ok(sealed) => sealed,
-            Err(reason) => {
-                self.fail_pairing(chat, contact, PairingError::BadBundle(reason));
-                return Ok(());
-            }
-        };
+        let Greeted { session, pending, envelope, without_one_time_key } =
+            match self.greet(&contact.fingerprint, &secret, &ticket, sealed, inbound) {
+                Ok(greeted) => greeted,
+                Err(reason) => {
+                    self.fail_pairing(chat, contact, PairingError::BadBundle(reason));
+                    return Ok(());
+                }
+            };
         self.counters.next_initiation = self.counters.next_initiation.saturating_add(1);
         contact.ticket = ticket;
         self.adopt_session(&mut contact, session.id())?;
-        self.put_session(chat, &session, false);
+        self.put_session(&session, new_session(chat, false, without_one_time_key));
         self.put(&session.id(), &HandshakeRow(ByteBuf::from(pending.to_bytes())));
         self.put(&inbound, &RouteRow(chat));
         self.put(&chat, &contact);
         self.queue(chat, envelope, None);
         Ok(())
+    }
+
+    /// Initiates and seals the greeting. Changes nothing.
+    fn greet(
+        &mut self,
+        inviter: &Fingerprint,
+        secret: &InviteSecret,
+        ticket: &Ticket,
+        sealed: &SealedBundle,
+        inbound: ContactId,
+    ) -> Result<Greeted, String> {
+        let bundle =
+            Bundle::open(sealed, &ticket.bundle_key, inviter, self.now).map_err(|e| e.to_string())?;
+        let params = InitiatorParams {
+            identity: &self.account.identity,
+            mailbox: self.account.mailbox,
+            peer_mailbox: ticket.mailbox,
+            counter: self.counters.next_initiation,
+            unopened: &[],
+        };
+        let Initiated { session, pending, transcript } =
+            initiate(params, &bundle, self.rng).map_err(|e| e.to_string())?;
+        let hello = self.hello_to(inbound, Some(secret.prove(&transcript)));
+        let (session, envelope) =
+            session.seal(Some(&pending), &hello.encode(), self.rng).map_err(|e| e.to_string())?;
+        Ok(Greeted { session, pending, envelope, without_one_time_key: bundle.without_one_time_key() })
     }
 
     pub(crate) fn fetch_refused(
@@ -323,16 +339,17 @@ impl<V: View> Turn<'_, V> {
         contact: &mut ContactRecord,
         handshake: &HandshakeMessage,
         greeting: Greeting,
-    ) -> StoreResult<Zeroizing<Vec<u8>>, V> {
+    ) -> StoreResult<Plaintext, V> {
         let id = greeting.session.id();
         self.adopt_session(contact, id)?;
-        self.put_session(chat, &greeting.session, true);
+        let without_one_time_key = handshake.prekeys().one_time.is_none();
+        self.put_session(&greeting.session, new_session(chat, true, without_one_time_key));
         self.apply_skipped(id, &greeting.opened.skipped);
         self.put(&handshake.replay_id(), &ReplayRow(id));
         for id in &greeting.used {
             self.delete::<PrekeyRecord>(id);
         }
-        Ok(greeting.opened.plaintext)
+        Ok(Plaintext { bytes: greeting.opened.plaintext, without_one_time_key })
     }
 
     /// Answers a greeting with a permission of the contact's own.
@@ -390,4 +407,9 @@ impl<V: View> Turn<'_, V> {
 fn is_under_way(contact: &ContactRecord, invite: &Ticket) -> bool {
     let fetching = contact.fetching.as_ref().is_some_and(|fetching| fetching.ticket.token == invite.token);
     fetching || (!contact.answered && contact.ticket.token == invite.token && !contact.sessions.is_empty())
+}
+
+/// A session's record before its core is put.
+fn new_session(chat: ChatId, answered: bool, without_one_time_key: bool) -> SessionRecord {
+    SessionRecord { chat, core: ByteBuf::new(), answered, without_one_time_key }
 }

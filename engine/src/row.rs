@@ -125,6 +125,8 @@ pub(crate) struct SessionRecord {
     pub(crate) core: ByteBuf,
     /// Whether the peer has been heard in it; until then every message repeats the handshake.
     pub(crate) answered: bool,
+    /// Made when no one-time prekey was left: its first messages are as safe as the signed prekey, no more.
+    pub(crate) without_one_time_key: bool,
 }
 
 /// A prekey secret.
@@ -182,6 +184,7 @@ pub(crate) enum Direction {
     Received {
         /// Position among the unread, until read.
         unread: Option<u64>,
+        without_one_time_key: bool,
     },
     Sent(MessageState),
 }

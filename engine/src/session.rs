@@ -14,7 +14,6 @@ use zeroize::Zeroizing;
 
 use crate::{
     effect::SendError,
-    id::ChatId,
     row::{ContactRecord, SessionRecord, UnreadableCause},
     rows::{
         HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow, StoreResult,
@@ -29,9 +28,15 @@ const SKIPPED_ROWS: usize = 4_096;
 /// What an opened envelope holds.
 pub(crate) enum Arrival {
     /// New content.
-    New(Zeroizing<Vec<u8>>),
+    New(Plaintext),
     /// A copy of something opened before.
     Repeated,
+}
+
+/// Content as it was sealed, and what is to be known of its session.
+pub(crate) struct Plaintext {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    pub(crate) without_one_time_key: bool,
 }
 
 impl<V: View> Turn<'_, V> {
@@ -52,7 +57,7 @@ impl<V: View> Turn<'_, V> {
         };
         match session.seal(pending.as_ref(), plaintext, self.rng) {
             Ok((next, envelope)) => {
-                self.put_session(record.chat, &next, record.answered);
+                self.put_session(&next, record);
                 Ok(Ok(envelope))
             }
             Err(error) => Ok(Err(SendError::Session(contact.name.clone(), error.to_string()))),
@@ -90,14 +95,16 @@ impl<V: View> Turn<'_, V> {
         if !record.answered {
             self.delete::<HandshakeRow>(id);
         }
-        self.put_session(record.chat, &next, true);
+        let without_one_time_key = record.without_one_time_key;
+        self.put_session(&next, SessionRecord { answered: true, ..record });
         self.apply_skipped(*id, &opened.skipped);
-        Ok(Some(Arrival::New(opened.plaintext)))
+        Ok(Some(Arrival::New(Plaintext { bytes: opened.plaintext, without_one_time_key })))
     }
 
-    pub(crate) fn put_session(&mut self, chat: ChatId, session: &Session, answered: bool) {
+    /// Puts a session's next state; all else about it stays as in `record`.
+    pub(crate) fn put_session(&mut self, session: &Session, record: SessionRecord) {
         let core = ByteBuf::from(session.to_bytes().to_vec());
-        self.put(&session.id(), &SessionRecord { chat, core, answered });
+        self.put(&session.id(), &SessionRecord { core, ..record });
     }
 
     fn pending_handshake(&self, id: &SessionId) -> StoreResult<PendingHandshake, V> {

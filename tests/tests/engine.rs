@@ -309,3 +309,20 @@ fn two_who_accept_each_others_invite_are_one_contact_each() {
     assert_eq!(bob.texts("alice"), ["ho", "hi", "again"]);
     assert_eq!((alice.summary().unreadable, bob.summary().unreadable), (0, 0));
 }
+
+#[test]
+fn a_message_says_that_no_one_time_key_was_left() {
+    for left in [true, false] {
+        let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+        let (chat, fetch) = alice.accept(&bob.invite());
+        let mut bundle = bob.bundle();
+        bundle.one_time = bundle.one_time.filter(|_| left);
+        alice.link(LinkEvent::Bundle(chat, fetch, bundle));
+        settle(&mut alice, &mut bob);
+        alice.send("bob", "hi").unwrap();
+        settle(&mut alice, &mut bob);
+        let log = query::log(&bob.store, "alice", None, 9).unwrap().unwrap();
+        let expected = query::MessageDirection::Received { unread: true, without_one_time_key: !left };
+        assert_eq!(log[0].direction, expected);
+    }
+}

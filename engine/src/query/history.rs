@@ -39,6 +39,8 @@ pub enum MessageDirection {
     Received {
         /// Whether it is still unread.
         unread: bool,
+        /// Whether its session began without a one-time prekey.
+        without_one_time_key: bool,
     },
     /// From this account.
     Sent(MessageState),
@@ -139,7 +141,7 @@ fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<
     let Some(chat) = chat_named(view, &reference.chat)? else { return Ok(None) };
     let message: Option<MessageRecord> = rows::get(view, &Place { chat, number: reference.number })?;
     Ok(match message.map(|message| message.direction) {
-        Some(Direction::Received { unread }) => unread,
+        Some(Direction::Received { unread, .. }) => unread,
         _ => None,
     })
 }
@@ -170,7 +172,9 @@ impl Names {
             sent: message.sent,
             stored: message.stored,
             direction: match message.direction {
-                Direction::Received { unread } => MessageDirection::Received { unread: unread.is_some() },
+                Direction::Received { unread, without_one_time_key } => {
+                    MessageDirection::Received { unread: unread.is_some(), without_one_time_key }
+                }
                 Direction::Sent(state) => MessageDirection::Sent(state),
             },
         })

@@ -12,7 +12,7 @@ use hermes_engine::{CommandId, Effect, Engine, Event, Input, ReadError, Step, St
 use tokio::{
     runtime::Handle,
     sync::{broadcast, mpsc, oneshot, watch},
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use super::{
@@ -102,9 +102,7 @@ impl<R: Reopen> Owner<R> {
         loop {
             let idle = if rested { TICK } else { CHECKPOINT_IDLE };
             let until_tick = next_tick.saturating_duration_since(Instant::now());
-            // A timeout finds its clock through the runtime, so it is made inside.
-            let wait = async { timeout(idle.min(until_tick), self.queue.recv()).await };
-            let flow = match runtime.block_on(wait) {
+            let flow = match self.receive(runtime, idle.min(until_tick)) {
                 Ok(None) => return,
                 Ok(Some(work)) => {
                     rested = false;
@@ -126,6 +124,12 @@ impl<R: Reopen> Owner<R> {
                 return;
             }
         }
+    }
+
+    /// The next item; an error when none came in time.
+    fn receive(&mut self, runtime: &Handle, patience: Duration) -> Result<Option<Work>, Elapsed> {
+        // A timeout finds its clock through the runtime, so it is made inside.
+        runtime.block_on(async { timeout(patience, self.queue.recv()).await })
     }
 
     /// Adds what waits behind `first`, up to a limit: a commit costs a sync of the disk, however much is in it.
@@ -226,7 +230,7 @@ impl<R: Reopen> Owner<R> {
         let end = Instant::now() + delay;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            match runtime.block_on(timeout(left, self.queue.recv())) {
+            match self.receive(runtime, left) {
                 Ok(Some(work)) => fail(work, reason)?,
                 Ok(None) => return ControlFlow::Break(()),
                 Err(_) => return ControlFlow::Continue(()),

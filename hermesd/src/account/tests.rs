@@ -138,16 +138,17 @@ impl World {
             stock: Vec::new(),
             head: Sequence(0),
         };
-        self.link(event).await
+        // The account is registered once its keys are up.
+        self.link(vec![event, LinkEvent::PrekeysStored(PrekeyId(1_000))]).await
     }
 
     async fn gone(&self, through: u64) -> oneshot::Receiver<Committed> {
-        self.link(LinkEvent::Gone(Sequence(1), Sequence(through))).await
+        self.link(vec![LinkEvent::Gone(Sequence(1), Sequence(through))]).await
     }
 
-    async fn link(&self, event: LinkEvent) -> oneshot::Receiver<Committed> {
+    async fn link(&self, events: Vec<LinkEvent>) -> oneshot::Receiver<Committed> {
         let (done, committed) = oneshot::channel();
-        self.work.send(Work::Link(vec![event], Some(done))).await.unwrap();
+        self.work.send(Work::Link(events, Some(done))).await.unwrap();
         committed
     }
 }

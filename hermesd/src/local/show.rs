@@ -50,7 +50,9 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
         no_one_time_prekey: false,
     };
     match view.direction {
-        MessageDirection::Received { unread, .. } => Message { read: !unread, ..common },
+        MessageDirection::Received { unread, without_one_time_key } => {
+            Message { read: !unread, no_one_time_prekey: without_one_time_key, ..common }
+        }
         MessageDirection::Sent(sent) => {
             let (state, error) = state(&sent);
             Message {
