@@ -14,6 +14,7 @@
 )]
 
 mod account;
+mod changes;
 mod contact;
 mod content;
 mod effect;
@@ -42,6 +43,7 @@ pub use hermes_protocol::{
     invite::{Invite, InviteError},
 };
 
+pub use changes::ChangeSet;
 pub use effect::{CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage};
 pub use id::ChatId;
 pub use input::{Command, CommandId, Input, LinkEvent, OutboxKey, Send};
@@ -49,4 +51,4 @@ pub use reference::{Reference, ReferenceError};
 pub use row::{FailureReason, MessageState, Text, Trust, UnreadableCause};
 pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};
-pub use store::{ChangeSet, Order, Range, Store, Table, Value, View};
+pub use store::{Order, Range, Store, Table, Value, View};

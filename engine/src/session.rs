@@ -13,12 +13,13 @@ use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
 use crate::{
+    changes::Overlay,
     effect::SendError,
     row::{ContactRecord, SessionRecord, UnreadableCause},
     rows::{
         HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow, StoreResult,
     },
-    store::{Order, Overlay, Range, Table, View},
+    store::{Order, Range, Table, View},
     turn::{Halt, Turn},
 };
 

@@ -1,20 +1,17 @@
 //! The spine: an engine takes an input and becomes a step; a step is committed and becomes an engine.
 
-use std::collections::BTreeMap;
-
-use hermes_protocol::content::MessageId;
 use hermes_wire::Timestamp;
 use rand_core::CryptoRng;
 
 use crate::{
     account::{self, Account, NewAccount},
+    changes::ChangeSet,
     effect::Effect,
-    id::ChatId,
     input::Input,
     row::Counters,
     rows::{AccountKey, CountersKey, CountersRow, Key, ReadError, StoreResult, encode},
-    store::{ChangeSet, Store, Table, View},
-    turn::Turn,
+    store::{Store, Table, View},
+    turn::{Receipts, Turn},
 };
 
 /// A client between two commits. Its only state outside the store is what every step needs: secrets and counters.
@@ -32,9 +29,6 @@ pub struct Step {
     /// Messages whose delivery the commit will confirm to their senders, by chat.
     receipts: Receipts,
 }
-
-/// Messages to confirm, by chat.
-pub(crate) type Receipts = BTreeMap<ChatId, Vec<MessageId>>;
 
 impl Engine {
     /// The first step of a new account.

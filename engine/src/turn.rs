@@ -1,16 +1,20 @@
 //! One input's turn: typed reads through everything changed so far, and writes that wait for the commit.
 
+use std::collections::BTreeMap;
+
+use hermes_protocol::content::MessageId;
 use hermes_wire::Timestamp;
 use rand_core::CryptoRng;
 
 use crate::{
     account::Account,
+    changes::{ChangeSet, Overlay},
     effect::{Effect, Event, Reply},
+    id::ChatId,
     input::{Command, CommandId, Input, LinkEvent},
     row::{Counters, UnreadableCause, UnreadableRecord},
     rows::{self, Key, ReadError, Row, StoreResult},
-    step::Receipts,
-    store::{ChangeSet, Order, Overlay, Range, View},
+    store::{Order, Range, View},
 };
 
 /// Everything an input may read and change. The rule of every method that changes something: first whatever can be
@@ -25,6 +29,9 @@ pub(crate) struct Turn<'a, V> {
     pub(crate) now: Timestamp,
     pub(crate) rng: &'a mut dyn CryptoRng,
 }
+
+/// Messages whose delivery is to be confirmed, by chat.
+pub(crate) type Receipts = BTreeMap<ChatId, Vec<MessageId>>;
 
 /// Why an envelope leads nowhere: its own fault, or the store's.
 pub(crate) enum Halt<E: std::error::Error + 'static> {
@@ -87,7 +94,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Puts on record that something could not be read.
-    pub(crate) fn unreadable(&mut self, cause: UnreadableCause, chat: Option<crate::ChatId>) {
+    pub(crate) fn unreadable(&mut self, cause: UnreadableCause, chat: Option<ChatId>) {
         self.put(&self.counters.unreadable.clone(), &UnreadableRecord { cause, chat, at: self.now });
         if let Some(oldest) = self.counters.unreadable.checked_sub(crate::limits::UNREADABLE) {
             self.delete::<UnreadableRecord>(&oldest);
