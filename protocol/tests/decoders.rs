@@ -70,6 +70,16 @@ fn records_have_one_length() {
 }
 
 #[test]
+fn a_header_has_a_limit() {
+    let message = |header: usize| {
+        let length = u16::try_from(header).unwrap().to_be_bytes();
+        [&[1, 2][..], &[0; 24], &length, &vec![0; header + 48]].concat()
+    };
+    assert!(Envelope::decode(&message(limits::HEADER_BYTES)).is_ok());
+    assert_eq!(Envelope::decode(&message(limits::HEADER_BYTES + 1)), Err(EnvelopeError::Malformed));
+}
+
+#[test]
 fn envelopes_of_the_future_are_told_from_broken_ones() {
     assert_eq!(Envelope::decode(&[2, 1, 0]), Err(EnvelopeError::Newer));
     assert_eq!(Envelope::decode(&[1, 9, 0]), Err(EnvelopeError::Newer));

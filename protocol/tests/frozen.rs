@@ -8,7 +8,7 @@ mod support;
 use std::{fs, path::PathBuf};
 
 use hermes_protocol::{record::RecordError, *};
-use hermes_wire::MailboxId;
+use hermes_wire::{MailboxId, codec, limits::FRAME_BYTES, prekey::SealedBundle};
 use support::*;
 
 const FIRST_TEXT: &[u8] = "The first message: \u{1f98a}".as_bytes();
@@ -41,6 +41,15 @@ fn the_first_message_opens() {
     let responded = handshake.respond(params, &keys, &initiator).unwrap();
     let mut peer = Peer::new(responded.session, None, 1);
     assert_eq!(peer.open(&message).unwrap(), FIRST_TEXT);
+}
+
+#[test]
+fn the_bundle_opens() {
+    let identity = IdentityKeyPair::from_bytes(&read("identity.key").try_into().unwrap());
+    let sealed: SealedBundle = codec::decode(&read("sealed.bundle"), FRAME_BYTES).unwrap();
+    let key = BundleKey::from_bytes(read("bundle.key").try_into().unwrap());
+    let bundle = Bundle::open(&sealed, &key, &identity.identity().fingerprint(), NOW).unwrap();
+    assert_eq!(bundle.identity(), identity.identity());
 }
 
 #[test]
@@ -77,6 +86,8 @@ fn write_corpus() {
     let initiated = alice.initiate(&mut bob, Stock::Full);
     let mut a = Peer::new(initiated.session, Some(initiated.pending), 103);
     let write = |name: &str, bytes: &[u8]| fs::write(path(name), bytes).unwrap();
+    write("sealed.bundle", &codec::encode(&bob.sealed_bundle(Stock::Full)));
+    write("bundle.key", &bob.bundle_key.to_bytes());
     let first_envelope = a.send(FIRST_TEXT);
     write("first.envelope", &first_envelope);
     write("identity.key", bob.keys.to_bytes().as_slice());

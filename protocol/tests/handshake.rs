@@ -111,6 +111,7 @@ fn a_bundle_of_another_identity_is_refused() {
     assert_eq!(open(&sealed, &bob.bundle_key, &bob.fingerprint(), NOW), None);
     assert_eq!(open(&sealed, &bob.bundle_key, &alice.fingerprint(), NOW), Some(BundleError::WrongIdentity));
     assert_eq!(open(&sealed, &alice.bundle_key, &bob.fingerprint(), NOW), Some(BundleError::Unreadable));
+    assert_eq!(open(&sealed, &bob.bundle_key, &bob.fingerprint(), EXPIRY), None);
     let late = Timestamp(EXPIRY.0 + 1);
     assert_eq!(open(&sealed, &bob.bundle_key, &bob.fingerprint(), late), Some(BundleError::Expired));
 }

@@ -156,6 +156,41 @@ fn a_jump_beyond_the_limit_is_refused_and_one_within_keeps_the_newest_keys() {
 }
 
 #[test]
+fn a_chain_keeps_its_newest_keys_over_several_jumps() {
+    let (mut alice, mut bob) = settled_peers(1);
+    let mut skipped = Vec::new();
+    for _ in 0..2 {
+        skipped.extend((0..600).map(|_| alice.send(b"")));
+        let envelope = alice.send(b"");
+        bob.receive(&envelope).unwrap();
+    }
+    assert_eq!(bob.rows.keys.len(), SKIPPED_KEYS_PER_CHAIN);
+    assert_eq!(bob.receive(&skipped[199]), Err(OpenError::TooOld));
+    assert!(bob.receive(&skipped[200]).is_ok());
+}
+
+#[test]
+fn keys_of_a_forgotten_chain_do_not_count_against_the_session() {
+    let (mut alice, mut bob) = settled_peers(1);
+    let mut turn = |skipped: usize| {
+        let lost: Vec<_> = (0..skipped).map(|_| alice.send(b"")).collect();
+        let envelope = alice.send(b"");
+        bob.receive(&envelope).unwrap();
+        let envelope = bob.send(b"");
+        alice.receive(&envelope).unwrap();
+        (bob.rows.keys.len(), lost)
+    };
+    for (skipped, stored) in [(900, 900), (900, 1_800), (200, 2_000)] {
+        assert_eq!(turn(skipped).0, stored);
+    }
+    // The first of these chains is passed, as is the one before it; seven more are remembered besides.
+    for _ in 0..SKIPPED_CHAINS - 2 {
+        assert_eq!(turn(0).0, SKIPPED_KEYS_PER_SESSION);
+    }
+    assert_eq!(turn(1).0, 1_101);
+}
+
+#[test]
 fn a_session_keeps_its_newest_keys_over_all_chains() {
     let (mut alice, mut bob) = settled_peers(1);
     let mut oldest = Vec::new();
@@ -183,6 +218,22 @@ fn skipped_keys_have_their_time() {
     assert_eq!(bob.receive(&late).unwrap(), b"late");
     bob.now.0 += 1;
     assert_eq!(bob.receive(&later), Err(OpenError::TooOld));
+}
+
+#[test]
+fn a_swept_key_of_a_passed_chain_is_too_old_and_no_duplicate() {
+    let (mut alice, mut bob) = settled_peers(1);
+    let late = alice.send(b"late");
+    for _ in 0..2 {
+        let envelope = alice.send(b"");
+        bob.receive(&envelope).unwrap();
+        let envelope = bob.send(b"");
+        alice.receive(&envelope).unwrap();
+    }
+    bob.now = NOW.after(SKIPPED_LIFETIME);
+    bob.now.0 += 1;
+    bob.rows.keys.clear();
+    assert_eq!(bob.receive(&late), Err(OpenError::TooOld));
 }
 
 #[test]

@@ -124,9 +124,6 @@ fn open_entry(
         return Err(BundleError::WrongKind);
     }
     let inside = entry::open(entry, key)?;
-    if (entry.kind == PrekeyKind::Signed) != inside.identity.is_some() {
-        return Err(BundleError::Malformed);
-    }
     if now > entry.expiry { Err(BundleError::Expired) } else { Ok(inside) }
 }
 

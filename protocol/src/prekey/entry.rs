@@ -104,7 +104,9 @@ pub(super) fn open(entry: &PrekeyEntry, key: &BundleKey) -> Result<Inside, Bundl
     let mut text = text.to_vec();
     aead::open_x(key.as_bytes(), nonce, &Outside::from(entry).associated(), &mut text)
         .map_err(|_| BundleError::Unreadable)?;
-    codec::decode(&text, PREKEY_ENTRY_BYTES).map_err(|_| BundleError::Malformed)
+    let inside: Inside = codec::decode(&text, PREKEY_ENTRY_BYTES).map_err(|_| BundleError::Malformed)?;
+    let names_owner = inside.identity.is_some();
+    if names_owner == (entry.kind == PrekeyKind::Signed) { Ok(inside) } else { Err(BundleError::Malformed) }
 }
 
 /// The kind in one byte, as it is signed and hashed.
@@ -115,5 +117,62 @@ pub(crate) fn kind_code(kind: PrekeyKind) -> u8 {
         PrekeyKind::OneTimeKem => 3,
         PrekeyKind::LastResortKem => 4,
         PrekeyKind::SignedFf => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rng;
+
+    const OUTSIDE: Outside = Outside { kind: PrekeyKind::OneTime, id: PrekeyId(5), expiry: Timestamp(9) };
+
+    fn sealed() -> (IdentityKeyPair, BundleKey, PrekeyEntry) {
+        let (owner, key) = (IdentityKeyPair::generate(&mut rng(1)), BundleKey::generate(&mut rng(2)));
+        let entry = seal(OUTSIDE, vec![7; 32], &owner, &key, &mut rng(3));
+        (owner, key, entry)
+    }
+
+    #[test]
+    fn the_signature_covers_role_number_expiry_and_owner() {
+        let (owner, key, entry) = sealed();
+        let inside = open(&entry, &key).unwrap();
+        assert!(inside.is_signed_by(owner.identity(), OUTSIDE));
+        // What a holder of the bundle key in league with the relay could seal anew.
+        for outside in [
+            Outside { kind: PrekeyKind::Signed, ..OUTSIDE },
+            Outside { id: PrekeyId(6), ..OUTSIDE },
+            Outside { expiry: Timestamp(10), ..OUTSIDE },
+        ] {
+            assert!(!inside.is_signed_by(owner.identity(), outside));
+        }
+        let other = IdentityKeyPair::generate(&mut rng(4));
+        assert!(!inside.is_signed_by(other.identity(), OUTSIDE));
+    }
+
+    #[test]
+    fn an_owner_in_the_wrong_place_is_malformed() {
+        let (owner, key, _) = sealed();
+        let mut nonce_and_text = vec![0; XNONCE_BYTES];
+        let mut text = codec::encode(&Inside {
+            public: ByteBuf::from(vec![7; 32]),
+            signature: ByteArray::new([0; 64]),
+            identity: Some(owner.identity().clone()),
+        });
+        aead::seal_x(key.as_bytes(), &[0; XNONCE_BYTES], &OUTSIDE.associated(), &mut text);
+        nonce_and_text.extend(text);
+        let Outside { kind, id, expiry } = OUTSIDE;
+        let entry = PrekeyEntry { kind, id, expiry, sealed: ByteBuf::from(nonce_and_text) };
+        assert_eq!(open(&entry, &key).err(), Some(BundleError::Malformed));
+    }
+
+    #[test]
+    fn only_the_signed_prekey_names_the_owner() {
+        let (owner, key, _) = sealed();
+        for kind in PrekeyKind::ALL {
+            let entry = seal(Outside { kind, ..OUTSIDE }, vec![7; 32], &owner, &key, &mut rng(3));
+            let named = open(&entry, &key).unwrap().identity;
+            assert_eq!(named.as_ref() == Some(owner.identity()), kind == PrekeyKind::Signed);
+        }
     }
 }
