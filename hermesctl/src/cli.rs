@@ -18,9 +18,11 @@ const LOG_MESSAGES: &str = "20";
 
 /// Send and receive end-to-end encrypted messages.
 #[derive(Debug, Parser)]
-#[command(name = "hermesctl", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done or queued, 1 failure, 2 usage, 3 daemon, 4 locked, 5 not found, \
-    6 identity changed, 7 partial failure, 8 wait timed out, 130 interrupted.")]
+#[command(name = "hermesctl", version, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit codes:
+  0 done or queued   1 failure            2 usage             3 daemon unreachable   4 locked
+  5 not found        6 identity changed   7 partial failure   8 wait timed out       130 interrupted")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -30,15 +32,16 @@ pub(crate) struct Cli {
 
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Print JSON documents, versioned with "v":1
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// The account to use
-    #[arg(long, short, global = true, value_name = "NAME", env = "HERMES_ACCOUNT")]
+    #[arg(long, short, global = true, value_name = "NAME", env = "HERMES_ACCOUNT", hide_env_values = true)]
     pub(crate) account: Option<AccountName>,
     /// The daemon's socket
-    #[arg(long, global = true, value_name = "PATH", env = "HERMES_SOCKET")]
+    #[arg(long, global = true, value_name = "PATH", env = "HERMES_SOCKET", hide_env_values = true)]
     pub(crate) socket: Option<PathBuf>,
     /// When to colour the output
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -53,13 +56,13 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
     /// Do not start hermesd when it is not running
-    #[arg(long, global = true, env = "HERMES_NO_AUTOSTART", value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, global = true, env = "HERMES_NO_AUTOSTART", hide_env_values = true, value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) no_autostart: bool,
 }
 
+/// Automatic means: on a terminal, unless NO_COLOR is set, and anywhere with CLICOLOR_FORCE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set
     Auto,
     Always,
     Never,
@@ -67,6 +70,15 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Watch a relay and two people at work, on this machine, in about ten seconds
+    Demo,
+}
+
+/// What is asked of the user's daemon.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
     /// Make an account: its keys, its store, its mailbox at a relay
     Init(Init),
     /// Print a link that lets one person become a contact
@@ -77,7 +89,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Contact(Contact),
     /// Send a message
-    #[command(visible_alias = "s", after_help = SEND_HELP)]
+    #[command(visible_alias = "s", after_help = SEND_HELP, override_usage = SEND_USAGE)]
     Send(Send),
     /// Show unread messages and mark them read
     #[command(visible_alias = "i")]
@@ -89,14 +101,13 @@ pub(crate) enum Command {
     /// Start or stop the daemon
     #[command(subcommand)]
     Daemon(Daemon),
-    /// Watch a relay and two people at work, on this machine, in about ten seconds
-    Demo,
 }
 
+const SEND_USAGE: &str = "hermesctl send [OPTIONS] TO... [TEXT|-]";
+
 const SEND_HELP: &str = "\
-With more than one argument the last one is the text; `-` in its place reads the text from standard input, and so \
-does a single argument. Without a trailing newline, which is cut off, a text has at most 16384 bytes. Text that \
-starts with a dash comes after `--`.
+The last of several arguments is the text. With `-` in its place, or with a contact alone, the
+text comes from standard input, less one newline at its end. It has at most 16384 bytes.
 
   hermesctl send bob 'deploy done'
   hermesctl send bob carol 'deploy done' --wait
@@ -142,27 +153,26 @@ pub(crate) enum Contact {
 #[derive(Debug, Args)]
 pub(crate) struct Send {
     /// Contacts, and the text at the end
-    #[arg(value_name = "TO... [TEXT|-]", required_unless_present = "to")]
+    #[arg(value_name = "TO|TEXT", required_unless_present = "to")]
     pub(crate) words: Vec<String>,
     /// A contact; may be repeated. With it, a single argument is the text
     #[arg(long, value_name = "CONTACT")]
     pub(crate) to: Vec<String>,
-    /// Wait until the message is there; alone it means delivered
+    /// Wait until the relay, or with `delivered` (the default) the recipient's daemon, has it on its disk
     #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, default_missing_value = "delivered")]
     pub(crate) wait: Option<WaitFor>,
     /// How long to wait, like 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = WAIT, value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", requires = "wait", default_value = WAIT, value_parser = duration::parse)]
     pub(crate) timeout: Duration,
     /// The message's idempotency key: the same command with the same key sends once
     #[arg(long, value_name = "KEY")]
     pub(crate) id: Option<String>,
 }
 
+/// On the relay's disk, or on the recipient's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WaitFor {
-    /// The relay has it on its disk
     Relayed,
-    /// The recipient's daemon has it on its disk
     Delivered,
 }
 
@@ -220,7 +230,7 @@ mod tests {
     #[test]
     fn wait_takes_its_state_only_with_an_equals_sign() {
         let wait = |line: &str| match parse(line).unwrap().command {
-            Command::Send(send) => (send.words, send.wait),
+            Command::Client(ClientCommand::Send(send)) => (send.words, send.wait),
             other => panic!("{other:?}"),
         };
         let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
@@ -240,6 +250,7 @@ mod tests {
         for line in [
             "hermesctl init --name Alice --relay hermes://h:1#p",
             "hermesctl -a ../x status",
+            "hermesctl send bob hi --timeout 5s",
             "hermesctl inbox -n 0",
             "hermesctl inbox -n 3 --follow",
             "hermesctl -q -v status",

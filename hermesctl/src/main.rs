@@ -23,7 +23,7 @@ use hermes_api::{ErrorCode, Exit, Problem};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, ClientCommand, Command},
     invocation::Invocation,
     output::{Notes, Output},
     stop::Stop,
@@ -52,8 +52,8 @@ async fn run(cli: Cli, output: Output, notes: Notes) -> Exit {
     let result = match cli.command {
         // It has processes to end, so it hears of the interrupt itself.
         Command::Demo => demo::run(output, notes, interrupted()).await,
-        command => tokio::select! {
-            result = in_daemon(command, &cli.global, output, notes) => result,
+        Command::Client(command) => tokio::select! {
+            result = ask_daemon(command, &cli.global, output, notes) => result,
             interrupt = interrupted() => Err(interrupt.into()),
         },
     };
@@ -69,8 +69,8 @@ async fn run(cli: Cli, output: Output, notes: Notes) -> Exit {
     }
 }
 
-async fn in_daemon(
-    command: Command,
+async fn ask_daemon(
+    command: ClientCommand,
     global: &cli::Global,
     output: Output,
     notes: Notes,

@@ -125,8 +125,9 @@ impl Listing {
         events: &mut EventStream,
         invocation: &mut Invocation,
     ) -> Result<(), RoundError> {
+        // What was shown just before a daemon went away.
+        self.mark(&invocation.daemon).await?;
         loop {
-            self.mark(&invocation.daemon).await?;
             let page = self.page(PAGE_MESSAGES, &invocation.daemon).await?;
             self.put(&page.messages, &mut invocation.output)?;
             self.mark(&invocation.daemon).await?;

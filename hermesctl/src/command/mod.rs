@@ -14,21 +14,20 @@ use std::time::SystemTime;
 
 use hermes_api::{Exit, UnixMillis};
 
-use crate::{cli::Command, invocation::Invocation, stop::Stop};
+use crate::{cli::ClientCommand, invocation::Invocation, stop::Stop};
 
-/// Runs one command. `demo` is none of them: it needs no daemon of the user's.
-pub(crate) async fn run(command: Command, invocation: &mut Invocation) -> Result<Exit, Stop> {
+/// Runs one command and writes its results out.
+pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let exit = match command {
-        Command::Init(args) => init::run(args, invocation).await,
-        Command::Invite(args) => invite::run(args, invocation).await,
-        Command::Accept(args) => accept::run(args, invocation).await,
-        Command::Contact(args) => contact::run(args, invocation).await,
-        Command::Send(args) => send::run(args, invocation).await,
-        Command::Inbox(args) => inbox::run(args, invocation).await,
-        Command::Log(args) => log::run(args, invocation).await,
-        Command::Status => status::run(invocation).await,
-        Command::Daemon(args) => daemon::run(args, invocation).await,
-        Command::Demo => Ok(Exit::Ok),
+        ClientCommand::Init(args) => init::run(args, invocation).await,
+        ClientCommand::Invite(args) => invite::run(args, invocation).await,
+        ClientCommand::Accept(args) => accept::run(args, invocation).await,
+        ClientCommand::Contact(args) => contact::run(args, invocation).await,
+        ClientCommand::Send(args) => send::run(args, invocation).await,
+        ClientCommand::Inbox(args) => inbox::run(args, invocation).await,
+        ClientCommand::Log(args) => log::run(args, invocation).await,
+        ClientCommand::Status => status::run(invocation).await,
+        ClientCommand::Daemon(args) => daemon::run(args, invocation).await,
     };
     let exit = exit?;
     invocation.output.flush()?;

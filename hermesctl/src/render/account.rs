@@ -1,8 +1,7 @@
 //! Accounts, their connections, contacts.
 
 use hermes_api::{
-    AccountStatus, Connection, ConnectionState, Contact, ContactState, DaemonStatus, Trust, UnixMillis,
-    VerifiedBy,
+    AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, Trust, UnixMillis, VerifiedBy,
 };
 use jiff::tz::TimeZone;
 
@@ -28,11 +27,7 @@ pub(crate) fn status(status: &DaemonStatus, now: UnixMillis) -> Vec<Line> {
 
 fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
     let mut lines = vec![
-        Line::default().styled(NAME, &account.name).plain("  ").styled_connection(
-            &account.connection,
-            account,
-            now,
-        ),
+        headline(account, now),
         detail("unread", account.unread.to_string()),
         detail("outbox", format!("{} waiting", account.outbox)),
         detail("fingerprint", account.fingerprint.clone()),
@@ -56,16 +51,15 @@ fn detail(name: &str, value: String) -> Line {
     Line::default().styled(DIM, format!("  {name:<11}  ")).plain(value)
 }
 
-impl Line {
-    fn styled_connection(self, connection: &Connection, account: &AccountStatus, now: UnixMillis) -> Self {
-        let (style, state) = connection_words(connection.state);
-        let since = duration::short(connection.since.before(now));
-        self.styled(style, state).plain(format!(" {}, since {since}", relay_host(&account.relay)))
-    }
+fn headline(account: &AccountStatus, now: UnixMillis) -> Line {
+    let (style, state) = connection(account.connection.state);
+    let since = duration::short(account.connection.since.before(now));
+    let line = Line::default().styled(NAME, &account.name).plain("  ").styled(style, state);
+    line.plain(format!(" {}, since {since}", relay_host(&account.relay)))
 }
 
 /// The state in words that a relay's name can follow.
-pub(crate) fn connection_words(state: ConnectionState) -> (anstyle::Style, &'static str) {
+fn connection(state: ConnectionState) -> (anstyle::Style, &'static str) {
     match state {
         ConnectionState::Registering => (WARN, "registering at"),
         ConnectionState::Connected => (GOOD, "connected to"),
@@ -106,7 +100,7 @@ pub(crate) fn trust(contact: &Contact) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hermes_api::{ErrorCode, Problem, V1};
+    use hermes_api::{Connection, ErrorCode, Problem, V1};
 
     use super::*;
 

@@ -20,7 +20,10 @@ pub(crate) enum Verdict {
 /// The verdict on one recipient.
 pub(crate) fn verdict(result: &SendResult, wait: Wait, taken: Duration) -> Verdict {
     if let Some(error) = &result.error {
-        let message = format!("{}: {}", result.to, error.message);
+        let message = match error.message.contains(&result.to) {
+            true => error.message.clone(),
+            false => format!("{}: {}", result.to, error.message),
+        };
         return Verdict::Failed(Problem::new(error.code, message, &error.hint));
     }
     let reference = result.reference.as_deref().unwrap_or(&result.to);
