@@ -104,7 +104,7 @@ impl Daemon {
             )),
             None => Err(Problem::new(
                 ErrorCode::AccountNotFound,
-                "there is no account of this name",
+                format!("there is no account named {name:?}"),
                 "hermesctl status names them all",
             )),
         }
@@ -149,20 +149,22 @@ impl Daemon {
     }
 
     /// Whether an account that is asked for again has to be made again. Only one that has nothing yet, and only for
-    /// another token: the relay may have spent the same token on it a moment ago.
+    /// another relay or token: the relay may have spent the same token on it a moment ago.
     async fn may_replace(&self, account: &Account, new: &NewAccount) -> Result<bool, Problem> {
         let (summary, mailbox) = account
             .query(|view| Ok((query::summary(view)?, query::mailbox(view)?)))
             .await
             .map_err(|error| error.problem())?;
-        if summary.registered || summary.relay != new.relay || summary.contacts > 0 {
+        if summary.registered || summary.contacts > 0 {
             return Err(Problem::new(
                 ErrorCode::AccountExists,
                 "an account of this name exists already",
                 "choose another name, or use the account: hermesctl status",
             ));
         }
-        let same = new.registration_token.is_none() || new.registration_token == mailbox.registration_token;
+        let same_token =
+            new.registration_token.is_none() || new.registration_token == mailbox.registration_token;
+        let same = same_token && new.relay == summary.relay;
         if same {
             account.reconnect();
         }

@@ -24,10 +24,7 @@ pub enum OpenError {
         source: LockError,
     },
     /// Written by a newer version.
-    #[error(
-        "the store {path} was written by a newer version of hermesd (schema {found}, this one knows {known}); \
-         it was left as it is: use the newer version"
-    )]
+    #[error("the store {path} was written by a newer hermesd (schema {found}, this one knows {known})")]
     Newer {
         /// The store.
         path: PathBuf,
@@ -37,10 +34,10 @@ pub enum OpenError {
         known: i32,
     },
     /// Not a store, or damaged.
-    #[error("the store {0} is damaged or is no Hermes store; put a good copy in its place")]
+    #[error("the store {0} is damaged or is no Hermes store")]
     Corrupt(PathBuf),
     /// The key does not open it.
-    #[error("the key in the key file does not open the store {0}; put the right key file back")]
+    #[error("the key in the key file does not open the store {0}")]
     WrongKey(PathBuf),
     /// The file system refuses.
     #[error("cannot open the store {path}: {source}")]
