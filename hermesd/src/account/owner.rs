@@ -93,10 +93,14 @@ impl<R: Reopen> Owner<R> {
         Ok(Self { source, open: Some((engine, store)), queue, outlets, loads: 0, next_command: 0 })
     }
 
-    /// Works until it is told to stop or nobody is left to tell it. `runtime` only keeps the time.
+    /// Works until it is told to stop or nobody is left to tell it, and then leaves everything in the store's file:
+    /// closing would not do it, as readers may still have it open. `runtime` only keeps the time.
     pub(super) fn run(mut self, runtime: &Handle) {
-        // A timer belongs to the runtime in whose context it is made, and this thread has none of its own.
-        let _context = runtime.enter();
+        self.work(runtime);
+        self.rest();
+    }
+
+    fn work(&mut self, runtime: &Handle) {
         let mut next_tick = Instant::now();
         let mut rested = true;
         loop {
