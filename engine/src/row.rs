@@ -251,6 +251,18 @@ pub enum UnreadableCause {
     /// It jumps over more messages than allowed.
     #[error("it skips too many messages")]
     TooFarAhead,
+    /// Its sender ended the chain it belongs to: it went back to an old state.
+    #[error("its sender went back to an old state")]
+    WentBack,
+    /// Its sender's ratchet key would force a known secret.
+    #[error("its sender used a forbidden key")]
+    ForbiddenKey,
+    /// A newer version made it.
+    #[error("it needs a newer version of Hermes")]
+    NeedsNewerVersion,
+    /// The session has used up its numbers.
+    #[error("its session is used up")]
+    SessionExhausted,
     /// The handshake names keys that are gone.
     #[error("its handshake names keys that no longer exist")]
     PrekeyGone,

@@ -172,7 +172,13 @@ fn cause(error: &OpenError) -> UnreadableCause {
     match error {
         OpenError::TooOld => UnreadableCause::TooOld,
         OpenError::TooFarAhead { .. } => UnreadableCause::TooFarAhead,
-        _ => UnreadableCause::Forged,
+        OpenError::ChainEnded => UnreadableCause::WentBack,
+        OpenError::BadPublicKey => UnreadableCause::ForbiddenKey,
+        OpenError::UnknownHeader => UnreadableCause::NeedsNewerVersion,
+        OpenError::SessionExhausted => UnreadableCause::SessionExhausted,
+        OpenError::BadPadding => UnreadableCause::BadContent,
+        OpenError::NotForThisSession => UnreadableCause::NoSession,
+        OpenError::Forged | OpenError::Duplicate => UnreadableCause::Forged,
     }
 }
 
