@@ -235,8 +235,7 @@ fn json_documents_have_their_version_and_their_fields() {
         &["ref", "id", "chat", "direction", "from", "kind", "text", "read"],
     );
     fields(&["inbox", "--peek"], "/messages/0", &["ref", "id", "sent_at", "received_at"]);
-    let failure = alice.ctl(&["log", "nobody", "--json"]).expect(5);
-    let failure: Value = serde_json::from_str(&failure.stderr).expect("errors are JSON too");
+    let failure = alice.ctl(&["log", "nobody", "--json"]).expect(5).json_error();
     assert_eq!((&failure["v"], &failure["error"]["code"]), (&json!(1), &json!("contact-not-found")));
     assert!(failure["error"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
 }
@@ -247,17 +246,18 @@ fn the_command_line_starts_a_daemon_and_says_so() {
     let home = world.home("solo");
     let _stopped = Stopped(Arc::clone(&home));
     let relay = world.relay.address().to_string();
-    let init = run_free(&home, &["init", "--name", "solo", "--relay", &relay]);
-    assert_eq!(init.0, Some(0), "{init:?}");
-    assert!(init.2.contains("started") && init.2.contains("hermesd"), "{init:?}");
+    home.ctl_with_autostart(&["init", "--name", "solo", "--relay", &relay])
+        .ok()
+        .says(&["started", "hermesd"]);
     home.ctl(&["status"]).ok();
     // Told to stop, it is gone when the command ends.
     home.ctl(&["daemon", "stop"]).ok();
     assert!(!home.answers());
     home.ctl(&["status"]).refused(3).says(&["hermesctl daemon start"]);
-    assert_eq!(run_free(&home, &["daemon", "start"]).0, Some(0));
+    home.ctl_with_autostart(&["daemon", "start"]).ok();
     home.ctl(&["inbox"]).ok();
-    assert_eq!(run_free(&home, &["daemon", "start"]).0, Some(0), "starting what runs is no failure");
+    // Starting what runs is no failure.
+    home.ctl_with_autostart(&["daemon", "start"]).ok();
 }
 
 /// Stops a daemon that the command line started, also when the test fails.
@@ -267,14 +267,6 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         self.0.ctl(&["daemon", "stop"]);
     }
-}
-
-/// Runs the command line free to start a daemon: exit code, standard output, standard error. The daemon must not
-/// inherit the pipes, or this would never end.
-fn run_free(home: &Home, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = home.bare_ctl_command(arguments).output().expect("hermesctl runs");
-    let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 /// A command line that stays, and the lines it has written. Dropping it kills it.

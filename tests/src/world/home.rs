@@ -110,22 +110,22 @@ impl Home {
         let _unread = stdin.write_all(input);
         drop(stdin);
         let output = child.wait_with_output().expect("a child can be waited for");
-        Outcome::new(format!("hermesctl {}", arguments.join(" ")), output)
+        Outcome::new(arguments, output)
+    }
+
+    /// As [`Self::ctl`], free to start a daemon. Whoever uses it stops that daemon.
+    pub fn ctl_with_autostart(&self, arguments: &[&str]) -> Outcome {
+        let output = self.command(arguments).stdin(Stdio::null()).output().expect("hermesctl runs");
+        Outcome::new(arguments, output)
     }
 
     /// Starts the command line with pipes for all three streams.
     pub fn spawn_ctl(&self, arguments: &[&str]) -> Child {
-        self.ctl_command(arguments).spawn().expect("hermesctl starts")
-    }
-
-    /// The command line, ready to start.
-    pub fn ctl_command(&self, arguments: &[&str]) -> Command {
         let arguments = [&["--no-autostart"], arguments].concat();
-        self.bare_ctl_command(&arguments)
+        self.command(&arguments).spawn().expect("hermesctl starts")
     }
 
-    /// The command line, ready to start, and free to start a daemon. Whoever uses it stops that daemon.
-    pub fn bare_ctl_command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(Programs::get().ctl());
         command
             .args(arguments)

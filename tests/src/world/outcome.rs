@@ -18,12 +18,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(command: String, output: Output) -> Self {
+    pub(super) fn new(arguments: &[&str], output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
-            command,
+            command: format!("hermesctl {}", arguments.join(" ")),
         }
     }
 
@@ -44,6 +44,12 @@ impl Outcome {
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
+    }
+
+    /// Standard error as one JSON value, which it is when standard output would be.
+    #[track_caller]
+    pub fn json_error(&self) -> Value {
+        serde_json::from_str(&self.stderr).unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
     }
 
     /// Fails the test unless the run ended with `code` and told people in one line what happened and in a second one
