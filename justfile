@@ -29,7 +29,8 @@ kill rounds="20":
 
 # Fuzz one target for a while: just fuzz frame_decode 600 (needs cargo-fuzz)
 fuzz target seconds="60":
-    RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} -- -max_total_time={{seconds}}
+    mkdir -p fuzz/found/{{target}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} fuzz/found/{{target}} fuzz/corpus/{{target}} -- -max_total_time={{seconds}}
 
 # A relay and two daemons on this machine, talking.
 demo:
