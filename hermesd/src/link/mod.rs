@@ -12,6 +12,7 @@ mod liveness;
 mod mailbox;
 mod relays;
 mod stream;
+mod window;
 
 use std::sync::Arc;
 

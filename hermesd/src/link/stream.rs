@@ -1,9 +1,9 @@
 //! Sending to one chat: its outbox rows in order, pipelined, each until the relay has receipted it.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChatId, LinkEvent, OutboxKey,
+    ChatId, LinkEvent,
     query::{self, Destination, Outgoing},
 };
 use hermes_link::{
@@ -11,10 +11,10 @@ use hermes_link::{
     quinn::Connection,
 };
 use hermes_wire::{
-    Advice, EnvelopeId, Refusal, VERSION,
-    drop::{Deposit, FromDrop, Open, ToDrop},
+    Advice, Refusal, VERSION,
+    drop::{FromDrop, Open, ToDrop},
 };
-use serde_bytes::ByteBuf;
+use rand::RngExt;
 use tokio::{
     sync::Notify,
     time::{MissedTickBehavior, interval, sleep},
@@ -25,9 +25,11 @@ use super::{
     board::{Reason, bounded},
     liveness::Liveness,
     relays::{Relay, Relays},
+    window::{Answer, Window},
 };
-use crate::limits::{
-    DROP_LINGER, IN_FLIGHT, IN_FLIGHT_BYTES, OUTBOX_PAGE, RECEIPT_BATCH, RETRY_SOON, SILENCE,
+use crate::{
+    limits::{DROP_LINGER, OUTBOX_PAGE, RECEIPT_BATCH, RETRY_SOON, SILENCE},
+    random::rng,
 };
 
 /// Sends what the chat has in its outbox. Returns when nothing is left.
@@ -49,32 +51,15 @@ pub(super) async fn deliver(
             return Ok(());
         };
         let relay = relays.get(&destination.relay);
+        let mut window = Window::new(settled);
         let outcome = match relay.connect().await {
             Ok(connection) => {
                 let _slot = relay.slot().await;
-                let mut stream = match connection.open_bi().await {
-                    Ok((send, receive)) => Stream {
-                        link,
-                        chat,
-                        writer: FrameWriter::new(send),
-                        reader: FrameReader::new(receive),
-                        sent: settled,
-                        settled,
-                        ahead: VecDeque::new(),
-                        in_flight: VecDeque::new(),
-                        in_flight_bytes: 0,
-                        drained: false,
-                        opened: false,
-                        stopped: false,
-                    },
-                    Err(_) => continue,
-                };
-                let outcome = stream.run(&relay, &connection, &destination, more).await;
-                settled = stream.settled;
-                outcome
+                run(link, chat, &relay, &connection, &destination, &mut window, more).await
             }
             Err(reason) => Err(Trouble::Reason(reason)),
         };
+        settled = window.settled();
         match outcome {
             Ok(()) => {}
             Err(Trouble::Link(error)) => return Err(error),
@@ -89,14 +74,16 @@ pub(super) async fn deliver(
 
 /// How long to leave a relay alone after this. Attempts to connect keep their own distance.
 pub(super) fn pause(reason: &Reason) -> Duration {
-    match reason {
+    let wait = match reason {
         Reason::Refused(refusal) => match refusal.advice() {
             Advice::RetryAfter(wait) => bounded(wait),
             Advice::Permanent => RETRY_SOON,
         },
         Reason::Misbehaved => RETRY_SOON,
         _ => Duration::ZERO,
-    }
+    };
+    // Never sooner than asked, and not all depositors of a full mailbox at once.
+    wait.mul_f64(rng().random_range(1.0..=1.25))
 }
 
 /// Why a stream ended before its time.
@@ -113,219 +100,72 @@ impl From<LinkError> for Trouble {
     }
 }
 
-/// A deposit without an answer.
-struct InFlight {
-    key: OutboxKey,
-    envelope: EnvelopeId,
-    bytes: usize,
+impl From<Reason> for Trouble {
+    fn from(reason: Reason) -> Self {
+        Self::Reason(reason)
+    }
 }
 
-struct Stream<'a> {
-    link: &'a Link,
+/// Sends over one stream until the outbox has been empty for a while.
+async fn run(
+    link: &Link,
     chat: ChatId,
-    writer: FrameWriter<ToDrop>,
-    reader: FrameReader<FromDrop>,
-    /// Position of the last row written to the stream.
-    sent: Option<u64>,
-    /// Position of the last row that was answered for good.
-    settled: Option<u64>,
-    /// Rows read and not yet written.
-    ahead: VecDeque<Outgoing>,
-    in_flight: VecDeque<InFlight>,
-    in_flight_bytes: usize,
-    /// The outbox had nothing more when last asked.
-    drained: bool,
-    /// The relay has let us in.
-    opened: bool,
-    /// The relay reads no further; its reason is on the way.
-    stopped: bool,
-}
-
-impl Stream<'_> {
-    /// Sends until the outbox has been empty for a while.
-    async fn run(
-        &mut self,
-        relay: &Relay,
-        connection: &Connection,
-        destination: &Destination,
-        more: &Notify,
-    ) -> Result<(), Trouble> {
-        let (mailbox, token) = (destination.mailbox, destination.token.clone());
-        self.writer.push(&ToDrop::Open(Open { version: VERSION, mailbox, token }));
-        let mut liveness = Liveness::new(connection);
-        let mut silence = interval(SILENCE);
-        silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        silence.reset();
-        loop {
-            self.fill().await?;
-            let waiting = !self.opened || !self.in_flight.is_empty();
-            tokio::select! {
-                written = self.writer.flush(), if self.writer.pending() > 0 && !self.stopped => {
-                    self.written(written)?;
-                }
-                answer = self.reader.next() => {
-                    let answer = answer.map_err(|_| Trouble::Reason(Reason::Lost))?;
-                    if self.answers(answer).await?.is_over() {
-                        return Ok(());
-                    }
-                }
-                () = more.notified(), if self.drained => {
-                    if self.moved(destination).await? {
-                        return Ok(());
-                    }
-                    self.drained = false;
-                }
-                _ = silence.tick(), if waiting => {
-                    if !liveness.heard() {
-                        connection.close(0u32.into(), b"");
-                        return Err(Trouble::Reason(Reason::Lost));
-                    }
-                }
-                () = linger(relay), if self.drained && !waiting => {
-                    self.writer.finish();
+    relay: &Relay,
+    connection: &Connection,
+    destination: &Destination,
+    window: &mut Window,
+    more: &Notify,
+) -> Result<(), Trouble> {
+    let (send, receive) = connection.open_bi().await.map_err(|_| Reason::Lost)?;
+    let mut stream = Stream {
+        link,
+        chat,
+        writer: FrameWriter::new(send),
+        reader: FrameReader::new(receive),
+        window,
+        ahead: VecDeque::new(),
+        drained: false,
+        stopped: false,
+    };
+    let (mailbox, token) = (destination.mailbox, destination.token.clone());
+    stream.writer.push(&ToDrop::Open(Open { version: VERSION, mailbox, token }));
+    let mut liveness = Liveness::new(connection);
+    let mut silence = interval(SILENCE);
+    silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    silence.reset();
+    loop {
+        stream.fill().await?;
+        let waiting = stream.window.is_waiting();
+        tokio::select! {
+            written = stream.writer.flush(), if stream.writer.pending() > 0 && !stream.stopped => {
+                stream.written(written)?;
+            }
+            answer = stream.reader.next() => match answer.map_err(|_| Reason::Lost)? {
+                Some(answer) => if stream.answers(answer).await?.is_break() {
+                    return Ok(());
+                },
+                // The relay ended an idle stream; what is left goes out on the next one.
+                None if !waiting => return Ok(()),
+                None => return Err(Reason::Lost.into()),
+            },
+            () = more.notified(), if stream.drained => {
+                // The pairing brings a better permission: the stream goes another way from here on.
+                if link.read(move |view| query::destination(view, chat)).await?.as_ref() != Some(destination) {
                     return Ok(());
                 }
+                stream.drained = false;
             }
-        }
-    }
-
-    /// Writes rows as far as the window allows.
-    async fn fill(&mut self) -> Result<(), Trouble> {
-        while self.in_flight.len() < IN_FLIGHT
-            && self.in_flight_bytes < IN_FLIGHT_BYTES
-            && !self.writer.is_full()
-            && !self.stopped
-        {
-            let Some(row) = self.ahead.pop_front() else {
-                if self.drained {
-                    return Ok(());
+            _ = silence.tick(), if waiting => {
+                if !liveness.heard() {
+                    connection.close(0u32.into(), b"");
+                    return Err(Reason::Lost.into());
                 }
-                let (chat, after) = (self.chat, self.sent);
-                let page = self.link.read(move |view| query::outbox(view, chat, after, OUTBOX_PAGE)).await?;
-                self.drained = page.is_empty();
-                self.ahead = page.into();
-                continue;
-            };
-            let Outgoing { key, envelope, body } = row;
-            self.sent = Some(key.position);
-            self.in_flight.push_back(InFlight { key, envelope, bytes: body.len() });
-            self.in_flight_bytes += body.len();
-            self.writer.push(&ToDrop::Deposit(Deposit { envelope, body: ByteBuf::from(body) }));
-        }
-        Ok(())
-    }
-
-    fn written(&mut self, written: Result<(), WriteError>) -> Result<(), Trouble> {
-        match written {
-            Ok(()) => Ok(()),
-            Err(WriteError::Stopped(_)) => {
-                self.stopped = true;
-                Ok(())
             }
-            Err(_) => Err(Trouble::Reason(Reason::Lost)),
-        }
-    }
-
-    /// Takes an answer and those that came with it, and hands in what they settle.
-    async fn answers(&mut self, first: Option<FromDrop>) -> Result<Flow, Trouble> {
-        let mut settled = Vec::new();
-        let mut answer = first;
-        let outcome = loop {
-            match self.answer(answer, &mut settled) {
-                Ok(Flow::On) if settled.len() < RECEIPT_BATCH => {}
-                outcome => break outcome,
+            () = linger(relay), if stream.drained && !waiting => {
+                stream.writer.finish();
+                return Ok(());
             }
-            match self.reader.buffered() {
-                Ok(Some(next)) => answer = Some(next),
-                Ok(None) => break Ok(Flow::On),
-                Err(_) => break Err(Reason::Misbehaved),
-            }
-        };
-        if !settled.is_empty() {
-            self.link.board.flows(self.chat);
-            self.link.tell(settled).await?;
         }
-        match outcome {
-            Ok(Flow::Barred(refusal)) => {
-                self.refuse_all(&refusal).await?;
-                Ok(Flow::Over)
-            }
-            Ok(flow) => Ok(flow),
-            Err(reason) => Err(Trouble::Reason(reason)),
-        }
-    }
-
-    fn answer(&mut self, answer: Option<FromDrop>, settled: &mut Vec<LinkEvent>) -> Result<Flow, Reason> {
-        match answer {
-            Some(FromDrop::Opened) if !self.opened => {
-                self.opened = true;
-                Ok(Flow::On)
-            }
-            Some(FromDrop::OpenRefused(refusal)) if !self.opened => match refusal.advice() {
-                Advice::Permanent => Ok(Flow::Barred(refusal)),
-                Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),
-            },
-            Some(FromDrop::Receipt(envelope)) => {
-                let key = self.oldest(envelope)?;
-                settled.push(LinkEvent::Deposited(key));
-                Ok(Flow::On)
-            }
-            Some(FromDrop::DepositRefused(envelope, refusal)) => match refusal.advice() {
-                Advice::Permanent => {
-                    let key = self.oldest(envelope)?;
-                    settled.push(LinkEvent::DepositRefused(key, refusal));
-                    Ok(Flow::On)
-                }
-                Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),
-            },
-            // The relay ended an idle stream, or a refusal stopped it; what is left goes out on the next one.
-            None if self.opened => Ok(Flow::Over),
-            None => Err(Reason::Lost),
-            Some(_) => Err(Reason::Misbehaved),
-        }
-    }
-
-    /// Answers come in the order of the deposits; any other is none of ours.
-    fn oldest(&mut self, envelope: EnvelopeId) -> Result<OutboxKey, Reason> {
-        let oldest = self.in_flight.pop_front().filter(|oldest| oldest.envelope == envelope);
-        let oldest = oldest.ok_or(Reason::Misbehaved)?;
-        self.in_flight_bytes -= oldest.bytes;
-        self.settled = Some(oldest.key.position);
-        Ok(oldest.key)
-    }
-
-    /// The mailbox is closed to us for good, so every row is refused.
-    async fn refuse_all(&mut self, refusal: &Refusal) -> Result<(), LinkError> {
-        loop {
-            let (chat, after) = (self.chat, self.settled);
-            let page = self.link.read(move |view| query::outbox(view, chat, after, OUTBOX_PAGE)).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            self.settled = Some(last.key.position);
-            let events = page.iter().map(|row| LinkEvent::DepositRefused(row.key, refusal.clone())).collect();
-            self.link.tell(events).await?;
-        }
-    }
-
-    /// Whether the chat is to be reached another way than this stream goes: the pairing brings a better permission.
-    async fn moved(&mut self, destination: &Destination) -> Result<bool, LinkError> {
-        let chat = self.chat;
-        let current = self.link.read(move |view| query::destination(view, chat)).await?;
-        Ok(current.as_ref() != Some(destination))
-    }
-}
-
-/// What an answer means for the stream.
-enum Flow {
-    On,
-    /// It ends in good order.
-    Over,
-    /// The mailbox does not let us in, and never will.
-    Barred(Refusal),
-}
-
-impl Flow {
-    fn is_over(&self) -> bool {
-        matches!(self, Self::Over)
     }
 }
 
@@ -334,5 +174,103 @@ async fn linger(relay: &Relay) {
     tokio::select! {
         () = sleep(DROP_LINGER) => {}
         () = relay.slot_wanted() => {}
+    }
+}
+
+struct Stream<'a> {
+    link: &'a Link,
+    chat: ChatId,
+    writer: FrameWriter<ToDrop>,
+    reader: FrameReader<FromDrop>,
+    window: &'a mut Window,
+    /// Rows read and not yet written.
+    ahead: VecDeque<Outgoing>,
+    /// The outbox had nothing more when last asked.
+    drained: bool,
+    /// The relay reads no further; its reason is on the way.
+    stopped: bool,
+}
+
+impl Stream<'_> {
+    /// Writes rows as far as the window allows.
+    async fn fill(&mut self) -> Result<(), LinkError> {
+        while self.window.has_room() && !self.writer.is_full() && !self.stopped {
+            if let Some(row) = self.ahead.pop_front() {
+                let deposit = self.window.deposit(row);
+                self.writer.push(&ToDrop::Deposit(deposit));
+                continue;
+            }
+            if self.drained {
+                return Ok(());
+            }
+            let page = self.page(self.window.sent()).await?;
+            self.drained = page.is_empty();
+            self.ahead = page.into();
+        }
+        Ok(())
+    }
+
+    async fn page(&self, after: Option<u64>) -> Result<Vec<Outgoing>, LinkError> {
+        let chat = self.chat;
+        self.link.read(move |view| query::outbox(view, chat, after, OUTBOX_PAGE)).await
+    }
+
+    fn written(&mut self, written: Result<(), WriteError>) -> Result<(), Reason> {
+        match written {
+            Ok(()) => Ok(()),
+            Err(WriteError::Stopped(_)) => {
+                self.stopped = true;
+                Ok(())
+            }
+            Err(_) => Err(Reason::Lost),
+        }
+    }
+
+    /// Takes an answer and those that came with it, and hands in what they settle. Breaks when the stream is of no
+    /// more use.
+    async fn answers(&mut self, first: FromDrop) -> Result<ControlFlow<()>, Trouble> {
+        let mut settled = Vec::new();
+        let outcome = self.gather(first, &mut settled);
+        if !settled.is_empty() {
+            self.link.board.flows(self.chat);
+            self.link.tell(settled).await?;
+        }
+        match outcome? {
+            None => Ok(ControlFlow::Continue(())),
+            Some(refusal) => {
+                self.refuse_all(&refusal).await?;
+                Ok(ControlFlow::Break(()))
+            }
+        }
+    }
+
+    /// The refusal is of the whole mailbox, for good.
+    fn gather(&mut self, first: FromDrop, settled: &mut Vec<LinkEvent>) -> Result<Option<Refusal>, Reason> {
+        let mut answer = first;
+        loop {
+            match self.window.answer(answer)? {
+                Answer::Opened => {}
+                Answer::Settled(event) => settled.push(event),
+                Answer::Barred(refusal) => return Ok(Some(refusal)),
+            }
+            if settled.len() >= RECEIPT_BATCH {
+                return Ok(None);
+            }
+            match self.reader.buffered().map_err(|_| Reason::Misbehaved)? {
+                Some(next) => answer = next,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The mailbox is closed to us for good, so every row is refused.
+    async fn refuse_all(&mut self, refusal: &Refusal) -> Result<(), LinkError> {
+        loop {
+            let page = self.page(self.window.settled()).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            self.window.settle_through(last.key.position);
+            let events = page.iter().map(|row| LinkEvent::DepositRefused(row.key, refusal.clone())).collect();
+            self.link.tell(events).await?;
+        }
     }
 }
