@@ -8,6 +8,7 @@ use std::{
 
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
 use hermes_tests::world::{Account, World};
+use memchr::memmem;
 
 /// Texts that stand nowhere else.
 const TEXT: &str = "canary text: the password is blue giraffe 7731";
@@ -108,7 +109,7 @@ fn found(canaries: &BTreeMap<String, Vec<u8>>, places: &[PathBuf], accounts: &[&
                 Case::Exact => &content,
                 Case::Ignored => &content_lower,
             };
-            if contains(hay, form) {
+            if memmem::find(hay, form).is_some() {
                 found.push(format!("{name} in {}", file.display()));
             }
         }
@@ -151,19 +152,6 @@ fn forms(name: &str, canary: &[u8]) -> Vec<(String, Vec<u8>, Case)> {
 
 fn whole_groups(bytes: &[u8], size: usize) -> &[u8] {
     &bytes[..bytes.len() / size * size]
-}
-
-fn contains(hay: &[u8], needle: &[u8]) -> bool {
-    let Some((first, _)) = needle.split_first() else { return false };
-    let mut rest = hay;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        rest = &rest[at..];
-        if rest.starts_with(needle) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
 }
 
 fn files(place: &Path) -> Vec<PathBuf> {
