@@ -1,11 +1,12 @@
 //! The embedded store: an LSM tree in a directory of its own. One process has it open at a time.
 //!
 //! Every commit is one batch that asks for an fsync itself: the library's default leaves data in the operating
-//! system's buffers, where a power cut finds it.
+//! system's buffers, where a power cut finds it. Every read goes through a snapshot: the library's plain reads see a
+//! batch while it is being applied, a head before its envelopes.
 
-use std::path::Path;
+use std::{ops::RangeBounds, path::Path};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
 use hermes_wire::{
     ContactId, EnvelopeId, FetchId, MailboxId, Sequence, codec,
     mailbox::{Credit, Delivered},
@@ -93,7 +94,7 @@ impl Store for FjallStore {
         let last = envelope_key(mailbox, Sequence(u64::MAX));
         let mut budget = Budget::new(credit);
         let mut rows = Vec::new();
-        for guard in self.envelopes.rows.range(first..=last).take(credit.envelopes as usize) {
+        for guard in self.envelopes.range(first..=last).take(credit.envelopes as usize) {
             let row = self.envelopes.decode(&guard.value()?)?;
             if !budget.take(&row) {
                 break;
@@ -128,7 +129,7 @@ impl Store for FjallStore {
     ) -> Result<Option<PrekeyEntry>, StoreError> {
         let first = prekey_key(mailbox, kind, PrekeyId(after.0.saturating_add(1)));
         let last = prekey_key(mailbox, kind, PrekeyId(u64::MAX));
-        match self.prekeys.rows.range(first..=last).next() {
+        match self.prekeys.range(first..=last).next() {
             Some(guard) => self.prekeys.decode(&guard.value()?).map(Some),
             None => Ok(None),
         }
@@ -140,7 +141,7 @@ impl Store for FjallStore {
 
     fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
         let end = hour.0.saturating_add(1).to_be_bytes();
-        let rows = self.reminders.rows.range(..end.to_vec()).take(limit);
+        let rows = self.reminders.range(..end.to_vec()).take(limit);
         rows.map(|guard| self.reminders.decode(&guard.value()?)).collect()
     }
 
@@ -180,15 +181,22 @@ impl Store for FjallStore {
 struct Table {
     name: &'static str,
     rows: Keyspace,
+    database: Database,
 }
 
 impl Table {
     fn open(database: &Database, name: &'static str) -> Result<Self, StoreError> {
-        Ok(Self { name, rows: database.keyspace(name, KeyspaceCreateOptions::default)? })
+        let rows = database.keyspace(name, KeyspaceCreateOptions::default)?;
+        Ok(Self { name, rows, database: database.clone() })
     }
 
     fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
-        self.rows.get(key)?.map(|bytes| self.decode(&bytes)).transpose()
+        self.database.snapshot().get(&self.rows, key)?.map(|bytes| self.decode(&bytes)).transpose()
+    }
+
+    /// The rows of a range, as they are at this moment.
+    fn range(&self, range: impl RangeBounds<Vec<u8>>) -> Iter {
+        self.database.snapshot().range(&self.rows, range)
     }
 
     fn put<T: Serialize>(&self, batch: &mut OwnedWriteBatch, key: Vec<u8>, row: Option<T>) {
