@@ -10,12 +10,18 @@ use hermes_wire::{
     drop::{Deposit, FromDrop, Open, ToDrop},
     limits::DROP_IDLE,
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     clock,
     entry::{self, Entry},
-    limits::{LAST_FRAME, RETURN_JITTER_MS, STORE_RETRY, STREAM_DEPOSIT_BYTES, STREAM_DEPOSITS},
+    limits::{
+        ANSWER, DROP_CONNECTION_IDLE, LAST_FRAME, RETURN_JITTER_MS, STORE_RETRY, STREAM_DEPOSIT_BYTES,
+        STREAM_DEPOSITS,
+    },
     relay::{Outcome, Request, millis},
     serve::Shared,
 };
@@ -31,6 +37,9 @@ pub(crate) async fn serve(shared: &Shared, connection: &Connection) {
                 streams.spawn(async move { serve_stream(&shared, &connection, send, receive).await });
             }
             Some(_) = streams.join_next() => {}
+            () = sleep(DROP_CONNECTION_IDLE), if streams.is_empty() => {
+                return connection.close(close::TOO_SLOW, b"");
+            }
             () = shared.drain_began() => break,
         }
     }
@@ -88,8 +97,8 @@ impl Stream<'_> {
             Ok(entry) => entry,
             Err(refusal) => return self.last(&FromDrop::OpenRefused(refusal)).await,
         };
-        if self.writer.send(&FromDrop::Opened).await.is_err() {
-            return End::Lost;
+        if let Err(end) = self.say(&FromDrop::Opened).await {
+            return end;
         }
         loop {
             let answered = match self.demand().await {
@@ -185,7 +194,7 @@ impl Stream<'_> {
                 }
             }
         }
-        self.writer.flush().await.map_err(|_| End::Lost)?;
+        self.flush().await?;
         if over { Err(End::Finished) } else { Ok(()) }
     }
 
@@ -193,13 +202,13 @@ impl Stream<'_> {
         let refusal = match self.submit(Request::FetchPrekeys { entry: entry.clone(), fetch }).await {
             Outcome::Bundle { bundle, .. } => {
                 let answer = FromDrop::Bundle(fetch, bundle);
-                return self.writer.send(&answer).await.map_err(|_| End::Lost);
+                return self.say(&answer).await;
             }
             Outcome::Refused(refusal) => refusal,
             _ => return Err(End::BadFrame),
         };
         let over = matches!(refusal.advice(), Advice::RetryAfter(_));
-        self.writer.send(&FromDrop::FetchRefused(fetch, refusal)).await.map_err(|_| End::Lost)?;
+        self.say(&FromDrop::FetchRefused(fetch, refusal)).await?;
         if over { Err(End::Finished) } else { Ok(()) }
     }
 
@@ -208,9 +217,22 @@ impl Stream<'_> {
     }
 
     async fn last(&mut self, answer: &FromDrop) -> End {
-        match self.writer.send(answer).await {
+        match self.say(answer).await {
             Ok(()) => End::Finished,
-            Err(_) => End::Lost,
+            Err(end) => end,
+        }
+    }
+
+    async fn say(&mut self, answer: &FromDrop) -> Result<(), End> {
+        self.writer.push(answer);
+        self.flush().await
+    }
+
+    /// Writes what is gathered, and does not wait for ever until the depositor takes it.
+    async fn flush(&mut self) -> Result<(), End> {
+        match timeout(ANSWER, self.writer.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Lost),
         }
     }
 }

@@ -9,7 +9,8 @@ use hermes_wire::{
 use crate::store::{Store, StoreError};
 
 /// Stands in for the key of a mailbox that does not exist, so that a stranger cannot measure the difference: the
-/// Ed25519 base point (RFC 8032, section 5.1), a valid key whose secret half nobody uses.
+/// Ed25519 base point (RFC 8032, section 5.1), a valid key. Its secret scalar is one, so anyone can sign with it: a
+/// signature that it verifies lets nobody in.
 const NO_KEY: DropKey = {
     let mut point = [0x66; 32];
     point[0] = 0x58;
@@ -62,11 +63,11 @@ pub fn open<S: Store>(store: &S, now: Timestamp, open: &Open) -> Result<Result<E
     if open.version != VERSION {
         return Ok(Err(Refusal::Version { min: VERSION, max: VERSION }));
     }
-    let drop_key = store.mailbox(open.mailbox)?.map_or(NO_KEY, |row| row.drop_key);
-    let verified = open.token.verify(open.mailbox, drop_key);
+    let drop_key = store.mailbox(open.mailbox)?.map(|row| row.drop_key);
+    let verified = open.token.verify(open.mailbox, drop_key.unwrap_or(NO_KEY));
     let contact = verified.as_ref().map_or(ContactId([0; 16]), |token| token.contact);
     let revoked = store.contact(open.mailbox, contact)?.and_then(|row| row.revoked);
-    let Ok(token) = verified else { return Ok(Err(Refusal::NoEntry)) };
+    let (Ok(token), Some(_)) = (verified, drop_key) else { return Ok(Err(Refusal::NoEntry)) };
     let entry = Entry { mailbox: open.mailbox, token };
     Ok(entry.permits(Use::Deposit, now, revoked).map(|()| entry))
 }

@@ -59,6 +59,9 @@ pub const RECEIPTS_PER_REMINDER: usize = 1_024;
 pub const FETCH_MEMORY: Duration = Duration::from_secs(24 * 3_600);
 /// Uses that an invite may have: each is a remembered bundle of up to 8 KiB. A token that claims more has this many.
 pub const INVITE_USES: u32 = 1_000;
+/// Bundles remembered for one mailbox: each is a row of up to 8 KiB, made by whoever its owner lets in and kept as long
+/// as its owner's invites say. Every open invite of a busy client, several times over.
+pub const REMEMBERED_FETCHES: u32 = 4_096;
 /// Contacts that one mailbox may have revoked at a time: each is a row until its tokens expire.
 pub const REVOCATIONS: u32 = 10_000;
 
@@ -69,7 +72,8 @@ pub const STORE_RETRY: Duration = Duration::from_secs(5);
 /// What a client is told to wait when the relay is at its capacity.
 pub const BUSY_RETRY: Duration = Duration::from_secs(30);
 
-/// Rate buckets in memory, about 100 bytes each. When there are more depositors than this, full buckets go first.
+/// Rate buckets in memory, about 100 bytes each. When there are more depositors than this, full buckets go first, then
+/// those nearest to full.
 pub const BUCKETS: usize = 100_000;
 /// Envelopes read at a time when a range is deleted, so that memory stays bounded.
 pub const DELETE_ENVELOPES: u32 = 1_024;
@@ -91,6 +95,11 @@ pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 pub const CONNECTIONS: usize = 10_000;
 /// A client that has connected must say something meaningful within this time.
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
+/// A drop connection without a stream for this long is closed: anyone may open one, and it takes a place. Clients leave
+/// after 30 s by themselves.
+pub const DROP_CONNECTION_IDLE: Duration = Duration::from_secs(60);
+/// A client that does not take an answer for this long is gone, or holds its place without wanting anything.
+pub const ANSWER: Duration = Duration::from_secs(30);
 /// How long a last frame may take to reach a client before its connection is closed.
 pub const LAST_FRAME: Duration = Duration::from_secs(2);
 /// How long a stopping relay waits for its clients to leave.

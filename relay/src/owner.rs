@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     connected::News,
-    limits::{FIRST_FRAME, LAST_FRAME, RETURN_JITTER_MS},
+    limits::{ANSWER, FIRST_FRAME, LAST_FRAME, RETURN_JITTER_MS},
     relay::{self, Outcome, Request},
     serve::Shared,
 };
@@ -39,11 +39,9 @@ pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: Mai
     let mut control =
         Control { shared, mailbox, reader: FrameReader::new(receive), writer: FrameWriter::new(send) };
     let Farewell(last, code) = control.run(connection).await;
-    if let Some(last) = last
-        && control.writer.send(&last).await.is_ok()
-    {
-        control.writer.finish();
-        let _ = timeout(LAST_FRAME, control.writer.finished()).await;
+    if let Some(last) = last {
+        // Whoever reads nothing would otherwise keep its place for ever.
+        let _ = timeout(LAST_FRAME, control.say_last(&last)).await;
     }
     connection.close(code, b"");
 }
@@ -74,8 +72,8 @@ impl Control<'_> {
             _ => return Farewell::bad_frame(),
         };
         let place = self.shared.connected.join(self.mailbox, instance);
-        if self.writer.send(&ToClient::Registered(registered)).await.is_err() {
-            return Farewell(None, close::DONE);
+        if let Err(farewell) = self.say(&ToClient::Registered(registered)).await {
+            return farewell;
         }
         let Ok(deliver) = connection.open_uni().await else { return Farewell(None, close::DONE) };
         let purse = Purse::empty();
@@ -115,8 +113,8 @@ impl Control<'_> {
                     }
                     if news.fetches > fetches {
                         fetches = news.fetches;
-                        if self.writer.send(&ToClient::PrekeyStock(news.stock)).await.is_err() {
-                            return Farewell(None, close::DONE);
+                        if let Err(farewell) = self.say(&ToClient::PrekeyStock(news.stock)).await {
+                            return farewell;
                         }
                     }
                 }
@@ -143,8 +141,25 @@ impl Control<'_> {
         };
         match answer {
             Some(ToClient::Refused(Refusal::BadFrame)) => Err(Farewell::bad_frame()),
-            Some(answer) => self.writer.send(&answer).await.map_err(|_| Farewell(None, close::DONE)),
+            Some(answer) => self.say(&answer).await,
             None => Ok(()),
+        }
+    }
+
+    /// Writes a frame, and does not wait for ever until the owner takes it: meanwhile it would hear nothing else, not
+    /// even that it was superseded.
+    async fn say(&mut self, frame: &ToClient) -> Result<(), Farewell> {
+        match timeout(ANSWER, self.writer.send(frame)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Farewell(None, close::DONE)),
+            Err(_) => Err(Farewell(None, close::TOO_SLOW)),
+        }
+    }
+
+    async fn say_last(&mut self, frame: &ToClient) {
+        if self.writer.send(frame).await.is_ok() {
+            self.writer.finish();
+            self.writer.finished().await;
         }
     }
 

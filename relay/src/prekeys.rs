@@ -4,12 +4,13 @@ use hermes_wire::{
     ContactId, FetchId, MailboxId, Refusal, Timestamp,
     limits::{PREKEY_ENTRY_BYTES, PREKEYS_PER_FRAME, PREKEYS_PER_KIND},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+    refusal::FullScope,
     token::Use,
 };
 
 use crate::{
     entry::Entry,
-    limits::{BUSY_RETRY, FETCH_MEMORY, INVITE_USES},
+    limits::{BUSY_RETRY, FETCH_MEMORY, FULL_RETRY, INVITE_USES, REMEMBERED_FETCHES},
     relay::{Group, Halt, Outcome, millis},
     store::{Contact, Fetches, Hour, Mailbox, Matter, Reminder, Store, StoreError},
 };
@@ -66,8 +67,14 @@ impl<S: Store> Group<'_, S> {
         }
         self.rates.take(mailbox, contact, Use::FetchPrekeys, self.policy.limits.fetches, self.now)?;
         let mut row = self.draft.mailbox(mailbox)?.ok_or(Refusal::NoEntry)?;
+        if row.fetched >= REMEMBERED_FETCHES {
+            return Err(
+                Refusal::MailboxFull { scope: FullScope::Mailbox, retry_ms: millis(FULL_RETRY) }.into()
+            );
+        }
         let before = row.stock;
         let bundle = self.take_bundle(mailbox, &mut row)?;
+        row.fetched += 1;
         let stock = (row.stock != before).then(|| row.prekey_stock());
         self.draft.put_mailbox(mailbox, row);
         self.remember_fetch(entry, fetch, from, bundle.clone());
@@ -144,7 +151,8 @@ impl<S: Store> Group<'_, S> {
         self.remind_after(until, mailbox, Matter::Contact(contact));
     }
 
-    fn remind_after(&mut self, until: Timestamp, mailbox: MailboxId, matter: Matter) {
+    /// Sees to it that `matter` is looked at when `until` is over.
+    pub(crate) fn remind_after(&mut self, until: Timestamp, mailbox: MailboxId, matter: Matter) {
         let due = Hour::after(until, std::time::Duration::from_millis(1));
         self.draft.remind(Reminder { due, mailbox, matter }, Vec::new());
     }

@@ -35,11 +35,8 @@ impl Rates {
             Use::Deposit => Kind::Deposit,
             Use::FetchPrekeys => Kind::Fetch,
         };
-        if self.full_at.len() >= BUCKETS {
-            self.full_at.retain(|_, full_at| *full_at > now);
-        }
         if self.full_at.len() >= BUCKETS && !self.full_at.contains_key(&(mailbox, contact, kind)) {
-            return Err(Refusal::RateLimited { retry_ms: millis(rate.period) });
+            self.make_room(now);
         }
         let full_at = self.full_at.entry((mailbox, contact, kind)).or_insert(now);
         // A clock that was set back must not lock depositors out: no bucket is emptier than empty.
@@ -52,6 +49,20 @@ impl Rates {
         *full_at = refilled;
         Ok(())
     }
+
+    /// Full buckets go, and if that leaves more than half, so does the half that is nearest to full. An owner can make
+    /// depositors by the thousand; refusing newcomers instead would let one shut out everybody else's. At least half
+    /// of the places are free afterwards, so that the work is shared by as many newcomers.
+    fn make_room(&mut self, now: Timestamp) {
+        self.full_at.retain(|_, full_at| *full_at > now);
+        if self.full_at.len() <= BUCKETS / 2 {
+            return;
+        }
+        let mut times: Vec<Timestamp> = self.full_at.values().copied().collect();
+        let middle = times.len() / 2;
+        let median = *times.select_nth_unstable(middle).1;
+        self.full_at.retain(|_, full_at| *full_at > median);
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +70,24 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn depositors_by_the_thousand_shut_nobody_out() {
+        let (slow, quick) = (Duration::from_secs(600), Duration::from_millis(20));
+        let mut rates = Rates::default();
+        let mut take = |mailbox: u8, contact: u32, period| {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&contact.to_be_bytes());
+            let rate = Rate { burst: 1, period };
+            rates.take(MailboxId([mailbox; 32]), ContactId(id), Use::Deposit, rate, Timestamp(1_000))
+        };
+        for contact in 0..=u32::try_from(BUCKETS).unwrap() {
+            assert_eq!(take(1, contact, slow), Ok(()));
+        }
+        assert_eq!(take(2, 0, quick), Ok(()));
+        assert_eq!(take(2, 0, quick), Err(Refusal::RateLimited { retry_ms: 20 }));
+        assert!(rates.full_at.len() <= BUCKETS);
+    }
 
     #[test]
     fn a_burst_then_one_per_period() {

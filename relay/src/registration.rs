@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     limits::{BUSY_RETRY, FULL_RETRY, REVOCATIONS},
     relay::{Group, Halt, Outcome, Registration, millis},
-    store::{Hour, Mailbox, Matter, Reminder, Store, TokenHash, TokenRow, Usage},
+    store::{Hour, Mailbox, Matter, Store, TokenHash, TokenRow, Usage},
 };
 
 impl TokenHash {
@@ -73,6 +73,7 @@ impl<S: Store> Group<'_, S> {
             stock: Default::default(),
             revoked: 0,
             reminded: Hour::default(),
+            fetched: 0,
         })
     }
 
@@ -106,12 +107,11 @@ impl<S: Store> Group<'_, S> {
             }
             owner.revoked += 1;
             self.draft.put_mailbox(mailbox, owner);
+            // One reminder a revocation; when it is due and the end was put off, it is set anew.
+            self.remind_after(until, mailbox, Matter::Contact(contact));
         }
-        let until = row.revoked.map_or(until, |earlier| earlier.max(until));
-        row.revoked = Some(until);
+        row.revoked = Some(row.revoked.map_or(until, |earlier| earlier.max(until)));
         self.draft.put_contact(mailbox, contact, row);
-        let due = Hour::after(until, std::time::Duration::from_millis(1));
-        self.draft.remind(Reminder { due, mailbox, matter: Matter::Contact(contact) }, Vec::new());
         Ok(Outcome::Revoked(contact))
     }
 }

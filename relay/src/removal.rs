@@ -1,6 +1,6 @@
 //! What leaves the store: acknowledged envelopes, expired ones, and everything that is remembered for a time.
 
-use hermes_wire::{ContactId, EnvelopeId, MailboxId, Refusal, Sequence};
+use hermes_wire::{ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence};
 
 use crate::{
     draft::Removed,
@@ -35,7 +35,7 @@ impl<S: Store> Group<'_, S> {
                 Matter::Envelopes => self.expire(mailbox)?,
                 Matter::Receipts(_) => ids.into_iter().for_each(|id| self.draft.forget_receipt(mailbox, id)),
                 Matter::Contact(contact) => self.forget_contact(mailbox, contact)?,
-                Matter::Fetch(contact, fetch) => self.draft.put_fetch(mailbox, contact, fetch, None),
+                Matter::Fetch(contact, fetch) => self.forget_fetch(mailbox, contact, fetch)?,
             }
         }
         Ok(Outcome::Swept { more })
@@ -71,7 +71,7 @@ impl<S: Store> Group<'_, S> {
         }
     }
 
-    /// Drops what is over from a contact's row. What is not over has a reminder of its own.
+    /// Drops what is over from a contact's row. An invite that is not over has a reminder of its own.
     fn forget_contact(&mut self, mailbox: MailboxId, contact: ContactId) -> Result<(), StoreError> {
         let mut row = self.draft.contact(mailbox, contact)?;
         if row.revoked.is_some_and(|until| until < self.now) {
@@ -81,10 +81,30 @@ impl<S: Store> Group<'_, S> {
                 self.draft.put_mailbox(mailbox, Mailbox { revoked, ..owner });
             }
         }
+        if let Some(until) = row.revoked {
+            self.remind_after(until, mailbox, Matter::Contact(contact));
+        }
         if row.fetches.is_some_and(|fetches| fetches.until < self.now) {
             row.fetches = None;
         }
         self.draft.put_contact(mailbox, contact, row);
+        Ok(())
+    }
+
+    fn forget_fetch(
+        &mut self,
+        mailbox: MailboxId,
+        contact: ContactId,
+        fetch: FetchId,
+    ) -> Result<(), StoreError> {
+        if self.draft.fetch(mailbox, contact, fetch)?.is_none() {
+            return Ok(());
+        }
+        self.draft.put_fetch(mailbox, contact, fetch, None);
+        if let Some(owner) = self.draft.mailbox(mailbox)? {
+            let fetched = owner.fetched.saturating_sub(1);
+            self.draft.put_mailbox(mailbox, Mailbox { fetched, ..owner });
+        }
         Ok(())
     }
 }

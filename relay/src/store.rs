@@ -63,6 +63,8 @@ pub struct Mailbox {
     pub revoked: u32,
     /// The last hour for which a [`Matter::Envelopes`] reminder stands.
     pub reminded: Hour,
+    /// How many fetched bundles are remembered.
+    pub fetched: u32,
 }
 
 /// A number of envelopes and the bytes of their bodies.

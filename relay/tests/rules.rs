@@ -11,12 +11,13 @@ use hermes_relay::{
     store::{Changes, Contact, Hour, Mailbox, Receipt, Reminder, TokenHash, TokenRow, memory::MemoryStore},
 };
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, Timestamp,
+    ContactId, DropKey, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, Timestamp, codec,
     mailbox::{Credit, Delivered},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
     refusal::FullScope,
     token::Permission,
 };
+use serde_bytes::{ByteArray, ByteBuf};
 
 fn relay(limits: Limits) -> Relay<MemoryStore> {
     let policy = Policy { registration: Registration::Open, limits };
@@ -212,6 +213,21 @@ fn a_revocation_reaches_those_who_are_in_already_and_ends_with_their_tokens() {
 }
 
 #[test]
+fn an_end_that_is_put_off_again_and_again_is_one_reminder() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let contact = ContactId([1; 16]);
+    for day in 1..=50 {
+        relay.ask(NOW, Request::Revoke { mailbox: bob.mailbox, contact, until: at(day * DAY) });
+    }
+    assert_eq!(relay.store().due(Hour(u64::MAX), 99).unwrap().len(), 1);
+    relay.sweeps(at(49 * DAY));
+    assert!(relay.store().contact(bob.mailbox, contact).unwrap().is_some());
+    relay.sweeps(at(51 * DAY));
+    assert_eq!(relay.store().contact(bob.mailbox, contact).unwrap(), None);
+    assert_eq!(relay.store().due(Hour(u64::MAX), 99).unwrap(), []);
+}
+
+#[test]
 fn a_token_is_told_expired_only_when_it_is_genuine() {
     let (mut relay, bob) = with_bob(Limits::default());
     let token = bob.token(1);
@@ -222,6 +238,27 @@ fn a_token_is_told_expired_only_when_it_is_genuine() {
     // One that expires while its holder is in.
     let entry = relay.opens(NOW, bob.open(&token)).unwrap();
     assert_eq!(relay.deposits(at(366 * DAY), &entry, &[deposit(1, b"")]), [Err(Refusal::TokenExpired)]);
+}
+
+#[test]
+fn the_key_that_stands_in_for_an_absent_mailbox_lets_nobody_in() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let mut token = bob.token(9);
+    token.permission = Permission::DepositAndPrekeys;
+    let mut open = Owner::with_mailbox(2, MailboxId([77; 32])).open(&token);
+    // The base point's secret scalar is one, so anyone can sign with it: R is the point itself, S = 1 + k mod L
+    // (RFC 8032, section 5.1.6).
+    let mut signature = [0x66; 64];
+    signature[0] = 0x58;
+    signature[32..].copy_from_slice(&[
+        0xa5, 0xf3, 0x88, 0x93, 0xed, 0xa2, 0x9c, 0x15, 0xfb, 0x4f, 0x74, 0x35, 0x2d, 0xc4, 0xf2, 0x3a, 0xfe,
+        0x1a, 0xf1, 0x23, 0x9f, 0x15, 0xe5, 0xc5, 0x07, 0xf3, 0x0b, 0xc8, 0x24, 0x9d, 0x3a, 0x05,
+    ]);
+    let signed = (ByteBuf::from(codec::encode(&token)), ByteArray::new(signature));
+    open.token = codec::decode(&codec::encode(&signed), 512).unwrap();
+    let base_point: [u8; 32] = signature[..32].try_into().unwrap();
+    assert_eq!(open.token.verify(open.mailbox, DropKey(base_point)), Ok(token), "the forgery is a good one");
+    assert_eq!(relay.opens(NOW, open), Err(Refusal::NoEntry));
 }
 
 #[test]
@@ -335,6 +372,30 @@ fn an_invite_is_used_as_often_as_it_says_and_lets_its_pairing_finish() {
     assert_eq!(relay.deposits(late, &entry, &[deposit(1, b"hello")]), [Ok(())]);
     relay.acks(&bob, 1);
     assert_eq!(relay.store().contact(bob.mailbox, ContactId([1; 16])).unwrap(), None);
+}
+
+#[test]
+fn an_owners_own_invites_do_not_fill_the_disk() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries: prekeys() });
+    let mut fetched = 0;
+    let full = loop {
+        let mut invite = bob.token(0);
+        invite.contact.0[..4].copy_from_slice(&u32::to_be_bytes(fetched));
+        (invite.uses, invite.expiry) = (Some(1), at(DAY));
+        let entry = relay.opens(NOW, bob.open(&invite)).unwrap();
+        match fetch(&mut relay, NOW, &entry, 1) {
+            Outcome::Bundle { .. } => fetched += 1,
+            other => break other,
+        }
+    };
+    let scope = FullScope::Mailbox;
+    assert_eq!(full, Outcome::Refused(Refusal::MailboxFull { scope, retry_ms: 60_000 }));
+    assert_eq!(fetched, hermes_relay::limits::REMEMBERED_FETCHES);
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    relay.sweeps(at(2 * DAY));
+    assert!(matches!(fetch(&mut relay, at(2 * DAY), &entry, 1), Outcome::Bundle { .. }));
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().fetched, 1);
 }
 
 #[test]
