@@ -514,3 +514,70 @@ fn no_input_never_asks_for_a_token() {
     assert_eq!(asked[0].body.get("registration_token"), None);
     assert_eq!(asked[1].body["registration_token"], json!("secret-token"));
 }
+
+/// Installs a copy of the program beside a hermesd that is a shell script.
+fn installed_beside(world: &World, hermesd: &str) -> std::path::PathBuf {
+    let place = world.home.path().join("bin");
+    fs::create_dir(&place).unwrap();
+    let program = place.join("hermesctl");
+    fs::copy(env!("CARGO_BIN_EXE_hermesctl"), &program).unwrap();
+    let daemon = place.join("hermesd");
+    fs::write(&daemon, hermesd).unwrap();
+    fs::set_permissions(&daemon, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn a_daemon_that_cannot_start_says_why_with_its_own_exit_code() {
+    for exit in [3, 4] {
+        let world = World::without_daemon();
+        let script = format!(
+            "#!/bin/sh\necho 'INFO opening' >&2\necho 'hermesd: the store is damaged\n  restore it' >&2\nexit {exit}\n"
+        );
+        let program = installed_beside(&world, &script);
+        let output = Command::new(&program)
+            .arg("status")
+            .env_clear()
+            .env("HERMES_HOME", world.home.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), exit);
+        assert_eq!(stderr(&output), "error: hermesd could not start: the store is damaged\n  → restore it\n");
+        let log = fs::read_to_string(world.home.path().join("state/hermesd.log")).unwrap();
+        assert!(log.starts_with("INFO opening\n"), "{log}");
+    }
+}
+
+#[test]
+fn a_daemon_is_started_detached_with_the_socket_it_was_asked_for() {
+    let world = World::without_daemon();
+    let program = installed_beside(&world, "#!/bin/sh\npwd >&2\necho \"hermesd: $1 $2\" >&2\nexit 1\n");
+    let socket = world.home.path().join("run/other.sock");
+    let output = Command::new(&program)
+        .args(["status", "--socket"])
+        .arg(&socket)
+        .env_clear()
+        .env("HERMES_HOME", world.home.path())
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains(&format!("--socket {}", socket.display())), "{}", stderr(&output));
+    assert!(fs::read_to_string(world.home.path().join("state/hermesd.log")).unwrap().starts_with("/\n"));
+}
+
+#[test]
+fn no_daemon_is_started_when_the_flag_or_the_configuration_says_so() {
+    let world = World::without_daemon();
+    let program = installed_beside(&world, "#!/bin/sh\necho 'hermesd: started' >&2\nexit 1\n");
+    let status = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).env_clear().env("HERMES_HOME", world.home.path()).output().unwrap()
+    };
+    assert_eq!(code(&status(&["status"])), 1);
+    assert_eq!(code(&status(&["status", "--no-autostart"])), 3);
+    fs::create_dir(world.home.path().join("config")).unwrap();
+    fs::write(world.home.path().join("config/config.toml"), "[daemon]\nautostart = false").unwrap();
+    assert_eq!(code(&status(&["status"])), 3);
+    assert_eq!(code(&status(&["daemon", "start"])), 1, "asking for it by name starts it");
+}
