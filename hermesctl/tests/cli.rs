@@ -515,16 +515,16 @@ fn no_input_never_asks_for_a_token() {
     assert_eq!(asked[1].body["registration_token"], json!("secret-token"));
 }
 
-/// Installs a copy of the program beside a hermesd that is a shell script.
+/// Installs a copy of the program beside a hermesd that is a shell script. Another process writes both: a file that this
+/// one had open for writing could not be run while a fork of another test still holds it.
 fn installed_beside(world: &World, hermesd: &str) -> std::path::PathBuf {
     let place = world.home.path().join("bin");
-    fs::create_dir(&place).unwrap();
-    let program = place.join("hermesctl");
-    fs::copy(env!("CARGO_BIN_EXE_hermesctl"), &program).unwrap();
-    let daemon = place.join("hermesd");
-    fs::write(&daemon, hermesd).unwrap();
-    fs::set_permissions(&daemon, fs::Permissions::from_mode(0o755)).unwrap();
-    program
+    let install = "mkdir \"$1\" && cp \"$2\" \"$1/hermesctl\" && printf %s \"$3\" > \"$1/hermesd\" && chmod 755 \"$1/hermesd\"";
+    let program = env!("CARGO_BIN_EXE_hermesctl");
+    let installed =
+        Command::new("sh").args(["-c", install, "sh"]).arg(&place).args([program, hermesd]).status();
+    assert!(installed.unwrap().success());
+    place.join("hermesctl")
 }
 
 #[test]
