@@ -1,185 +1,22 @@
 //! The program as its users and their scripts meet it, against a daemon of a few lines: what is printed where, what is
 //! asked of the daemon, and the exit code.
 
+mod world;
+
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    os::unix::{
-        fs::PermissionsExt,
-        net::{UnixListener, UnixStream},
-    },
+    os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Child, Command, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, Sender, channel},
-    },
-    thread,
+    process::{Command, Output, Stdio},
+    sync::Mutex,
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A request as the daemon heard it.
-#[derive(Clone, Debug)]
-struct Heard {
-    /// Like `POST /v1/accounts/alice/messages`.
-    route: String,
-    body: Value,
-}
-
-/// What the daemon does with a request.
-enum Answer {
-    Json(u16, Value),
-    /// The connection breaks as if the daemon had been killed.
-    Die,
-}
-
-/// A daemon that answers as a closure says, in a home of its own.
-struct World {
-    home: TempDir,
-    heard: Arc<Mutex<Vec<Heard>>>,
-    arrivals: Receiver<String>,
-}
-
-impl World {
-    fn without_daemon() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let run = home.path().join("run");
-        fs::create_dir(&run).unwrap();
-        fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).unwrap();
-        Self { home, heard: Arc::default(), arrivals: channel().1 }
-    }
-
-    fn with_daemon(answer: impl Fn(&Heard) -> Answer + Send + 'static) -> Self {
-        let mut world = Self::without_daemon();
-        let listener = UnixListener::bind(world.home.path().join("run/hermesd.sock")).unwrap();
-        let (arrived, arrivals) = channel();
-        world.arrivals = arrivals;
-        let heard = world.heard.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                serve(stream.unwrap(), &answer, &heard, &arrived);
-            }
-        });
-        world
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hermesctl"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("HERMES_HOME", self.home.path())
-            .env("TZ", "UTC")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).arg("--no-autostart").output().unwrap()
-    }
-
-    fn pipe_in(&self, arguments: &[&str], input: &[u8]) -> Output {
-        let mut child = spawn(self.command(arguments).arg("--no-autostart").stdin(Stdio::piped()));
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    fn heard(&self, route: &str) -> Vec<Heard> {
-        self.heard.lock().unwrap().iter().filter(|heard| heard.route == route).cloned().collect()
-    }
-}
-
-fn spawn(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn serve(
-    mut stream: UnixStream,
-    answer: &impl Fn(&Heard) -> Answer,
-    heard: &Mutex<Vec<Heard>>,
-    arrived: &Sender<String>,
-) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut line = String::new();
-    reader.read_line(&mut line).unwrap();
-    let route = line.rsplit_once(' ').map_or(line.clone(), |(route, _)| route.to_owned());
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).unwrap();
-        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if header.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let request = Heard { route: route.clone(), body: serde_json::from_slice(&body).unwrap_or(Value::Null) };
-    heard.lock().unwrap().push(request.clone());
-    let answer = answer(&request);
-    let _ = arrived.send(route);
-    if let Answer::Json(status, body) = answer {
-        let body = body.to_string();
-        let head =
-            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-        let _ = stream.write_all((head + &body).as_bytes());
-    }
-}
-
-fn ok(body: Value) -> Answer {
-    Answer::Json(200, body)
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn result(to: &str, state: &str) -> Value {
-    json!({"to": to, "id": "9f".repeat(16), "ref": format!("{to}#43"), "state": state, "error": null})
-}
-
-fn refused(to: &str, code: &str) -> Value {
-    let error = json!({"code": code, "message": "no such contact", "hint": "hermesctl contact ls"});
-    json!({"to": to, "id": null, "ref": null, "state": "failed", "error": error})
-}
-
-fn message(reference: &str, text: &str) -> Value {
-    let chat = reference.split('#').next().unwrap();
-    json!({
-        "ref": reference, "id": format!("{:0>32}", reference.split('#').next_back().unwrap()), "chat": chat,
-        "direction": "in", "from": chat, "kind": "text", "text": text, "sent_at": 0, "received_at": 0,
-        "state": null, "error": null, "read": false, "no_one_time_prekey": false,
-    })
-}
-
-fn status_of(accounts: &[&str]) -> Value {
-    let accounts: Vec<Value> = accounts
-        .iter()
-        .map(|name| {
-            json!({
-                "name": name, "fingerprint": "ab".repeat(32), "relay": "hermes://h:1#p", "unread": 0, "outbox": 0,
-                "connection": {"state": "connected", "since": 0, "reason": null}, "unreadable": 0,
-                "one_time_prekeys": 100,
-            })
-        })
-        .collect();
-    json!({"v": 1, "version": "0.1.0", "pid": 1, "started_at": 0, "capabilities": [], "accounts": accounts})
-}
-
-const SEND: &str = "POST /v1/accounts/alice/messages";
-const READ: &str = "POST /v1/accounts/alice/read";
+use world::{
+    Answer, Heard, READ, SEND, World, code, installed_beside, message, ok, refused, result, spawn, status_of,
+    stderr, stdout,
+};
 
 #[test]
 fn nobody_at_the_socket_is_exit_3_with_the_command_to_type() {
@@ -513,18 +350,6 @@ fn no_input_never_asks_for_a_token() {
     let asked = world.heard("POST /v1/accounts");
     assert_eq!(asked[0].body.get("registration_token"), None);
     assert_eq!(asked[1].body["registration_token"], json!("secret-token"));
-}
-
-/// Installs a copy of the program beside a hermesd that is a shell script. Another process writes both: a file that this
-/// one had open for writing could not be run while a fork of another test still holds it.
-fn installed_beside(world: &World, hermesd: &str) -> std::path::PathBuf {
-    let place = world.home.path().join("bin");
-    let install = "mkdir \"$1\" && cp \"$2\" \"$1/hermesctl\" && printf %s \"$3\" > \"$1/hermesd\" && chmod 755 \"$1/hermesd\"";
-    let program = env!("CARGO_BIN_EXE_hermesctl");
-    let installed =
-        Command::new("sh").args(["-c", install, "sh"]).arg(&place).args([program, hermesd]).status();
-    assert!(installed.unwrap().success());
-    place.join("hermesctl")
 }
 
 #[test]
