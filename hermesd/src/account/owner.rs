@@ -215,7 +215,8 @@ impl<R: Reopen> Owner<R> {
                     return ControlFlow::Continue(());
                 }
                 Err(reason) => {
-                    tracing::error!(%reason, "the store cannot be opened again");
+                    // The reason has the account's name in its path; hermesctl status shows it.
+                    tracing::error!("the store cannot be opened again");
                     self.outlets.health.send_replace(Health::Failed(reason.clone()));
                     self.answer_for(runtime, delay, &reason)?;
                 }

@@ -11,7 +11,7 @@ use hermes_link::{
 };
 use hermes_wire::RelayAddress;
 use tokio::{
-    sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep_until},
 };
 
@@ -26,8 +26,8 @@ pub(super) struct Relays {
     endpoint: Endpoint,
     relays: SyncMutex<BTreeMap<RelayAddress, Arc<Relay>>>,
     streams: Arc<Semaphore>,
-    /// Someone waits for a stream: one that idles should end.
-    wanted: Arc<Notify>,
+    /// How many wait for a stream: while any do, one that idles should end.
+    waiting: watch::Sender<usize>,
 }
 
 /// One relay.
@@ -36,7 +36,7 @@ pub(super) struct Relay {
     endpoint: Endpoint,
     streams: Arc<Semaphore>,
     all_streams: Arc<Semaphore>,
-    wanted: Arc<Notify>,
+    waiting: watch::Sender<usize>,
     contact: Mutex<Contact>,
 }
 
@@ -61,7 +61,7 @@ impl Relays {
             endpoint,
             relays: SyncMutex::default(),
             streams: Arc::new(Semaphore::new(DROP_STREAMS)),
-            wanted: Arc::default(),
+            waiting: watch::Sender::new(0),
         }
     }
 
@@ -73,7 +73,7 @@ impl Relays {
                 endpoint: self.endpoint.clone(),
                 streams: Arc::new(Semaphore::new(DROP_STREAMS_PER_RELAY)),
                 all_streams: self.streams.clone(),
-                wanted: self.wanted.clone(),
+                waiting: self.waiting.clone(),
                 contact: Mutex::default(),
             })
         });
@@ -107,7 +107,7 @@ impl Relay {
         if let Ok(permit) = streams.clone().try_acquire_owned() {
             return permit;
         }
-        self.wanted.notify_one();
+        let _waits = Waits::new(&self.waiting);
         match streams.clone().acquire_owned().await {
             Ok(permit) => permit,
             // Never closed.
@@ -117,7 +117,8 @@ impl Relay {
 
     /// Resolves when someone waits for a slot.
     pub(super) async fn slot_wanted(&self) {
-        self.wanted.notified().await;
+        // The sender is here, so the wait cannot fail.
+        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await;
     }
 
     /// The connection, made if there is none. One attempt, after the wait that earlier failures earned.
@@ -148,6 +149,22 @@ impl Relay {
                 Err(Reason::from(&error))
             }
         }
+    }
+}
+
+/// Counts one who waits, until dropped.
+struct Waits<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
     }
 }
 
