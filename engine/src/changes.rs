@@ -31,6 +31,15 @@ impl ChangeSet {
         self.rows.insert((table, key), None);
     }
 
+    /// Deletes a row that is written once in its life: if that was here, the store never hears of it. A peer that makes
+    /// rows come and go by the thousand would otherwise leave as many deletions for every scan of the step to pass over.
+    pub(crate) fn retract(&mut self, table: Table, key: Vec<u8>) {
+        let place = (table, key);
+        if !matches!(self.rows.remove(&place), Some(Some(_))) {
+            self.rows.insert(place, None);
+        }
+    }
+
     fn get(&self, table: Table, key: &[u8]) -> Option<Option<&Value>> {
         self.rows.get(&(table, key.to_vec())).map(Option::as_ref)
     }
@@ -151,6 +160,18 @@ mod tests {
             }
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_row_that_comes_and_goes_within_a_step_leaves_no_trace() {
+        let mut changes = ChangeSet::default();
+        changes.put(Table::SkippedKey, vec![1], Zeroizing::new(vec![1]));
+        changes.retract(Table::SkippedKey, vec![1]);
+        assert!(changes.is_empty());
+        // One that the store has must go from there, however often it is asked for.
+        changes.retract(Table::SkippedKey, vec![2]);
+        changes.retract(Table::SkippedKey, vec![2]);
+        assert_eq!(changes.iter().collect::<Vec<_>>(), [(Table::SkippedKey, &[2][..], None)]);
     }
 
     fn first(view: &impl View, range: &Range, order: Order, limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -6,6 +6,7 @@ use hermes_protocol::ticket::Ticket;
 use crate::{
     effect::{CommandError, Event, Reply},
     id::ChatId,
+    limits,
     reference::Reference,
     row::{ContactRecord, Direction, MessageRecord, MessageState, Text, UnreadableCause},
     rows::{IndexRow, Place, ReadError, StoreResult, UnreadRow},
@@ -122,6 +123,9 @@ impl<V: View> Turn<'_, V> {
     /// Seals what the batch owes its senders: one receipt a contact, not one a message.
     pub(crate) fn confirm_deliveries(&mut self) -> StoreResult<(), V> {
         for (chat, messages) in std::mem::take(self.receipts) {
+            if self.counters.outbox >= limits::OUTBOX_ROWS_FOR_RECEIPTS {
+                continue;
+            }
             let contact: ContactRecord = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
             for messages in messages.chunks(RECEIPT_MESSAGES) {
                 let body = Body::Receipt { kind: ReceiptKind::Delivered, messages: messages.to_vec() };

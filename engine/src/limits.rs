@@ -12,6 +12,9 @@ pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
 pub const IDEMPOTENCY_DAYS: u32 = 7;
 /// Rows waiting to leave before a send is refused; 100,000 is what a relay's mailbox holds.
 pub const OUTBOX_ROWS: u64 = 100_000;
+/// Rows waiting to leave before delivery receipts are left out. A peer whose relay takes nothing could otherwise fill
+/// the outbox with what its messages are owed, and nothing could be sent to anyone.
+pub const OUTBOX_ROWS_FOR_RECEIPTS: u64 = OUTBOX_ROWS / 2;
 /// An outbox row older than this is given up: the relay's own memory of it is 30 days, the user's patience less.
 pub const OUTBOX_AGE: Duration = Duration::from_secs(6 * 86_400);
 /// Contacts of an account.

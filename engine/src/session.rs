@@ -17,7 +17,8 @@ use crate::{
     effect::SendError,
     row::{ContactRecord, SessionRecord, UnreadableCause},
     rows::{
-        HandshakeRow, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow, StoreResult,
+        HandshakeRow, Key, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow,
+        StoreResult,
     },
     store::{Order, Range, Table, View},
     turn::{Halt, Turn},
@@ -142,7 +143,8 @@ impl<V: View> Turn<'_, V> {
             self.put(&SkippedKeyKey(session, key.chain, key.index), &row);
         }
         for (chain, index) in &changes.delete_keys {
-            self.delete::<SkippedKeyRow>(&SkippedKeyKey(session, *chain, *index));
+            // A message is skipped once, so its key is written once.
+            self.changes.retract(Table::SkippedKey, SkippedKeyKey(session, *chain, *index).to_bytes());
         }
         for chain in &changes.delete_chains {
             self.delete::<SkippedChainRow>(&SkippedChainKey(session, *chain));

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     entry::Entry,
-    limits::FULL_RETRY,
+    limits::{FULL_RETRY, INVITE_PERCENT},
     relay::{Group, Halt, Outcome, millis},
     store::{Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, Usage},
 };
@@ -49,7 +49,9 @@ impl<S: Store> Group<'_, S> {
         let to = self.draft.mailbox(mailbox)?.ok_or(Refusal::NoEntry)?;
         let size = deposit.body.len() as u64;
         let whole = Usage { envelopes: limits.mailbox_envelopes, bytes: limits.mailbox_bytes };
-        let share = whole.percent(limits.contact_percent);
+        let invited = entry.token().uses.is_some();
+        let most = if invited { INVITE_PERCENT } else { u64::MAX };
+        let share = whole.percent(limits.contact_percent.min(most));
         let to_stored = to.stored.plus(size).within(whole, FullScope::Mailbox)?;
         let from_stored = from.stored.plus(size).within(share, FullScope::Contact)?;
 

@@ -57,6 +57,9 @@ pub const RECEIPT_MEMORY: Duration = Duration::from_secs(24 * 3_600);
 pub const RECEIPTS_PER_REMINDER: usize = 1_024;
 /// A bundle fetched under a token without uses is remembered this long; under an invite, until the invite expires.
 pub const FETCH_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// Share of a mailbox that deposits under an invite may fill, in percent: enough for whoever waits for an answer. A
+/// contact has its own share besides, and an invite may have been seen by many.
+pub const INVITE_PERCENT: u64 = 10;
 /// Uses that an invite may have: each is a remembered bundle of up to 8 KiB. A token that claims more has this many.
 pub const INVITE_USES: u32 = 1_000;
 /// Bundles remembered for one mailbox: each is a row of up to 8 KiB, made by whoever its owner lets in and kept as long

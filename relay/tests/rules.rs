@@ -399,6 +399,23 @@ fn an_owners_own_invites_do_not_fill_the_disk() {
 }
 
 #[test]
+fn an_invite_has_a_small_share_beside_the_contacts_own() {
+    let (mut relay, bob) = with_bob(Limits { mailbox_envelopes: 20, ..Limits::default() });
+    let mut invite = bob.token(1);
+    invite.uses = Some(1);
+    let mut stored = 0;
+    for token in [invite, bob.token(2)] {
+        let entry = relay.opens(NOW, bob.open(&token)).unwrap();
+        let deposits: Vec<_> = (0..20).map(|id| deposit(u32::from(token.contact.0[0]) * 100 + id, b"")).collect();
+        let answers = relay.deposits(NOW, &entry, &deposits);
+        let scope = FullScope::Contact;
+        assert_eq!(answers.last(), Some(&Err(Refusal::MailboxFull { scope, retry_ms: 60_000 })));
+        stored += answers.len() - 1;
+    }
+    assert_eq!(stored, 2 + 10);
+}
+
+#[test]
 fn fetching_needs_its_permission_and_has_a_rate() {
     let (mut relay, bob) = with_bob(Limits::default());
     relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries: prekeys() });

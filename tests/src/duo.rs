@@ -85,6 +85,11 @@ impl Peer {
         }
     }
 
+    /// The process ends and starts again.
+    pub fn restart(&mut self) {
+        self.engine = Some(Engine::load(&self.store).expect("memory"));
+    }
+
     /// Takes one input and commits.
     pub fn turn(&mut self, input: Input) {
         let engine = self.engine.take().expect("an engine");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hermes_engine::{
-    CommandError, Event, FailureReason, Input, LinkEvent, MessageState, PairingError, Reply, UnreadableCause,
-    query,
+    ChangeSet, CommandError, Event, FailureReason, Input, LinkEvent, MessageState, PairingError, Reply, Store,
+    Table, UnreadableCause, View, limits, query,
 };
 use hermes_protocol::{Body, ReceiptKind};
 use hermes_tests::duo::{Peer, carry, greet, paired, settle};
@@ -325,4 +325,28 @@ fn a_message_says_that_no_one_time_key_was_left() {
         let expected = query::MessageDirection::Received { unread: true, without_one_time_key: !left };
         assert_eq!(log[0].direction, expected);
     }
+}
+
+#[test]
+fn a_peer_that_takes_no_receipts_does_not_fill_the_outbox() {
+    let (mut alice, mut bob) = paired();
+    let key = [1];
+    let counters = bob.store.get(Table::Account, &key).unwrap().unwrap();
+    let mut counters: ciborium::Value = ciborium::from_reader(counters.as_slice()).unwrap();
+    for (name, value) in counters.as_map_mut().unwrap() {
+        if name.as_text() == Some("outbox") {
+            *value = limits::OUTBOX_ROWS_FOR_RECEIPTS.into();
+        }
+    }
+    let mut changes = ChangeSet::default();
+    changes.put(Table::Account, key.to_vec(), hermes_wire::encode(&counters).into());
+    bob.store.commit(&changes).unwrap();
+    bob.restart();
+    alice.send("bob", "hi").unwrap();
+    carry(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["hi"]);
+    assert_eq!(bob.summary().outbox, limits::OUTBOX_ROWS_FOR_RECEIPTS);
+    // What the user sends still leaves.
+    bob.send("alice", "ho").unwrap();
+    assert_eq!(bob.texts("alice"), ["hi", "ho"]);
 }
