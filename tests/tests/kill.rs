@@ -151,11 +151,10 @@ impl<'a> Writer<'a> {
 /// Both histories hold what the writer got accepted: all of it, once, in order, and known to be delivered.
 fn check_both_sides(writer: &Writer, reader: &Account) {
     let (account, texts) = (writer.account, writer.texts());
-    wait::until_within(SETTLE, &format!("{} knows that everything is delivered", account.name), || {
-        account.all_delivered(writer.to)
-    });
+    let settled = wait::eventually(SETTLE, || account.all_delivered(writer.to));
     same(&texts, &account.sent(writer.to), &format!("sent by {}", account.name));
     same(&texts, &reader.received(&account.name), &format!("received by {}", reader.name));
+    assert!(settled, "{} does not know that everything is delivered", account.name);
     let status = reader.status().expect("the daemon runs");
     assert_eq!(status.unreadable, 0, "{} could not read everything", reader.name);
 }

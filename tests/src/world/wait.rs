@@ -19,10 +19,18 @@ pub fn until(what: &str, condition: impl FnMut() -> bool) {
 
 /// As [`until`], for what takes longer than usual.
 #[track_caller]
-pub fn until_within(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+pub fn until_within(deadline: Duration, what: &str, condition: impl FnMut() -> bool) {
+    assert!(eventually(deadline, condition), "after {deadline:?} still not true: {what}");
+}
+
+/// Whether `condition` holds before `deadline` is over, for tests that can say more about what is wrong.
+pub fn eventually(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < deadline, "after {deadline:?} still not true: {what}");
+        if start.elapsed() >= deadline {
+            return false;
+        }
         thread::sleep(PAUSE);
     }
+    true
 }
