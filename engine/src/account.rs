@@ -77,6 +77,8 @@ impl NewAccount {
             unread: 0,
             contacts: 0,
             unreadable: 0,
+            head: Sequence(0),
+            drained: now,
             registered: false,
         };
         (record, counters)

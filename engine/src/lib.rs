@@ -27,6 +27,7 @@ mod prekeys;
 pub mod query;
 mod receive;
 mod reference;
+mod retention;
 mod row;
 mod rows;
 mod send;

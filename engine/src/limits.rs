@@ -33,5 +33,13 @@ pub const ONE_TIME_PREKEYS: u32 = 100;
 pub const ONE_TIME_PREKEYS_LOW: u32 = 25;
 /// Published expiry of a prekey.
 pub const PREKEY_VALIDITY: Duration = Duration::from_secs(180 * 86_400);
+/// Signed and last-resort prekeys are replaced this often.
+pub const PREKEY_ROTATION: Duration = Duration::from_secs(2 * 86_400);
+/// A replaced secret lives this long: what was sealed for it may be deposited for 6 days and wait at a relay for 30.
+pub const PREKEY_RETENTION: Duration = Duration::from_secs(40 * 86_400);
+/// Time is trusted for deletion when the relay's clock differs by no more.
+pub const CLOCK_DIFFERENCE: Duration = Duration::from_secs(86_400);
+/// Rows that one sweep looks at; what is beyond is swept later, when these are gone.
+pub const SWEEP_ROWS: usize = 100_000;
 /// Rows that one query returns at most.
 pub const QUERY_ROWS: usize = 10_000;

@@ -14,8 +14,8 @@ use std::time::Duration;
 use hermes_protocol::{
     content::{Body, Content, MessageId, Newer},
     handshake::{
-        HandshakeMessage, Initiated, Initiator, InitiatorParams, PendingHandshake, Responded, ResponderKeys,
-        ResponderParams, initiate,
+        HandshakeMessage, Initiated, Initiator, InitiatorParams, PendingHandshake, PrekeyIds, Responded,
+        ResponderKeys, ResponderParams, initiate,
     },
     identity::Fingerprint,
     invite::{Invite, InviteSecret},
@@ -34,8 +34,11 @@ use crate::{
     effect::{CommandError, Effect, Event, PairingError, Reply},
     id::ChatId,
     limits,
-    row::{ContactRecord, Fetching, InviteRecord, PrekeyRecord, SessionRecord, Trust, UnreadableCause},
-    rows::{HandshakeRow, ReadError, ReplayRow, RouteRow, StoreResult},
+    row::{
+        ContactRecord, Fetching, InviteRecord, PrekeyRecord, ReplayRecord, SessionRecord, Trust,
+        UnreadableCause,
+    },
+    rows::{HandshakeRow, ReadError, RouteRow, StoreResult},
     session::{Arrival, Plaintext},
     store::{Range, Table, View},
     turn::{Halt, Turn},
@@ -87,7 +90,7 @@ impl<V: View> Turn<'_, V> {
 
     pub(crate) fn drop_expired_invites(&mut self) -> StoreResult<(), V> {
         for (contact, invite) in self.scan::<InviteRecord>(&Range::all(), limits::INVITES)? {
-            if self.now > invite.expiry.after(INVITE_GRACE) {
+            if self.counters.drained > invite.expiry.after(INVITE_GRACE) {
                 self.delete::<InviteRecord>(&contact);
             }
         }
@@ -213,10 +216,10 @@ impl<V: View> Turn<'_, V> {
         handshake: &HandshakeMessage,
         message: &RatchetMessage,
     ) -> Result<(), Halt<V::Error>> {
-        if self.now > invite.expiry.after(INVITE_GRACE) {
+        if self.counters.drained > invite.expiry.after(INVITE_GRACE) {
             return Err(UnreadableCause::InviteOver.into());
         }
-        if self.get::<ReplayRow>(&handshake.replay_id())?.is_some() {
+        if self.get::<ReplayRecord>(&handshake.replay_id())?.is_some() {
             return Err(UnreadableCause::Replay.into());
         }
         let greeting = self.respond(handshake, message, None)?;
@@ -277,7 +280,7 @@ impl<V: View> Turn<'_, V> {
         handshake: &HandshakeMessage,
         message: &RatchetMessage,
     ) -> Result<(), Halt<V::Error>> {
-        if let Some(ReplayRow(session)) = self.get(&handshake.replay_id())? {
+        if let Some(ReplayRecord { session, .. }) = self.get(&handshake.replay_id())? {
             if !contact.sessions.contains(&session) {
                 return Err(UnreadableCause::Replay.into());
             }
@@ -342,10 +345,11 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<Plaintext, V> {
         let id = greeting.session.id();
         self.adopt_session(contact, id)?;
-        let without_one_time_key = handshake.prekeys().one_time.is_none();
+        let PrekeyIds { signed, kem, one_time, .. } = handshake.prekeys();
+        let without_one_time_key = one_time.is_none();
         self.put_session(&greeting.session, new_session(chat, true, without_one_time_key));
         self.apply_skipped(id, &greeting.opened.skipped);
-        self.put(&handshake.replay_id(), &ReplayRow(id));
+        self.put(&handshake.replay_id(), &ReplayRecord { session: id, signed, kem });
         for id in &greeting.used {
             self.delete::<PrekeyRecord>(id);
         }

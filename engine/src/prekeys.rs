@@ -1,10 +1,8 @@
 //! Prekeys: made, uploaded, refilled. Ids are persisted before a relay sees them and never given twice.
-//!
-//! Rotation and deletion by time are absent yet; every record keeps its creation and expiry for them.
 
 use hermes_protocol::prekey::PrekeySecret;
 use hermes_wire::{
-    Sequence,
+    Sequence, Timestamp,
     mailbox::PrekeyStock,
     prekey::{PrekeyId, PrekeyKind},
 };
@@ -28,6 +26,7 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         next: PrekeyId,
         stock: &[PrekeyStock],
+        relay_time: Timestamp,
         head: Sequence,
     ) -> StoreResult<(), V> {
         // A relay restored from an old copy numbers anew; what it repeats is a duplicate to the ratchet.
@@ -39,7 +38,10 @@ impl<V: View> Turn<'_, V> {
         // What the relay numbers past, it has: its answer to the upload was lost.
         self.mark_stored(PrekeyId(next.0.saturating_sub(1)))?;
         self.refill_prekeys(stock)?;
-        self.note_registration()
+        self.note_registration()?;
+        self.counters.head = head;
+        self.note_drained(relay_time);
+        self.keep_prekeys_fresh()
     }
 
     /// The relay has these durably.
@@ -88,14 +90,18 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn make_prekey(&mut self, kind: PrekeyKind) {
+    pub(crate) fn make_prekey(&mut self, kind: PrekeyKind) {
         let id = self.counters.next_prekey;
         self.counters.next_prekey = PrekeyId(id.0.saturating_add(1));
         let secret = PrekeySecret::generate(kind, id, self.rng);
         let expiry = self.now.after(PREKEY_VALIDITY);
         let entry = secret.publish(&self.account.identity, expiry, &self.account.bundle_key, self.rng);
-        let record =
-            PrekeyRecord { secret: ByteBuf::from(secret.to_bytes().to_vec()), created: self.now, expiry };
+        let record = PrekeyRecord {
+            kind,
+            secret: ByteBuf::from(secret.to_bytes().to_vec()),
+            created: self.now,
+            replaced: None,
+        };
         self.put(&id, &record);
         self.put(&id, &UploadRow(entry));
     }

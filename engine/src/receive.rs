@@ -28,6 +28,7 @@ impl<V: View> Turn<'_, V> {
                 Err(Halt::Store(error)) => return Err(error),
             }
             self.counters.cursor = sequence;
+            self.note_drained(delivered.stored);
         }
         self.effects.push(Effect::Ack(self.counters.cursor));
         Ok(())

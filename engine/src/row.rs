@@ -4,7 +4,10 @@ use hermes_protocol::{
     content::MessageId, identity::Fingerprint, invite::InviteSecret, prekey::BundleKey, ratchet::SessionId,
     ticket::Ticket,
 };
-use hermes_wire::{EnvelopeId, FetchId, InstanceId, RelayAddress, Sequence, Timestamp, prekey::PrekeyId};
+use hermes_wire::{
+    EnvelopeId, FetchId, InstanceId, RelayAddress, Sequence, Timestamp,
+    prekey::{PrekeyId, PrekeyKind},
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -72,6 +75,10 @@ pub(crate) struct Counters {
     pub(crate) contacts: u64,
     /// Envelopes that could not be read, ever.
     pub(crate) unreadable: u64,
+    /// Highest sequence that the relay had assigned at the last connection.
+    pub(crate) head: Sequence,
+    /// When everything up to there was last seen to be taken, while the own clock and the relay's agreed.
+    pub(crate) drained: Timestamp,
     /// Whether the relay has accepted the account and holds its keys.
     pub(crate) registered: bool,
 }
@@ -130,11 +137,22 @@ pub(crate) struct SessionRecord {
 }
 
 /// A prekey secret.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct PrekeyRecord {
+    pub(crate) kind: PrekeyKind,
     pub(crate) secret: ByteBuf,
     pub(crate) created: Timestamp,
-    pub(crate) expiry: Timestamp,
+    /// When a newer one took its place.
+    pub(crate) replaced: Option<Timestamp>,
+}
+
+/// A handshake that made a session.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ReplayRecord {
+    pub(crate) session: SessionId,
+    /// The keys it used: it can be replayed no longer than they exist.
+    pub(crate) signed: PrekeyId,
+    pub(crate) kem: PrekeyId,
 }
 
 /// A sealed envelope that has to reach a mailbox.

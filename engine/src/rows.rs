@@ -15,7 +15,7 @@ use crate::{
     input::OutboxKey,
     row::{
         AccountRecord, ChatRecord, ContactRecord, Counters, IdempotencyRecord, InviteRecord, MessageRecord,
-        OutboxRecord, PrekeyRecord, SessionRecord, UnreadableRecord,
+        OutboxRecord, PrekeyRecord, ReplayRecord, SessionRecord, UnreadableRecord,
     },
     store::{Order, Range, Table, Value, View},
 };
@@ -68,6 +68,7 @@ rows! {
     InviteRecord: Invite by ContactId;
     SessionRecord: Session by SessionId;
     PrekeyRecord: Prekey by PrekeyId;
+    ReplayRecord: Replay by ReplayId;
     OutboxRecord: Outbox by OutboxKey;
     MessageRecord: Message by Place;
     IdempotencyRecord: Idempotency by DayHash;
@@ -99,7 +100,6 @@ wrapped_rows! {
     RouteRow(ChatId): Route by ContactId;
     UploadRow(PrekeyEntry): Upload by PrekeyId;
     HandshakeRow(serde_bytes::ByteBuf): Handshake by SessionId;
-    ReplayRow(SessionId): Replay by ReplayId;
     IndexRow(Place): MessageIndex by MessageId;
     UnreadRow(Place): Unread by u64;
     SkippedChainRow(serde_bytes::ByteBuf): SkippedChain by SkippedChainKey;

@@ -1,6 +1,7 @@
 //! Sending texts.
 
 use hermes_protocol::content::{Body, ChatPlace, Content, MessageId, Newer};
+use hermes_wire::Timestamp;
 use serde_bytes::ByteArray;
 
 use crate::{
@@ -144,7 +145,7 @@ impl<V: View> Turn<'_, V> {
     /// What stands under an idempotency key: at most once, in the day of its first use.
     fn earlier_results(&self, word: &str) -> StoreResult<(DayHash, Option<IdempotencyRecord>), V> {
         let hash = self.account.lookup(Lookup::Idempotency, &[word.as_bytes()]).0;
-        let today = self.today();
+        let today = day(self.now);
         for day in today.saturating_sub(limits::IDEMPOTENCY_DAYS)..=today {
             let key = DayHash(day, hash);
             if let Some(record) = self.get(&key)? {
@@ -155,17 +156,18 @@ impl<V: View> Turn<'_, V> {
     }
 
     pub(crate) fn forget_old_idempotency_keys(&mut self) -> StoreResult<(), V> {
-        let oldest = DayHash(self.today().saturating_sub(limits::IDEMPOTENCY_DAYS), [0; 32]);
+        let oldest = DayHash(day(self.counters.drained).saturating_sub(limits::IDEMPOTENCY_DAYS), [0; 32]);
         let range = Range { from: Vec::new(), to: Some(oldest.to_bytes()) };
         for (key, _) in self.scan::<IdempotencyRecord>(&range, limits::QUERY_ROWS)? {
             self.delete::<IdempotencyRecord>(&key);
         }
         Ok(())
     }
+}
 
-    fn today(&self) -> u32 {
-        u32::try_from(self.now.0 / DAY_MS).unwrap_or(u32::MAX)
-    }
+/// Days since the epoch.
+fn day(time: Timestamp) -> u32 {
+    u32::try_from(time.0 / DAY_MS).unwrap_or(u32::MAX)
 }
 
 fn check(send: &Send) -> Result<(), CommandError> {

@@ -73,8 +73,8 @@ impl<V: View> Turn<'_, V> {
 
     fn link_event(&mut self, event: LinkEvent) -> StoreResult<(), V> {
         match event {
-            LinkEvent::Registered { relay_time: _, next_prekey_id, stock, head } => {
-                self.registered(next_prekey_id, &stock, head)
+            LinkEvent::Registered { relay_time, next_prekey_id, stock, head } => {
+                self.registered(next_prekey_id, &stock, relay_time, head)
             }
             LinkEvent::PrekeyStock(stock) => self.refill_prekeys(&stock),
             LinkEvent::PrekeysStored(through) => self.prekeys_stored(through),
@@ -90,7 +90,8 @@ impl<V: View> Turn<'_, V> {
     fn tick(&mut self) -> StoreResult<(), V> {
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
-        self.forget_old_idempotency_keys()
+        self.forget_old_idempotency_keys()?;
+        self.keep_prekeys_fresh()
     }
 
     /// Puts on record that something could not be read.

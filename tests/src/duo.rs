@@ -9,7 +9,7 @@ use hermes_engine::{
 use hermes_protocol::{Body, Content, MessageId, Newer, Session};
 use hermes_wire::{
     ContactId, EnvelopeId, FetchId, RelayAddress, RelayPin, Sequence, Timestamp,
-    mailbox::Delivered,
+    mailbox::{Delivered, PrekeyStock},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
 use rand_chacha::ChaCha8Rng;
@@ -67,14 +67,26 @@ impl Peer {
         peer
     }
 
-    /// The relay opens the mailbox and takes what prekeys there are.
+    /// The relay opens the mailbox, its clock as the peer's, and takes what prekeys there are.
     pub fn register(&mut self, head: u64) {
+        self.register_at(head, self.now);
+    }
+
+    /// The relay opens the mailbox and tells this time.
+    pub fn register_at(&mut self, head: u64, relay_time: Timestamp) {
+        let count = |kind| self.published.get(&kind).map_or(0, Vec::len);
+        let count = |kind| PrekeyStock { kind, count: u32::try_from(count(kind)).expect("few") };
         self.link(LinkEvent::Registered {
-            relay_time: self.now,
+            relay_time,
             next_prekey_id: PrekeyId(1),
-            stock: Vec::new(),
+            stock: PrekeyKind::ALL.map(count).to_vec(),
             head: Sequence(head),
         });
+        self.publish();
+    }
+
+    /// The relay takes what prekeys there are.
+    pub fn publish(&mut self) {
         loop {
             let entries = query::prekeys_to_publish(&self.store).expect("memory");
             let Some(last) = entries.last().map(|entry| entry.id) else { break };

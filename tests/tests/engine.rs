@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hermes_engine::{
-    ChangeSet, CommandError, Event, FailureReason, Input, LinkEvent, MessageState, PairingError, Reply, Store,
-    Table, UnreadableCause, View, limits, query,
+    ChangeSet, Command, CommandError, Event, FailureReason, Input, LinkEvent, MessageState, PairingError,
+    Reply, Store, Table, UnreadableCause, View, limits, query,
 };
 use hermes_protocol::{Body, ReceiptKind};
 use hermes_tests::duo::{Peer, carry, greet, paired, settle};
@@ -92,6 +92,7 @@ fn an_old_invite_is_over() {
     let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
     greet(&mut alice, &mut bob);
     bob.now = bob.now.after(DAY * 32);
+    bob.register(0);
     carry(&mut alice, &mut bob);
     assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::InviteOver)]);
 }
@@ -133,7 +134,7 @@ fn a_bundle_of_someone_else_is_refused() {
 fn ones_own_invite_is_refused() {
     let mut bob = Peer::new("bob", 2);
     let link = bob.invite();
-    let refused = bob.command(hermes_engine::Command::Accept(Box::new(link.parse().unwrap())));
+    let refused = bob.command(Command::Accept(Box::new(link.parse().unwrap())));
     assert_eq!(refused.unwrap_err(), CommandError::OwnInvite);
 }
 
@@ -281,6 +282,97 @@ fn only_the_recipient_can_confirm_a_message() {
     let state = query::log(&alice.store, "bob", None, 9).unwrap().unwrap().remove(0).direction;
     assert_eq!(state, query::MessageDirection::Sent(MessageState::Relayed));
     bob.take(flying.contact, flying.body);
+}
+
+/// A bundle as it was fetched, long before it is used.
+fn invite_with_bundle(host: &mut Peer) -> (String, Box<hermes_wire::prekey::SealedBundle>) {
+    let link = host.command(Command::CreateInvite { validity: DAY * 30 });
+    let Ok(Reply::Invite { link, .. }) = link else { panic!("{link:?}") };
+    (link, host.bundle())
+}
+
+fn signed_prekey(host: &mut Peer) -> hermes_wire::prekey::PrekeyId {
+    host.bundle().signed.id
+}
+
+#[test]
+fn signed_prekeys_are_replaced_every_other_day() {
+    let mut bob = Peer::new("bob", 2);
+    let first = signed_prekey(&mut bob);
+    bob.now = bob.now.after(DAY);
+    bob.turn(Input::Tick);
+    bob.publish();
+    assert_eq!(signed_prekey(&mut bob), first);
+    bob.now = bob.now.after(DAY);
+    bob.turn(Input::Tick);
+    bob.publish();
+    let second = signed_prekey(&mut bob);
+    assert!(second > first);
+    // A clock that was years ahead for an hour does not stop the replacement for years.
+    let now = bob.now;
+    bob.now = now.after(DAY * 3_650);
+    bob.turn(Input::Tick);
+    bob.publish();
+    bob.now = now;
+    bob.turn(Input::Tick);
+    bob.publish();
+    let third = signed_prekey(&mut bob);
+    bob.now = now.after(DAY * 2);
+    bob.turn(Input::Tick);
+    bob.publish();
+    assert!(signed_prekey(&mut bob) > third);
+}
+
+#[test]
+fn a_replaced_prekey_lives_as_long_as_an_envelope_may_wait() {
+    for (days, lives) in [(40, true), (41, false)] {
+        let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+        let (link, bundle) = invite_with_bundle(&mut bob);
+        let (chat, fetch) = alice.accept(&link);
+        alice.link(LinkEvent::Bundle(chat, fetch, bundle));
+        bob.now = bob.now.after(DAY * 2);
+        bob.turn(Input::Tick);
+        bob.publish();
+        bob.now = bob.now.after(DAY * days);
+        bob.register(0);
+        carry(&mut alice, &mut bob);
+        match lives {
+            true => assert_eq!(bob.contacts(), ["alice"]),
+            false => assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::PrekeyGone)]),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_deleted_by_a_clock_that_the_relay_contradicts() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    greet(&mut alice, &mut bob);
+    let now = bob.now;
+    bob.now = now.after(DAY * 2);
+    bob.register(0);
+    bob.now = now.after(DAY * 3_650);
+    bob.register_at(0, now.after(DAY * 2));
+    bob.turn(Input::Tick);
+    bob.now = now.after(DAY * 2);
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.contacts(), ["alice"]);
+}
+
+#[test]
+fn nothing_is_deleted_before_the_mailbox_is_empty() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    let (link, bundle) = invite_with_bundle(&mut bob);
+    let (chat, fetch) = alice.accept(&link);
+    alice.link(LinkEvent::Bundle(chat, fetch, bundle));
+    bob.now = bob.now.after(DAY * 2);
+    bob.turn(Input::Tick);
+    bob.publish();
+    // Bob was away; one envelope waits, and it is the one that needs the old key.
+    bob.now = bob.now.after(DAY * 50);
+    bob.register(1);
+    bob.turn(Input::Tick);
+    carry(&mut alice, &mut bob);
+    assert_eq!(bob.contacts(), ["alice"]);
 }
 
 #[test]
