@@ -92,9 +92,11 @@ impl Usage {
         Self { envelopes: self.envelopes.saturating_add(1), bytes: self.bytes.saturating_add(bytes) }
     }
 
+    /// Rounded up: a share of nothing would shut everyone out of a small mailbox.
     fn percent(self, percent: u64) -> Self {
-        let part =
-            |whole: u64| (u128::from(whole) * u128::from(percent) / 100).try_into().unwrap_or(u64::MAX);
+        let part = |whole: u64| {
+            (u128::from(whole) * u128::from(percent)).div_ceil(100).try_into().unwrap_or(u64::MAX)
+        };
         Self { envelopes: part(self.envelopes), bytes: part(self.bytes) }
     }
 

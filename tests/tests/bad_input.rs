@@ -24,6 +24,8 @@ const TEXT_BYTES: usize = 16 * 1024;
 const FLIPS: usize = 25;
 /// Another user: nobody.
 const NOBODY: u32 = 65_534;
+/// Envelopes in a mailbox of a small relay.
+const MAILBOX: usize = 20;
 /// A depositor comes back to a full mailbox only after a minute.
 const FULL_PATIENCE: Duration = Duration::from_secs(240);
 
@@ -98,12 +100,13 @@ fn what_cannot_be_sent_is_refused_and_not_stored() {
 
 #[test]
 fn a_full_mailbox_is_reported_and_loses_nothing() {
-    let world = World::with_relay_config("[limits]\nmailbox_envelopes = 4\ncontact_percent = 100\n");
+    let limits = format!("[limits]\nmailbox_envelopes = {MAILBOX}\ncontact_percent = 100\n");
+    let world = World::with_relay_config(&limits);
     let (alice, bob) = world.pair("alice", "bob");
     world.until("what pairing left is acknowledged", || alice.is_connected() && bob.is_connected());
     bob.ctl(&["send", "alice", "hi", "--wait"]).ok();
     bob.home.stop();
-    let mut texts: Vec<_> = (0..4).map(|number| number.to_string()).collect();
+    let mut texts: Vec<_> = (0..MAILBOX).map(|number| number.to_string()).collect();
     for text in &texts {
         alice.ctl(&["send", "bob", text, "--wait=relayed"]).ok();
     }

@@ -131,6 +131,8 @@ impl Home {
             .args(arguments)
             .env("HERMES_HOME", &self.path)
             .env_remove("HERMES_ACCOUNT")
+            .env_remove("HERMES_SOCKET")
+            .env_remove("HERMES_NO_AUTOSTART")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -58,6 +58,7 @@ impl Process {
         let arguments = self.arguments.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let started = Command::new(&self.program)
             .args(arguments)
+            .env_remove("HERMES_SOCKET")
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(output)
