@@ -136,6 +136,8 @@ error_codes! {
     InviteUsed = "invite-used", Failure, 410;
     /// The invite is the account's own.
     OwnInvite = "own-invite", Failure, 409;
+    /// The invite is of somebody who is a contact already.
+    AlreadyContact = "already-contact", Failure, 409;
     /// The pairing ended without a contact.
     PairingFailed = "pairing-failed", Failure, 409;
     /// The idempotency key was used for another message.

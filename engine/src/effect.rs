@@ -122,6 +122,10 @@ pub enum CommandError {
     /// The invite is the account's own.
     #[error("this invite is your own")]
     OwnInvite,
+    /// The inviter is a contact already. An invite names the inviter's mailbox and is not signed: following one would
+    /// let whoever made it lead the messages for a known contact astray.
+    #[error("{0} is a contact already")]
+    AlreadyContact(String),
     /// Invites live at most this long.
     #[error("an invite lasts at most {0} days")]
     ValidityTooLong(u64),

@@ -97,7 +97,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    /// Begins a pairing. With a known contact it makes a fresh session; what they have stays in use until then.
+    /// Begins a pairing, or takes another invite of somebody who has not answered yet.
     pub(crate) fn accept(&mut self, invite: Invite) -> StoreResult<Result<Reply, CommandError>, V> {
         if invite.fingerprint == self.account.fingerprint() {
             return Ok(Err(CommandError::OwnInvite));
@@ -112,6 +112,9 @@ impl<V: View> Turn<'_, V> {
             ticket: invite.ticket.clone(),
         };
         let (chat, name) = match known {
+            Some((_, contact)) if contact.answered => {
+                return Ok(Err(CommandError::AlreadyContact(contact.name)));
+            }
             Some((chat, mut contact)) => {
                 if !is_under_way(&contact, &invite.ticket) {
                     contact.fetching = Some(Box::new(fetching));

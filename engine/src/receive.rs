@@ -18,19 +18,21 @@ impl<V: View> Turn<'_, V> {
     /// unreadable. In each case it is acknowledged, so that no envelope can block the mailbox.
     pub(crate) fn delivered(&mut self, delivered: Delivered) -> StoreResult<(), V> {
         let sequence = delivered.sequence;
-        if sequence > self.counters.cursor {
-            match self.receive(&delivered) {
-                Ok(()) => {}
-                Err(Halt::Unreadable(cause)) => {
-                    let chat = self.get::<RouteRow>(&delivered.contact)?.map(|row| row.0);
-                    self.unreadable(cause, chat);
-                }
-                Err(Halt::Store(error)) => return Err(error),
+        match self.receive(&delivered) {
+            Ok(()) => {}
+            // A number that was taken before is nearly always a copy, which may be too old to be known as one. It is
+            // looked at all the same: a relay restored from an old copy gives old numbers to new envelopes.
+            Err(Halt::Unreadable(_)) if sequence <= self.counters.cursor => {}
+            Err(Halt::Unreadable(cause)) => {
+                let chat = self.get::<RouteRow>(&delivered.contact)?.map(|row| row.0);
+                self.unreadable(cause, chat);
             }
-            self.counters.cursor = sequence;
-            self.note_drained(delivered.stored);
+            Err(Halt::Store(error)) => return Err(error),
         }
-        self.effects.push(Effect::Ack(self.counters.cursor));
+        self.counters.cursor = self.counters.cursor.max(sequence);
+        self.note_drained(delivered.stored);
+        // Only what this connection delivered: the cursor may name what a restored relay has yet to deliver.
+        self.effects.push(Effect::Ack(sequence));
         Ok(())
     }
 
@@ -40,7 +42,7 @@ impl<V: View> Turn<'_, V> {
             self.unreadable(UnreadableCause::Expired, None);
             self.counters.cursor = last;
         }
-        self.effects.push(Effect::Ack(self.counters.cursor));
+        self.effects.push(Effect::Ack(last));
         Ok(())
     }
 

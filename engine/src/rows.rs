@@ -252,7 +252,8 @@ pub(crate) fn encode<R: Row>(row: &R) -> Value {
 }
 
 fn decode<R: Row, E: Error>(bytes: &[u8]) -> Result<R, ReadError<E>> {
-    codec::decode(bytes, RECORD_BYTES).map_err(|_| ReadError::Corrupt(R::TABLE))
+    // Sealed by this store, so the strictness that decoding again costs, and its copy, are not needed.
+    codec::decode_tolerant(bytes, RECORD_BYTES).map_err(|_| ReadError::Corrupt(R::TABLE))
 }
 
 /// One record.

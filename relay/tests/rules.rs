@@ -406,7 +406,8 @@ fn an_invite_has_a_small_share_beside_the_contacts_own() {
     let mut stored = 0;
     for token in [invite, bob.token(2)] {
         let entry = relay.opens(NOW, bob.open(&token)).unwrap();
-        let deposits: Vec<_> = (0..20).map(|id| deposit(u32::from(token.contact.0[0]) * 100 + id, b"")).collect();
+        let deposits: Vec<_> =
+            (0..20).map(|id| deposit(u32::from(token.contact.0[0]) * 100 + id, b"")).collect();
         let answers = relay.deposits(NOW, &entry, &deposits);
         let scope = FullScope::Contact;
         assert_eq!(answers.last(), Some(&Err(Refusal::MailboxFull { scope, retry_ms: 60_000 })));

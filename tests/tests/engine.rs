@@ -194,6 +194,42 @@ fn a_relay_restored_from_an_old_copy_is_followed() {
 }
 
 #[test]
+fn a_relay_restored_from_an_old_copy_gives_old_numbers_to_new_mail() {
+    let (mut alice, mut bob) = paired();
+    for text in ["one", "two", "three"] {
+        alice.send("bob", text).unwrap();
+    }
+    settle(&mut alice, &mut bob);
+    let (head, restored) = (bob.head, bob.head - 3);
+    for text in ["four", "five", "six", "seven"] {
+        alice.send("bob", text).unwrap();
+    }
+    // New mail has brought the restored relay past where it was before Bob comes back.
+    bob.head = restored;
+    bob.register(head + 1);
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["one", "two", "three", "four", "five", "six", "seven"]);
+    assert_eq!(bob.summary().unreadable, 0);
+}
+
+#[test]
+fn an_invite_cannot_lead_a_known_contact_astray() {
+    let (mut alice, mut bob) = paired();
+    let mut mallory = Peer::new("mallory", 3);
+    let (real, lure) = (bob.invite(), mallory.invite());
+    // Bob's name on Mallory's mailbox.
+    let mut forged: hermes_protocol::Invite = lure.parse().unwrap();
+    let real: hermes_protocol::Invite = real.parse().unwrap();
+    forged.fingerprint = real.fingerprint;
+    forged.ticket.bundle_key = real.ticket.bundle_key;
+    let refused = alice.command(Command::Accept(Box::new(forged)));
+    assert_eq!(refused.unwrap_err(), CommandError::AlreadyContact("bob".to_owned()));
+    alice.send("bob", "still to bob").unwrap();
+    settle(&mut alice, &mut bob);
+    assert_eq!(bob.texts("alice"), ["still to bob"]);
+}
+
+#[test]
 fn an_idempotency_key_sends_once() {
     let (mut alice, mut bob) = paired();
     let first = alice.send_with("bob", "deploy done", Some("deploy-42")).unwrap();

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::InstanceId;
 
+/// A relay of another version is asked again after this long.
+const VERSION_RETRY: Duration = Duration::from_secs(60);
+
 /// Which share of a mailbox is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FullScope {
@@ -109,9 +112,10 @@ impl Refusal {
             | Self::TooLarge { .. }
             | Self::IdConflict
             | Self::Superseded { .. }
-            | Self::Version { .. }
             | Self::BadFrame
             | Self::RegistrationRefused => Advice::Permanent,
+            // An upgrade of either side mends it; what waits to leave must not be given up for it.
+            Self::Version { .. } => Advice::RetryAfter(VERSION_RETRY),
             Self::MailboxFull { retry_ms, .. }
             | Self::RateLimited { retry_ms }
             | Self::StoreUnavailable { retry_ms }

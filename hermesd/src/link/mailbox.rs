@@ -170,7 +170,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Commits the registration, then acknowledges what was committed before, so that nothing of it comes again.
+    /// Commits the registration, then asks for deliveries. What was taken before comes again and is acknowledged then:
+    /// the stored cursor proves nothing about a relay that was restored from an old copy.
     async fn registered(&mut self, registered: Registered) -> Result<(), End> {
         self.link.board.set_stock(registered.stock.clone());
         let event = LinkEvent::Registered {
@@ -181,8 +182,6 @@ impl<'a> Session<'a> {
         };
         let committed = self.link.tell_and_follow(vec![event]).await?;
         until_committed(committed).await;
-        let cursor = self.link.read(query::mailbox).await?.cursor;
-        self.writer.push(&ToRelay::Ack(cursor));
         self.grant(Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES });
         self.upload().await
     }

@@ -43,6 +43,9 @@ impl ToProblem for CommandError {
                 "hermesctl status says why the relay has not taken it; it is tried again by itself"
                     .to_owned(),
             ),
+            Self::AlreadyContact(name) => {
+                (ErrorCode::AlreadyContact, format!("write to them: hermesctl send {name} TEXT"))
+            }
             Self::OwnInvite => (ErrorCode::OwnInvite, "give it to the person you want to talk to".to_owned()),
             Self::ValidityTooLong(days) => (ErrorCode::Usage, format!("ask for {days} days or less")),
             Self::TooManyInvites(_) => {
