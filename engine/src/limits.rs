@@ -31,6 +31,8 @@ pub const UNREADABLE: u64 = 1_000;
 pub const ONE_TIME_PREKEYS: u32 = 100;
 /// They are refilled when fewer than this are left.
 pub const ONE_TIME_PREKEYS_LOW: u32 = 25;
+/// Secrets of a kind that are kept at once. A relay that claims again and again to have none left is not believed.
+pub const PREKEY_SECRETS: usize = 1_000;
 /// Published expiry of a prekey.
 pub const PREKEY_VALIDITY: Duration = Duration::from_secs(180 * 86_400);
 /// Signed and last-resort prekeys are replaced this often.

@@ -10,7 +10,9 @@ use serde_bytes::ByteBuf;
 
 use crate::{
     effect::Effect,
-    limits::{ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, PREKEY_VALIDITY, QUERY_ROWS},
+    limits::{
+        ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, PREKEY_SECRETS, PREKEY_VALIDITY, QUERY_ROWS, SWEEP_ROWS,
+    },
     row::PrekeyRecord,
     rows::{Key, StoreResult, UploadRow},
     store::{Range, View},
@@ -77,7 +79,11 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         let under_way = self.scan::<UploadRow>(&Range::all(), QUERY_ROWS)?;
+        let kept = self.scan::<PrekeyRecord>(&Range::all(), SWEEP_ROWS)?;
         for kind in low {
+            if kept.iter().filter(|(_, record)| record.kind == kind).count() >= PREKEY_SECRETS {
+                continue;
+            }
             let waiting = under_way.iter().filter(|(_, UploadRow(entry))| entry.kind == kind).count();
             let have = at_relay(kind).saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
             if have < floor(kind) {

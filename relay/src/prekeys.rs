@@ -32,15 +32,16 @@ impl<S: Store> Group<'_, S> {
         let last = row.last_prekey;
         let new: Vec<PrekeyEntry> = entries.into_iter().filter(|entry| entry.id > last).collect();
         let mut stock = row.stock;
-        for entry in new.iter().filter(|entry| entry.kind.is_one_time()) {
-            *on_hand(&mut stock, entry.kind) += 1;
-        }
-        if stock.iter().any(|count| *count as usize > PREKEYS_PER_KIND) {
-            return Err(Refusal::BadFrame.into());
-        }
         for entry in new {
             row.last_prekey = entry.id;
-            if !entry.kind.is_one_time() {
+            if entry.kind.is_one_time() {
+                // An owner that knows an old stock sends more than there is room for. Its surplus is never given out,
+                // which costs nothing; closing the connection would have it send the same again for ever.
+                if *on_hand(&mut stock, entry.kind) as usize >= PREKEYS_PER_KIND {
+                    continue;
+                }
+                *on_hand(&mut stock, entry.kind) += 1;
+            } else {
                 *on_hand(&mut stock, entry.kind) = 1;
                 if let Some(old) = self.draft.prekey_after(mailbox, entry.kind, PrekeyId(0))? {
                     self.draft.remove_prekey(mailbox, old.kind, old.id);

@@ -322,7 +322,7 @@ fn prekey_ids_only_rise() {
 }
 
 #[test]
-fn more_prekeys_than_a_relay_keeps_are_refused_whole() {
+fn more_prekeys_than_a_relay_keeps_are_taken_and_left_out() {
     let (mut relay, bob) = with_bob(Limits::default());
     let batches: Vec<Vec<PrekeyEntry>> = (0..9)
         .map(|batch| (1..=24).map(|id| prekey(PrekeyKind::OneTime, batch * 24 + id)).collect())
@@ -332,8 +332,13 @@ fn more_prekeys_than_a_relay_keeps_are_refused_whole() {
         .map(|entries| relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries }))
         .collect();
     assert_eq!(outcomes[7], Outcome::PrekeysStored(PrekeyId(192)));
-    assert_eq!(outcomes[8], Outcome::Refused(Refusal::BadFrame));
-    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().last_prekey, PrekeyId(192));
+    // The owner is told that they are stored, so that it does not send them again for ever.
+    assert_eq!(outcomes[8], Outcome::PrekeysStored(PrekeyId(216)));
+    let row = relay.store().mailbox(bob.mailbox).unwrap().unwrap();
+    assert_eq!((row.last_prekey, row.stock[1]), (PrekeyId(216), 200));
+    let last_kept = relay.store().prekey_after(bob.mailbox, PrekeyKind::OneTime, PrekeyId(199)).unwrap();
+    assert_eq!(last_kept.map(|entry| entry.id), Some(PrekeyId(200)));
+    assert_eq!(relay.store().prekey_after(bob.mailbox, PrekeyKind::OneTime, PrekeyId(200)).unwrap(), None);
 }
 
 #[test]

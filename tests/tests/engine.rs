@@ -1,10 +1,10 @@
 //! The engine's rules, one by one: what a hostile peer or relay can send, and what a user can count on.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChangeSet, Command, CommandError, Event, FailureReason, Input, LinkEvent, MessageState, PairingError,
-    Reply, Store, Table, UnreadableCause, View, limits, query,
+    ChangeSet, Command, CommandError, Event, FailureReason, Input, LinkEvent, MessageState, Order,
+    PairingError, Range, Reply, Store, Table, UnreadableCause, View, limits, query,
 };
 use hermes_protocol::{Body, ReceiptKind};
 use hermes_tests::duo::{Peer, carry, greet, paired, settle};
@@ -377,6 +377,30 @@ fn a_replaced_prekey_lives_as_long_as_an_envelope_may_wait() {
             false => assert_eq!(bob.events(), [Event::Unreadable(UnreadableCause::PrekeyGone)]),
         }
     }
+}
+
+#[test]
+fn a_relay_that_claims_to_have_no_prekeys_is_not_fed_for_ever() {
+    let mut bob = Peer::new("bob", 2);
+    let made = |bob: &Peer| {
+        let mut rows = 0;
+        bob.store
+            .scan(Table::Prekey, &Range::all(), Order::Ascending, &mut |_, _| {
+                rows += 1;
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        rows
+    };
+    for _ in 0..20 {
+        bob.link(LinkEvent::PrekeyStock(Vec::new()));
+        bob.publish();
+    }
+    let first = made(&bob);
+    bob.link(LinkEvent::PrekeyStock(Vec::new()));
+    bob.publish();
+    assert!(made(&bob) - first <= 3, "only kinds that are given out again and again");
+    assert!(first < 2_400, "{first} secrets");
 }
 
 #[test]

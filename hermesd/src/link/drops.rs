@@ -8,6 +8,7 @@ use std::{
 use futures_util::FutureExt;
 use hermes_engine::{ChatId, query};
 use hermes_link::quinn::Endpoint;
+use hermes_wire::FetchId;
 use tokio::{
     sync::Notify,
     task::JoinSet,
@@ -56,7 +57,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
 /// What a task was for, and how it ended.
 enum Ended {
     Delivery(ChatId, Result<(), LinkError>),
-    Fetch(ChatId, Result<(), LinkError>),
+    Fetch(FetchId, Result<(), LinkError>),
 }
 
 struct Tasks {
@@ -64,7 +65,8 @@ struct Tasks {
     relays: Arc<Relays>,
     /// Chats being delivered to, each with the way to tell its task that there is more.
     deliveries: BTreeMap<ChatId, Arc<Notify>>,
-    fetches: BTreeSet<ChatId>,
+    /// Bundles being asked for. A chat may have two for a moment: the newer one, and one nobody waits for any more.
+    fetches: BTreeSet<FetchId>,
     running: JoinSet<Ended>,
 }
 
@@ -83,11 +85,11 @@ impl Tasks {
 
     async fn fetch(&mut self) -> Result<(), LinkError> {
         for pending in self.link.read(query::fetches).await? {
-            let chat = pending.chat;
-            if self.fetches.insert(chat) {
+            let id = pending.fetch;
+            if self.fetches.insert(id) {
                 let (link, relays) = (self.link.clone(), self.relays.clone());
                 self.running
-                    .spawn(async move { Ended::Fetch(chat, fetch::fetch(&link, &relays, pending).await) });
+                    .spawn(async move { Ended::Fetch(id, fetch::fetch(&link, &relays, pending).await) });
             }
         }
         Ok(())
@@ -95,8 +97,8 @@ impl Tasks {
 
     fn ended(&mut self, ended: Ended) -> Result<(), LinkError> {
         match ended {
-            Ended::Fetch(chat, result) => {
-                self.fetches.remove(&chat);
+            Ended::Fetch(id, result) => {
+                self.fetches.remove(&id);
                 result
             }
             Ended::Delivery(chat, result) => {

@@ -1,6 +1,9 @@
 //! Fetching a prekey bundle, which a pairing waits for.
 
-use hermes_engine::{LinkEvent, query::PendingFetch};
+use hermes_engine::{
+    LinkEvent,
+    query::{self, PendingFetch},
+};
 use hermes_link::{
     frame::{FrameReader, FrameWriter},
     quinn::Connection,
@@ -14,10 +17,11 @@ use tokio::time::{sleep, timeout};
 use super::{Link, LinkError, board::Reason, relays::Relays, stream::pause};
 use crate::limits::FETCH;
 
-/// Asks until there is an answer that lasts: the bundle, or a refusal for good.
+/// Asks until there is an answer that lasts (the bundle, or a refusal for good), or until nobody waits for it: another
+/// invite of the same contact has taken its place.
 pub(super) async fn fetch(link: &Link, relays: &Relays, pending: PendingFetch) -> Result<(), LinkError> {
     let relay = relays.get(&pending.destination.relay);
-    loop {
+    while link.read(query::fetches).await?.iter().any(|waiting| waiting.fetch == pending.fetch) {
         let answer = match relay.connect().await {
             Ok(connection) => {
                 let _slot = relay.slot().await;
@@ -36,6 +40,7 @@ pub(super) async fn fetch(link: &Link, relays: &Relays, pending: PendingFetch) -
         link.board.delay(pending.chat, reason);
         sleep(wait).await;
     }
+    Ok(())
 }
 
 async fn ask(connection: &Connection, pending: &PendingFetch) -> Result<LinkEvent, Reason> {
