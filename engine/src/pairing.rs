@@ -35,7 +35,7 @@ use crate::{
     id::ChatId,
     limits,
     row::{
-        ContactRecord, Fetching, InviteRecord, PrekeyRecord, ReplayRecord, SessionRecord, Trust,
+        ContactRecord, Fetching, InviteRecord, PrekeyRecord, ReplayRecord, SecretBuf, SessionRecord, Trust,
         UnreadableCause,
     },
     rows::{HandshakeRow, ReadError, RouteRow, StoreResult},
@@ -406,7 +406,8 @@ impl<V: View> Turn<'_, V> {
 
     fn prekey(&self, id: PrekeyId) -> Result<PrekeySecret, Halt<V::Error>> {
         let record: PrekeyRecord = self.get(&id)?.ok_or(UnreadableCause::PrekeyGone)?;
-        PrekeySecret::from_bytes(&record.secret).map_err(|_| Halt::Store(ReadError::Corrupt(Table::Prekey)))
+        PrekeySecret::from_bytes(record.secret.expose())
+            .map_err(|_| Halt::Store(ReadError::Corrupt(Table::Prekey)))
     }
 }
 
@@ -418,5 +419,5 @@ fn is_under_way(contact: &ContactRecord, invite: &Ticket) -> bool {
 
 /// A session's record before its core is put.
 fn new_session(chat: ChatId, answered: bool, without_one_time_key: bool) -> SessionRecord {
-    SessionRecord { chat, core: ByteBuf::new(), answered, without_one_time_key }
+    SessionRecord { chat, core: SecretBuf::new(&[]), answered, without_one_time_key }
 }

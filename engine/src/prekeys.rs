@@ -6,14 +6,13 @@ use hermes_wire::{
     mailbox::PrekeyStock,
     prekey::{PrekeyId, PrekeyKind},
 };
-use serde_bytes::ByteBuf;
 
 use crate::{
     effect::Effect,
     limits::{
         ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, PREKEY_SECRETS, PREKEY_VALIDITY, QUERY_ROWS, SWEEP_ROWS,
     },
-    row::PrekeyRecord,
+    row::{PrekeyRecord, SecretBuf},
     rows::{Key, StoreResult, UploadRow},
     store::{Range, View},
     turn::Turn,
@@ -104,7 +103,7 @@ impl<V: View> Turn<'_, V> {
         let entry = secret.publish(&self.account.identity, expiry, &self.account.bundle_key, self.rng);
         let record = PrekeyRecord {
             kind,
-            secret: ByteBuf::from(secret.to_bytes().to_vec()),
+            secret: SecretBuf::new(&secret.to_bytes()),
             created: self.now,
             replaced: None,
         };

@@ -94,12 +94,12 @@ impl<V: View> Turn<'_, V> {
     fn drop_expired_skipped(&mut self) -> StoreResult<(), V> {
         let now = self.counters.drained;
         for (key, row) in self.scan::<SkippedKeyRow>(&Range::all(), SWEEP_ROWS)? {
-            if SkippedKey::from_bytes(&row.0).is_ok_and(|skipped| skipped.is_expired(now)) {
+            if SkippedKey::from_bytes(row.0.expose()).is_ok_and(|skipped| skipped.is_expired(now)) {
                 self.delete::<SkippedKeyRow>(&key);
             }
         }
         for (key, row) in self.scan::<SkippedChainRow>(&Range::all(), SWEEP_ROWS)? {
-            if SkippedChain::from_bytes(&row.0).is_ok_and(|chain| chain.is_expired(now)) {
+            if SkippedChain::from_bytes(row.0.expose()).is_ok_and(|chain| chain.is_expired(now)) {
                 self.delete::<SkippedChainRow>(&key);
             }
         }

@@ -46,6 +46,27 @@ impl<const N: usize> Zeroize for ByteArrayZ<N> {
     }
 }
 
+/// Secret bytes of a length that varies, wiped when dropped.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct SecretBuf(ByteBuf);
+
+impl SecretBuf {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self(ByteBuf::from(bytes))
+    }
+
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SecretBuf {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl<const N: usize> SecretBytes<N> {
     pub(crate) fn new(bytes: [u8; N]) -> Self {
         Self(ByteArrayZ(ByteArray::new(bytes)))
@@ -129,7 +150,7 @@ pub(crate) struct InviteRecord {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SessionRecord {
     pub(crate) chat: ChatId,
-    pub(crate) core: ByteBuf,
+    pub(crate) core: SecretBuf,
     /// Whether the peer has been heard in it; until then every message repeats the handshake.
     pub(crate) answered: bool,
     /// Made when no one-time prekey was left: its first messages are as safe as the signed prekey, no more.
@@ -140,7 +161,7 @@ pub(crate) struct SessionRecord {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct PrekeyRecord {
     pub(crate) kind: PrekeyKind,
-    pub(crate) secret: ByteBuf,
+    pub(crate) secret: SecretBuf,
     pub(crate) created: Timestamp,
     /// When a newer one took its place.
     pub(crate) replaced: Option<Timestamp>,

@@ -15,7 +15,7 @@ use crate::{
     input::OutboxKey,
     row::{
         AccountRecord, ChatRecord, ContactRecord, Counters, IdempotencyRecord, InviteRecord, MessageRecord,
-        OutboxRecord, PrekeyRecord, ReplayRecord, SessionRecord, UnreadableRecord,
+        OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SessionRecord, UnreadableRecord,
     },
     store::{Order, Range, Table, Value, View},
 };
@@ -102,8 +102,8 @@ wrapped_rows! {
     HandshakeRow(serde_bytes::ByteBuf): Handshake by SessionId;
     IndexRow(Place): MessageIndex by MessageId;
     UnreadRow(Place): Unread by u64;
-    SkippedChainRow(serde_bytes::ByteBuf): SkippedChain by SkippedChainKey;
-    SkippedKeyRow(serde_bytes::ByteBuf): SkippedKey by SkippedKeyKey;
+    SkippedChainRow(SecretBuf): SkippedChain by SkippedChainKey;
+    SkippedKeyRow(SecretBuf): SkippedKey by SkippedKeyKey;
 }
 
 /// The one account row.

@@ -9,13 +9,12 @@ use hermes_protocol::{
         SkippedKeys,
     },
 };
-use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
 use crate::{
     changes::Overlay,
     effect::SendError,
-    row::{ContactRecord, SessionRecord, UnreadableCause},
+    row::{ContactRecord, SecretBuf, SessionRecord, UnreadableCause},
     rows::{
         HandshakeRow, Key, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow,
         StoreResult,
@@ -105,7 +104,7 @@ impl<V: View> Turn<'_, V> {
 
     /// Puts a session's next state; all else about it stays as in `record`.
     pub(crate) fn put_session(&mut self, session: &Session, record: SessionRecord) {
-        let core = ByteBuf::from(session.to_bytes().to_vec());
+        let core = SecretBuf::new(&session.to_bytes());
         self.put(&session.id(), &SessionRecord { core, ..record });
     }
 
@@ -135,11 +134,11 @@ impl<V: View> Turn<'_, V> {
 
     pub(crate) fn apply_skipped(&mut self, session: SessionId, changes: &SkippedChanges) {
         for chain in &changes.put_chains {
-            let row = SkippedChainRow(ByteBuf::from(chain.to_bytes().to_vec()));
+            let row = SkippedChainRow(SecretBuf::new(&chain.to_bytes()));
             self.put(&SkippedChainKey(session, chain.number), &row);
         }
         for key in &changes.put_keys {
-            let row = SkippedKeyRow(ByteBuf::from(key.to_bytes().to_vec()));
+            let row = SkippedKeyRow(SecretBuf::new(&key.to_bytes()));
             self.put(&SkippedKeyKey(session, key.chain, key.index), &row);
         }
         for (chain, index) in &changes.delete_keys {
@@ -167,7 +166,7 @@ impl<V: View> Turn<'_, V> {
 }
 
 fn decode_session<E: std::error::Error>(record: &SessionRecord) -> Result<Session, ReadError<E>> {
-    Session::from_bytes(&record.core).map_err(|_| ReadError::Corrupt(Table::Session))
+    Session::from_bytes(record.core.expose()).map_err(|_| ReadError::Corrupt(Table::Session))
 }
 
 fn cause(error: &OpenError) -> UnreadableCause {
@@ -208,7 +207,7 @@ impl<V: View> SkippedKeys for SkippedRows<'_, V> {
     fn chains(&self) -> Vec<SkippedChain> {
         let rows = self.scan::<SkippedChainRow>(Order::Descending, hermes_protocol::limits::SKIPPED_CHAINS);
         let parse = |row: &SkippedChainRow| {
-            SkippedChain::from_bytes(&row.0).map_err(|_| ReadError::Corrupt(Table::SkippedChain))
+            SkippedChain::from_bytes(row.0.expose()).map_err(|_| ReadError::Corrupt(Table::SkippedChain))
         };
         self.checked(rows.iter().map(|(_, row)| parse(row)).collect())
     }
@@ -217,7 +216,9 @@ impl<V: View> SkippedKeys for SkippedRows<'_, V> {
         let key = SkippedKeyKey(self.session, chain, index);
         let row: Option<SkippedKeyRow> = self.checked(crate::rows::get(&self.view, &key));
         let parse = |row: SkippedKeyRow| {
-            SkippedKey::from_bytes(&row.0).map(Some).map_err(|_| ReadError::Corrupt(Table::SkippedKey))
+            SkippedKey::from_bytes(row.0.expose())
+                .map(Some)
+                .map_err(|_| ReadError::Corrupt(Table::SkippedKey))
         };
         row.and_then(|row| self.checked(parse(row)))
     }
