@@ -99,15 +99,23 @@ async fn frames_arrive_whole_and_in_order_and_garbage_is_refused() {
 fn a_restarted_relay_resets_the_connections_of_its_former_life() {
     let identity = RelayIdentity::generate().unwrap();
     let clients = tokio::runtime::Runtime::new().unwrap();
-    let first_life = tokio::runtime::Runtime::new().unwrap();
+    // On one thread that is not polled after the crash: a crash says no goodbye.
+    let first_life = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (listening, address) = first_life.block_on(async { relay(&identity) });
     let port = listening.local_addr().unwrap();
-    let serving = first_life.spawn(async move {
-        let accepted = accept(&listening).await;
-        let (send, receive) = accepted.accept_bi().await.unwrap();
-        FrameReader::<ToRelay>::new(receive).next().await.unwrap();
-        FrameWriter::new(send).send(&ToClient::Pong).await.unwrap();
-        accepted.closed().await
+    let (crash, crashes) = tokio::sync::oneshot::channel::<()>();
+    let serving = std::thread::spawn(move || {
+        let accepted = first_life.block_on(async {
+            let accepted = accept(&listening).await;
+            let (send, receive) = accepted.accept_bi().await.unwrap();
+            FrameReader::<ToRelay>::new(receive).next().await.unwrap();
+            let mut writer = FrameWriter::new(send);
+            writer.send(&ToClient::Pong).await.unwrap();
+            crashes.await.unwrap();
+            (accepted, writer)
+        });
+        drop(first_life);
+        drop((accepted, listening));
     });
     let connection = clients.block_on(async {
         let connection = client::connect_drop(&client::endpoint().unwrap(), &address).await.unwrap();
@@ -116,10 +124,8 @@ fn a_restarted_relay_resets_the_connections_of_its_former_life() {
         assert!(FrameReader::<ToClient>::new(receive).next().await.unwrap().is_some());
         connection
     });
-
-    // A crash says no goodbye: the runtime goes away under endpoint and connection.
-    serving.abort();
-    first_life.shutdown_timeout(std::time::Duration::from_secs(5));
+    crash.send(()).unwrap();
+    serving.join().unwrap();
     let second_life = tokio::runtime::Runtime::new().unwrap();
     let reborn = RelayIdentity::from_pem(&identity.to_pem()).unwrap();
     let _listening = second_life.block_on(async { server::listen(port, &reborn) }).unwrap();
