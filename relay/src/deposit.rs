@@ -41,11 +41,12 @@ impl<S: Store> Group<'_, S> {
         if deposit.body.len() > limits.envelope_bytes as usize {
             return Err(Refusal::TooLarge { max: limits.envelope_bytes }.into());
         }
+        // Before the body is hashed, and for repeats too: all of a depositor's work is paid for.
+        self.rates.take(mailbox, contact, Use::Deposit, limits.deposits, self.now)?;
         let receipt = Receipt { body: Sha256::digest(&deposit.body).into() };
         if self.is_repeat(mailbox, deposit.envelope, &receipt)? {
             return Ok(());
         }
-        self.rates.take(mailbox, contact, Use::Deposit, limits.deposits, self.now)?;
         let to = self.draft.mailbox(mailbox)?.ok_or(Refusal::NoEntry)?;
         let size = deposit.body.len() as u64;
         let whole = Usage { envelopes: limits.mailbox_envelopes, bytes: limits.mailbox_bytes };

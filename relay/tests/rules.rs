@@ -177,6 +177,21 @@ fn each_contact_has_its_own_rate() {
 }
 
 #[test]
+fn a_repeat_costs_as_much_as_a_deposit() {
+    let deposits = Rate { burst: 2, period: Duration::from_millis(100) };
+    let (mut relay, bob) = with_bob(Limits { deposits, ..Limits::default() });
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let limited = Err(Refusal::RateLimited { retry_ms: 100 });
+    let again = deposit(1, b"a");
+    assert_eq!(
+        relay.deposits(NOW, &entry, &[again.clone(), again.clone(), again.clone()]),
+        [Ok(()), Ok(()), limited]
+    );
+    assert_eq!(relay.deposits(at(100), &entry, &[again]), [Ok(())]);
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes, 1);
+}
+
+#[test]
 fn absent_wrong_and_revoked_are_one_answer_after_the_same_work() {
     let (mut relay, bob) = with_bob(Limits::default());
     let stranger = Owner::new(2);
