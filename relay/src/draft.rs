@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Draft<'a, S> {
     store: &'a S,
     changes: Changes,
+    /// What may still be deleted.
+    removable: Usage,
 }
 
 /// Envelopes that a draft took out.
@@ -26,11 +28,14 @@ pub(crate) struct Removed {
     pub(crate) ids: Vec<EnvelopeId>,
     pub(crate) by_contact: BTreeMap<ContactId, Usage>,
     pub(crate) last: Sequence,
+    /// There may be more of them after `last`, for which this draft has no room.
+    pub(crate) unfinished: bool,
 }
 
 impl<'a, S: Store> Draft<'a, S> {
     pub(crate) fn new(store: &'a S) -> Self {
-        Self { store, changes: Changes::default() }
+        let removable = Usage { envelopes: limits::REMOVED_ROWS, bytes: limits::REMOVED_BYTES };
+        Self { store, changes: Changes::default(), removable }
     }
 
     pub(crate) fn into_changes(self) -> Changes {
@@ -84,13 +89,19 @@ impl<'a, S: Store> Draft<'a, S> {
 
     pub(crate) fn forget_receipt(&mut self, mailbox: MailboxId, envelope: EnvelopeId) {
         self.changes.receipts.insert((mailbox, envelope), None);
+        self.removable = self.removable.minus(Usage { envelopes: 1, bytes: 0 });
     }
 
     pub(crate) fn put_envelope(&mut self, mailbox: MailboxId, envelope: Delivered) {
         self.changes.envelopes.insert((mailbox, envelope.sequence), Some(envelope));
     }
 
-    /// Takes out the envelopes after `after`, in order, until `wanted` says no.
+    /// Whether the rest of what is to be deleted must wait for a later commit.
+    pub(crate) fn is_full(&self) -> bool {
+        self.removable.envelopes == 0 || self.removable.bytes == 0
+    }
+
+    /// Takes out the envelopes after `after`, in order, until `wanted` says no or the draft is full.
     pub(crate) fn remove_envelopes(
         &mut self,
         mailbox: MailboxId,
@@ -101,6 +112,9 @@ impl<'a, S: Store> Draft<'a, S> {
         let mut removed = Removed { last: after, ..Removed::default() };
         let mut read = after;
         loop {
+            if self.is_full() {
+                return Ok(Removed { unfinished: true, ..removed });
+            }
             let rows = self.store.envelopes(mailbox, read, credit)?;
             let Some(last) = rows.last() else { break };
             read = last.sequence;
@@ -111,15 +125,20 @@ impl<'a, S: Store> Draft<'a, S> {
                 if !wanted(&row) {
                     return Ok(removed);
                 }
+                if self.is_full() {
+                    return Ok(Removed { unfinished: true, ..removed });
+                }
+                self.removable = self.removable.minus(removed.add(&row));
                 self.changes.envelopes.insert((mailbox, row.sequence), None);
-                removed.add(&row);
             }
         }
-        // What the group itself deposited comes after everything committed.
+        // What the group itself deposited comes after everything committed. It is in memory, and little.
         let drafted = self.changes.envelopes.range_mut((mailbox, Sequence(read.0.saturating_add(1)))..);
         for (_, row) in drafted.take_while(|((owner, _), _)| *owner == mailbox) {
             match row {
-                Some(envelope) if wanted(envelope) => removed.add(envelope),
+                Some(envelope) if wanted(envelope) => {
+                    self.removable = self.removable.minus(removed.add(envelope))
+                }
                 Some(_) => break,
                 None => continue,
             }
@@ -208,11 +227,14 @@ impl<'a, S: Store> Draft<'a, S> {
 }
 
 impl Removed {
-    fn add(&mut self, envelope: &Delivered) {
+    /// Notes an envelope, and returns what it took up.
+    fn add(&mut self, envelope: &Delivered) -> Usage {
+        let one = Usage { envelopes: 1, bytes: envelope.body.len() as u64 };
         self.ids.push(envelope.envelope);
         let usage = self.by_contact.entry(envelope.contact).or_default();
-        usage.envelopes += 1;
-        usage.bytes += envelope.body.len() as u64;
+        usage.envelopes += one.envelopes;
+        usage.bytes += one.bytes;
         self.last = envelope.sequence;
+        one
     }
 }

@@ -82,6 +82,11 @@ pub const BUCKETS: usize = 100_000;
 pub const DELETE_ENVELOPES: u32 = 1_024;
 /// Bytes read at a time when a range is deleted.
 pub const DELETE_BYTES: u32 = 8 * 1024 * 1024;
+/// Envelopes, and receipts of envelopes, deleted in one commit. Envelopes are read for the books before they go, and all
+/// other requests wait meanwhile; what is left goes in later commits.
+pub const REMOVED_ROWS: u64 = 4_096;
+/// Bytes of envelopes deleted in one commit, for the same reason.
+pub const REMOVED_BYTES: u64 = 32 * 1024 * 1024;
 /// Reminders seen to in one commit, so that a sweep never holds up deposits for long.
 pub const SWEEP_REMINDERS: usize = 64;
 

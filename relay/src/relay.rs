@@ -16,7 +16,7 @@ use crate::{
     entry::{self, Entry},
     limits::Limits,
     rate::Rates,
-    store::{Hour, Store, StoreError, TokenHash, TokenRow},
+    store::{Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
 };
 
 /// Who may make a mailbox.
@@ -115,7 +115,7 @@ pub enum Outcome {
     PrekeysStored(PrekeyId),
     /// The contact is shut out.
     Revoked(ContactId),
-    /// The envelopes are deleted.
+    /// The envelopes are never delivered again, and deleted by and by.
     Acked,
     /// The token is good.
     Opened(Entry),
@@ -211,10 +211,11 @@ pub fn deliver<S: Store>(
     credit: Credit,
 ) -> Result<Vec<Deliver>, StoreError> {
     // The head is read first: what is committed after it is then not mistaken for a gap.
-    let Some(head) = store.mailbox(mailbox)?.map(|row| row.head) else { return Ok(Vec::new()) };
+    let Some(Mailbox { head, acked, .. }) = store.mailbox(mailbox)? else { return Ok(Vec::new()) };
     let mut deliver = Vec::new();
-    let mut last = after;
-    for row in store.envelopes(mailbox, after, credit)? {
+    // What is acknowledged may still be there, in part. It is neither waiting nor gone.
+    let mut last = after.max(acked);
+    for row in store.envelopes(mailbox, last, credit)? {
         let sequence = row.sequence;
         deliver.extend(gone(last, Sequence(sequence.0.saturating_sub(1))));
         deliver.push(Deliver::Envelope(row));

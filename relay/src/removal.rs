@@ -1,6 +1,6 @@
 //! What leaves the store: acknowledged envelopes, expired ones, and everything that is remembered for a time.
 
-use hermes_wire::{ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence};
+use hermes_wire::{ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, mailbox::Delivered};
 
 use crate::{
     draft::Removed,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<S: Store> Group<'_, S> {
-    /// Deletes what the owner has. An ack that is older than the last one changes nothing; one of what was never
+    /// Takes note of what the owner has, and deletes as much of it as one commit may. An ack that is older than the last one changes nothing; one of what was never
     /// assigned is a broken or hostile client.
     pub(crate) fn ack(&mut self, mailbox: MailboxId, upto: Sequence) -> Result<Outcome, Halt> {
         let row = self.draft.mailbox(mailbox)?.ok_or(Refusal::BadFrame)?;
@@ -18,34 +18,57 @@ impl<S: Store> Group<'_, S> {
             return Err(Refusal::BadFrame.into());
         }
         if upto > row.acked {
-            let removed = self.draft.remove_envelopes(mailbox, row.acked, |row| row.sequence <= upto)?;
-            self.account(mailbox, Mailbox { acked: upto, ..row }, removed)?;
+            let after = row.acked;
+            self.remove(mailbox, Mailbox { acked: upto, ..row }, after, |row| row.sequence <= upto)?;
         }
         Ok(Outcome::Acked)
     }
 
-    /// Sees to the reminders that are due, up to a limit.
+    /// Sees to the reminders that are due, as far as one commit may.
     pub(crate) fn sweep(&mut self) -> Result<Outcome, Halt> {
         let due = self.draft.due(self.this_hour(), SWEEP_REMINDERS)?;
-        let more = due.len() == SWEEP_REMINDERS;
+        let full = due.len() == SWEEP_REMINDERS;
         for (reminder, ids) in due {
+            if self.draft.is_full() {
+                break;
+            }
             self.draft.forget_reminder(reminder);
             let mailbox = reminder.mailbox;
             match reminder.matter {
-                Matter::Envelopes => self.expire(mailbox)?,
+                Matter::Envelopes => self.expire(mailbox, None)?,
+                Matter::Removal(after) => self.expire(mailbox, Some(after))?,
                 Matter::Receipts(_) => ids.into_iter().for_each(|id| self.draft.forget_receipt(mailbox, id)),
                 Matter::Contact(contact) => self.forget_contact(mailbox, contact)?,
                 Matter::Fetch(contact, fetch) => self.forget_fetch(mailbox, contact, fetch)?,
             }
         }
-        Ok(Outcome::Swept { more })
+        Ok(Outcome::Swept { more: full || self.draft.is_full() })
     }
 
-    /// Deletes the oldest envelopes as far as their time is over. The owner hears of the gap they leave.
-    fn expire(&mut self, mailbox: MailboxId) -> Result<(), StoreError> {
+    /// Deletes the oldest envelopes as far as they are acknowledged or their time is over. Of the gap that the latter
+    /// leave, the owner hears. Nothing before `after` is looked at, if that is known.
+    fn expire(&mut self, mailbox: MailboxId, after: Option<Sequence>) -> Result<(), StoreError> {
         let Some(row) = self.draft.mailbox(mailbox)? else { return Ok(()) };
-        let (now, ttl) = (self.now, self.policy.limits.envelope_ttl);
-        let removed = self.draft.remove_envelopes(mailbox, row.acked, |row| row.stored.after(ttl) <= now)?;
+        let (now, ttl, acked) = (self.now, self.policy.limits.envelope_ttl, row.acked);
+        self.remove(mailbox, row, after.unwrap_or(acked), |row| {
+            row.sequence <= acked || row.stored.after(ttl) <= now
+        })
+    }
+
+    /// Deletes the envelopes after `after` until `wanted` says no. What is too much for one commit is left to the next
+    /// sweep, and counts as stored until then.
+    fn remove(
+        &mut self,
+        mailbox: MailboxId,
+        row: Mailbox,
+        after: Sequence,
+        wanted: impl Fn(&Delivered) -> bool,
+    ) -> Result<(), StoreError> {
+        let removed = self.draft.remove_envelopes(mailbox, after, wanted)?;
+        if removed.unfinished {
+            let matter = Matter::Removal(removed.last);
+            self.draft.remind(Reminder { due: self.this_hour(), mailbox, matter }, Vec::new());
+        }
         self.account(mailbox, row, removed)
     }
 

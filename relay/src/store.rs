@@ -51,7 +51,7 @@ pub struct Mailbox {
     pub instance: InstanceId,
     /// The last sequence that was assigned.
     pub head: Sequence,
-    /// Everything up to here was acknowledged and is deleted.
+    /// Everything up to here was acknowledged. It is deleted, or a [`Matter::Removal`] reminder stands for it.
     pub acked: Sequence,
     /// What waits in it.
     pub stored: Usage,
@@ -158,6 +158,8 @@ pub enum Matter {
     Contact(ContactId),
     /// A remembered bundle may be forgotten.
     Fetch(ContactId, FetchId),
+    /// Envelopes after this sequence were acknowledged or have reached their time to live, more than one commit takes.
+    Removal(Sequence),
 }
 
 /// A set of changes that become durable together or not at all. In each map, `None` deletes the row.

@@ -207,6 +207,7 @@ fn reminders_are_due_in_order<B: Backend>(backend: &B) {
         reminder(256, ALICE, Matter::Receipts(Sequence(7))),
         reminder(256, ALICE, Matter::Contact(contact)),
         reminder(256, ALICE, Matter::Fetch(contact, FetchId([1; 16]))),
+        reminder(256, ALICE, Matter::Removal(Sequence(7))),
         reminder(257, ALICE, Matter::Envelopes),
     ];
     changes.reminders.extend(all.iter().rev().map(|reminder| (*reminder, Some(Vec::new()))));
@@ -215,7 +216,7 @@ fn reminders_are_due_in_order<B: Backend>(backend: &B) {
         store.due(Hour(hour), limit).unwrap().into_iter().map(|(reminder, _)| reminder).collect()
     };
     assert_eq!(due(0, 9), []);
-    assert_eq!(due(256, 9), all[..5]);
+    assert_eq!(due(256, 9), all[..6]);
     assert_eq!(due(256, 2), all[..2]);
     assert_eq!(due(u64::MAX, 9), all);
 }

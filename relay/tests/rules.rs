@@ -7,7 +7,7 @@ use std::{cell::Cell, time::Duration};
 use common::{Ask, DAY, NOW, Owner, PLENTY, at, deposit, prekey, prekeys, summary};
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store, StoreError, entry,
-    limits::Rate,
+    limits::{REMOVED_BYTES, REMOVED_ROWS, Rate},
     store::{Changes, Contact, Hour, Mailbox, Receipt, Reminder, TokenHash, TokenRow, memory::MemoryStore},
 };
 use hermes_wire::{
@@ -124,6 +124,104 @@ fn what_waited_too_long_is_gone_and_its_owner_hears_of_it() {
     assert_eq!(relay.acks(&bob, 3), Outcome::Acked);
     assert!(relay.deliver(bob.mailbox, Sequence(3), PLENTY).unwrap().is_empty());
     assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes, 0);
+}
+
+#[test]
+fn a_mailbox_is_emptied_in_pieces_and_what_is_acknowledged_stays_away() {
+    const MANY: u64 = 2 * REMOVED_ROWS + 10;
+    let (mut relay, bob) = with_many(&[1], MANY);
+    let stored =
+        |relay: &Relay<MemoryStore>| relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes;
+    // However many acks share a commit, they share its limit.
+    let acks = [MANY - 5, MANY - 3].map(|upto| Request::Ack { mailbox: bob.mailbox, upto: Sequence(upto) });
+    assert_eq!(relay.apply(NOW, acks.to_vec()).unwrap(), [Outcome::Acked, Outcome::Acked]);
+    assert_eq!(stored(&relay), MANY - REMOVED_ROWS);
+    let waiting = [(MANY - 2, MANY - 2), (MANY - 1, MANY - 1), (MANY, MANY)];
+    for after in [0, 1, REMOVED_ROWS, REMOVED_ROWS + 1, MANY - 3] {
+        assert_eq!(
+            summary(&relay.deliver(bob.mailbox, Sequence(after), PLENTY).unwrap()),
+            waiting,
+            "{after}"
+        );
+    }
+    assert!(
+        matches!(relay.registers(NOW, &bob), Outcome::Registered { acked, .. } if acked == Sequence(MANY - 3))
+    );
+    // A restart in between forgets none of it.
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let mut relay = Relay::new(relay.into_store(), policy).unwrap();
+    assert_eq!(relay.ask(NOW, Request::Sweep), Outcome::Swept { more: true });
+    assert_eq!(stored(&relay), MANY - 2 * REMOVED_ROWS);
+    relay.sweeps(NOW);
+    assert_eq!(stored(&relay), 3);
+    let rows = relay.store().envelopes(bob.mailbox, Sequence(0), PLENTY).unwrap();
+    assert_eq!(rows.first().map(|row| row.sequence), Some(Sequence(MANY - 2)));
+    // Deposits made again are still known, wherever they went.
+    let entry = relay.opens(at(DAY - 1), bob.open(&bob.token(1))).unwrap();
+    for id in [1, MANY / 2, MANY - 3].map(|id| u32::try_from(id).unwrap()) {
+        assert_eq!(relay.deposits(at(DAY - 1), &entry, &[deposit(id, b"")]), [Ok(())]);
+    }
+    assert_eq!(stored(&relay), 3);
+    assert_eq!(relay.acks(&bob, MANY), Outcome::Acked);
+    assert_eq!(relay.store().contact(bob.mailbox, ContactId([1; 16])).unwrap(), None);
+    relay.sweeps(at(3 * DAY));
+    for id in 1..=u32::try_from(MANY).unwrap() {
+        let envelope = deposit(id, b"").envelope;
+        assert_eq!(relay.store().receipt(bob.mailbox, envelope).unwrap(), None, "{id}");
+    }
+}
+
+#[test]
+fn a_sweep_of_many_full_mailboxes_takes_many_commits() {
+    const EACH: u64 = REMOVED_ROWS - 1_000;
+    let (mut relay, bob) = with_many(&[1, 2, 3], EACH);
+    let owners = [bob, Owner::new(2), Owner::new(3)];
+    let stored = |relay: &Relay<MemoryStore>| -> u64 {
+        owners
+            .iter()
+            .map(|owner| relay.store().mailbox(owner.mailbox).unwrap().unwrap().stored.envelopes)
+            .sum()
+    };
+    let late = at(31 * DAY);
+    for left in [3 * EACH - REMOVED_ROWS, 3 * EACH - 2 * REMOVED_ROWS] {
+        assert_eq!(relay.ask(late, Request::Sweep), Outcome::Swept { more: true });
+        assert_eq!(stored(&relay), left);
+    }
+    relay.sweeps(late);
+    assert_eq!(stored(&relay), 0);
+    for owner in &owners {
+        let delivered = relay.deliver(owner.mailbox, Sequence(0), PLENTY).unwrap();
+        assert_eq!(summary(&delivered), [(1, EACH)]);
+    }
+}
+
+#[test]
+fn large_envelopes_are_deleted_in_smaller_pieces() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let body = vec![0; 64 * 1024 - 1];
+    let many = u32::try_from(REMOVED_BYTES).unwrap() / (64 * 1024) + 10;
+    for id in 1..=many {
+        assert_eq!(relay.deposits(NOW, &entry, &[deposit(id, &body)]), [Ok(())]);
+    }
+    assert_eq!(relay.acks(&bob, many.into()), Outcome::Acked);
+    let stored = relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes;
+    assert_eq!(stored, 9, "the one that does not fit goes with the rest");
+    relay.sweeps(NOW);
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes, 0);
+}
+
+/// A relay where owners have so many empty envelopes each, deposited as fast as the rate allows. Bob is the first.
+fn with_many(owners: &[u8], many: u64) -> (Relay<MemoryStore>, Owner) {
+    let deposits = Rate { burst: u32::MAX, period: Duration::from_nanos(1) };
+    let mut relay = relay(Limits { deposits, ..Limits::default() });
+    for owner in owners.iter().map(|seed| Owner::new(*seed)) {
+        relay.registers(NOW, &owner);
+        let entry = relay.opens(NOW, owner.open(&owner.token(1))).unwrap();
+        let deposits: Vec<_> = (1..=u32::try_from(many).unwrap()).map(|id| deposit(id, b"")).collect();
+        assert!(relay.deposits(NOW, &entry, &deposits).iter().all(Result::is_ok));
+    }
+    (relay, Owner::new(owners[0]))
 }
 
 #[test]

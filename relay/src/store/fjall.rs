@@ -247,6 +247,7 @@ fn reminder_key(reminder: &Reminder) -> Vec<u8> {
         Matter::Receipts(last) => [&due, mailbox, &[1], &last.0.to_be_bytes()].concat(),
         Matter::Contact(contact) => [&due, mailbox, &[2], &contact.0].concat(),
         Matter::Fetch(contact, fetch) => [&due, mailbox, &[3], &contact.0, &fetch.0].concat(),
+        Matter::Removal(after) => [&due, mailbox, &[4], &after.0.to_be_bytes()].concat(),
     }
 }
 
