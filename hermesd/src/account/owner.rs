@@ -185,11 +185,11 @@ impl<R: Reopen> Owner<R> {
                 Effect::Outbox(chat) => self.outlets.wakes.outbox(chat),
                 Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
                 Effect::Prekeys => self.outlets.wakes.prekeys(),
-                Effect::Ack(sequence) => ack = Some(sequence),
+                Effect::Ack(sequence) => ack = ack.max(Some(sequence)),
             }
         }
         for committed in waiting.commits {
-            // The connection may be gone; the next one asks the store what to acknowledge.
+            // The connection may be gone; the next one is sent the same again, and acknowledges it.
             let _ = committed.send(Committed { ack });
         }
     }

@@ -174,6 +174,18 @@ async fn what_waits_is_one_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_acknowledges_the_highest_of_what_it_took() {
+    let mut world = World::new();
+    let (nothing, high, low) = (world.register().await, world.gone(9).await, world.gone(5).await);
+    world.work.send(Work::Stop).await.unwrap();
+    let thread = world.run();
+    assert_eq!(nothing.await.unwrap().ack, Some(Sequence(9)));
+    assert_eq!(high.await.unwrap().ack, Some(Sequence(9)));
+    assert_eq!(low.await.unwrap().ack, Some(Sequence(9)));
+    thread.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_said_before_the_commit() {
     let mut world = World::new();
     let mut registered = world.register().await;

@@ -17,7 +17,9 @@ pub(crate) enum Work {
 /// The commit that made an item true.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Committed {
-    /// Everything up to here is safe and may be acknowledged; `None` when nothing was delivered.
+    /// The highest sequence that was delivered and is safe; `None` when nothing was delivered. It may be acknowledged on
+    /// the connection that delivered it, and on no other: a relay restored from an old copy gives old numbers to new
+    /// mail.
     pub(crate) ack: Option<Sequence>,
 }
 

@@ -12,6 +12,8 @@ mod liveness;
 mod mailbox;
 mod relays;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::sync::Arc;
