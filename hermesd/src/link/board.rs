@@ -8,7 +8,7 @@ use std::{
 
 use hermes_engine::ChatId;
 use hermes_link::client::ConnectError;
-use hermes_wire::{Refusal, Timestamp, mailbox::PrekeyStock};
+use hermes_wire::{Refusal, Timestamp, limits::PREKEYS_PER_KIND, mailbox::PrekeyStock, prekey::PrekeyKind};
 use tokio::sync::watch;
 
 use crate::clock::now;
@@ -110,6 +110,18 @@ impl Board {
 
     pub(super) fn set_stock(&self, stock: Vec<PrekeyStock>) {
         *self.stock.lock().unwrap_or_else(PoisonError::into_inner) = Some(stock);
+    }
+
+    /// The relay took these in. It tells the stock only on registering and when keys are used up.
+    pub(super) fn add_stock(&self, stored: &[PrekeyKind]) {
+        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        for kind in stored {
+            let known = stock.iter_mut().flatten().find(|stock| stock.kind == *kind);
+            if let Some(PrekeyStock { count, .. }) = known {
+                let most = if kind.is_one_time() { PREKEYS_PER_KIND as u32 } else { 1 };
+                *count = count.saturating_add(1).min(most);
+            }
+        }
     }
 
     pub(super) fn delay(&self, chat: ChatId, reason: Reason) {

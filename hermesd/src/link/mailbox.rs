@@ -1,6 +1,6 @@
 //! The connection to the account's own mailbox: registers, uploads prekeys, takes deliveries, acknowledges commits.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, mem, time::Duration};
 
 use hermes_engine::{
     LinkEvent,
@@ -16,6 +16,7 @@ use hermes_wire::{
     Advice, Refusal, VERSION,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, Register, Registered, ToClient, ToRelay},
+    prekey::PrekeyKind,
 };
 use rand::RngExt;
 use tokio::{
@@ -135,8 +136,8 @@ struct Session<'a> {
     credit: Credit,
     /// Commits to come, in order.
     pending: VecDeque<Pending>,
-    /// Whether an upload is under way.
-    uploading: bool,
+    /// The upload under way, if there is one, with the kinds of what the relay has not confirmed yet.
+    uploading: Option<Vec<PrekeyKind>>,
 }
 
 impl<'a> Session<'a> {
@@ -152,7 +153,7 @@ impl<'a> Session<'a> {
             writer: FrameWriter::new(send),
             credit: Credit { envelopes: 0, bytes: 0 },
             pending: VecDeque::new(),
-            uploading: false,
+            uploading: None,
         };
         let register = Register {
             version: VERSION,
@@ -220,6 +221,8 @@ impl<'a> Session<'a> {
     async fn control_frame(&mut self, frame: Option<ToClient>) -> Result<(), End> {
         match frame {
             Some(ToClient::PrekeysStored(through)) => {
+                // Before the commit: a stock that the relay tells next has them in it.
+                self.link.board.add_stock(&self.uploading.as_mut().map(mem::take).unwrap_or_default());
                 let committed = self.link.tell_and_follow(vec![LinkEvent::PrekeysStored(through)]).await?;
                 self.pending.push_back(Pending { committed, settles: Settles::Upload });
                 Ok(())
@@ -272,7 +275,7 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             Settles::Upload => {
-                self.uploading = false;
+                self.uploading = None;
                 self.upload().await
             }
         }
@@ -286,12 +289,12 @@ impl<'a> Session<'a> {
 
     /// Uploads one frame of prekeys, if there are any and no upload is under way.
     async fn upload(&mut self) -> Result<(), End> {
-        if self.uploading {
+        if self.uploading.is_some() {
             return Ok(());
         }
         let prekeys = self.link.read(query::prekeys_to_publish).await?;
         if !prekeys.is_empty() {
-            self.uploading = true;
+            self.uploading = Some(prekeys.iter().map(|prekey| prekey.kind).collect());
             self.writer.push(&ToRelay::PutPrekeys(prekeys));
         }
         // Until its first keys are up, an account cannot be written to, and whoever waits for it waits for that.
