@@ -38,8 +38,19 @@ pub struct AccountStatus {
     pub outbox: u64,
     /// Envelopes that arrived and could not be read, ever.
     pub unreadable: u64,
+    /// The newest of those, as long as it is on record.
+    pub last_unreadable: Option<Unreadable>,
     /// One-time prekeys the relay has on hand; nothing until the relay has said so.
     pub one_time_prekeys: Option<u32>,
+}
+
+/// An envelope that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// When it was looked at.
+    pub at: UnixMillis,
+    /// Why, as text for people.
+    pub cause: String,
 }
 
 /// How an account stands with its relay.

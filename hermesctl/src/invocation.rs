@@ -104,6 +104,7 @@ mod tests {
             unread: 0,
             outbox: 0,
             unreadable: 0,
+            last_unreadable: None,
             one_time_prekeys: None,
         }
     }

@@ -39,12 +39,23 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
         }
     }
     if account.unreadable > 0 {
-        lines.push(detail("unreadable", format!("{} arrived that could not be read", account.unreadable)));
+        lines.push(detail("unreadable", unreadable(account, now)));
     }
     if let Some(left) = account.one_time_prekeys {
         lines.push(detail("prekeys", format!("{left} one-time keys at the relay")));
     }
     lines
+}
+
+/// How many could not be read, and what was wrong with the newest.
+fn unreadable(account: &AccountStatus, now: UnixMillis) -> String {
+    match &account.last_unreadable {
+        Some(last) => {
+            let ago = duration::short(last.at.before(now));
+            format!("{} (last {ago} ago: {})", account.unreadable, last.cause)
+        }
+        None => account.unreadable.to_string(),
+    }
 }
 
 fn detail(name: &str, value: String) -> Line {
@@ -100,13 +111,12 @@ pub(crate) fn trust(contact: &Contact) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hermes_api::{Connection, ErrorCode, Problem, V1};
+    use hermes_api::{Connection, ErrorCode, Problem, Unreadable, V1};
 
     use super::*;
 
-    #[test]
-    fn status_says_why_an_account_is_not_connected() {
-        let account = AccountStatus {
+    fn offline() -> AccountStatus {
+        AccountStatus {
             name: "alice".into(),
             fingerprint: "ab".repeat(32),
             relay: "hermes://relay.example:4433#abc".into(),
@@ -118,8 +128,13 @@ mod tests {
             unread: 3,
             outbox: 1,
             unreadable: 0,
+            last_unreadable: None,
             one_time_prekeys: None,
-        };
+        }
+    }
+
+    /// What a daemon of one account shows, after a minute.
+    fn lines(account: AccountStatus) -> Vec<String> {
         let daemon = DaemonStatus {
             v: V1,
             version: "0.1.0".into(),
@@ -128,7 +143,12 @@ mod tests {
             capabilities: Vec::new(),
             accounts: vec![account],
         };
-        let lines: Vec<String> = status(&daemon, UnixMillis(60_000)).iter().map(Line::text).collect();
+        status(&daemon, UnixMillis(60_000)).iter().map(Line::text).collect()
+    }
+
+    #[test]
+    fn status_says_why_an_account_is_not_connected() {
+        let lines = lines(offline());
         assert_eq!(lines[0], "hermesd 0.1.0, pid 7, up 1m");
         assert_eq!(lines[1], "alice  offline, trying again: relay.example:4433, since 1m");
         assert!(lines[2].ends_with("no answer") && lines[3].ends_with("→ check the network"), "{lines:?}");
@@ -136,5 +156,20 @@ mod tests {
             !lines.iter().any(|line| line.contains("unreadable") || line.contains("prekeys")),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn status_says_what_was_wrong_with_the_last_unreadable_envelope() {
+        let last = Unreadable { at: UnixMillis(0), cause: "its authentication failed".into() };
+        let account = AccountStatus { unreadable: 2, last_unreadable: Some(last), ..offline() };
+        assert!(
+            lines(account).contains(&"  unreadable   2 (last 1m ago: its authentication failed)".to_owned())
+        );
+        // A daemon that is older than this program says nothing of the last one.
+        let older = serde_json::to_value(AccountStatus { unreadable: 2, ..offline() }).unwrap();
+        let mut older = older.as_object().unwrap().clone();
+        older.remove("last_unreadable");
+        let account = serde_json::from_value(older.into()).unwrap();
+        assert!(lines(account).contains(&"  unreadable   2".to_owned()));
     }
 }

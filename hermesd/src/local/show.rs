@@ -2,7 +2,7 @@
 
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactState, Direction, Message, Problem,
-    Trust, UnixMillis, VerifiedBy,
+    Trust, UnixMillis, Unreadable, VerifiedBy,
 };
 use hermes_engine::{
     MessageState, Text,
@@ -103,6 +103,9 @@ pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
         unread: summary.unread,
         outbox: summary.outbox,
         unreadable: summary.unreadable,
+        last_unreadable: summary
+            .last_unreadable
+            .map(|(cause, at)| Unreadable { at: time(at), cause: cause.to_string() }),
         one_time_prekeys: stock.map(|stock| {
             stock.iter().find(|stock| stock.kind == PrekeyKind::OneTime).map_or(0, |stock| stock.count)
         }),
@@ -119,6 +122,7 @@ pub(super) fn failed_account(name: &str, problem: Problem, since: UnixMillis) ->
         unread: 0,
         outbox: 0,
         unreadable: 0,
+        last_unreadable: None,
         one_time_prekeys: None,
     }
 }
