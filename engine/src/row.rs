@@ -293,7 +293,7 @@ pub enum UnreadableCause {
     /// Its sender ended the chain it belongs to: it went back to an old state.
     #[error("its sender went back to an old state")]
     WentBack,
-    /// Its sender's ratchet key would force a known secret.
+    /// Its sender's ratchet key would force a known secret, or its ML-KEM step breaks the rules.
     #[error("its sender used a forbidden key")]
     ForbiddenKey,
     /// A newer version made it.

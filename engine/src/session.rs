@@ -174,7 +174,7 @@ fn cause(error: &OpenError) -> UnreadableCause {
         OpenError::TooOld => UnreadableCause::TooOld,
         OpenError::TooFarAhead { .. } => UnreadableCause::TooFarAhead,
         OpenError::ChainEnded => UnreadableCause::WentBack,
-        OpenError::BadPublicKey => UnreadableCause::ForbiddenKey,
+        OpenError::BadPublicKey | OpenError::BadKemStep => UnreadableCause::ForbiddenKey,
         OpenError::UnknownHeader => UnreadableCause::NeedsNewerVersion,
         OpenError::SessionExhausted => UnreadableCause::SessionExhausted,
         OpenError::BadPadding => UnreadableCause::BadContent,

@@ -28,6 +28,9 @@ impl Label {
     pub const SESSION_ID: Self = Self("Hermes/1 session id");
     pub const SESSION_BINDING: Self = Self("Hermes/1 session binding|");
     pub const ROOT: Self = Self("Hermes/1 root|");
+    /// Followed by the hash of encapsulation key and ciphertext.
+    pub const ROOT_WITH_KEM: Self = Self("Hermes/1 root with kem|");
+    pub const KEM_EXCHANGE: Self = Self("Hermes/1 kem exchange|");
     pub const MESSAGE: Self = Self("Hermes/1 message keys|");
     pub const MESSAGE_MAC: Self = Self("Hermes/1 message mac|");
     pub const CONTENT: Self = Self("Hermes/1 content|");
@@ -116,7 +119,7 @@ fn hmac(key: &[u8; 32]) -> HmacSha256 {
 mod tests {
     use super::*;
 
-    const LABELS: [Label; 16] = [
+    const LABELS: [Label; 18] = [
         Label::IDENTITY_CROSS,
         Label::FINGERPRINT,
         Label::PREKEY,
@@ -129,6 +132,8 @@ mod tests {
         Label::SESSION_ID,
         Label::SESSION_BINDING,
         Label::ROOT,
+        Label::ROOT_WITH_KEM,
+        Label::KEM_EXCHANGE,
         Label::MESSAGE,
         Label::MESSAGE_MAC,
         Label::CONTENT,

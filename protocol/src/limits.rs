@@ -18,8 +18,11 @@ pub const FF_ITERATIONS: u32 = 1_000;
 pub const UNOPENED_INITIATIONS: usize = 8;
 /// Bytes of a handshake part: ML-KEM ciphertext, ephemeral keys, sealed identity with a full list, and framing.
 pub const HANDSHAKE_BYTES: usize = 3 * 1024;
-/// Bytes of one ratchet header's ciphertext: a header with an ML-KEM-768 key or ciphertext would still fit.
-pub const HEADER_BYTES: usize = 2 * 1024;
+/// Messages, sent and received, after which the next new sending chain offers an ML-KEM-768 key: often enough that a
+/// thief of the state is soon shut out, seldom enough that most messages stay in their small bucket.
+pub const KEM_INTERVAL_MESSAGES: u32 = 50;
+/// Time after which it does so whatever the number of messages.
+pub const KEM_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Bytes of one encoded content; a padded envelope bounds it anyway.
 pub const CONTENT_BYTES: usize = 64 * 1024;
 /// Bytes of UTF-8 in one text.

@@ -14,6 +14,7 @@ use support::*;
 const FIRST_TEXT: &[u8] = "The first message: \u{1f98a}".as_bytes();
 const SKIPPED_TEXT: &[u8] = b"overtaken";
 const LATER_TEXT: &[u8] = b"overtaking";
+const CONFIRMING_TEXT: &[u8] = b"under the new root";
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(name)
@@ -63,6 +64,16 @@ fn a_stored_session_opens_its_messages() {
     assert_eq!(*peer.rows.chains[&chain.number], *read("passed.chain"));
 }
 
+/// The session above has an ML-KEM key on offer; this one has answered it.
+#[test]
+fn both_sides_of_an_ml_kem_step_open_their_messages() {
+    let mut peer = Peer::new(Session::from_bytes(&read("answering.record")).unwrap(), None, 1);
+    assert_eq!(read("session.record").len(), 440);
+    assert_eq!(read("answering.record").len(), 1_464);
+    assert_eq!(peer.receive(&read("confirming.envelope")).unwrap(), CONFIRMING_TEXT);
+    assert_eq!(peer.session.to_bytes().len(), 376);
+}
+
 #[test]
 fn every_corpus_file_is_taken_by_its_own_decoder_only() {
     for entry in fs::read_dir(path("")).unwrap() {
@@ -71,7 +82,7 @@ fn every_corpus_file_is_taken_by_its_own_decoder_only() {
         assert_eq!(Envelope::decode(&bytes).is_ok(), name.ends_with(".envelope"), "{name}");
         assert_eq!(PrekeySecret::from_bytes(&bytes).is_ok(), name.ends_with(".prekey"), "{name}");
         assert_eq!(SkippedKey::from_bytes(&bytes).is_ok(), name == "skipped.key", "{name}");
-        assert_eq!(Session::from_bytes(&bytes).is_ok(), name == "session.record", "{name}");
+        assert_eq!(Session::from_bytes(&bytes).is_ok(), name.ends_with(".record"), "{name}");
         if name.ends_with(".record") {
             let newer = [&[9], &bytes[1..]].concat();
             assert_eq!(Session::from_bytes(&newer).err(), Some(RecordError::Version(9)));
@@ -112,4 +123,6 @@ fn write_corpus() {
     b.receive(&later_envelope).unwrap();
     write("skipped.key", b.rows.keys.values().next().unwrap());
     write("passed.chain", b.rows.chains.values().next().unwrap());
+    write("answering.record", &a.session.to_bytes());
+    write("confirming.envelope", &b.send(CONFIRMING_TEXT));
 }

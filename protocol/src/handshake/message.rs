@@ -9,7 +9,7 @@ use crate::{
     envelope::EnvelopeError,
     ffdh::ELEMENT_BYTES,
     kdf::{self, Label},
-    kem::CIPHERTEXT_BYTES,
+    kem::mlkem1024::CIPHERTEXT_BYTES,
     limits::HANDSHAKE_BYTES,
     record::{Reader, RecordError, Writer},
 };

@@ -11,7 +11,7 @@ use crate::{
     handshake::{HandshakeMessage, Party},
     identity::Identity,
     kdf::{self, Label},
-    kem::PUBLIC_BYTES,
+    kem::mlkem1024::PUBLIC_BYTES,
     prekey::kind_code,
     ratchet::{Binding, SessionId},
 };

@@ -16,7 +16,7 @@ use crate::{
     curve::CurvePublic,
     ffdh::PublicElement,
     identity::{Fingerprint, Identity},
-    kem::KemPublic,
+    kem::mlkem1024::KemPublic,
     prekey::entry::{self, Inside, Outside},
 };
 

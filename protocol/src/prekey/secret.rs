@@ -11,7 +11,7 @@ use crate::{
     curve::CurveSecret,
     ffdh::{ELEMENT_BYTES, EXPONENT_BYTES, PublicElement, SecretExponent},
     identity::IdentityKeyPair,
-    kem::KemSecret,
+    kem::mlkem1024::KemSecret,
     prekey::{
         BundleKey,
         entry::{self, kind_code},

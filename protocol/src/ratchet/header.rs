@@ -10,16 +10,12 @@ use crate::{
     secret::HeaderKey,
 };
 
-/// Says where in the session a message stands. One variant per layout; a layout has one length, so that the sealed
-/// header of a long chain is no longer than that of a young one.
+/// Says where in the session a message stands, and what follows the header. Of one length whatever it says, so that
+/// neither the turns nor the ML-KEM steps of a session show in a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Header {
-    /// A plain Diffie-Hellman turn.
-    Plain(PlainHeader),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PlainHeader {
+pub(super) struct Header {
+    /// What stands between header and body.
+    pub follows: Follows,
     /// The sender's ratchet key.
     pub ratchet_key: CurvePublic,
     /// Messages in the sender's previous chain.
@@ -28,9 +24,21 @@ pub(super) struct PlainHeader {
     pub index: u32,
 }
 
-/// The first byte of a plain header.
-const PLAIN: u8 = 1;
-const PLAIN_BYTES: usize = 1 + 32 + 4 + 4;
+/// What stands between header and body: the header's first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// The body.
+    Body = 1,
+    /// An encapsulation key, then the body.
+    Offer = 2,
+    /// A ciphertext, then the body.
+    Answer = 3,
+}
+
+/// Bytes of a header: kind, ratchet key, two numbers.
+const HEADER_BYTES: usize = 1 + 32 + 4 + 4;
+/// Bytes of a header's ciphertext and tag.
+pub(super) const SEALED_HEADER_BYTES: usize = HEADER_BYTES + aead::TAG_BYTES;
 
 /// Why a header does not open.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +53,7 @@ pub(super) enum HeaderError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SealedHeader {
     pub nonce: [u8; XNONCE_BYTES],
-    /// XChaCha20-Poly1305 ciphertext and tag.
+    /// XChaCha20-Poly1305 ciphertext and tag, [`SEALED_HEADER_BYTES`] of them.
     pub ciphertext: Vec<u8>,
 }
 
@@ -64,26 +72,30 @@ impl Header {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let Self::Plain(PlainHeader { ratchet_key, previous, index }) = self;
-        let mut bytes = Vec::with_capacity(PLAIN_BYTES + aead::TAG_BYTES);
-        bytes.push(PLAIN);
-        bytes.extend_from_slice(&ratchet_key.0);
-        bytes.extend_from_slice(&previous.to_be_bytes());
-        bytes.extend_from_slice(&index.to_be_bytes());
+        let mut bytes = Vec::with_capacity(SEALED_HEADER_BYTES);
+        bytes.push(self.follows as u8);
+        bytes.extend_from_slice(&self.ratchet_key.0);
+        bytes.extend_from_slice(&self.previous.to_be_bytes());
+        bytes.extend_from_slice(&self.index.to_be_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let rest = bytes.strip_prefix(&[PLAIN])?;
+        let ([follows], rest) = bytes.split_first_chunk()?;
         let (ratchet_key, rest) = rest.split_first_chunk()?;
         let (previous, rest) = rest.split_first_chunk()?;
         let index = rest.try_into().ok()?;
-        Some(Self::Plain(PlainHeader {
+        Some(Self {
+            follows: Follows::ALL.into_iter().find(|known| *known as u8 == *follows)?,
             ratchet_key: CurvePublic(*ratchet_key),
             previous: u32::from_be_bytes(*previous),
             index: u32::from_be_bytes(index),
-        }))
+        })
     }
+}
+
+impl Follows {
+    const ALL: [Self; 3] = [Self::Body, Self::Offer, Self::Answer];
 }
 
 impl SealedHeader {
@@ -113,8 +125,12 @@ mod tests {
 
     #[test]
     fn opens_under_its_own_key_and_session_only() {
-        let header =
-            Header::Plain(PlainHeader { ratchet_key: CurvePublic([3; 32]), previous: 5, index: u32::MAX });
+        let header = Header {
+            follows: Follows::Offer,
+            ratchet_key: CurvePublic([3; 32]),
+            previous: 5,
+            index: u32::MAX,
+        };
         let key = HeaderKey::new(&[1; 32]);
         let sealed = header.seal(&key, &SESSION, &mut rng(1));
         assert_eq!(sealed.open(&key, &SESSION), Ok(header));
@@ -125,7 +141,9 @@ mod tests {
     #[test]
     fn a_layout_from_the_future_is_told_from_a_wrong_key() {
         let key = HeaderKey::new(&[1; 32]);
-        for text in [vec![], vec![2; PLAIN_BYTES], vec![PLAIN; PLAIN_BYTES - 1], vec![PLAIN; PLAIN_BYTES + 1]]
+        let known = Follows::Body as u8;
+        for text in
+            [vec![], vec![4; HEADER_BYTES], vec![known; HEADER_BYTES - 1], vec![known; HEADER_BYTES + 1]]
         {
             let (nonce, mut ciphertext) = ([0; XNONCE_BYTES], text);
             aead::seal_x(key.as_bytes(), &nonce, &associated(&SESSION), &mut ciphertext);

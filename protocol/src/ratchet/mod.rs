@@ -2,19 +2,22 @@
 //!
 //! HMAC-SHA256 chains, HKDF-SHA256 root steps, X25519. Beyond Signal's text: every message carries a full
 //! HMAC-SHA256, which commits to the key and is checked before the body is decrypted; a message key is salted with the
-//! header's random nonce, so that a restored old state cannot repeat a keystream; the whole envelope is padded.
+//! header's random nonce, so that a restored old state cannot repeat a keystream; the whole envelope is padded; now and
+//! then a turn mixes in an ML-KEM-768 secret.
 //!
 //! Deliberately absent: where skipped keys rest (the caller lends them through [`SkippedKeys`]), when old ones are
 //! swept, and which of several sessions with one peer is the active one.
 
 mod chain;
 mod header;
+mod kem_part;
 mod message;
 mod open;
 mod root;
 mod seal;
 mod session;
 mod skipped;
+mod sparse;
 
 use hermes_wire::byte_id;
 

@@ -9,7 +9,7 @@ use crate::{
     ratchet::{
         RatchetMessage, Session,
         chain::{ReceivingChain, SendingChain},
-        header::{Header, HeaderError, PlainHeader},
+        header::{Header, HeaderError},
         root::RootStep,
         session::RatchetKey,
         skipped::{PassedChain, SkippedChanges, SkippedKeys, after_turn, stored_since},
@@ -50,6 +50,9 @@ pub enum OpenError {
     /// The sender's ratchet key has small order and would force a known secret.
     #[error("the sender used a forbidden key")]
     BadPublicKey,
+    /// The sender broke the rules of the ML-KEM step: a malformed key, an answer to no offer, an offer unanswered.
+    #[error("the sender broke the rules of the post-quantum key exchange")]
+    BadKemStep,
     /// Four billion chains, or messages in one chain.
     #[error("the session is used up")]
     SessionExhausted,
@@ -82,56 +85,58 @@ impl Session {
             && let Some(header) = self.header(message, &receiving.header)?
         {
             return if header.index < receiving.index {
-                self.open_skipped(message, header.index, &PassedChain::from(receiving), rows, now)
+                self.open_skipped(message, &header, &PassedChain::from(receiving), rows, now)
             } else {
-                self.open_ahead(message, header.index, receiving, rows, now)
+                self.open_ahead(message, &header, receiving, rows, now)
             };
         }
         if let Some(header) = self.header(message, &self.next_receiving_header)? {
-            return self.open_turn(message, header, rows, now, rng);
+            return self.open_turn(message, &header, rows, now, rng);
         }
         for chain in rows.chains().iter().take(crate::limits::SKIPPED_CHAINS) {
             if let Some(header) = self.header(message, &chain.header)? {
-                return self.open_skipped(message, header.index, &PassedChain::from(chain), rows, now);
+                return self.open_skipped(message, &header, &PassedChain::from(chain), rows, now);
             }
         }
         Err(OpenError::NotForThisSession)
     }
 
     /// The header, if it is sealed under this key.
-    fn header(&self, message: &RatchetMessage, key: &HeaderKey) -> Result<Option<PlainHeader>, OpenError> {
+    fn header(&self, message: &RatchetMessage, key: &HeaderKey) -> Result<Option<Header>, OpenError> {
         match message.header.open(key, &self.id) {
-            Ok(Header::Plain(header)) => Ok(Some(header)),
+            Ok(header) => Ok(Some(header)),
             Err(HeaderError::WrongKey) => Ok(None),
             Err(HeaderError::Unknown) => Err(OpenError::UnknownHeader),
         }
     }
 
-    /// A message that others have overtaken.
+    /// A message that others have overtaken. Its KEM part has done its work with the chain's first arrival.
     fn open_skipped(
         &self,
         message: &RatchetMessage,
-        index: u32,
+        header: &Header,
         chain: &PassedChain,
         rows: &impl SkippedKeys,
         now: Timestamp,
     ) -> Result<(Self, Opened), OpenError> {
-        let key = chain.key(index, rows, now)?;
-        let plaintext = message.open(&key.key, self.context())?;
-        Ok((self.copy(), Opened { plaintext, skipped: SkippedChanges::used(&key) }))
+        let key = chain.key(header.index, rows, now)?;
+        let plaintext = message.open(header.follows, &key.key, self.context())?;
+        let mut next = self.copy();
+        next.kem = self.kem.counted();
+        Ok((next, Opened { plaintext, skipped: SkippedChanges::used(&key) }))
     }
 
     /// The next message of the current chain, or one further on.
     fn open_ahead(
         &self,
         message: &RatchetMessage,
-        index: u32,
+        header: &Header,
         receiving: &ReceivingChain,
         rows: &impl SkippedKeys,
         now: Timestamp,
     ) -> Result<(Self, Opened), OpenError> {
-        let (key, skipped, mut advanced) = receiving.advance_to(index)?;
-        let plaintext = message.open(&key, self.context())?;
+        let (key, skipped, mut advanced) = receiving.advance_to(header.index)?;
+        let plaintext = message.open(header.follows, &key, self.context())?;
         let mut changes = SkippedChanges::default();
         if !skipped.is_empty() {
             changes.put_keys = stored_since(now, advanced.number, skipped);
@@ -139,6 +144,7 @@ impl Session {
         }
         let mut next = self.copy();
         next.receiving = Some(advanced);
+        next.kem = self.kem.counted();
         Ok((next, Opened { plaintext, skipped: changes }))
     }
 
@@ -146,7 +152,7 @@ impl Session {
     fn open_turn(
         &self,
         message: &RatchetMessage,
-        header: PlainHeader,
+        header: &Header,
         rows: &impl SkippedKeys,
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -156,7 +162,10 @@ impl Session {
             None => 0,
             Some((chain, _)) => chain.number.checked_add(1).ok_or(OpenError::SessionExhausted)?,
         };
-        let received = self.root.step(&*self.ratchet_key.secret.agree(&header.ratchet_key)?);
+        let part = message.kem_part(header, &self.next_receiving_header, &self.id)?;
+        let peer_turn = self.kem.peer_turn(part, now)?;
+        let agreed = self.ratchet_key.secret.agree(&header.ratchet_key)?;
+        let received = self.root.step(&agreed, peer_turn.share.as_ref());
         let receiving = ReceivingChain {
             number,
             chain: received.chain,
@@ -165,12 +174,13 @@ impl Session {
             evicted_below: 0,
         };
         let (key, skipped, mut receiving) = receiving.advance_to(header.index)?;
-        let plaintext = message.open(&key, self.context())?;
+        let plaintext = message.open(header.follows, &key, self.context())?;
 
         let changes = after_turn(passed, skipped, &mut receiving, rows, now);
         let ratchet_key = RatchetKey::generate(rng);
-        let RootStep { root, chain, next_header } =
-            received.root.step(&*ratchet_key.secret.agree(&header.ratchet_key)?);
+        let (kem, share) = peer_turn.own_turn(now, rng);
+        let agreed = ratchet_key.secret.agree(&header.ratchet_key)?;
+        let RootStep { root, chain, next_header } = received.root.step(&agreed, share.as_ref());
         let next = Self {
             id: self.id,
             binding: self.binding,
@@ -181,6 +191,7 @@ impl Session {
             receiving: Some(receiving),
             next_sending_header: next_header,
             next_receiving_header: received.next_header,
+            kem,
         };
         Ok((next, Opened { plaintext, skipped: changes }))
     }

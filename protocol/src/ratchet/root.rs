@@ -1,7 +1,11 @@
-//! The root chain: each Diffie-Hellman output starts a new chain (Double Ratchet, sections 2.3 and 4.2).
+//! The root chain: each Diffie-Hellman output starts a new chain (Double Ratchet, sections 2.3 and 4.2), some together
+//! with an ML-KEM secret.
+
+use zeroize::Zeroizing;
 
 use crate::{
     kdf::{self, Label},
+    ratchet::sparse::KemSecretShare,
     secret::{ChainKey, HeaderKey, RootKey},
 };
 
@@ -14,11 +18,30 @@ pub(super) struct RootStep {
 }
 
 impl RootKey {
-    /// KDF_RK_HE: HKDF-SHA256 with the root key as salt and the shared secret as input.
-    pub(super) fn step(&self, shared: &[u8; 32]) -> RootStep {
-        let keys = kdf::derive::<3>(self.as_bytes(), shared, Label::ROOT, &[]);
-        let [root, chain, next_header] = &*keys;
-        RootStep {
+    /// The step of a turn: over the Diffie-Hellman output alone, or over an ML-KEM secret too.
+    pub(super) fn step(&self, agreed: &[u8; 32], kem: Option<&KemSecretShare>) -> RootStep {
+        match kem {
+            None => RootStep::from(&kdf::derive(self.as_bytes(), agreed, Label::ROOT, &[])),
+            Some(kem) => self.step_with_kem(agreed, kem),
+        }
+    }
+
+    /// Both secrets are of fixed length and go in one after the other (NIST SP 800-56C rev. 2, section 2), so the new
+    /// keys are safe while either is. The exchange's hash binds them to one encapsulation key and one ciphertext, which
+    /// ML-KEM's secret by itself does not (Cremers et al., "Keeping Up with the KEMs", CCS 2024).
+    fn step_with_kem(&self, agreed: &[u8; 32], kem: &KemSecretShare) -> RootStep {
+        let mut secrets = Zeroizing::new(Vec::with_capacity(64));
+        secrets.extend_from_slice(agreed);
+        secrets.extend_from_slice(kem.secret.as_slice());
+        RootStep::from(&kdf::derive(self.as_bytes(), &secrets, Label::ROOT_WITH_KEM, &kem.exchange))
+    }
+}
+
+impl From<&Zeroizing<[[u8; 32]; 3]>> for RootStep {
+    /// KDF_RK_HE: three blocks of HKDF-SHA256 with the root key as salt.
+    fn from(keys: &Zeroizing<[[u8; 32]; 3]>) -> Self {
+        let [root, chain, next_header] = &**keys;
+        Self {
             root: RootKey::new(root),
             chain: ChainKey::new(chain),
             next_header: HeaderKey::new(next_header),

@@ -9,7 +9,8 @@ use crate::{
     padding,
     ratchet::{
         RatchetMessage, Session,
-        header::{Header, PlainHeader},
+        header::{Follows, Header},
+        kem_part::KemPart,
     },
 };
 
@@ -41,25 +42,31 @@ impl Session {
     ) -> Result<(Self, Vec<u8>), SealError> {
         let sending = self.sending.as_ref().ok_or(SealError::NothingOpened)?;
         let (key, advanced) = sending.advance().ok_or(SealError::ChainExhausted)?;
-        let header = Header::Plain(PlainHeader {
+        let kem_part = self.kem.part();
+        let follows = kem_part.as_ref().map_or(Follows::Body, KemPart::follows);
+        let header = Header {
+            follows,
             ratchet_key: self.ratchet_key.public,
             previous: self.previous,
             index: sending.index,
-        });
+        };
         let header = header.seal(&sending.header, &self.id, rng);
+        let kem_part = kem_part.map(|part| part.seal(&sending.header, &header, &self.id, rng));
 
         let mut bytes = envelope::prefix(pending.map(PendingHandshake::message));
-        let overhead = bytes.len() + RatchetMessage::overhead(&header);
+        let overhead = bytes.len() + RatchetMessage::overhead(follows);
         let length = padding::bucket(overhead + padding::LENGTH_BYTES + plaintext.len());
         if length > ENVELOPE_BYTES {
             return Err(SealError::TooLong { length });
         }
         let padded = padding::pad(plaintext, length - overhead).ok_or(SealError::TooLong { length })?;
         bytes.reserve_exact(length - bytes.len());
-        RatchetMessage::seal(header, &key, padded, self.context()).write(&mut bytes);
+        RatchetMessage::seal(header, kem_part.unwrap_or_default(), &key, padded, self.context())
+            .write(&mut bytes);
 
         let mut next = self.copy();
         next.sending = Some(advanced);
+        next.kem = self.kem.counted();
         Ok((next, bytes))
     }
 }
