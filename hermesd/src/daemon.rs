@@ -31,18 +31,19 @@ struct Shared {
     paths: Paths,
     started: UnixMillis,
     slots: Mutex<BTreeMap<AccountName, Slot>>,
-    /// One account is made at a time.
+    /// One account is made, or opened again, at a time.
     creating: sync::Mutex<()>,
     stop: watch::Sender<bool>,
 }
 
 /// An account that is there.
 #[derive(Clone)]
-pub(crate) enum Slot {
+enum Slot {
     /// It works.
     Open(Arc<Account>),
-    /// It does not open, and this is why.
-    Failed(Problem),
+    /// It did not open when last tried. It is tried again whenever someone asks for it: who did what the problem said
+    /// need not restart the daemon.
+    Failed,
 }
 
 impl Daemon {
@@ -67,16 +68,10 @@ impl Daemon {
                 "check its permissions",
             )
         })? {
-            let slot = match self.open(&name).await {
-                Ok(account) => Slot::Open(account),
-                Err(error) => {
-                    let problem = error.problem();
-                    tracing::error!(code = %problem.code, "an account does not open; hermesctl status says why");
-                    failed.get_or_insert(problem.clone());
-                    Slot::Failed(problem)
-                }
-            };
-            self.slots().insert(name, slot);
+            if let Err(problem) = self.open_slot(&name).await {
+                tracing::error!(code = %problem.code, "an account does not open; hermesctl status says why");
+                failed.get_or_insert(problem);
+            }
         }
         let any_open = self.slots().values().any(|slot| matches!(slot, Slot::Open(_)));
         match failed {
@@ -85,18 +80,27 @@ impl Daemon {
         }
     }
 
-    /// Every account by name.
-    pub(crate) fn accounts(&self) -> Vec<(AccountName, Slot)> {
-        self.slots().iter().map(|(name, slot)| (name.clone(), slot.clone())).collect()
+    /// The names of all accounts, in order.
+    pub(crate) fn account_names(&self) -> Vec<AccountName> {
+        self.slots().keys().cloned().collect()
     }
 
     /// The account of that name, if it works.
-    pub(crate) fn account(&self, name: &str) -> Result<Arc<Account>, Problem> {
+    pub(crate) async fn account(&self, name: &str) -> Result<Arc<Account>, Problem> {
+        match self.slot(name)? {
+            (_, Slot::Open(account)) => Ok(account),
+            (name, Slot::Failed) => {
+                let daemon = self.clone();
+                to_the_end(async move { daemon.open_again(&name).await }).await
+            }
+        }
+    }
+
+    fn slot(&self, name: &str) -> Result<(AccountName, Slot), Problem> {
         let slots = self.slots();
-        let slot = name.parse::<AccountName>().ok().and_then(|name| slots.get(&name));
-        match slot {
-            Some(Slot::Open(account)) => Ok(account.clone()),
-            Some(Slot::Failed(problem)) => Err(problem.clone()),
+        let known = name.parse().ok().and_then(|name| slots.get_key_value(&name));
+        match known {
+            Some((name, slot)) => Ok((name.clone(), slot.clone())),
             None if slots.is_empty() => Err(Problem::new(
                 ErrorCode::NoAccount,
                 "there is no account yet",
@@ -110,6 +114,19 @@ impl Daemon {
         }
     }
 
+    /// Tries an account that did not open once more: its key or store may have been repaired.
+    async fn open_again(&self, name: &AccountName) -> Result<Arc<Account>, Problem> {
+        let _one_at_a_time = self.0.creating.lock().await;
+        if *self.0.stop.borrow() {
+            return Err(stopping());
+        }
+        // Someone else may have opened it while this one waited.
+        match self.slot(name.as_str())? {
+            (_, Slot::Open(account)) => Ok(account),
+            (name, Slot::Failed) => self.open_slot(&name).await,
+        }
+    }
+
     /// Makes an account and starts it. One that the relay has not taken yet may be asked for again, with another
     /// registration token if need be.
     pub(crate) async fn create_account(
@@ -117,14 +134,23 @@ impl Daemon {
         name: AccountName,
         new: NewAccount,
     ) -> Result<Arc<Account>, Problem> {
+        let daemon = self.clone();
+        to_the_end(async move { daemon.create(name, new).await }).await
+    }
+
+    async fn create(&self, name: AccountName, new: NewAccount) -> Result<Arc<Account>, Problem> {
         let _one_at_a_time = self.0.creating.lock().await;
         if *self.0.stop.borrow() {
             return Err(stopping());
         }
         let slot = self.slots().get(&name).cloned();
-        match slot {
-            Some(Slot::Failed(problem)) => return Err(problem),
-            Some(Slot::Open(account)) => {
+        let existing = match slot {
+            Some(Slot::Open(account)) => Some(account),
+            Some(Slot::Failed) => Some(self.open_slot(&name).await?),
+            None => None,
+        };
+        match existing {
+            Some(account) => {
                 if !self.may_replace(&account, &new).await? {
                     return Ok(account);
                 }
@@ -189,11 +215,23 @@ impl Daemon {
     /// Closes every account, after what it has been told.
     pub(crate) async fn close_accounts(&self) {
         let _no_more = self.0.creating.lock().await;
-        for (_, slot) in self.accounts() {
+        let slots: Vec<Slot> = self.slots().values().cloned().collect();
+        for slot in slots {
             if let Slot::Open(account) = slot {
                 account.stop().await;
             }
         }
+    }
+
+    /// Opens an account and notes how that went.
+    async fn open_slot(&self, name: &AccountName) -> Result<Arc<Account>, Problem> {
+        let opened = self.open(name).await.map_err(|error| error.problem());
+        let slot = match &opened {
+            Ok(account) => Slot::Open(account.clone()),
+            Err(_) => Slot::Failed,
+        };
+        self.slots().insert(name.clone(), slot);
+        opened
     }
 
     async fn open(&self, name: &AccountName) -> Result<Arc<Account>, AccountError> {
@@ -231,4 +269,12 @@ impl Daemon {
     fn slots(&self) -> MutexGuard<'_, BTreeMap<AccountName, Slot>> {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Does `work` even if whoever asked for it leaves, which ends the request: an account that opened and was lost on the
+/// way to its place would hold its store until the daemon ends.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    task::spawn(work).await.unwrap_or_else(|_| Err(stopping()))
 }

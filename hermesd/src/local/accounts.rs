@@ -18,20 +18,19 @@ use super::{
 };
 use crate::{
     account::Account,
-    daemon::Slot,
     link::{MailboxState, Reason},
 };
 
 pub(super) async fn status(State(daemon): State<Daemon>) -> Reply<DaemonStatus> {
     let mut accounts = Vec::new();
-    for (name, slot) in daemon.accounts() {
-        accounts.push(match slot {
-            Slot::Open(account) => match account.query(query::summary).await {
-                Ok(summary) => show::account(&account, summary),
-                Err(error) => show::failed_account(name.as_str(), Refused::from(error).0, daemon.started()),
-            },
-            Slot::Failed(problem) => show::failed_account(name.as_str(), problem, daemon.started()),
-        });
+    for name in daemon.account_names() {
+        let shown = match daemon.account(name.as_str()).await {
+            Ok(account) => status_of(&account).await.map_err(|Refused(problem)| problem),
+            Err(problem) => Err(problem),
+        };
+        accounts.push(
+            shown.unwrap_or_else(|problem| show::failed_account(name.as_str(), problem, daemon.started())),
+        );
     }
     Ok(Document(DaemonStatus {
         v: V1,

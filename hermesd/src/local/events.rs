@@ -21,7 +21,7 @@ pub(super) async fn events(
     State(daemon): State<Daemon>,
     Path(account): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Refused> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     let mut mailbox = account.board().mailbox();
     mailbox.mark_unchanged();
     let listener = Listener { events: account.events(), mailbox, account, stop: daemon.stop_signal() };

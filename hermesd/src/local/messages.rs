@@ -33,7 +33,7 @@ pub(super) async fn send(
     Path(account): Path<String>,
     Asked(asked): Asked<SendMessage>,
 ) -> Reply<SentMessages> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     if asked.to.len() > limits::RECIPIENTS {
         return Err(Refused::new(
             ErrorCode::TooManyRecipients,
@@ -69,7 +69,7 @@ pub(super) async fn inbox(
     Path(account): Path<String>,
     Filter(asked): Filter<InboxQuery>,
 ) -> Reply<MessagePage> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     let after = match &asked.after {
         Some(id) => Some(reference(&account, id).await?),
         None => None,
@@ -92,7 +92,7 @@ pub(super) async fn read(
     Path(account): Path<String>,
     Asked(asked): Asked<ReadMessages>,
 ) -> Reply<ReadReceipt> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     if asked.refs.len() > limits::READ_REFS {
         return Err(Refused::new(
             ErrorCode::Usage,
@@ -116,7 +116,7 @@ pub(super) async fn log(
     Path((account, chat)): Path<(String, String)>,
     Filter(asked): Filter<LogQuery>,
 ) -> Reply<MessagePage> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     let before = match &asked.before {
         Some(id) => Some(reference(&account, id).await?).filter(|reference| reference.chat == chat),
         None => None,

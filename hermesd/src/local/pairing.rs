@@ -28,7 +28,7 @@ pub(super) async fn invite(
     Path(account): Path<String>,
     Asked(asked): Asked<CreateInvite>,
 ) -> Reply<CreatedInvite> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     let validity = Duration::from_secs(asked.expires_seconds);
     if validity.is_zero() {
         return Err(Refused::new(ErrorCode::Usage, "this invite would be over at once", "give it some time"));
@@ -46,7 +46,7 @@ pub(super) async fn accept(
     Path(account): Path<String>,
     Asked(asked): Asked<AcceptInvite>,
 ) -> Reply<AcceptedInvite> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     if asked.invite.len() > limits::INVITE_BYTES {
         return Err(Refused::from(hermes_engine::InviteError::Damaged));
     }
@@ -67,7 +67,7 @@ pub(super) async fn accept(
 }
 
 pub(super) async fn contacts(State(daemon): State<Daemon>, Path(account): Path<String>) -> Reply<Contacts> {
-    let account = daemon.account(&account).map_err(Refused)?;
+    let account = daemon.account(&account).await.map_err(Refused)?;
     let contacts = account.query(query::contacts).await?;
     Ok(Document(Contacts { v: V1, contacts: contacts.into_iter().map(show::contact).collect() }))
 }

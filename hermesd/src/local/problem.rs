@@ -132,10 +132,10 @@ impl ToProblem for OpenError {
         let (code, hint) = match self {
             Self::Missing(_) => (ErrorCode::StoreFailed, "put the account's directory back"),
             Self::Locked { source: LockError::Held(_), .. } => {
-                (ErrorCode::StoreInUse, "stop that process, then start hermesd again")
+                (ErrorCode::StoreInUse, "stop that process, then try again")
             }
             Self::Locked { .. } | Self::Io { .. } | Self::Sqlite { .. } => {
-                (ErrorCode::StoreFailed, "check the disk and the permissions, then start hermesd again")
+                (ErrorCode::StoreFailed, "check the disk and the permissions, then try again")
             }
             Self::Newer { .. } => (ErrorCode::StoreNewer, "start the newer hermesd; nothing was changed"),
             Self::Corrupt(_) => {

@@ -1,5 +1,8 @@
 //! The API over a real socket: what is no request, what is refused, and how the daemon ends.
 
+use std::os::unix::fs::PermissionsExt;
+
+use futures_util::FutureExt;
 use hermes_api::{Client, ErrorCode, Failure};
 use hermes_config::{Paths, SocketPath};
 use tempfile::TempDir;
@@ -117,9 +120,35 @@ async fn an_account_lives_without_its_relay_and_survives_a_restart() {
 
     let daemon = Daemon::new(Paths::under(world.home.path()).unwrap());
     daemon.open_accounts().await.unwrap();
-    assert!(daemon.account("alice").is_ok());
+    assert!(daemon.account("alice").await.is_ok());
     daemon.close_accounts().await;
     std::fs::remove_file(world.home.path().join("config/keys/alice.key")).unwrap();
     let daemon = Daemon::new(Paths::under(world.home.path()).unwrap());
     assert_eq!(daemon.open_accounts().await.unwrap_err().code, ErrorCode::Locked);
+}
+
+#[tokio::test]
+async fn an_account_that_was_repaired_opens_without_a_restart() {
+    let world = World::new();
+    let relay = format!("hermes://127.0.0.1:9#{}", "a".repeat(51) + "q");
+    for name in ["alice", "bob"] {
+        let (name, relay) = (name.to_owned(), relay.clone());
+        let asked = hermes_api::CreateAccount { name, relay, registration_token: None, timeout_ms: 0 };
+        world.client().create_account(&asked).await.unwrap();
+    }
+    world.daemon.close_accounts().await;
+
+    let key = world.home.path().join("config/keys/alice.key");
+    let mode = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o640);
+    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap());
+    daemon.open_accounts().await.unwrap();
+    assert!(daemon.account("bob").await.is_ok());
+    let problem = daemon.account("alice").await.err().unwrap();
+    assert_eq!((problem.code, problem.hint.contains("chmod 600")), (ErrorCode::Locked, true));
+    mode(0o600);
+    // Whoever asks first may leave before the answer; the account is not lost for that.
+    assert!(daemon.account("alice").now_or_never().is_none());
+    assert!(daemon.account("alice").await.is_ok());
+    daemon.close_accounts().await;
 }
