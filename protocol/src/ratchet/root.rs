@@ -48,3 +48,29 @@ impl From<&Zeroizing<[[u8; 32]; 3]>> for RootStep {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn root_agreement_secret_and_exchange_each_matter() {
+        let share = |secret, exchange| KemSecretShare { secret: Zeroizing::new(secret), exchange };
+        let steps = [
+            ([1; 32], [2; 32], None),
+            ([1; 32], [2; 32], Some(share([3; 32], [4; 32]))),
+            ([9; 32], [2; 32], Some(share([3; 32], [4; 32]))),
+            ([1; 32], [9; 32], Some(share([3; 32], [4; 32]))),
+            ([1; 32], [2; 32], Some(share([9; 32], [4; 32]))),
+            ([1; 32], [2; 32], Some(share([3; 32], [9; 32]))),
+        ];
+        let mut keys = BTreeSet::new();
+        for (root, agreed, kem) in &steps {
+            let RootStep { root, chain, next_header } = RootKey::new(root).step(agreed, kem.as_ref());
+            keys.extend([*root.as_bytes(), *chain.as_bytes(), *next_header.as_bytes()]);
+        }
+        assert_eq!(keys.len(), 3 * steps.len());
+    }
+}
