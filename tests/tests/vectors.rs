@@ -1,4 +1,4 @@
-//! Frozen vectors of the handshake, with every input: what a second implementation has to reproduce, and what ours
+//! Frozen vectors of handshake and ratchet, with every input: what a second implementation has to reproduce, and what ours
 //! must still make tomorrow. A small model in Python, which shares no code with the crates, reproduces them here.
 //!
 //! `cargo test -p hermes-tests --test vectors -- --ignored` writes them anew; that is a change of the protocol.
@@ -9,16 +9,22 @@ mod support;
 use std::{convert::Infallible, fs, io::Write, path::PathBuf, process::Command};
 
 use data_encoding::HEXLOWER;
-use hermes_protocol::{Initiated, InitiatorParams, InviteSecret, PrekeySecret, ReplayId, initiate};
-use hermes_wire::{codec, prekey::PrekeyKind};
+use hermes_protocol::{
+    Envelope, Initiated, InitiatorParams, InviteSecret, OpenError, PendingHandshake, PrekeySecret, ReplayId,
+    Session, initiate,
+};
+use hermes_wire::{Timestamp, codec, prekey::PrekeyKind};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{TryCryptoRng, TryRng},
 };
 use serde_json::{Value, json};
-use support::{Account, EXPIRY, NOW, Stock};
+use support::{Account, EXPIRY, NOW, Rows, Stock};
 
 const HANDSHAKE: &str = "handshake.json";
+const RATCHET: &str = "ratchet.json";
+/// Bytes of text in an ordinary envelope of 256 bytes: less version and kind, nonce, header, tag, MAC and length.
+const EMPTY_ROOM: usize = 256 - (2 + 24 + 57 + 16 + 32 + 2);
 /// A record's version stands in front of its content.
 const RECORD_VERSION: usize = 1;
 /// A prekey's record: version, kind, number, then the secret.
@@ -156,6 +162,166 @@ fn handshakes() -> Value {
     cases.map(|(name, seed, stock, unopened)| handshake(name, seed, stock, unopened).0).into_iter().collect()
 }
 
+/// Two people, what they have sent, and what became of it.
+struct Conversation {
+    sides: [Side; 2],
+    now: Timestamp,
+    rng: Recorder,
+    envelopes: Vec<Vec<u8>>,
+    steps: Vec<Value>,
+}
+
+struct Side {
+    name: &'static str,
+    session: Session,
+    pending: Option<PendingHandshake>,
+    rows: Rows,
+}
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+
+impl Conversation {
+    /// Seals a text; its place among the envelopes.
+    fn seal(&mut self, by: usize, text: &[u8]) -> usize {
+        let side = &mut self.sides[by];
+        let (next, envelope) = side.session.seal(side.pending.as_ref(), text, &mut self.rng).unwrap();
+        side.session = next;
+        self.steps.push(json!({
+            "by": side.name,
+            "seal": hex(text),
+            "randomness": self.rng.draws(),
+            "envelope": hex(&envelope),
+            "session": hex(&side.session.to_bytes()),
+        }));
+        self.envelopes.push(envelope);
+        self.envelopes.len() - 1
+    }
+
+    fn open(&mut self, by: usize, number: usize) {
+        self.open_as(by, number, None).unwrap();
+    }
+
+    /// Opens an envelope, with one bit of the byte at `flipped` changed.
+    fn open_as(&mut self, by: usize, number: usize, flipped: Option<usize>) -> Result<(), OpenError> {
+        let mut envelope = self.envelopes[number].clone();
+        let mut step = json!({ "by": self.sides[by].name, "open": number, "now": self.now.0 });
+        if let Some(at) = flipped {
+            envelope[at] ^= 1;
+            step["flipped"] = at.into();
+        }
+        let side = &mut self.sides[by];
+        let envelope = Envelope::decode(&envelope).unwrap();
+        let result = side.session.open(envelope.message(), &side.rows, self.now, &mut self.rng);
+        let result = result.map(|(next, opened)| {
+            side.session = next;
+            side.rows.apply(&opened.skipped);
+            side.pending = None;
+            step["text"] = hex(&opened.plaintext).into();
+        });
+        if let Err(error) = &result {
+            step["error"] = format!("{error:?}").into();
+        }
+        step["randomness"] = self.rng.draws().into();
+        step["session"] = hex(&side.session.to_bytes()).into();
+        self.steps.push(step);
+        result
+    }
+
+    /// Seals a text and has the other side open it.
+    fn say(&mut self, by: usize, text: &[u8]) {
+        let number = self.seal(by, text);
+        self.open(1 - by, number);
+    }
+}
+
+fn conversation() -> Value {
+    let (frozen, initiated, bob) = handshake("a conversation", 2_001, Stock::Full, &[]);
+    let (_, envelope) = initiated.session.seal(Some(&initiated.pending), b"", &mut support::rng(0)).unwrap();
+    let responded = bob.respond(&support::first(&envelope).0).unwrap();
+    let side = |name, session, pending| Side { name, session, pending, rows: Rows::default() };
+    let mut talk = Conversation {
+        sides: [
+            side("initiator", initiated.session, Some(initiated.pending)),
+            side("responder", responded.session, None),
+        ],
+        now: NOW,
+        rng: Recorder::new(2_005),
+        envelopes: Vec::new(),
+        steps: Vec::new(),
+    };
+    let first_sessions = [ALICE, BOB].map(|by| hex(&talk.sides[by].session.to_bytes()));
+    crossed_beginning(&mut talk);
+    late_and_forged(&mut talk);
+    every_bucket(&mut talk);
+    due_again(&mut talk);
+    let [initiator, responder] = first_sessions;
+    json!({ "handshake": frozen, "initiator": initiator, "responder": responder, "steps": talk.steps })
+}
+
+/// The second message with a handshake arrives first, and so does the second reply.
+fn crossed_beginning(talk: &mut Conversation) {
+    let texts = [b"one", b"two"].map(|text| talk.seal(ALICE, text));
+    talk.open(BOB, texts[1]);
+    talk.open(BOB, texts[0]);
+    assert_eq!(talk.open_as(BOB, texts[0], None), Err(OpenError::Duplicate));
+    let replies = [b"three", b"fours"].map(|text| talk.seal(BOB, text));
+    talk.open(ALICE, replies[1]);
+    talk.open(ALICE, replies[0]);
+    talk.say(ALICE, b"five");
+}
+
+/// A message of a chain that was left behind, and forgeries of every part, which change nothing.
+fn late_and_forged(talk: &mut Conversation) {
+    let late = talk.seal(BOB, b"late");
+    talk.say(BOB, b"overtaking");
+    talk.say(ALICE, b"a turn");
+    let next = talk.seal(BOB, b"and another");
+    let length = talk.envelopes[next].len();
+    for (at, error) in [
+        (2, OpenError::NotForThisSession),
+        (30, OpenError::NotForThisSession),
+        (length - 100, OpenError::Forged),
+        (length - 40, OpenError::Forged),
+        (length - 1, OpenError::Forged),
+    ] {
+        assert_eq!(talk.open_as(ALICE, next, Some(at)), Err(error));
+    }
+    talk.open(ALICE, next);
+    talk.open(ALICE, late);
+    assert_eq!(talk.open_as(ALICE, late, None), Err(OpenError::Duplicate));
+}
+
+/// Texts at the edges of the padding, and one beyond its fixed sizes.
+fn every_bucket(talk: &mut Conversation) {
+    for length in [0, EMPTY_ROOM, EMPTY_ROOM + 1, EMPTY_ROOM + 768, EMPTY_ROOM + 769, 16_300] {
+        talk.say(ALICE, &vec![b'x'; length]);
+    }
+}
+
+/// Exchanges that time and number of messages make due: to the day, and with the 50th message.
+fn due_again(talk: &mut Conversation) {
+    for _ in 0..2 {
+        talk.say(BOB, b"quiet");
+        talk.say(ALICE, b"quiet");
+    }
+    talk.now = Timestamp(talk.now.0 + 86_400_000);
+    for _ in 0..2 {
+        talk.say(BOB, b"a day later");
+        talk.say(ALICE, b"a day later");
+    }
+    // So that Alice's turns come with her 49th and 51st message since an exchange, and then with her 50th.
+    for unheard in [46, 48] {
+        for _ in 0..unheard {
+            talk.seal(ALICE, b"unheard");
+        }
+        for _ in 0..3 {
+            talk.say(ALICE, b"again");
+            talk.say(BOB, b"again");
+        }
+    }
+}
+
 fn frozen(name: &str) -> Value {
     serde_json::from_slice(&fs::read(directory().join(name)).unwrap()).unwrap()
 }
@@ -163,6 +329,11 @@ fn frozen(name: &str) -> Value {
 #[test]
 fn the_crate_still_makes_the_frozen_handshakes() {
     assert_eq!(handshakes(), frozen(HANDSHAKE), "the protocol has changed");
+}
+
+#[test]
+fn the_crate_still_makes_the_frozen_conversation() {
+    assert_eq!(conversation(), frozen(RATCHET), "the protocol has changed");
 }
 
 #[test]
@@ -183,6 +354,8 @@ fn an_independent_model_reproduces_every_vector() {
 #[test]
 #[ignore = "writes the vectors"]
 fn write_vectors() {
-    let text = serde_json::to_string_pretty(&handshakes()).unwrap();
-    fs::write(directory().join(HANDSHAKE), text + "\n").unwrap();
+    for (name, vectors) in [(HANDSHAKE, handshakes()), (RATCHET, conversation())] {
+        let text = serde_json::to_string_pretty(&vectors).unwrap();
+        fs::write(directory().join(name), text + "\n").unwrap();
+    }
 }

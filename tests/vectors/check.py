@@ -10,7 +10,8 @@ import sys
 if sys.version_info < (3, 10):
     sys.exit("Python 3.10 or newer is needed")
 
-from handshake import Identity, Prekey, cbor, initiate, open_bundle, respond, seal_entry
+from handshake import Bad, Identity, Prekey, cbor, initiate, open_bundle, respond, seal_entry
+from ratchet import Session
 
 
 class Draws:
@@ -93,10 +94,50 @@ def check_handshake(case):
     return agreed, bundle[1]["signed"], prekeys, ratchet_secret
 
 
+def check_step(number, step, session, pending, envelopes):
+    """One sealing or opening; the state behind it is compared through the record in which it rests."""
+    with Draws(step["randomness"]) as draws:
+        if "seal" in step:
+            envelope = session.seal(pending, unhex(step["seal"]), draws)
+            same(f"step {number}: envelope", envelope, step["envelope"])
+            envelopes.append(envelope)
+        else:
+            envelope = bytearray(envelopes[step["open"]])
+            if "flipped" in step:
+                envelope[step["flipped"]] ^= 1
+            try:
+                text = session.open(bytes(envelope), step["now"], draws)
+                same(f"step {number}: text", text, step.get("text"))
+            except Bad as error:
+                same(f"step {number}: error", str(error), step.get("error"))
+    same(f"step {number}: session", session.record(), step["session"])
+
+
+def check_conversation(conversation):
+    """Everything that two people say to each other in one session, and what goes wrong on the way."""
+    case = conversation["handshake"]
+    agreed, signed, prekeys, ratchet_secret = check_handshake(case)
+    _, number, public = signed
+    sessions = {
+        "initiator": Session.initiator(agreed, public, ratchet_secret),
+        "responder": Session.responder(agreed, prekeys[number].secret),
+    }
+    for side, session in sessions.items():
+        same(f"{side}: first session", session.record(), conversation[side])
+    handshake, envelopes = unhex(case["handshake"]), []
+    for number, step in enumerate(conversation["steps"]):
+        session = sessions[step["by"]]
+        heard = step["by"] == "responder" or session.receiving
+        check_step(number, step, session, None if heard else handshake, envelopes)
+    return len(conversation["steps"])
+
+
 def main():
     for case in load("handshake.json"):
         check_handshake(case)
         print(f"handshake: {case['name']}")
+    steps = check_conversation(load("ratchet.json"))
+    print(f"ratchet: {steps} steps")
 
 
 main()
