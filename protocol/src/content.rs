@@ -10,7 +10,7 @@ use hermes_wire::{Timestamp, byte_id, codec};
 use crate::{
     content::fields::Fields,
     kdf::{self, Label},
-    limits::{CONTENT_BYTES, PROFILE_NAME_CHARS, RECEIPT_MESSAGES, TEXT_BYTES},
+    limits::{CONTENT_BYTES, PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES, TEXT_BYTES},
     ticket::Ticket,
 };
 
@@ -74,8 +74,27 @@ pub enum Body {
     },
     /// A fresh way to the author's mailbox.
     TokenRenewal(Ticket),
+    /// What the author has of the recipient's messages in this chat: whatever is missing is wanted again. The first
+    /// content of a session that takes the place of another, and the answer to that.
+    ResendRequest {
+        /// Every message up to this counter is here, but for those in `missing`.
+        received: u64,
+        /// Counters of messages that are missing below that, at most 64 ranges, ascending.
+        missing: Vec<CounterRange>,
+        /// The counter of the author's own last message in this chat.
+        sent: u64,
+    },
     /// Something a newer version says.
     Unknown(UnknownBody),
+}
+
+/// Counters of consecutive messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CounterRange {
+    /// The first.
+    pub first: u64,
+    /// The last, not below the first.
+    pub last: u64,
 }
 
 /// How far a message came.
@@ -116,6 +135,9 @@ pub enum ContentError {
     /// A receipt for more than 256 messages.
     #[error("a receipt names at most {max} messages", max = RECEIPT_MESSAGES)]
     ReceiptTooLong,
+    /// A resend request with more than 64 ranges.
+    #[error("a resend request names at most {max} ranges", max = RESEND_RANGES)]
+    ResendRequestTooLong,
 }
 
 /// Keys of a content.
@@ -130,6 +152,7 @@ const TEXT: u64 = 1;
 const RECEIPT: u64 = 2;
 const HELLO: u64 = 3;
 const TOKEN_RENEWAL: u64 = 4;
+const RESEND_REQUEST: u64 = 5;
 
 impl Content {
     /// The one encoding.
@@ -191,6 +214,9 @@ impl Body {
             Self::Hello { profile_name, .. } if profile_name.chars().count() > PROFILE_NAME_CHARS => {
                 Err(ContentError::ProfileNameTooLong)
             }
+            Self::ResendRequest { missing, .. } if missing.len() > RESEND_RANGES => {
+                Err(ContentError::ResendRequestTooLong)
+            }
             _ => Ok(()),
         }
     }
@@ -222,6 +248,12 @@ impl Body {
                 fields.put(0, fields::nested(ticket));
                 TOKEN_RENEWAL
             }
+            Self::ResendRequest { received, missing, sent } => {
+                fields.put(0, (*received).into());
+                fields.put(1, Value::Array(missing.iter().map(|range| range.to_value()).collect()));
+                fields.put(2, (*sent).into());
+                RESEND_REQUEST
+            }
             Self::Unknown(UnknownBody { kind, payload }) => return (*kind, payload.clone()),
         };
         (kind, fields.into_value())
@@ -229,7 +261,7 @@ impl Body {
 
     /// The body, and the fields of it that this version does not know.
     fn decode(kind: u64, payload: Value) -> Option<(Self, Fields)> {
-        if !matches!(kind, TEXT | RECEIPT | HELLO | TOKEN_RENEWAL) {
+        if !matches!(kind, TEXT | RECEIPT | HELLO | TOKEN_RENEWAL | RESEND_REQUEST) {
             return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default()));
         }
         let mut fields = Fields::from_value(payload.clone())?;
@@ -247,6 +279,11 @@ impl Body {
                 ticket: fields.take(1)?.deserialized().ok()?,
                 proof: fields.take_optional(2, fields::array)?,
             },
+            RESEND_REQUEST => Self::ResendRequest {
+                received: fields::integer(fields.take(0)?)?,
+                missing: ranges(fields.take(1)?)?,
+                sent: fields::integer(fields.take(2)?)?,
+            },
             _ => Self::TokenRenewal(fields.take(0)?.deserialized().ok()?),
         };
         Some((body, fields))
@@ -255,6 +292,27 @@ impl Body {
 
 fn messages(value: Value) -> Option<Vec<MessageId>> {
     value.into_array().ok()?.into_iter().map(|id| fields::array(id).map(MessageId)).collect()
+}
+
+fn ranges(value: Value) -> Option<Vec<CounterRange>> {
+    value.into_array().ok()?.into_iter().map(CounterRange::from_value).collect()
+}
+
+impl CounterRange {
+    fn to_value(self) -> Value {
+        Value::Array(vec![self.first.into(), self.last.into()])
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        let [first, last] = value.into_array().ok()?.try_into().ok()?;
+        let range = Self { first: fields::integer(first)?, last: fields::integer(last)? };
+        (range.first <= range.last).then_some(range)
+    }
+
+    /// Whether a message with this counter is among them.
+    pub fn contains(&self, counter: u64) -> bool {
+        (self.first..=self.last).contains(&counter)
+    }
 }
 
 impl ReceiptKind {

@@ -33,7 +33,9 @@ mod secret;
 mod testing;
 pub mod ticket;
 
-pub use content::{Body, ChatPlace, Content, ContentError, MessageId, Newer, ReceiptKind, UnknownBody};
+pub use content::{
+    Body, ChatPlace, Content, ContentError, CounterRange, MessageId, Newer, ReceiptKind, UnknownBody,
+};
 pub use envelope::{Envelope, EnvelopeError};
 pub use handshake::{
     HandshakeError, HandshakeMessage, Initiated, Initiator, InitiatorParams, PendingHandshake, PrekeyIds,
@@ -43,8 +45,8 @@ pub use identity::{Fingerprint, Identity, IdentityError, IdentityKeyPair};
 pub use invite::{Invite, InviteError, InviteSecret};
 pub use prekey::{Bundle, BundleError, BundleKey, PrekeySecret};
 pub use ratchet::{
-    OpenError, Opened, RatchetMessage, SealError, Session, SessionId, SkippedChain, SkippedChanges,
-    SkippedKey, SkippedKeys,
+    OpenError, Opened, RatchetMessage, RetiredSession, SealError, Session, SessionId, SkippedChain,
+    SkippedChanges, SkippedKey, SkippedKeys,
 };
 pub use record::RecordError;
 pub use ticket::Ticket;

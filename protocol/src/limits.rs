@@ -33,3 +33,5 @@ pub const PROFILE_NAME_CHARS: usize = 64;
 pub const RECEIPT_MESSAGES: usize = 256;
 /// Characters of an invite: a relay address with the longest host name, a drop token, keys, in base64.
 pub const INVITE_CHARS: usize = 2_048;
+/// Ranges of missing messages in one resend request: more gaps than that are asked for in the next one.
+pub const RESEND_RANGES: usize = 64;

@@ -29,6 +29,12 @@ fn every_kind_round_trips() {
         Body::Hello { profile_name: "Ζωή".into(), ticket: ticket(1), proof: Some([5; 32]) },
         Body::Hello { profile_name: "".into(), ticket: ticket(1), proof: None },
         Body::TokenRenewal(ticket(2)),
+        Body::ResendRequest { received: u64::MAX, missing: vec![], sent: 0 },
+        Body::ResendRequest {
+            received: 9,
+            missing: vec![CounterRange { first: 1, last: 1 }; RESEND_RANGES],
+            sent: 7,
+        },
     ] {
         let content = content(body);
         assert_eq!(Content::decode(&content.encode()), Ok(content.clone()));
@@ -75,7 +81,23 @@ impl Content {
 }
 
 #[test]
+fn a_range_runs_upwards() {
+    let range = CounterRange { first: 2, last: 1 };
+    let request = content(Body::ResendRequest { received: 9, missing: vec![range], sent: 7 });
+    assert_eq!(Content::decode(&request.encode()), Err(ContentError::Malformed));
+    let range = CounterRange { first: 2, last: 4 };
+    assert_eq!([1, 2, 4, 5].map(|counter| range.contains(counter)), [false, true, true, false]);
+}
+
+#[test]
 fn limits_hold() {
+    let range = CounterRange { first: 1, last: 1 };
+    let request =
+        |ranges| content(Body::ResendRequest { received: 9, missing: vec![range; ranges], sent: 7 });
+    assert_eq!(
+        Content::decode(&request(RESEND_RANGES + 1).encode()),
+        Err(ContentError::ResendRequestTooLong)
+    );
     assert!(Content::decode(&text(&"x".repeat(TEXT_BYTES)).encode()).is_ok());
     assert_eq!(Content::decode(&text(&"x".repeat(TEXT_BYTES + 1)).encode()), Err(ContentError::TextTooLong));
     let hello = |name: String| content(Body::Hello { profile_name: name, ticket: ticket(1), proof: None });

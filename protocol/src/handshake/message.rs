@@ -99,6 +99,11 @@ impl PendingHandshake {
         &self.0
     }
 
+    /// What names this initiation.
+    pub fn replay_id(&self) -> ReplayId {
+        self.0.replay_id()
+    }
+
     /// For the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let encoded = self.0.encode();

@@ -11,8 +11,10 @@
 mod chain;
 mod header;
 mod kem_part;
+mod late;
 mod message;
 mod open;
+mod retired;
 mod root;
 mod seal;
 mod session;
@@ -23,6 +25,7 @@ use hermes_wire::byte_id;
 
 pub use message::RatchetMessage;
 pub use open::{OpenError, Opened};
+pub use retired::RetiredSession;
 pub use seal::SealError;
 pub use session::Session;
 pub use skipped::{SkippedChain, SkippedChanges, SkippedKey, SkippedKeys};

@@ -9,12 +9,11 @@ use crate::{
     ratchet::{
         RatchetMessage, Session,
         chain::{ReceivingChain, SendingChain},
-        header::{Header, HeaderError},
+        header::Header,
         root::RootStep,
         session::RatchetKey,
-        skipped::{PassedChain, SkippedChanges, SkippedKeys, after_turn, stored_since},
+        skipped::{SkippedChanges, SkippedKeys, after_turn},
     },
-    secret::HeaderKey,
 };
 
 /// Why a message was not opened. The session is as it was, and the message can be tried again or set aside.
@@ -81,71 +80,21 @@ impl Session {
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Opened), OpenError> {
+        let context = self.context();
         if let Some(receiving) = &self.receiving
-            && let Some(header) = self.header(message, &receiving.header)?
+            && let Some((receiving, opened)) = context.open_current(message, receiving, rows, now)?
         {
-            return if header.index < receiving.index {
-                self.open_skipped(message, &header, &PassedChain::from(receiving), rows, now)
-            } else {
-                self.open_ahead(message, &header, receiving, rows, now)
-            };
+            return Ok((Self { receiving: Some(receiving), ..self.counted() }, opened));
         }
-        if let Some(header) = self.header(message, &self.next_receiving_header)? {
+        if let Some(header) = context.header(message, &self.next_receiving_header)? {
             return self.open_turn(message, &header, rows, now, rng);
         }
-        for chain in rows.chains().iter().take(crate::limits::SKIPPED_CHAINS) {
-            if let Some(header) = self.header(message, &chain.header)? {
-                return self.open_skipped(message, &header, &PassedChain::from(chain), rows, now);
-            }
-        }
-        Err(OpenError::NotForThisSession)
+        Ok((self.counted(), context.open_passed(message, rows, now)?))
     }
 
-    /// The header, if it is sealed under this key.
-    fn header(&self, message: &RatchetMessage, key: &HeaderKey) -> Result<Option<Header>, OpenError> {
-        match message.header.open(key, &self.id) {
-            Ok(header) => Ok(Some(header)),
-            Err(HeaderError::WrongKey) => Ok(None),
-            Err(HeaderError::Unknown) => Err(OpenError::UnknownHeader),
-        }
-    }
-
-    /// A message that others have overtaken. Its KEM part has done its work with the chain's first arrival.
-    fn open_skipped(
-        &self,
-        message: &RatchetMessage,
-        header: &Header,
-        chain: &PassedChain,
-        rows: &impl SkippedKeys,
-        now: Timestamp,
-    ) -> Result<(Self, Opened), OpenError> {
-        let key = chain.key(header.index, rows, now)?;
-        let plaintext = message.open(header.follows, &key.key, self.context())?;
-        let mut next = self.copy();
-        next.kem = self.kem.counted();
-        Ok((next, Opened { plaintext, skipped: SkippedChanges::used(&key) }))
-    }
-
-    /// The next message of the current chain, or one further on.
-    fn open_ahead(
-        &self,
-        message: &RatchetMessage,
-        header: &Header,
-        receiving: &ReceivingChain,
-        rows: &impl SkippedKeys,
-        now: Timestamp,
-    ) -> Result<(Self, Opened), OpenError> {
-        let (key, skipped, mut advanced) = receiving.advance_to(header.index)?;
-        let plaintext = message.open(header.follows, &key, self.context())?;
-        let mut changes = SkippedChanges::default();
-        if !skipped.is_empty() {
-            changes.put_keys = stored_since(now, advanced.number, skipped);
-            changes.evict(rows, &mut advanced);
-        }
-        let mut next = self.copy();
-        next.receiving = Some(advanced);
-        next.kem = self.kem.counted();
-        Ok((next, Opened { plaintext, skipped: changes }))
+    /// The same state after one more message. Its KEM part, if it had one, did its work with the chain's first arrival.
+    fn counted(&self) -> Self {
+        Self { kem: self.kem.counted(), ..self.copy() }
     }
 
     /// The first message to arrive of a new chain: DHRatchetHE (Double Ratchet, section 4.6).

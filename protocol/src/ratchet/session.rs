@@ -142,13 +142,7 @@ impl Session {
         };
         writer = match &self.receiving {
             None => writer.u8(ABSENT),
-            Some(ReceivingChain { number, chain, header, index, evicted_below }) => writer
-                .u8(PRESENT)
-                .u32(*number)
-                .bytes(chain.as_bytes())
-                .bytes(header.as_bytes())
-                .u32(*index)
-                .u32(*evicted_below),
+            Some(receiving) => write_receiving(writer.u8(PRESENT), receiving),
         };
         self.kem.write(writer).finish()
     }
@@ -219,7 +213,12 @@ fn read_sending(reader: &mut Reader<'_>) -> Result<SendingChain, RecordError> {
     })
 }
 
-fn read_receiving(reader: &mut Reader<'_>) -> Result<ReceivingChain, RecordError> {
+pub(super) fn write_receiving(writer: Writer, receiving: &ReceivingChain) -> Writer {
+    let ReceivingChain { number, chain, header, index, evicted_below } = receiving;
+    writer.u32(*number).bytes(chain.as_bytes()).bytes(header.as_bytes()).u32(*index).u32(*evicted_below)
+}
+
+pub(super) fn read_receiving(reader: &mut Reader<'_>) -> Result<ReceivingChain, RecordError> {
     Ok(ReceivingChain {
         number: reader.u32()?,
         chain: ChainKey::new(reader.array()?),
