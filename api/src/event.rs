@@ -53,6 +53,18 @@ pub enum Event {
         /// How it stands.
         connection: Connection,
     },
+    /// The session with a contact did not work any more and gave way to another.
+    SessionRenewed {
+        /// The contact's name.
+        contact: String,
+        /// Why, as text for people.
+        reason: String,
+    },
+    /// The session with a contact does not work, and the keys for another could not be had.
+    RenewalFailed {
+        /// The contact's name.
+        contact: String,
+    },
     /// The listener was too slow, and events were left out.
     Lagged,
     /// A kind that this program is too old to know.

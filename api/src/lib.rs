@@ -31,5 +31,7 @@ pub use message::{
     SendMessage, SendResult, SentMessages, Wait,
 };
 pub use socket::ForeignSocket;
-pub use status::{AccountStatus, Connection, ConnectionState, DaemonStatus, Shutdown, Unreadable};
+pub use status::{
+    AccountStatus, Connection, ConnectionState, DaemonStatus, SessionRenewal, Shutdown, Unreadable,
+};
 pub use version::{UnixMillis, V1};

@@ -153,6 +153,8 @@ pub enum Direction {
     In,
     /// To the contact.
     Out,
+    /// Neither: a note of the own daemon.
+    Note,
 }
 
 /// What a message says: `"kind":"text","text":"…"`.
@@ -166,6 +168,11 @@ pub enum Body {
     },
     /// Something that only a newer version can show. It is kept.
     Unsupported,
+    /// A note: from here on another session with the contact is in use.
+    SessionRenewed {
+        /// Why, as text for people.
+        reason: String,
+    },
 }
 
 /// Marks messages read.

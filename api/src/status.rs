@@ -40,6 +40,11 @@ pub struct AccountStatus {
     pub unreadable: u64,
     /// The newest of those, as long as it is on record.
     pub last_unreadable: Option<Unreadable>,
+    /// Sessions that did not work any more and gave way to others, ever.
+    #[serde(default)]
+    pub renewals: u64,
+    /// The last of those.
+    pub last_renewal: Option<SessionRenewal>,
     /// One-time prekeys the relay has on hand; nothing until the relay has said so.
     pub one_time_prekeys: Option<u32>,
 }
@@ -51,6 +56,17 @@ pub struct Unreadable {
     pub at: UnixMillis,
     /// Why, as text for people.
     pub cause: String,
+}
+
+/// A session that gave way to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRenewal {
+    /// The contact's name.
+    pub contact: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Why, as text for people.
+    pub reason: String,
 }
 
 /// How an account stands with its relay.

@@ -80,6 +80,8 @@ impl NewAccount {
             head: Sequence(0),
             drained: now,
             registered: false,
+            renewals: 0,
+            last_renewal: None,
         };
         (record, counters)
     }

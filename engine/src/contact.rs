@@ -1,6 +1,6 @@
 //! Contacts: made by pairing, found by name.
 
-use hermes_protocol::{identity::Fingerprint, ratchet::SessionId};
+use hermes_protocol::identity::Fingerprint;
 
 use crate::{
     account::Lookup,
@@ -67,21 +67,6 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<(), V> {
         self.delete::<NameRow>(&self.account.lookup(Lookup::Name, &[contact.name.as_bytes()]));
         contact.name = self.claim_name(chat, wish)?;
-        Ok(())
-    }
-
-    /// Makes a session the contact's newest; the oldest beyond the limit is forgotten.
-    pub(crate) fn adopt_session(
-        &mut self,
-        contact: &mut ContactRecord,
-        session: SessionId,
-    ) -> StoreResult<(), V> {
-        contact.sessions.insert(0, session);
-        while contact.sessions.len() > limits::SESSIONS {
-            if let Some(oldest) = contact.sessions.pop() {
-                self.drop_session(oldest)?;
-            }
-        }
         Ok(())
     }
 }

@@ -45,6 +45,9 @@ impl<V: View> Turn<'_, V> {
                 self.renew(chat, contact, ticket);
                 Ok(())
             }
+            Body::ResendRequest { received, ref missing, .. } => {
+                Ok(self.heed_resend_request(chat, contact, received, missing, plaintext.begins)?)
+            }
         }
     }
 
@@ -69,7 +72,8 @@ impl<V: View> Turn<'_, V> {
             stored: self.now,
             direction: Direction::Received { unread: Some(position), without_one_time_key },
         };
-        let counters = self.chat_counters(chat)?;
+        let mut counters = self.chat_counters(chat)?;
+        counters.received = counters.received.max(content.place.map_or(0, |place| place.counter));
         let place = self.append(chat, counters, &message);
         self.put(&position, &UnreadRow(place));
         self.counters.unread = self.counters.unread.saturating_add(1);

@@ -8,7 +8,7 @@ use crate::{
     id::ChatId,
     input::CommandId,
     reference::Reference,
-    row::{MessageState, UnreadableCause},
+    row::{MessageState, RenewalReason, UnreadableCause},
 };
 
 /// Something to do, handed out only by a commit.
@@ -174,6 +174,22 @@ pub enum Event {
     },
     /// Something arrived that cannot be read.
     Unreadable(UnreadableCause),
+    /// A contact's session gave way to another.
+    SessionRenewed {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: RenewalReason,
+    },
+    /// A contact's session could not be renewed: its keys are not to be had.
+    RenewalFailed {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Why a pairing failed for good.

@@ -27,6 +27,8 @@ mod prekeys;
 pub mod query;
 mod receive;
 mod reference;
+mod renewal;
+mod resend;
 mod retention;
 mod row;
 mod rows;
@@ -34,6 +36,7 @@ mod send;
 mod session;
 mod step;
 mod store;
+mod succession;
 mod turn;
 
 pub use account::NewAccount;
@@ -49,7 +52,7 @@ pub use effect::{CommandError, Effect, Event, PairingError, Reply, SendError, Se
 pub use id::ChatId;
 pub use input::{Command, CommandId, Input, LinkEvent, OutboxKey, Send};
 pub use reference::{Reference, ReferenceError};
-pub use row::{FailureReason, MessageState, Text, Trust, UnreadableCause};
+pub use row::{FailureReason, MessageState, RenewalReason, Text, Trust, UnreadableCause};
 pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};
 pub use store::{Order, Range, Store, Table, Value, View};

@@ -23,8 +23,16 @@ pub const CONTACTS: u64 = 10_000;
 pub const INVITES: usize = 1_000;
 /// Longest validity of an invite.
 pub const INVITE_VALIDITY: Duration = Duration::from_secs(30 * 86_400);
-/// Sessions kept for a contact: the one in use, and those that messages under way may still need.
-pub const SESSIONS: usize = 4;
+/// Sessions kept for a contact beside the one in use, for messages under way. A pile of them would only hide that the two
+/// sides disagree.
+pub const RETIRED_SESSIONS: usize = 3;
+/// How long a retired session opens what was under way: as long as a skipped key.
+pub const RETIRED_LIFETIME: Duration = hermes_protocol::limits::SKIPPED_LIFETIME;
+/// Renewals of one contact's session that this side begins in an hour, and requests of the contact's that it heeds. What
+/// triggers them can be forged by a relay; each costs a fetch, a one-time key of the contact's, and a handshake.
+pub const RENEWALS_PER_HOUR: usize = 4;
+/// Messages that one request of a contact's makes this side send again at most, the newest.
+pub const RESEND_MESSAGES: usize = 10_000;
 /// Unreadable envelopes kept on record.
 pub const UNREADABLE: u64 = 1_000;
 /// One-time prekeys of each kind that a relay should hold.

@@ -28,19 +28,20 @@ use hermes_wire::{
     limits::INVITE_GRACE,
     prekey::{PrekeyId, SealedBundle},
 };
-use serde_bytes::ByteBuf;
 
 use crate::{
     effect::{CommandError, Effect, Event, PairingError, Reply},
     id::ChatId,
     limits,
+    receive::Taken,
     row::{
-        ContactRecord, Fetching, InviteRecord, PrekeyRecord, ReplayRecord, SecretBuf, SessionRecord, Trust,
-        UnreadableCause,
+        ContactRecord, FetchPurpose, Fetching, InviteRecord, PrekeyRecord, Renewal, RenewalReason,
+        ReplayRecord, Trust, UnreadableCause,
     },
-    rows::{HandshakeRow, ReadError, RouteRow, StoreResult},
-    session::{Arrival, Plaintext},
+    rows::{ReadError, RouteRow, StoreResult},
+    session::{Begins, Plaintext},
     store::{Range, Table, View},
+    succession::Succession,
     turn::{Halt, Turn},
 };
 
@@ -108,7 +109,7 @@ impl<V: View> Turn<'_, V> {
         }
         let fetching = Fetching {
             fetch: FetchId::random(self.rng),
-            secret: invite.secret,
+            purpose: FetchPurpose::Pair(invite.secret),
             ticket: invite.ticket.clone(),
         };
         let (chat, name) = match known {
@@ -132,7 +133,11 @@ impl<V: View> Turn<'_, V> {
                     ticket: invite.ticket,
                     fetching: Some(Box::new(fetching)),
                     answered: false,
-                    sessions: Vec::new(),
+                    active: None,
+                    retired: Vec::new(),
+                    initiation: 0,
+                    unopened: Vec::new(),
+                    renewal: Renewal::default(),
                 };
                 self.add_contact(chat, &contact);
                 (chat, contact.name)
@@ -142,37 +147,49 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(Reply::Accepted { chat, name }))
     }
 
-    /// Initiates with the inviter's keys and greets.
+    /// A bundle that was asked for.
     pub(crate) fn bundle_arrived(
         &mut self,
         chat: ChatId,
         fetch: FetchId,
         sealed: &SealedBundle,
     ) -> StoreResult<(), V> {
-        let Some((mut contact, Fetching { secret, ticket, .. })) = self.awaiting(chat, fetch)? else {
+        let Some((contact, Fetching { purpose, ticket, .. })) = self.awaiting(chat, fetch)? else {
             return Ok(());
         };
+        match purpose {
+            FetchPurpose::Pair(secret) => self.pair_with(chat, contact, &secret, ticket, sealed),
+            FetchPurpose::Renew(reason) => self.renew_with(chat, contact, reason, &ticket, sealed),
+        }
+    }
+
+    /// Initiates with the inviter's keys and greets.
+    fn pair_with(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        secret: &InviteSecret,
+        ticket: Ticket,
+        sealed: &SealedBundle,
+    ) -> StoreResult<(), V> {
         let inbound = ContactId::random(self.rng);
         let Greeted { session, pending, envelope, without_one_time_key } =
-            match self.greet(&contact.fingerprint, &secret, &ticket, sealed, inbound) {
+            match self.greet(&contact.fingerprint, secret, &ticket, sealed, inbound) {
                 Ok(greeted) => greeted,
                 Err(reason) => {
                     self.fail_pairing(chat, contact, PairingError::BadBundle(reason));
                     return Ok(());
                 }
             };
-        self.counters.next_initiation = self.counters.next_initiation.saturating_add(1);
         contact.ticket = ticket;
-        self.adopt_session(&mut contact, session.id())?;
-        self.put_session(&session, new_session(chat, false, without_one_time_key));
-        self.put(&session.id(), &HandshakeRow(ByteBuf::from(pending.to_bytes())));
+        self.adopt_initiated(chat, &mut contact, &session, &pending, without_one_time_key)?;
         self.put(&inbound, &RouteRow(chat));
         self.put(&chat, &contact);
         self.queue(chat, envelope, None);
         Ok(())
     }
 
-    /// Initiates and seals the greeting. Changes nothing.
+    /// Initiates and seals the greeting. Changes nothing but the number of initiations.
     fn greet(
         &mut self,
         inviter: &Fingerprint,
@@ -187,7 +204,7 @@ impl<V: View> Turn<'_, V> {
             identity: &self.account.identity,
             mailbox: self.account.mailbox,
             peer_mailbox: ticket.mailbox,
-            counter: self.counters.next_initiation,
+            counter: self.next_initiation(),
             unopened: &[],
         };
         let Initiated { session, pending, transcript } =
@@ -204,10 +221,16 @@ impl<V: View> Turn<'_, V> {
         fetch: FetchId,
         refusal: Refusal,
     ) -> StoreResult<(), V> {
-        if let Some((contact, _)) = self.awaiting(chat, fetch)? {
-            self.fail_pairing(chat, contact, PairingError::Refused(refusal));
+        match self.awaiting(chat, fetch)? {
+            Some((contact, Fetching { purpose: FetchPurpose::Pair(_), .. })) => {
+                self.fail_pairing(chat, contact, PairingError::Refused(refusal));
+                Ok(())
+            }
+            Some((contact, Fetching { purpose: FetchPurpose::Renew(_), .. })) => {
+                self.fail_renewal(chat, &contact)
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// A first message under an open invite: everything is checked before anything changes, so that a mangled one
@@ -255,7 +278,11 @@ impl<V: View> Turn<'_, V> {
                     ticket: ticket.clone(),
                     fetching: None,
                     answered: true,
-                    sessions: Vec::new(),
+                    active: None,
+                    retired: Vec::new(),
+                    initiation: 0,
+                    unopened: Vec::new(),
+                    renewal: Renewal::default(),
                 };
                 self.add_contact(chat, &contact);
                 (chat, contact)
@@ -282,21 +309,27 @@ impl<V: View> Turn<'_, V> {
         mut contact: ContactRecord,
         handshake: &HandshakeMessage,
         message: &RatchetMessage,
-    ) -> Result<(), Halt<V::Error>> {
+    ) -> Result<Taken, Halt<V::Error>> {
         if let Some(ReplayRecord { session, .. }) = self.get(&handshake.replay_id())? {
-            if !contact.sessions.contains(&session) {
+            if contact.active != Some(session) && !contact.retired.contains(&session) {
                 return Err(UnreadableCause::Replay.into());
             }
             return match self.open_with(&session, message)? {
-                Some(Arrival::New(plaintext)) => self.content(chat, contact, &plaintext),
-                Some(Arrival::Repeated) => Ok(()),
+                Some(arrival) => self.arrived(chat, contact, arrival),
                 None => Err(UnreadableCause::NoSession.into()),
             };
         }
         let greeting = self.respond(handshake, message, Some(&contact))?;
-        let plaintext = self.settle_greeting(chat, &mut contact, handshake, greeting)?;
-        self.put(&chat, &contact);
-        self.content(chat, contact, &plaintext)
+        let (succession, plaintext) = self.settle_greeting(chat, &mut contact, handshake, greeting)?;
+        match succession {
+            Succession::TookOver if contact.answered => {
+                self.renewed(chat, contact, RenewalReason::Peer)?;
+            }
+            Succession::TookOver | Succession::GaveWay => self.put(&chat, &contact),
+        }
+        let contact = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
+        self.content(chat, contact, &plaintext)?;
+        Ok(Taken::New)
     }
 
     /// Checks a handshake in order of cost, a known contact's identity before the expensive part, and opens the message.
@@ -333,8 +366,11 @@ impl<V: View> Turn<'_, V> {
             .filter(|secret| secret.kind().is_one_time())
             .map(PrekeySecret::id)
             .collect();
-        let (session, opened) =
-            self.open_session(&responded.session, message)?.map_err(|_| UnreadableCause::BadHandshake)?;
+        let (session, opened) = self
+            .with_skipped(responded.session.id(), |rows, now, rng| {
+                responded.session.open(message, rows, now, rng)
+            })?
+            .map_err(|_| UnreadableCause::BadHandshake)?;
         Ok(Greeting { initiator, responded, opened, session, used })
     }
 
@@ -345,18 +381,19 @@ impl<V: View> Turn<'_, V> {
         contact: &mut ContactRecord,
         handshake: &HandshakeMessage,
         greeting: Greeting,
-    ) -> StoreResult<Plaintext, V> {
-        let id = greeting.session.id();
-        self.adopt_session(contact, id)?;
+    ) -> StoreResult<(Succession, Plaintext), V> {
+        let Greeting { initiator, opened, session, used, .. } = greeting;
+        let id = session.id();
         let PrekeyIds { signed, kem, one_time, .. } = handshake.prekeys();
         let without_one_time_key = one_time.is_none();
-        self.put_session(&greeting.session, new_session(chat, true, without_one_time_key));
-        self.apply_skipped(id, &greeting.opened.skipped);
+        let succession = self.adopt_responded(chat, contact, &session, &initiator, without_one_time_key)?;
+        self.apply_skipped(id, &opened.skipped);
         self.put(&handshake.replay_id(), &ReplayRecord { session: id, signed, kem });
-        for id in &greeting.used {
+        for id in &used {
             self.delete::<PrekeyRecord>(id);
         }
-        Ok(Plaintext { bytes: greeting.opened.plaintext, without_one_time_key })
+        let bytes = opened.plaintext;
+        Ok((succession, Plaintext { bytes, without_one_time_key, begins: Begins::Session }))
     }
 
     /// Answers a greeting with a permission of the contact's own.
@@ -396,7 +433,7 @@ impl<V: View> Turn<'_, V> {
 
     fn fail_pairing(&mut self, chat: ChatId, contact: ContactRecord, reason: PairingError) {
         let name = contact.name.clone();
-        if contact.sessions.is_empty() {
+        if contact.active.is_none() {
             self.remove_contact(chat, &contact);
         } else {
             self.put(&chat, &contact);
@@ -414,10 +451,5 @@ impl<V: View> Turn<'_, V> {
 /// Whether this very invite is being followed: a repeated command changes nothing.
 fn is_under_way(contact: &ContactRecord, invite: &Ticket) -> bool {
     let fetching = contact.fetching.as_ref().is_some_and(|fetching| fetching.ticket.token == invite.token);
-    fetching || (!contact.answered && contact.ticket.token == invite.token && !contact.sessions.is_empty())
-}
-
-/// A session's record before its core is put.
-fn new_session(chat: ChatId, answered: bool, without_one_time_key: bool) -> SessionRecord {
-    SessionRecord { chat, core: SecretBuf::new(&[]), answered, without_one_time_key }
+    fetching || (!contact.answered && contact.ticket.token == invite.token && contact.active.is_some())
 }

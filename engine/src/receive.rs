@@ -1,6 +1,6 @@
 //! Receiving: from an envelope of the mailbox to content, and back to an acknowledgement.
 
-use hermes_protocol::{envelope::Envelope, ratchet::RatchetMessage};
+use hermes_protocol::{envelope::Envelope, handshake::ReplayId, ratchet::RatchetMessage};
 use hermes_wire::{Sequence, mailbox::Delivered};
 
 use crate::{
@@ -18,14 +18,23 @@ impl<V: View> Turn<'_, V> {
     /// unreadable. In each case it is acknowledged, so that no envelope can block the mailbox.
     pub(crate) fn delivered(&mut self, delivered: Delivered) -> StoreResult<(), V> {
         let sequence = delivered.sequence;
+        let fresh = sequence > self.counters.cursor;
         match self.receive(&delivered) {
-            Ok(()) => {}
+            Ok(Taken::New) => {}
+            Ok(Taken::Repeated) => {
+                if let (true, Some(RouteRow(chat))) = (fresh, self.get(&delivered.contact)?) {
+                    self.renew_repeated(chat)?;
+                }
+            }
             // A number that was taken before is nearly always a copy, which may be too old to be known as one. It is
             // looked at all the same: a relay restored from an old copy gives old numbers to new envelopes.
-            Err(Halt::Unreadable(_)) if sequence <= self.counters.cursor => {}
+            Err(Halt::Unreadable(_)) if !fresh => {}
             Err(Halt::Unreadable(cause)) => {
                 let chat = self.get::<RouteRow>(&delivered.contact)?.map(|row| row.0);
                 self.unreadable(cause, chat);
+                if let Some(chat) = chat {
+                    self.renew_unreadable(chat, cause, initiation(&delivered))?;
+                }
             }
             Err(Halt::Store(error)) => return Err(error),
         }
@@ -46,7 +55,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn receive(&mut self, delivered: &Delivered) -> Result<(), Halt<V::Error>> {
+    fn receive(&mut self, delivered: &Delivered) -> Result<Taken, Halt<V::Error>> {
         let envelope = Envelope::decode(&delivered.body).map_err(|_| UnreadableCause::Malformed)?;
         if let Some(RouteRow(chat)) = self.get(&delivered.contact)? {
             let contact: Option<ContactRecord> = self.get(&chat)?;
@@ -63,7 +72,8 @@ impl<V: View> Turn<'_, V> {
         };
         match envelope {
             Envelope::First { handshake, message } => {
-                self.first_from_invite(delivered.contact, &invite, &handshake, &message)
+                self.first_from_invite(delivered.contact, &invite, &handshake, &message)?;
+                Ok(Taken::New)
             }
             Envelope::Ordinary(_) => Err(UnreadableCause::NoSession.into()),
         }
@@ -74,10 +84,39 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: ContactRecord,
         message: &RatchetMessage,
-    ) -> Result<(), Halt<V::Error>> {
-        match self.open(&contact, message)? {
-            Arrival::New(plaintext) => self.content(chat, contact, &plaintext),
-            Arrival::Repeated => Ok(()),
+    ) -> Result<Taken, Halt<V::Error>> {
+        let arrival = self.open(&contact, message)?;
+        self.arrived(chat, contact, arrival)
+    }
+
+    pub(crate) fn arrived(
+        &mut self,
+        chat: ChatId,
+        contact: ContactRecord,
+        arrival: Arrival,
+    ) -> Result<Taken, Halt<V::Error>> {
+        match arrival {
+            Arrival::New(plaintext) => {
+                self.content(chat, contact, &plaintext)?;
+                Ok(Taken::New)
+            }
+            Arrival::Repeated => Ok(Taken::Repeated),
         }
+    }
+}
+
+/// What an envelope that could be read was.
+pub(crate) enum Taken {
+    /// Content, acted upon.
+    New,
+    /// A copy of an earlier one.
+    Repeated,
+}
+
+/// The handshake that an envelope carries, if it carries one.
+fn initiation(delivered: &Delivered) -> Option<ReplayId> {
+    match Envelope::decode(&delivered.body) {
+        Ok(Envelope::First { handshake, .. }) => Some(handshake.replay_id()),
+        Ok(Envelope::Ordinary(_)) | Err(_) => None,
     }
 }

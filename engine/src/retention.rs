@@ -14,8 +14,11 @@ use hermes_wire::{
 };
 
 use crate::{
-    limits::{CLOCK_DIFFERENCE, PREKEY_RETENTION, PREKEY_ROTATION, PREKEY_VALIDITY, SWEEP_ROWS},
-    row::{PrekeyRecord, ReplayRecord},
+    limits::{
+        CLOCK_DIFFERENCE, CONTACTS, PREKEY_RETENTION, PREKEY_ROTATION, PREKEY_VALIDITY, RETIRED_LIFETIME,
+        SWEEP_ROWS,
+    },
+    row::{ContactRecord, PrekeyRecord, ReplayRecord, SessionRecord, Standing},
     rows::{SkippedChainRow, SkippedKeyRow, StoreResult},
     store::{Range, View},
     turn::Turn,
@@ -55,7 +58,8 @@ impl<V: View> Turn<'_, V> {
         if !over.is_empty() {
             self.forget_replays(&over)?;
         }
-        self.drop_expired_skipped()
+        self.drop_expired_skipped()?;
+        self.drop_expired_sessions()
     }
 
     /// A key from the future was made while the clock was wrong.
@@ -101,6 +105,34 @@ impl<V: View> Turn<'_, V> {
         for (key, row) in self.scan::<SkippedChainRow>(&Range::all(), SWEEP_ROWS)? {
             if SkippedChain::from_bytes(row.0.expose()).is_ok_and(|chain| chain.is_expired(now)) {
                 self.delete::<SkippedChainRow>(&key);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<V: View> Turn<'_, V> {
+    /// A session that gave way opens what was under way then; that has arrived or never will.
+    fn drop_expired_sessions(&mut self) -> StoreResult<(), V> {
+        let limit = usize::try_from(CONTACTS).unwrap_or(usize::MAX);
+        for (chat, mut contact) in self.scan::<ContactRecord>(&Range::all(), limit)? {
+            let mut over = Vec::new();
+            for id in &contact.retired {
+                let since = match self.get::<SessionRecord>(id)?.map(|record| record.standing) {
+                    Some(Standing::Retired(since)) => since,
+                    _ => continue,
+                };
+                if self.counters.drained > since.after(RETIRED_LIFETIME) {
+                    over.push(*id);
+                }
+            }
+            if over.is_empty() {
+                continue;
+            }
+            contact.retired.retain(|id| !over.contains(id));
+            self.put(&chat, &contact);
+            for id in over {
+                self.drop_session(id)?;
             }
         }
         Ok(())

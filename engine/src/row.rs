@@ -1,8 +1,8 @@
 //! The engine's records: what stands in each row of the store.
 
 use hermes_protocol::{
-    content::MessageId, identity::Fingerprint, invite::InviteSecret, prekey::BundleKey, ratchet::SessionId,
-    ticket::Ticket,
+    content::MessageId, handshake::ReplayId, identity::Fingerprint, invite::InviteSecret, prekey::BundleKey,
+    ratchet::SessionId, ticket::Ticket,
 };
 use hermes_wire::{
     EnvelopeId, FetchId, InstanceId, RelayAddress, Sequence, Timestamp,
@@ -102,6 +102,10 @@ pub(crate) struct Counters {
     pub(crate) drained: Timestamp,
     /// Whether the relay has accepted the account and holds its keys.
     pub(crate) registered: bool,
+    /// Sessions that gave way to others, ever.
+    pub(crate) renewals: u64,
+    /// The last of those.
+    pub(crate) last_renewal: Option<(ChatId, Timestamp, RenewalReason)>,
 }
 
 /// A contact.
@@ -113,21 +117,70 @@ pub(crate) struct ContactRecord {
     pub(crate) since: Timestamp,
     /// How to write to them.
     pub(crate) ticket: Ticket,
-    /// A pairing that has begun.
+    /// A bundle that was asked for.
     pub(crate) fetching: Option<Box<Fetching>>,
     /// Whether the contact has been heard: its name is its own, its ticket for this account alone.
     pub(crate) answered: bool,
-    /// The newest session first; older ones only receive.
-    pub(crate) sessions: Vec<SessionId>,
+    /// The session that seals, and opens.
+    pub(crate) active: Option<SessionId>,
+    /// Sessions that gave way to others, the newest first: they open what was on its way.
+    pub(crate) retired: Vec<SessionId>,
+    /// The highest counter among the contact's initiations that became sessions.
+    pub(crate) initiation: u64,
+    /// Initiations of the contact that could not be opened, newest first, until they are told in one of our own.
+    pub(crate) unopened: Vec<ReplayId>,
+    /// How its sessions have been renewed.
+    pub(crate) renewal: Renewal,
+}
+
+/// Renewals of a contact's session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Renewal {
+    /// A renewal that is wanted and has not begun.
+    pub(crate) wanted: Option<RenewalReason>,
+    /// When the last few were begun by this side, oldest first: there is a rate.
+    pub(crate) begun: Vec<Timestamp>,
+    /// When the contact's last few requests were heeded, oldest first.
+    pub(crate) heeded: Vec<Timestamp>,
+    /// How many there were, begun by either side.
+    pub(crate) count: u64,
+    /// The last one.
+    pub(crate) last: Option<(Timestamp, RenewalReason)>,
+}
+
+/// Why a session gave way to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum RenewalReason {
+    /// An envelope of the contact could not be read.
+    #[error("a message could not be read: {0}")]
+    Unreadable(UnreadableCause),
+    /// A message came a second time under a new number: its sender may have gone back to an old state.
+    #[error("a message came twice")]
+    Repeated,
+    /// This account's store was put back from an old copy.
+    #[error("this account was restored from an old copy")]
+    Restored,
+    /// The contact began anew.
+    #[error("the contact began a new session")]
+    Peer,
 }
 
 /// A bundle that was asked for, to initiate with.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Fetching {
     pub(crate) fetch: FetchId,
-    pub(crate) secret: InviteSecret,
-    /// The invite's permission; the contact's own stays in use until the bundle is here.
+    pub(crate) purpose: FetchPurpose,
+    /// The permission to fetch: an invite's, or the contact's own. The latter stays in use until the bundle is here.
     pub(crate) ticket: Ticket,
+}
+
+/// What a bundle is wanted for.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum FetchPurpose {
+    /// To use the invite with this secret.
+    Pair(InviteSecret),
+    /// To renew the session.
+    Renew(RenewalReason),
 }
 
 /// Whether the identity key is known to be the person's.
@@ -151,10 +204,20 @@ pub(crate) struct InviteRecord {
 pub(crate) struct SessionRecord {
     pub(crate) chat: ChatId,
     pub(crate) core: SecretBuf,
-    /// Whether the peer has been heard in it; until then every message repeats the handshake.
-    pub(crate) answered: bool,
+    pub(crate) standing: Standing,
     /// Made when no one-time prekey was left: its first messages are as safe as the signed prekey, no more.
     pub(crate) without_one_time_key: bool,
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Standing {
+    /// Begun by this side, and the peer has not been heard in it: every message repeats the handshake.
+    Initiated(ReplayId),
+    /// Heard from the peer.
+    Established,
+    /// Given way to another, at this time; the core is that of a session that only receives.
+    Retired(Timestamp),
 }
 
 /// A prekey secret.
@@ -195,6 +258,10 @@ pub(crate) struct ChatRecord {
     pub(crate) sent: u64,
     /// Hash of the last message sent, zeros before the first.
     pub(crate) previous: ByteArray<32>,
+    /// From this counter on, messages wait for a session that can seal them.
+    pub(crate) held: Option<u64>,
+    /// The highest counter of a received message.
+    pub(crate) received: u64,
 }
 
 /// A message of the history.
@@ -215,6 +282,19 @@ pub enum Text {
     Plain(String),
     /// Something a newer version understands.
     NeedsNewerVersion,
+    /// No message: a new session began here.
+    SessionRenewed(RenewalReason),
+}
+
+/// A sent message as the peer counts it: enough to say it again in another session, word for word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SentRecord {
+    /// Its number in the history.
+    pub(crate) number: u64,
+    /// The hash of the one before.
+    pub(crate) previous: ByteArray<32>,
+    /// The session that sealed it last; none while it is held for want of one.
+    pub(crate) session: Option<SessionId>,
 }
 
 /// Which way a message went, and what is known of it.
@@ -226,6 +306,8 @@ pub(crate) enum Direction {
         without_one_time_key: bool,
     },
     Sent(MessageState),
+    /// A note of this account for its user.
+    Noted,
 }
 
 /// How far a sent message has come.

@@ -15,7 +15,7 @@ use crate::{
     input::OutboxKey,
     row::{
         AccountRecord, ChatRecord, ContactRecord, Counters, IdempotencyRecord, InviteRecord, MessageRecord,
-        OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SessionRecord, UnreadableRecord,
+        OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SentRecord, SessionRecord, UnreadableRecord,
     },
     store::{Order, Range, Table, Value, View},
 };
@@ -71,6 +71,7 @@ rows! {
     ReplayRecord: Replay by ReplayId;
     OutboxRecord: Outbox by OutboxKey;
     MessageRecord: Message by Place;
+    SentRecord: Sent by SentKey;
     IdempotencyRecord: Idempotency by DayHash;
     UnreadableRecord: Unreadable by u64;
 }
@@ -127,6 +128,13 @@ pub(crate) struct SkippedChainKey(pub(crate) SessionId, pub(crate) u32);
 /// Session, number of a receiving chain, index in it.
 #[derive(Clone, Copy)]
 pub(crate) struct SkippedKeyKey(pub(crate) SessionId, pub(crate) u32, pub(crate) u32);
+
+/// A sent message by the counter that its recipient sees.
+#[derive(Clone, Copy)]
+pub(crate) struct SentKey {
+    pub(crate) chat: ChatId,
+    pub(crate) counter: u64,
+}
 
 /// Place of a message in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -198,6 +206,16 @@ impl Key for Place {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (chat, number) = bytes.split_first_chunk()?;
         Some(Self { chat: ChatId(*chat), number: u64::from_bytes(number)? })
+    }
+}
+
+impl Key for SentKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.chat.0[..], &self.counter.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, counter) = bytes.split_first_chunk()?;
+        Some(Self { chat: ChatId(*chat), counter: u64::from_bytes(counter)? })
     }
 }
 

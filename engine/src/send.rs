@@ -11,8 +11,14 @@ use crate::{
     input::Send,
     limits,
     reference::Reference,
-    row::{ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, Text},
-    rows::{ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, NameRow, Place, ReadError, StoreResult},
+    row::{
+        ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, SentRecord,
+        Text,
+    },
+    rows::{
+        ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, NameRow, Place, ReadError, SentKey,
+        StoreResult,
+    },
     store::{Range, Table, View},
     turn::Turn,
 };
@@ -83,11 +89,17 @@ impl<V: View> Turn<'_, V> {
             newer: Newer::default(),
         };
         let envelope = match self.seal(&contact, &content.encode())? {
-            Ok(envelope) => envelope,
+            Ok(envelope) => Some(envelope),
+            // The session gave way and the next one is on its way: the message waits for it.
+            Err(SendError::NotPaired(_)) if contact.answered => None,
             Err(error) => return Ok(Err(error)),
         };
         counters.sent = counters.sent.saturating_add(1);
-        counters.previous = ByteArray::new(content.hash());
+        let previous = std::mem::replace(&mut counters.previous, ByteArray::new(content.hash()));
+        if envelope.is_none() {
+            counters.held.get_or_insert(counters.sent);
+        }
+        let sent = SentKey { chat, counter: counters.sent };
         let message = MessageRecord {
             id: content.id,
             text: Text::Plain(text.to_owned()),
@@ -96,7 +108,11 @@ impl<V: View> Turn<'_, V> {
             direction: Direction::Sent(MessageState::Queued),
         };
         let place = self.append(chat, counters, &message);
-        self.queue(chat, envelope, Some(place.number));
+        let session = envelope.as_ref().and(contact.active);
+        self.put(&sent, &SentRecord { number: place.number, previous, session });
+        if let Some(envelope) = envelope {
+            self.queue(chat, envelope, Some(place.number));
+        }
         Ok(Ok(place))
     }
 

@@ -1,20 +1,22 @@
-//! Sessions of a contact: sealing with the newest, opening with whichever fits.
+//! Sessions of a contact: sealing with the active one, opening with whichever fits.
 
 use std::cell::RefCell;
 
 use hermes_protocol::{
     handshake::PendingHandshake,
     ratchet::{
-        OpenError, Opened, RatchetMessage, Session, SessionId, SkippedChain, SkippedChanges, SkippedKey,
-        SkippedKeys,
+        OpenError, RatchetMessage, RetiredSession, Session, SessionId, SkippedChain, SkippedChanges,
+        SkippedKey, SkippedKeys,
     },
 };
+use hermes_wire::Timestamp;
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::{
     changes::Overlay,
     effect::SendError,
-    row::{ContactRecord, SecretBuf, SessionRecord, UnreadableCause},
+    row::{ContactRecord, SecretBuf, SessionRecord, Standing, UnreadableCause},
     rows::{
         HandshakeRow, Key, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow,
         StoreResult,
@@ -30,7 +32,7 @@ const SKIPPED_ROWS: usize = 4_096;
 pub(crate) enum Arrival {
     /// New content.
     New(Plaintext),
-    /// A copy of something opened before.
+    /// A copy of something opened before, or what passes for one.
     Repeated,
 }
 
@@ -38,23 +40,31 @@ pub(crate) enum Arrival {
 pub(crate) struct Plaintext {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) without_one_time_key: bool,
+    pub(crate) begins: Begins,
+}
+
+/// Whether content is the first of its session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begins {
+    Session,
+    Nothing,
 }
 
 impl<V: View> Turn<'_, V> {
-    /// Seals `plaintext` with the contact's newest session. The advanced session is put; the envelope is returned.
+    /// Seals `plaintext` with the contact's active session. The advanced session is put; the envelope is returned.
     pub(crate) fn seal(
         &mut self,
         contact: &ContactRecord,
         plaintext: &[u8],
     ) -> StoreResult<Result<Vec<u8>, SendError>, V> {
-        let Some(id) = contact.sessions.first() else {
+        let Some(id) = &contact.active else {
             return Ok(Err(SendError::NotPaired(contact.name.clone())));
         };
         let record: SessionRecord = self.get(id)?.ok_or(ReadError::Corrupt(Table::Session))?;
         let session = decode_session(&record)?;
-        let pending = match record.answered {
-            true => None,
-            false => Some(self.pending_handshake(id)?),
+        let pending = match record.standing {
+            Standing::Initiated(_) => Some(self.pending_handshake(id)?),
+            Standing::Established | Standing::Retired(_) => None,
         };
         match session.seal(pending.as_ref(), plaintext, self.rng) {
             Ok((next, envelope)) => {
@@ -65,13 +75,13 @@ impl<V: View> Turn<'_, V> {
         }
     }
 
-    /// Opens a message with the first of the contact's sessions that it belongs to.
+    /// Opens a message with the one of the contact's sessions that it belongs to.
     pub(crate) fn open(
         &mut self,
         contact: &ContactRecord,
         message: &RatchetMessage,
     ) -> Result<Arrival, Halt<V::Error>> {
-        for id in &contact.sessions {
+        for id in contact.active.iter().chain(&contact.retired) {
             if let Some(arrival) = self.open_with(id, message)? {
                 return Ok(arrival);
             }
@@ -86,20 +96,36 @@ impl<V: View> Turn<'_, V> {
         message: &RatchetMessage,
     ) -> Result<Option<Arrival>, Halt<V::Error>> {
         let Some(record) = self.get::<SessionRecord>(id)? else { return Ok(None) };
-        let session = decode_session(&record)?;
-        let (next, opened) = match self.open_session(&session, message)? {
+        let opened = match record.standing {
+            Standing::Retired(_) => {
+                let session = decode_retired(&record)?;
+                self.with_skipped(*id, |rows, now, _| session.open(message, rows, now))?
+                    .map(|(next, opened)| (next.to_bytes(), opened))
+            }
+            Standing::Initiated(_) | Standing::Established => {
+                let session = decode_session(&record)?;
+                self.with_skipped(*id, |rows, now, rng| session.open(message, rows, now, rng))?
+                    .map(|(next, opened)| (next.to_bytes(), opened))
+            }
+        };
+        let (core, opened) = match opened {
             Ok(opened) => opened,
             Err(OpenError::NotForThisSession) => return Ok(None),
             Err(OpenError::Duplicate) => return Ok(Some(Arrival::Repeated)),
             Err(error) => return Err(cause(&error).into()),
         };
-        if !record.answered {
-            self.delete::<HandshakeRow>(id);
-        }
+        let standing = match record.standing {
+            Standing::Initiated(_) => {
+                self.delete::<HandshakeRow>(id);
+                Standing::Established
+            }
+            standing => standing,
+        };
         let without_one_time_key = record.without_one_time_key;
-        self.put_session(&next, SessionRecord { answered: true, ..record });
+        self.put(id, &SessionRecord { core: SecretBuf::new(&core), standing, ..record });
         self.apply_skipped(*id, &opened.skipped);
-        Ok(Some(Arrival::New(Plaintext { bytes: opened.plaintext, without_one_time_key })))
+        let bytes = opened.plaintext;
+        Ok(Some(Arrival::New(Plaintext { bytes, without_one_time_key, begins: Begins::Nothing })))
     }
 
     /// Puts a session's next state; all else about it stays as in `record`.
@@ -114,18 +140,19 @@ impl<V: View> Turn<'_, V> {
         PendingHandshake::from_bytes(&row.0).map_err(|_| damaged())
     }
 
+    /// Lends a session's skipped keys to `open`.
     #[allow(clippy::type_complexity, reason = "two layers of failure: the store's and the message's")]
-    pub(crate) fn open_session(
+    pub(crate) fn with_skipped<T>(
         &mut self,
-        session: &Session,
-        message: &RatchetMessage,
-    ) -> StoreResult<Result<(Session, Opened), OpenError>, V> {
+        session: SessionId,
+        open: impl FnOnce(&SkippedRows<'_, V>, Timestamp, &mut dyn CryptoRng) -> Result<T, OpenError>,
+    ) -> StoreResult<Result<T, OpenError>, V> {
         let rows = SkippedRows {
             view: Overlay { base: self.view, changes: self.changes },
-            session: session.id(),
+            session,
             failure: RefCell::new(None),
         };
-        let result = session.open(message, &rows, self.now, self.rng);
+        let result = open(&rows, self.now, self.rng);
         match rows.failure.into_inner() {
             Some(error) => Err(error),
             None => Ok(result),
@@ -165,7 +192,11 @@ impl<V: View> Turn<'_, V> {
     }
 }
 
-fn decode_session<E: std::error::Error>(record: &SessionRecord) -> Result<Session, ReadError<E>> {
+fn decode_retired<E: std::error::Error>(record: &SessionRecord) -> Result<RetiredSession, ReadError<E>> {
+    RetiredSession::from_bytes(record.core.expose()).map_err(|_| ReadError::Corrupt(Table::Session))
+}
+
+pub(crate) fn decode_session<E: std::error::Error>(record: &SessionRecord) -> Result<Session, ReadError<E>> {
     Session::from_bytes(record.core.expose()).map_err(|_| ReadError::Corrupt(Table::Session))
 }
 
@@ -184,7 +215,7 @@ fn cause(error: &OpenError) -> UnreadableCause {
 }
 
 /// Skipped keys of one session, read when the ratchet asks. It cannot be told of a failed read, so that is kept aside.
-struct SkippedRows<'a, V: View> {
+pub(crate) struct SkippedRows<'a, V: View> {
     view: Overlay<'a, V>,
     session: SessionId,
     failure: RefCell<Option<ReadError<V::Error>>>,

@@ -44,6 +44,8 @@ pub enum Table {
     Outbox,
     /// History, by chat id and number within the chat.
     Message,
+    /// Sent messages, by chat id and the counter that the recipient sees.
+    Sent,
     /// Place in the history by message id.
     MessageIndex,
     /// Messages not yet read, by position of arrival.
@@ -56,7 +58,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -72,6 +74,7 @@ impl Table {
         Self::Upload,
         Self::Outbox,
         Self::Message,
+        Self::Sent,
         Self::MessageIndex,
         Self::Unread,
         Self::Idempotency,
@@ -96,6 +99,7 @@ impl Table {
             Self::Upload => "upload",
             Self::Outbox => "outbox",
             Self::Message => "message",
+            Self::Sent => "sent",
             Self::MessageIndex => "message_index",
             Self::Unread => "unread",
             Self::Idempotency => "idempotency",

@@ -91,6 +91,7 @@ impl<V: View> Turn<'_, V> {
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
         self.forget_old_idempotency_keys()?;
+        self.begin_wanted_renewals()?;
         self.keep_prekeys_fresh()
     }
 

@@ -105,6 +105,8 @@ mod tests {
             outbox: 0,
             unreadable: 0,
             last_unreadable: None,
+            renewals: 0,
+            last_renewal: None,
             one_time_prekeys: None,
         }
     }

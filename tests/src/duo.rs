@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount, Order,
-    OutboxKey, Range, Reply, Send, Table, Text, View, query,
+    ChangeSet, ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount,
+    Order, OutboxKey, Range, Reply, Send, Store, Table, Text, View, query,
 };
 use hermes_protocol::{Body, Content, MessageId, Newer, Session};
 use hermes_wire::{
@@ -31,7 +31,12 @@ pub struct Peer {
     published: BTreeMap<PrekeyKind, Vec<PrekeyEntry>>,
     /// The highest sequence that the relay has assigned.
     pub head: u64,
+    /// The envelope that was taken last.
+    last: Option<Flying>,
 }
+
+/// A store as it was, to go back to.
+pub struct Snapshot(MemoryStore);
 
 /// An envelope on its way.
 #[derive(Clone, Debug)]
@@ -62,6 +67,7 @@ impl Peer {
             effects: Vec::new(),
             published: BTreeMap::new(),
             head: 0,
+            last: None,
         };
         peer.register(0);
         peer
@@ -183,8 +189,69 @@ impl Peer {
         flying
     }
 
+    /// The store as it is.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.store.clone())
+    }
+
+    /// Goes back to an old store, unnoticed by the relay.
+    pub fn restore(&mut self, old: &Snapshot) {
+        self.store = old.0.clone();
+        self.restart();
+    }
+
+    /// Takes the last envelope again under a new sequence, which makes the engine doubt the session.
+    pub fn repeat_last(&mut self) {
+        let Flying { contact, body, .. } = self.last.clone().expect("something was taken");
+        self.take(contact, body);
+    }
+
+    /// Takes an envelope under `other`'s permission that no session opens.
+    pub fn take_garbage_from(&mut self, other: &Self) {
+        let owner = query::mailbox(&self.store).expect("memory");
+        let chat = query::contacts(&other.store).expect("memory")[0].chat;
+        let destination = query::destination(&other.store, chat).expect("memory").expect("a contact");
+        let token = destination.token.verify(owner.mailbox, owner.drop_key).expect("its own token");
+        self.head += 1;
+        let mut body = vec![7; 256];
+        body[..2].copy_from_slice(&[1, 2]);
+        self.link(LinkEvent::Delivered(Delivered {
+            sequence: Sequence(self.head),
+            envelope: EnvelopeId([0; 16]),
+            contact: token.contact,
+            stored: self.now,
+            body: ByteBuf::from(body),
+        }));
+    }
+
+    /// Its prekey secrets are gone, and the relay has none of them.
+    pub fn lose_prekeys(&mut self) {
+        let mut gone = ChangeSet::default();
+        let found = self.store.scan(Table::Prekey, &Range::all(), Order::Ascending, &mut |key, _| {
+            gone.delete(Table::Prekey, key.to_vec());
+            ControlFlow::Continue(())
+        });
+        found.expect("memory");
+        self.store.commit(&gone).expect("memory");
+        self.published.clear();
+        self.restart();
+    }
+
+    /// Names the session that seals for a contact.
+    pub fn active_session(&self, contact: &str) -> Option<Vec<u8>> {
+        let chat =
+            query::contacts(&self.store).expect("memory").into_iter().find(|known| known.name == contact);
+        let row = self.store.get(Table::Contact, &chat?.chat.0).expect("memory").expect("a contact");
+        let row: ciborium::Value = ciborium::from_reader(row.as_slice()).expect("a record");
+        let fields = row.as_map().expect("a map");
+        let active = fields.iter().find(|(key, _)| key.as_text() == Some("active")).expect("a field");
+        active.1.as_bytes().cloned()
+    }
+
     /// Takes an envelope under the next sequence.
     pub fn take(&mut self, contact: ContactId, body: Vec<u8>) {
+        let position = OutboxKey { chat: ChatId([0; 16]), position: 0 };
+        self.last = Some(Flying { key: position, contact, body: body.clone() });
         self.head += 1;
         self.link(LinkEvent::Delivered(Delivered {
             sequence: Sequence(self.head),
@@ -231,10 +298,11 @@ impl Peer {
     pub fn texts(&self, chat: &str) -> Vec<String> {
         let log = query::log(&self.store, chat, None, usize::MAX).expect("memory").unwrap_or_default();
         let text = |message: query::MessageView| match message.text {
-            Text::Plain(text) => text,
-            Text::NeedsNewerVersion => "?".to_owned(),
+            Text::Plain(text) => Some(text),
+            Text::NeedsNewerVersion => Some("?".to_owned()),
+            Text::SessionRenewed(_) => None,
         };
-        log.into_iter().map(text).collect()
+        log.into_iter().filter_map(text).collect()
     }
 
     /// The account at a glance.
@@ -250,9 +318,23 @@ impl Peer {
 
 /// Carries everything from one outbox to the other's mailbox, receipts of the relay included.
 pub fn carry(from: &mut Peer, to: &mut Peer) {
-    for flying in from.flying(to) {
+    let flying = from.flying(to);
+    deliver(from, to, flying);
+}
+
+/// Carries these, receipts of the relay included.
+pub fn deliver(from: &mut Peer, to: &mut Peer, envelopes: Vec<Flying>) {
+    for flying in envelopes {
         from.link(LinkEvent::Deposited(flying.key));
         to.take(flying.contact, flying.body);
+    }
+}
+
+/// Gives `guest` the bundles of `host` that it asked for.
+pub fn serve_fetches(guest: &mut Peer, host: &mut Peer) {
+    for fetch in query::fetches(&guest.store).expect("memory") {
+        let bundle = host.bundle();
+        guest.link(LinkEvent::Bundle(fetch.chat, fetch.fetch, bundle));
     }
 }
 
@@ -274,7 +356,12 @@ pub fn greet(guest: &mut Peer, host: &mut Peer) {
 
 /// Two accounts that know each other.
 pub fn paired() -> (Peer, Peer) {
-    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    pair_up(1, 2)
+}
+
+/// As [`paired`], with keys drawn from these seeds.
+pub fn pair_up(alice: u64, bob: u64) -> (Peer, Peer) {
+    let (mut alice, mut bob) = (Peer::new("alice", alice), Peer::new("bob", bob));
     greet(&mut alice, &mut bob);
     settle(&mut alice, &mut bob);
     (alice, bob)

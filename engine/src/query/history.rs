@@ -44,6 +44,8 @@ pub enum MessageDirection {
     },
     /// From this account.
     Sent(MessageState),
+    /// No message: a note for the user.
+    Noted,
 }
 
 /// Which unread messages are wanted.
@@ -176,6 +178,7 @@ impl Names {
                     MessageDirection::Received { unread: unread.is_some(), without_one_time_key }
                 }
                 Direction::Sent(state) => MessageDirection::Sent(state),
+                Direction::Noted => MessageDirection::Noted,
             },
         })
     }

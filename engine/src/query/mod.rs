@@ -16,7 +16,7 @@ use crate::{
     account::{self, Lookup},
     id::ChatId,
     limits,
-    row::{ContactRecord, Trust, UnreadableCause, UnreadableRecord},
+    row::{ContactRecord, RenewalReason, Trust, UnreadableCause, UnreadableRecord},
     rows::{self, NameRow, ReadError, StoreResult},
     store::{Order, Range, Table, View},
 };
@@ -42,6 +42,10 @@ pub struct Summary {
     pub unreadable: u64,
     /// The newest of those.
     pub last_unreadable: Option<(UnreadableCause, Timestamp)>,
+    /// Sessions that gave way to others, ever.
+    pub renewals: u64,
+    /// The last of those: with whom, when, and why.
+    pub last_renewal: Option<(String, Timestamp, RenewalReason)>,
 }
 
 /// A contact as a user sees it.
@@ -75,7 +79,13 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
     let record = account::record(view)?;
     let counters = account::counters(view)?;
     let newest = rows::scan::<UnreadableRecord, _>(view, &Range::all(), Order::Descending, 1)?.pop();
+    let last_renewal = match counters.last_renewal {
+        Some((chat, at, reason)) => Some((contact(view, &chat)?.name, at, reason)),
+        None => None,
+    };
     Ok(Summary {
+        renewals: counters.renewals,
+        last_renewal,
         fingerprint: IdentityKeyPair::from_bytes(record.identity.expose()).identity().fingerprint(),
         name: record.name,
         relay: record.relay,

@@ -41,6 +41,9 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
     if account.unreadable > 0 {
         lines.push(detail("unreadable", unreadable(account, now)));
     }
+    if account.renewals > 0 {
+        lines.push(detail("sessions", renewals(account, now)));
+    }
     if let Some(left) = account.one_time_prekeys {
         lines.push(detail("prekeys", format!("{left} one-time keys at the relay")));
     }
@@ -55,6 +58,17 @@ fn unreadable(account: &AccountStatus, now: UnixMillis) -> String {
             format!("{} (last {ago} ago: {})", account.unreadable, last.cause)
         }
         None => account.unreadable.to_string(),
+    }
+}
+
+/// How many sessions were renewed, and what was wrong with the last.
+fn renewals(account: &AccountStatus, now: UnixMillis) -> String {
+    match &account.last_renewal {
+        Some(last) => {
+            let ago = duration::short(last.at.before(now));
+            format!("{} renewed (last {ago} ago, with {}: {})", account.renewals, last.contact, last.reason)
+        }
+        None => format!("{} renewed", account.renewals),
     }
 }
 
@@ -111,7 +125,7 @@ pub(crate) fn trust(contact: &Contact) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hermes_api::{Connection, ErrorCode, Problem, Unreadable, V1};
+    use hermes_api::{Connection, ErrorCode, Problem, SessionRenewal, Unreadable, V1};
 
     use super::*;
 
@@ -129,6 +143,8 @@ mod tests {
             outbox: 1,
             unreadable: 0,
             last_unreadable: None,
+            renewals: 0,
+            last_renewal: None,
             one_time_prekeys: None,
         }
     }
@@ -156,6 +172,16 @@ mod tests {
             !lines.iter().any(|line| line.contains("unreadable") || line.contains("prekeys")),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn status_says_which_session_was_renewed_and_why() {
+        let reason = "no session with this contact opens it".into();
+        let last = SessionRenewal { contact: "bob".into(), at: UnixMillis(0), reason };
+        let account = AccountStatus { renewals: 2, last_renewal: Some(last), ..offline() };
+        let expected =
+            "  sessions     2 renewed (last 1m ago, with bob: no session with this contact opens it)";
+        assert!(lines(account).contains(&expected.to_owned()));
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<
     let from = match message.direction {
         Direction::In => message.from.as_str(),
         Direction::Out => "you",
+        Direction::Note => return vec![note(message, layout, &time)],
     };
     let indent = layout.reference + 2 + fold::width(&time) + 2;
     let head = layout.reference(message).styled(DIM, format!("  {time}  ")).styled(NAME, from).plain(": ");
@@ -82,10 +83,19 @@ pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<
     lines
 }
 
+/// What the daemon has to say itself, in the place where it happened.
+fn note(message: &Message, layout: Layout, time: &str) -> Line {
+    let text = match &message.body {
+        Body::SessionRenewed { reason } => format!("new session: {reason}"),
+        Body::Text { .. } | Body::Unsupported => "(needs a newer version of Hermes)".to_owned(),
+    };
+    layout.reference(message).styled(DIM, format!("  {time}  — {text} —"))
+}
+
 fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize>) -> Vec<Line> {
     let mut text = match &message.body {
         Body::Text { text } => fold::fold(text, columns).into_iter(),
-        Body::Unsupported => {
+        Body::Unsupported | Body::SessionRenewed { .. } => {
             return vec![head.styled(DIM, "(needs a newer version of Hermes; it is kept)")];
         }
     };
@@ -155,6 +165,18 @@ pub(crate) mod tests {
         let lines =
             texts(unread(&message, Layout::of(std::slice::from_ref(&message), None), UnixMillis(1_000_000)));
         assert_eq!(lines, ["bob#1    0s  hi␍carol#9  1m  pay\u{fffd}mallory#1 0s x␛[1A"]);
+    }
+
+    #[test]
+    fn a_note_is_nobodys_message() {
+        let mut message = incoming("bob#3", "");
+        message.direction = Direction::Note;
+        message.body = Body::SessionRenewed { reason: "a message came twice".into() };
+        let layout = Layout::of(std::slice::from_ref(&message), None);
+        assert_eq!(
+            texts(logged(&message, layout, &TimeZone::UTC)),
+            ["bob#3  1970-01-01 00:16  — new session: a message came twice —"]
+        );
     }
 
     #[test]

@@ -89,6 +89,10 @@ impl Listener {
             }
             // Counted in the status; there is no message to show.
             hermes_engine::Event::Unreadable(_) => None,
+            hermes_engine::Event::SessionRenewed { name, reason, .. } => {
+                Some(Event::SessionRenewed { contact: name, reason: reason.to_string() })
+            }
+            hermes_engine::Event::RenewalFailed { name, .. } => Some(Event::RenewalFailed { contact: name }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactState, Direction, Message, Problem,
-    Trust, UnixMillis, Unreadable, VerifiedBy,
+    SessionRenewal, Trust, UnixMillis, Unreadable, VerifiedBy,
 };
 use hermes_engine::{
     MessageState, Text,
@@ -34,6 +34,7 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
     let body = match view.text {
         Text::Plain(text) => Body::Text { text },
         Text::NeedsNewerVersion => Body::Unsupported,
+        Text::SessionRenewed(reason) => Body::SessionRenewed { reason: reason.to_string() },
     };
     let common = Message {
         reference: view.reference.to_string(),
@@ -64,6 +65,7 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
                 ..common
             }
         }
+        MessageDirection::Noted => Message { direction: Direction::Note, ..common },
     }
 }
 
@@ -106,6 +108,12 @@ pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
         last_unreadable: summary
             .last_unreadable
             .map(|(cause, at)| Unreadable { at: time(at), cause: cause.to_string() }),
+        renewals: summary.renewals,
+        last_renewal: summary.last_renewal.map(|(contact, at, reason)| SessionRenewal {
+            contact,
+            at: time(at),
+            reason: reason.to_string(),
+        }),
         one_time_prekeys: stock.map(|stock| {
             stock.iter().find(|stock| stock.kind == PrekeyKind::OneTime).map_or(0, |stock| stock.count)
         }),
@@ -123,6 +131,8 @@ pub(super) fn failed_account(name: &str, problem: Problem, since: UnixMillis) ->
         outbox: 0,
         unreadable: 0,
         last_unreadable: None,
+        renewals: 0,
+        last_renewal: None,
         one_time_prekeys: None,
     }
 }

@@ -53,7 +53,7 @@ fn check_chat(sender: &Client, recipient: &Client, accepted: &[String]) -> Resul
         .into_iter()
         .filter_map(|m| match m.direction {
             MessageDirection::Sent(state) => Some((plain(m.text), state)),
-            MessageDirection::Received { .. } => None,
+            MessageDirection::Received { .. } | MessageDirection::Noted => None,
         })
         .collect();
     let received: Vec<_> = history(recipient, &sender.name)
@@ -105,5 +105,6 @@ fn plain(text: Text) -> String {
     match text {
         Text::Plain(text) => text,
         Text::NeedsNewerVersion => "needs a newer version".to_owned(),
+        Text::SessionRenewed(reason) => format!("session renewed: {reason}"),
     }
 }

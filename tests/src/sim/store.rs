@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 /// Rows that have been committed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct MemoryStore {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     /// What happens at the next commit, if anything.

@@ -153,5 +153,6 @@ fn text(message: Message) -> String {
     match message.body {
         Body::Text { text } => text,
         Body::Unsupported => "(unsupported)".to_owned(),
+        Body::SessionRenewed { reason } => format!("(session renewed: {reason})"),
     }
 }

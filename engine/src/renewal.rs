@@ -1,0 +1,221 @@
+//! Renewal: a session that no longer works gives way to a fresh one, by itself.
+//!
+//! Whoever could not read something fetches the contact's bundle and initiates; the first content says what is missing
+//! ([`crate::resend`]). Triggers can be forged by a relay, so there is a rate, and every renewal is shown to the user.
+
+use hermes_protocol::{
+    content::{Content, MessageId, Newer},
+    handshake::{Initiated, InitiatorParams, ReplayId, initiate},
+    limits::UNOPENED_INITIATIONS,
+    prekey::Bundle,
+    ticket::Ticket,
+};
+use hermes_wire::{FetchId, Timestamp, prekey::SealedBundle};
+
+use crate::{
+    effect::{Effect, Event},
+    id::ChatId,
+    limits::{self, RENEWALS_PER_HOUR},
+    row::{
+        ContactRecord, Direction, FetchPurpose, Fetching, MessageRecord, RenewalReason, SessionRecord,
+        Standing, Text, UnreadableCause,
+    },
+    rows::{ReadError, StoreResult},
+    store::{Range, Table, View},
+    turn::Turn,
+};
+
+const HOUR_MS: u64 = 3_600_000;
+
+impl UnreadableCause {
+    /// Whether the session, and not only the message, is in doubt.
+    fn breaks_session(self) -> bool {
+        match self {
+            Self::NoSession
+            | Self::TooFarAhead
+            | Self::WentBack
+            | Self::ForbiddenKey
+            | Self::SessionExhausted
+            | Self::PrekeyGone
+            | Self::BadHandshake
+            | Self::Replay => true,
+            Self::Malformed
+            | Self::UnknownContact
+            | Self::Forged
+            | Self::TooOld
+            | Self::NeedsNewerVersion
+            | Self::WrongIdentity
+            | Self::BadInviteProof
+            | Self::InviteOver
+            | Self::BadContent
+            | Self::Expired
+            | Self::TooManyContacts => false,
+        }
+    }
+}
+
+impl<V: View> Turn<'_, V> {
+    /// A contact's envelope could not be read. `initiation` is the handshake it carried, if it carried one.
+    pub(crate) fn renew_unreadable(
+        &mut self,
+        chat: ChatId,
+        cause: UnreadableCause,
+        initiation: Option<ReplayId>,
+    ) -> StoreResult<(), V> {
+        if !cause.breaks_session() {
+            return Ok(());
+        }
+        let mut contact = self.contact(chat)?;
+        let told = initiation.is_some_and(|initiation| contact.unopened.contains(&initiation));
+        // An own initiation on its way mends what it can mend: only another handshake that fails is news.
+        if (told || initiation.is_none()) && self.is_initiating(&contact)? {
+            return Ok(());
+        }
+        if let (Some(initiation), false) = (initiation, told) {
+            contact.unopened.insert(0, initiation);
+            contact.unopened.truncate(UNOPENED_INITIATIONS);
+        }
+        self.want_renewal(chat, contact, RenewalReason::Unreadable(cause));
+        Ok(())
+    }
+
+    /// A message came again under a new number. Most likely somebody sent a copy; but a contact that went back to an old
+    /// state seals with used keys, and looks the same.
+    pub(crate) fn renew_repeated(&mut self, chat: ChatId) -> StoreResult<(), V> {
+        let contact = self.contact(chat)?;
+        if !self.is_initiating(&contact)? {
+            self.want_renewal(chat, contact, RenewalReason::Repeated);
+        }
+        Ok(())
+    }
+
+    fn want_renewal(&mut self, chat: ChatId, mut contact: ContactRecord, reason: RenewalReason) {
+        // Until a pairing is finished there is no session to renew, and no permission to fetch keys with.
+        if contact.answered {
+            contact.renewal.wanted.get_or_insert(reason);
+            self.begin_renewal(chat, &mut contact);
+        }
+        self.put(&chat, &contact);
+    }
+
+    /// Asks for the contact's bundle, if the rate allows and nothing else is asked for.
+    fn begin_renewal(&mut self, chat: ChatId, contact: &mut ContactRecord) {
+        if contact.fetching.is_some() || !is_allowed(&mut contact.renewal.begun, self.now) {
+            return;
+        }
+        let Some(reason) = contact.renewal.wanted.take() else { return };
+        contact.renewal.begun.push(self.now);
+        contact.fetching = Some(Box::new(Fetching {
+            fetch: FetchId::random(self.rng),
+            purpose: FetchPurpose::Renew(reason),
+            ticket: contact.ticket.clone(),
+        }));
+        self.effects.push(Effect::Fetch(chat));
+    }
+
+    /// Begins the renewals that had to wait.
+    pub(crate) fn begin_wanted_renewals(&mut self) -> StoreResult<(), V> {
+        let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
+        for (chat, mut contact) in self.scan::<ContactRecord>(&Range::all(), limit)? {
+            if contact.renewal.wanted.is_some() {
+                self.begin_renewal(chat, &mut contact);
+                self.put(&chat, &contact);
+            }
+        }
+        Ok(())
+    }
+
+    /// Initiates with the contact's keys; the first content says what is missing.
+    pub(crate) fn renew_with(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        reason: RenewalReason,
+        ticket: &Ticket,
+        sealed: &SealedBundle,
+    ) -> StoreResult<(), V> {
+        let Ok(bundle) = Bundle::open(sealed, &ticket.bundle_key, &contact.fingerprint, self.now) else {
+            return self.fail_renewal(chat, &contact);
+        };
+        let params = InitiatorParams {
+            identity: &self.account.identity,
+            mailbox: self.account.mailbox,
+            peer_mailbox: ticket.mailbox,
+            counter: self.next_initiation(),
+            unopened: &contact.unopened,
+        };
+        let Ok(Initiated { session, pending, .. }) = initiate(params, &bundle, self.rng) else {
+            return self.fail_renewal(chat, &contact);
+        };
+        let content = Content {
+            id: MessageId::random(self.rng),
+            sent: self.now,
+            place: None,
+            body: self.resend_request(chat)?,
+            newer: Newer::default(),
+        };
+        let Ok((session, envelope)) = session.seal(Some(&pending), &content.encode(), self.rng) else {
+            return self.fail_renewal(chat, &contact);
+        };
+        self.adopt_initiated(chat, &mut contact, &session, &pending, bundle.without_one_time_key())?;
+        self.queue(chat, envelope, None);
+        self.renewed(chat, contact, reason)
+    }
+
+    /// Everything that follows from another session being active: the user is told, and what waited for it leaves.
+    pub(crate) fn renewed(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        reason: RenewalReason,
+    ) -> StoreResult<(), V> {
+        contact.renewal.wanted = None;
+        contact.renewal.count = contact.renewal.count.saturating_add(1);
+        contact.renewal.last = Some((self.now, reason));
+        contact.fetching.take_if(|fetching| matches!(fetching.purpose, FetchPurpose::Renew(_)));
+        self.put(&chat, &contact);
+        self.counters.renewals = self.counters.renewals.saturating_add(1);
+        self.counters.last_renewal = Some((chat, self.now, reason));
+        let note = MessageRecord {
+            id: MessageId::random(self.rng),
+            text: Text::SessionRenewed(reason),
+            sent: self.now,
+            stored: self.now,
+            direction: Direction::Noted,
+        };
+        let counters = self.chat_counters(chat)?;
+        self.append(chat, counters, &note);
+        self.event(Event::SessionRenewed { chat, name: contact.name.clone(), reason });
+        self.send_held(chat, &contact)
+    }
+
+    /// The contact's keys are not to be had, or are not the contact's.
+    pub(crate) fn fail_renewal(&mut self, chat: ChatId, contact: &ContactRecord) -> StoreResult<(), V> {
+        self.put(&chat, contact);
+        self.event(Event::RenewalFailed { chat, name: contact.name.clone() });
+        Ok(())
+    }
+
+    /// Rises with every initiation, and in a store that was put back from an old copy too, as far as its clock is right.
+    pub(crate) fn next_initiation(&mut self) -> u64 {
+        let number = self.counters.next_initiation.max(self.now.0);
+        self.counters.next_initiation = number.saturating_add(1);
+        number
+    }
+
+    fn is_initiating(&self, contact: &ContactRecord) -> StoreResult<bool, V> {
+        let Some(active) = &contact.active else { return Ok(false) };
+        let active: SessionRecord = self.get(active)?.ok_or(ReadError::Corrupt(Table::Session))?;
+        Ok(matches!(active.standing, Standing::Initiated(_)))
+    }
+
+    fn contact(&self, chat: ChatId) -> StoreResult<ContactRecord, V> {
+        self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))
+    }
+}
+
+/// Whether one more is allowed; forgets what is more than an hour away, in either direction.
+pub(crate) fn is_allowed(times: &mut Vec<Timestamp>, now: Timestamp) -> bool {
+    times.retain(|time| now.0.abs_diff(time.0) < HOUR_MS);
+    times.len() < RENEWALS_PER_HOUR
+}
