@@ -7,7 +7,7 @@ use std::{
 };
 
 use hermes_engine::{Event, Input, LinkEvent, MessageState, RenewalReason, UnreadableCause, query};
-use hermes_protocol::Envelope;
+use hermes_protocol::{Body, Envelope};
 use hermes_tests::duo::{Peer, carry, deliver, greet, pair_up, paired, serve_fetches, settle};
 use hermes_wire::Refusal;
 
@@ -262,21 +262,41 @@ fn a_failed_message_is_not_said_again() {
 }
 
 #[test]
-fn a_message_is_sealed_at_most_once_in_a_session() {
+fn a_request_brings_nothing_that_its_session_has_sealed() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "swallowed by the relay").unwrap();
+    let key = alice.flying(&bob)[0].key;
+    alice.link(LinkEvent::Deposited(key));
+    let request = bob.forge(&alice, Body::ResendRequest { received: 0, missing: Vec::new(), sent: 0 });
+    alice.take(request.contact, request.body);
+    assert_eq!((alice.flying(&bob).len(), alice.summary().unreadable), (0, 0));
+}
+
+#[test]
+fn a_side_that_went_back_begins_newer_sessions_all_the_same() {
+    let (mut alice, mut bob) = paired();
+    let old = alice.snapshot();
+    for _ in 0..2 {
+        alice.repeat_last();
+        serve_fetches(&mut alice, &mut bob);
+        settle(&mut alice, &mut bob);
+        alice.now = alice.now.after(MINUTE);
+    }
+    alice.restore(&old);
+    alice.repeat_last();
+    serve_fetches(&mut alice, &mut bob);
+    settle(&mut alice, &mut bob);
+    assert_eq!(alice.active_session("bob"), bob.active_session("alice"));
+}
+
+#[test]
+fn what_the_relay_swallowed_is_said_again_in_the_next_session() {
     let (mut alice, mut bob) = paired();
     alice.send("bob", "swallowed by the relay").unwrap();
     let key = alice.flying(&bob)[0].key;
     alice.link(LinkEvent::Deposited(key));
     bob.repeat_last();
     serve_fetches(&mut bob, &mut alice);
-    let request = bob.flying(&alice);
-    deliver(&mut bob, &mut alice, request.clone());
-    let again = alice.flying(&bob).len();
-    // The same request once more asks for nothing new.
-    for flying in request {
-        alice.take(flying.contact, flying.body);
-    }
-    assert_eq!(alice.flying(&bob).len(), again);
     settle(&mut alice, &mut bob);
     assert_eq!(bob.texts("alice"), ["swallowed by the relay"]);
     all_delivered(&alice, &bob, "bob", "alice");
