@@ -71,6 +71,7 @@ impl NewAccount {
         let counters = Counters {
             cursor: Sequence(0),
             next_prekey: PrekeyId(1),
+            prekey_floor: PrekeyId(0),
             next_initiation: 1,
             next_position: 1,
             outbox: 0,

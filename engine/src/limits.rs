@@ -26,11 +26,15 @@ pub const INVITE_VALIDITY: Duration = Duration::from_secs(30 * 86_400);
 /// Sessions kept for a contact beside the one in use, for messages under way. A pile of them would only hide that the two
 /// sides disagree.
 pub const RETIRED_SESSIONS: usize = 3;
+/// After this long, a message in a retired session was not under way when it gave way: its sender still uses it.
+pub const RETIRED_GRACE: Duration = Duration::from_secs(600);
 /// How long a retired session opens what was under way: as long as a skipped key.
 pub const RETIRED_LIFETIME: Duration = hermes_protocol::limits::SKIPPED_LIFETIME;
-/// Renewals of one contact's session that this side begins in an hour, and requests of the contact's that it heeds. What
-/// triggers them can be forged by a relay; each costs a fetch, a one-time key of the contact's, and a handshake.
-pub const RENEWALS_PER_HOUR: usize = 4;
+/// Renewals of one contact's session that this side begins in [`RENEWAL_WINDOW`], and requests of the contact's that it
+/// heeds. What triggers them can be forged by a relay; each costs a one-time key of the contact's, and a handshake.
+pub const RENEWALS: usize = 4;
+/// Six an hour in the long run, which is how often a relay gives out a bundle for one permission.
+pub const RENEWAL_WINDOW: Duration = Duration::from_secs(40 * 60);
 /// Messages that one request of a contact's makes this side send again at most, the newest.
 pub const RESEND_MESSAGES: usize = 10_000;
 /// Unreadable envelopes kept on record.

@@ -315,7 +315,7 @@ impl<V: View> Turn<'_, V> {
                 return Err(UnreadableCause::Replay.into());
             }
             return match self.open_with(&session, message)? {
-                Some(arrival) => self.arrived(chat, contact, arrival),
+                Some(arrival) => self.arrived(chat, contact, arrival, Some(handshake.replay_id())),
                 None => Err(UnreadableCause::NoSession.into()),
             };
         }
@@ -393,7 +393,7 @@ impl<V: View> Turn<'_, V> {
             self.delete::<PrekeyRecord>(id);
         }
         let bytes = opened.plaintext;
-        Ok((succession, Plaintext { bytes, without_one_time_key, begins: Begins::Session }))
+        Ok((succession, Plaintext { bytes, without_one_time_key, begins: Begins::Session, retired: None }))
     }
 
     /// Answers a greeting with a permission of the contact's own.

@@ -33,8 +33,12 @@ impl<V: View> Turn<'_, V> {
         // A relay restored from an old copy numbers anew; what it repeats is a duplicate to the ratchet.
         self.counters.cursor = self.counters.cursor.min(head);
         let ours = self.counters.next_prekey;
+        let mut stock = stock;
         if next > ours && next.0.saturating_sub(ours.0) <= PREKEY_ID_JUMP {
+            // This store went back: nobody has the secrets of what it uploaded meanwhile.
             self.counters.next_prekey = next;
+            self.counters.prekey_floor = next;
+            stock = &[];
         }
         // What the relay numbers past, it has: its answer to the upload was lost.
         self.mark_stored(PrekeyId(next.0.saturating_sub(1)))?;
@@ -73,7 +77,10 @@ impl<V: View> Turn<'_, V> {
     /// Makes what the relay lacks, counting what is on its way there.
     pub(crate) fn refill_prekeys(&mut self, stock: &[PrekeyStock]) -> StoreResult<(), V> {
         let at_relay = |kind| stock.iter().find(|s| s.kind == kind).map_or(0, |s| s.count);
-        let low: Vec<_> = PrekeyKind::ALL.into_iter().filter(|k| at_relay(*k) < floor(*k)).collect();
+        // What every bundle needs goes up first.
+        let mut kinds = PrekeyKind::ALL;
+        kinds.sort_by_key(|kind| kind.is_one_time());
+        let low: Vec<_> = kinds.into_iter().filter(|k| at_relay(*k) < floor(*k)).collect();
         if low.is_empty() {
             return Ok(());
         }

@@ -86,18 +86,23 @@ impl<V: View> Turn<'_, V> {
         message: &RatchetMessage,
     ) -> Result<Taken, Halt<V::Error>> {
         let arrival = self.open(&contact, message)?;
-        self.arrived(chat, contact, arrival)
+        self.arrived(chat, contact, arrival, None)
     }
 
+    /// Acts on what a session opened. `initiation` is the handshake that came with it, if one did.
     pub(crate) fn arrived(
         &mut self,
         chat: ChatId,
         contact: ContactRecord,
         arrival: Arrival,
+        initiation: Option<ReplayId>,
     ) -> Result<Taken, Halt<V::Error>> {
         match arrival {
             Arrival::New(plaintext) => {
                 self.content(chat, contact, &plaintext)?;
+                if let Some(retired) = plaintext.retired {
+                    self.renew_outdated(chat, retired, initiation)?;
+                }
                 Ok(Taken::New)
             }
             Arrival::Repeated => Ok(Taken::Repeated),

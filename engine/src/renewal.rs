@@ -15,7 +15,7 @@ use hermes_wire::{FetchId, Timestamp, prekey::SealedBundle};
 use crate::{
     effect::{Effect, Event},
     id::ChatId,
-    limits::{self, RENEWALS_PER_HOUR},
+    limits::{self, RENEWAL_WINDOW, RENEWALS, RETIRED_GRACE},
     row::{
         ContactRecord, Direction, FetchPurpose, Fetching, MessageRecord, RenewalReason, SessionRecord,
         Standing, Text, UnreadableCause,
@@ -24,8 +24,6 @@ use crate::{
     store::{Range, Table, View},
     turn::Turn,
 };
-
-const HOUR_MS: u64 = 3_600_000;
 
 impl UnreadableCause {
     /// Whether the session, and not only the message, is in doubt.
@@ -71,10 +69,7 @@ impl<V: View> Turn<'_, V> {
         if (told || initiation.is_none()) && self.is_initiating(&contact)? {
             return Ok(());
         }
-        if let (Some(initiation), false) = (initiation, told) {
-            contact.unopened.insert(0, initiation);
-            contact.unopened.truncate(UNOPENED_INITIATIONS);
-        }
+        note_unopened(&mut contact, initiation);
         self.want_renewal(chat, contact, RenewalReason::Unreadable(cause));
         Ok(())
     }
@@ -86,6 +81,27 @@ impl<V: View> Turn<'_, V> {
         if !self.is_initiating(&contact)? {
             self.want_renewal(chat, contact, RenewalReason::Repeated);
         }
+        Ok(())
+    }
+
+    /// A message opened in a session that gave way at `retired`. Soon after it was under way; later its sender has not
+    /// heard, and an own initiation of the sender's that it still repeats is told to be over.
+    pub(crate) fn renew_outdated(
+        &mut self,
+        chat: ChatId,
+        retired: Timestamp,
+        initiation: Option<ReplayId>,
+    ) -> StoreResult<(), V> {
+        if self.now.since(retired) <= RETIRED_GRACE {
+            return Ok(());
+        }
+        let mut contact = self.contact(chat)?;
+        let told = initiation.is_none_or(|initiation| contact.unopened.contains(&initiation));
+        if told && self.is_initiating(&contact)? {
+            return Ok(());
+        }
+        note_unopened(&mut contact, initiation);
+        self.want_renewal(chat, contact, RenewalReason::Outdated);
         Ok(())
     }
 
@@ -214,8 +230,16 @@ impl<V: View> Turn<'_, V> {
     }
 }
 
-/// Whether one more is allowed; forgets what is more than an hour away, in either direction.
+/// Remembers an initiation of the contact's that is not used here, to be told in the next own one.
+fn note_unopened(contact: &mut ContactRecord, initiation: Option<ReplayId>) {
+    if let Some(initiation) = initiation.filter(|initiation| !contact.unopened.contains(initiation)) {
+        contact.unopened.insert(0, initiation);
+        contact.unopened.truncate(UNOPENED_INITIATIONS);
+    }
+}
+
+/// Whether one more is allowed; forgets what is more than the window away, in either direction.
 pub(crate) fn is_allowed(times: &mut Vec<Timestamp>, now: Timestamp) -> bool {
-    times.retain(|time| now.0.abs_diff(time.0) < HOUR_MS);
-    times.len() < RENEWALS_PER_HOUR
+    times.retain(|time| now.since(*time).max(time.since(now)) < RENEWAL_WINDOW);
+    times.len() < RENEWALS
 }

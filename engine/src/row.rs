@@ -84,6 +84,8 @@ pub(crate) struct Counters {
     pub(crate) cursor: Sequence,
     /// Next prekey id; every lower one may have been seen by a relay.
     pub(crate) next_prekey: PrekeyId,
+    /// Prekeys with an id below this are not to be given out: a relay has seen some of them that this store has not.
+    pub(crate) prekey_floor: PrekeyId,
     /// Next initiation of a handshake.
     pub(crate) next_initiation: u64,
     /// Next position in the outbox and of arrival.
@@ -157,6 +159,9 @@ pub enum RenewalReason {
     /// A message came a second time under a new number: its sender may have gone back to an old state.
     #[error("a message came twice")]
     Repeated,
+    /// The contact went on in a session that had given way here.
+    #[error("the contact still used a session that had given way")]
+    Outdated,
     /// This account's store was put back from an old copy.
     #[error("this account was restored from an old copy")]
     Restored,

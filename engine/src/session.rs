@@ -41,6 +41,8 @@ pub(crate) struct Plaintext {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) without_one_time_key: bool,
     pub(crate) begins: Begins,
+    /// When the session gave way, if it did.
+    pub(crate) retired: Option<Timestamp>,
 }
 
 /// Whether content is the first of its session.
@@ -121,11 +123,15 @@ impl<V: View> Turn<'_, V> {
             }
             standing => standing,
         };
+        let retired = match standing {
+            Standing::Retired(since) => Some(since),
+            Standing::Initiated(_) | Standing::Established => None,
+        };
         let without_one_time_key = record.without_one_time_key;
         self.put(id, &SessionRecord { core: SecretBuf::new(&core), standing, ..record });
         self.apply_skipped(*id, &opened.skipped);
         let bytes = opened.plaintext;
-        Ok(Some(Arrival::New(Plaintext { bytes, without_one_time_key, begins: Begins::Nothing })))
+        Ok(Some(Arrival::New(Plaintext { bytes, without_one_time_key, begins: Begins::Nothing, retired })))
     }
 
     /// Puts a session's next state; all else about it stays as in `record`.

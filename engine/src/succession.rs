@@ -85,7 +85,8 @@ impl<V: View> Turn<'_, V> {
     fn takes_over(&self, contact: &ContactRecord, initiator: &Initiator) -> StoreResult<bool, V> {
         let Some(active) = &contact.active else { return Ok(true) };
         let active: SessionRecord = self.get(active)?.ok_or(ReadError::Corrupt(Table::Session))?;
-        let newer = initiator.counter > contact.initiation;
+        // Equal counters are two initiations of a side that went back: the later to arrive is the later one.
+        let newer = initiator.counter >= contact.initiation;
         Ok(match active.standing {
             Standing::Initiated(own) => {
                 let wins = initiator.identity.fingerprint().0 < self.account.fingerprint().0;

@@ -48,6 +48,7 @@ fn mailbox_frames() -> Vec<Seed> {
         ("register", codec::encode(&ToRelay::Register(register))),
         ("register-without-token", codec::encode(&ToRelay::Register(unregistered))),
         ("put-prekeys", codec::encode(&ToRelay::PutPrekeys(entries))),
+        ("drop-prekeys", codec::encode(&ToRelay::DropPrekeys(PrekeyId(9)))),
         ("revoke", codec::encode(&ToRelay::Revoke(ContactId([6; 16]), parties.now))),
         ("ack", codec::encode(&ToRelay::Ack(Sequence(42)))),
         ("credit", codec::encode(&ToRelay::Credit(Credit { envelopes: 256, bytes: 1 << 20 }))),

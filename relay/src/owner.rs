@@ -136,6 +136,7 @@ impl Control<'_> {
             }
             ToRelay::Register(_) => return Err(Farewell::bad_frame()),
             ToRelay::PutPrekeys(entries) => self.ask(Request::PutPrekeys { mailbox, entries }).await,
+            ToRelay::DropPrekeys(below) => self.ask(Request::DropPrekeys { mailbox, below }).await,
             ToRelay::Revoke(contact, until) => self.ask(Request::Revoke { mailbox, contact, until }).await,
             ToRelay::Ack(upto) => self.ask(Request::Ack { mailbox, upto }).await,
         };

@@ -54,6 +54,23 @@ impl<S: Store> Group<'_, S> {
         Ok(Outcome::PrekeysStored(stored))
     }
 
+    /// Deletes prekeys that nobody can answer for. What was handed out before stays handed out.
+    pub(crate) fn drop_prekeys(&mut self, mailbox: MailboxId, below: PrekeyId) -> Result<Outcome, Halt> {
+        let mut row = self.draft.mailbox(mailbox)?.ok_or(Refusal::BadFrame)?;
+        for kind in PrekeyKind::ALL {
+            while let Some(entry) = self.draft.prekey_after(mailbox, kind, PrekeyId(0))? {
+                if entry.id >= below {
+                    break;
+                }
+                self.draft.remove_prekey(mailbox, kind, entry.id);
+                let count = on_hand(&mut row.stock, kind);
+                *count = count.saturating_sub(1);
+            }
+        }
+        self.draft.put_mailbox(mailbox, row);
+        Ok(Outcome::PrekeysDropped)
+    }
+
     /// Hands out a bundle. A repeat of a fetch gets the same one again, and uses nothing up.
     pub(crate) fn fetch_prekeys(&mut self, entry: &Entry, fetch: FetchId) -> Result<Outcome, Halt> {
         let (mailbox, contact) = (entry.mailbox(), entry.contact());

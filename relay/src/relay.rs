@@ -58,6 +58,13 @@ pub enum Request {
         /// In rising order of their ids. Those at or below the last accepted id are skipped.
         entries: Vec<PrekeyEntry>,
     },
+    /// An owner has lost the secrets of its older prekeys.
+    DropPrekeys {
+        /// The proven mailbox.
+        mailbox: MailboxId,
+        /// Those with an id below this.
+        below: PrekeyId,
+    },
     /// An owner shuts a contact out.
     Revoke {
         /// The proven mailbox.
@@ -113,6 +120,8 @@ pub enum Outcome {
     },
     /// The prekeys up to this id are on hand, or were.
     PrekeysStored(PrekeyId),
+    /// The prekeys are gone, durably.
+    PrekeysDropped,
     /// The contact is shut out.
     Revoked(ContactId),
     /// The envelopes are never delivered again, and deleted by and by.
@@ -268,6 +277,7 @@ impl<S: Store> Group<'_, S> {
         let decided = match request {
             Request::Register { mailbox, register } => self.register(mailbox, &register),
             Request::PutPrekeys { mailbox, entries } => self.put_prekeys(mailbox, entries),
+            Request::DropPrekeys { mailbox, below } => self.drop_prekeys(mailbox, below),
             Request::Revoke { mailbox, contact, until } => self.revoke(mailbox, contact, until),
             Request::Ack { mailbox, upto } => self.ack(mailbox, upto),
             Request::Open(open) => self.open(&open),

@@ -435,6 +435,26 @@ fn prekey_ids_only_rise() {
 }
 
 #[test]
+fn lost_prekeys_are_not_given_out_any_more() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let mailbox = bob.mailbox;
+    relay.ask(NOW, Request::PutPrekeys { mailbox, entries: prekeys() });
+    let dropped = relay.ask(NOW, Request::DropPrekeys { mailbox, below: PrekeyId(7) });
+    assert_eq!(dropped, Outcome::PrekeysDropped);
+    assert_eq!(relay.store().mailbox(mailbox).unwrap().unwrap().stock, [0; 5]);
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    assert!(matches!(fetch(&mut relay, NOW, &entry, 1), Outcome::Refused(Refusal::Busy { .. })));
+    // Their ids are not taken again, and newer keys stay when it is said once more.
+    assert_eq!(
+        relay.ask(NOW, Request::PutPrekeys { mailbox, entries: prekeys() }),
+        Outcome::PrekeysStored(PrekeyId(6))
+    );
+    relay.ask(NOW, Request::PutPrekeys { mailbox, entries: vec![prekey(PrekeyKind::Signed, 7)] });
+    relay.ask(NOW, Request::DropPrekeys { mailbox, below: PrekeyId(7) });
+    assert_eq!(relay.store().mailbox(mailbox).unwrap().unwrap().stock, [1, 0, 0, 0, 0]);
+}
+
+#[test]
 fn more_prekeys_than_a_relay_keeps_are_taken_and_left_out() {
     let (mut relay, bob) = with_bob(Limits::default());
     let batches: Vec<Vec<PrekeyEntry>> = (0..9)

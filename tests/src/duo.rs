@@ -29,6 +29,7 @@ pub struct Peer {
     /// Everything the last turn asked for.
     pub effects: Vec<Effect>,
     published: BTreeMap<PrekeyKind, Vec<PrekeyEntry>>,
+    last_prekey: PrekeyId,
     /// The highest sequence that the relay has assigned.
     pub head: u64,
     /// The envelope that was taken last.
@@ -66,6 +67,7 @@ impl Peer {
             now,
             effects: Vec::new(),
             published: BTreeMap::new(),
+            last_prekey: PrekeyId(0),
             head: 0,
             last: None,
         };
@@ -84,10 +86,14 @@ impl Peer {
         let count = |kind| PrekeyStock { kind, count: u32::try_from(count(kind)).expect("few") };
         self.link(LinkEvent::Registered {
             relay_time,
-            next_prekey_id: PrekeyId(1),
+            next_prekey_id: PrekeyId(self.last_prekey.0 + 1),
             stock: PrekeyKind::ALL.map(count).to_vec(),
             head: Sequence(head),
         });
+        let floor = query::prekey_floor(&self.store).expect("memory");
+        for entries in self.published.values_mut() {
+            entries.retain(|entry| entry.id >= floor);
+        }
         self.publish();
     }
 
@@ -96,9 +102,10 @@ impl Peer {
         loop {
             let entries = query::prekeys_to_publish(&self.store).expect("memory");
             let Some(last) = entries.last().map(|entry| entry.id) else { break };
-            for entry in entries {
+            for entry in entries.into_iter().filter(|entry| entry.id > self.last_prekey) {
                 self.published.entry(entry.kind).or_default().push(entry);
             }
+            self.last_prekey = self.last_prekey.max(last);
             self.link(LinkEvent::PrekeysStored(last));
         }
     }
@@ -194,10 +201,11 @@ impl Peer {
         Snapshot(self.store.clone())
     }
 
-    /// Goes back to an old store, unnoticed by the relay.
+    /// Goes back to an old store and connects, as a daemon would that is started on it.
     pub fn restore(&mut self, old: &Snapshot) {
         self.store = old.0.clone();
         self.restart();
+        self.register(self.head);
     }
 
     /// Takes the last envelope again under a new sequence, which makes the engine doubt the session.

@@ -24,6 +24,8 @@ pub enum ToRelay {
     Register(Register),
     /// Adds prekeys. Answered with [`ToClient::PrekeysStored`].
     PutPrekeys(Vec<PrekeyEntry>),
+    /// Prekeys with an id below this are not to be given out any more: their secrets are lost. Not answered.
+    DropPrekeys(PrekeyId),
     /// Refuses a contact's tokens until the given time (their expiry). Answered with [`ToClient::Revoked`].
     Revoke(ContactId, Timestamp),
     /// Everything up to this sequence is safe with the client and may be deleted.

@@ -1,8 +1,10 @@
 //! What a link needs to know: where the mailbox is, what waits to leave, and by whose permission.
 
 use hermes_wire::{
-    DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, Sequence, limits::PREKEYS_PER_FRAME,
-    prekey::PrekeyEntry, token::SignedDropToken,
+    DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, Sequence,
+    limits::PREKEYS_PER_FRAME,
+    prekey::{PrekeyEntry, PrekeyId},
+    token::SignedDropToken,
 };
 use zeroize::Zeroizing;
 
@@ -133,6 +135,11 @@ pub fn fetches<V: View>(view: &V) -> StoreResult<Vec<PendingFetch>, V> {
         Some(PendingFetch { chat, fetch, destination })
     });
     Ok(waiting.collect())
+}
+
+/// Prekeys below this id are not to be given out by a relay.
+pub fn prekey_floor<V: View>(view: &V) -> StoreResult<PrekeyId, V> {
+    Ok(account::counters(view)?.prekey_floor)
 }
 
 /// Prekeys that the relay does not have yet, by rising id; one frame's worth.

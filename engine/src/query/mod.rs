@@ -9,7 +9,7 @@ use hermes_wire::{RelayAddress, Timestamp};
 pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
 pub use link::{
     Destination, MailboxSettings, Outgoing, PendingFetch, destination, fetches, mailbox, outbox,
-    outbox_chats, prekeys_to_publish,
+    outbox_chats, prekey_floor, prekeys_to_publish,
 };
 
 use crate::{

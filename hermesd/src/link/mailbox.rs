@@ -16,7 +16,7 @@ use hermes_wire::{
     Advice, Refusal, VERSION,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, Register, Registered, ToClient, ToRelay},
-    prekey::PrekeyKind,
+    prekey::{PrekeyId, PrekeyKind},
 };
 use rand::RngExt;
 use tokio::{
@@ -183,6 +183,10 @@ impl<'a> Session<'a> {
         };
         let committed = self.link.tell_and_follow(vec![event]).await?;
         until_committed(committed).await;
+        let floor = self.link.read(query::prekey_floor).await?;
+        if floor > PrekeyId(0) {
+            self.writer.push(&ToRelay::DropPrekeys(floor));
+        }
         self.grant(Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES });
         self.upload().await
     }

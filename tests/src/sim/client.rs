@@ -153,6 +153,8 @@ impl Client {
             .collect();
         if let Some(last) = entries.last() {
             link.offered = Some(last.id);
+            let floor = query::prekey_floor(&self.store).expect("memory");
+            link.to_relay.push_back(ToRelay::DropPrekeys(floor));
             link.to_relay.push_back(ToRelay::PutPrekeys(entries));
         }
     }

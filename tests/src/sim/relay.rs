@@ -76,6 +76,7 @@ impl SimRelay {
             ToRelay::Ping => return vec![ToClient::Pong],
             ToRelay::Register(register) => Request::Register { mailbox, register },
             ToRelay::PutPrekeys(entries) => Request::PutPrekeys { mailbox, entries },
+            ToRelay::DropPrekeys(below) => Request::DropPrekeys { mailbox, below },
             ToRelay::Revoke(contact, until) => Request::Revoke { mailbox, contact, until },
             ToRelay::Ack(upto) => Request::Ack { mailbox, upto },
         };
