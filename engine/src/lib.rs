@@ -18,6 +18,7 @@ mod changes;
 mod contact;
 mod content;
 mod effect;
+mod ephemeral;
 mod id;
 mod input;
 pub mod limits;

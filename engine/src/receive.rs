@@ -20,7 +20,7 @@ impl<V: View> Turn<'_, V> {
         let sequence = delivered.sequence;
         let fresh = sequence > self.counters.cursor;
         match self.receive(&delivered) {
-            Ok(Taken::New) => {}
+            Ok(Taken::New | Taken::Ephemeral) => {}
             Ok(Taken::Repeated) => {
                 if let (true, Some(RouteRow(chat))) = (fresh, self.get(&delivered.contact)?) {
                     self.renew_repeated(chat)?;
@@ -65,6 +65,10 @@ impl<V: View> Turn<'_, V> {
                 Envelope::First { handshake, message } => {
                     self.first_from_contact(chat, contact, &handshake, &message)
                 }
+                Envelope::Ephemeral(message) => {
+                    self.ephemeral(&contact, &message)?;
+                    Ok(Taken::Ephemeral)
+                }
             };
         }
         let Some(invite) = self.get::<InviteRecord>(&delivered.contact)? else {
@@ -76,6 +80,7 @@ impl<V: View> Turn<'_, V> {
                 Ok(Taken::New)
             }
             Envelope::Ordinary(_) => Err(UnreadableCause::NoSession.into()),
+            Envelope::Ephemeral(_) => Ok(Taken::Ephemeral),
         }
     }
 
@@ -116,12 +121,14 @@ pub(crate) enum Taken {
     New,
     /// A copy of an earlier one.
     Repeated,
+    /// Best effort: whatever became of it.
+    Ephemeral,
 }
 
 /// The handshake that an envelope carries, if it carries one.
 fn initiation(delivered: &Delivered) -> Option<ReplayId> {
     match Envelope::decode(&delivered.body) {
         Ok(Envelope::First { handshake, .. }) => Some(handshake.replay_id()),
-        Ok(Envelope::Ordinary(_)) | Err(_) => None,
+        Ok(Envelope::Ordinary(_) | Envelope::Ephemeral(_)) | Err(_) => None,
     }
 }

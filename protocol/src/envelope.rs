@@ -2,23 +2,28 @@
 //!
 //! ```text
 //! version   1 byte
-//! kind      1 byte: 1 first, 2 ordinary
+//! kind      1 byte: 1 first, 2 ordinary, 3 ephemeral
 //! length    2 bytes, big-endian: of the handshake part  (first only)
 //! handshake strict CBOR                                 (first only)
-//! ratchet message
+//! ratchet message, or ephemeral message
 //! ```
 //!
-//! The kind is visible, as the size is: an observer of a mailbox sees that a session begins, not whose.
+//! The kind is visible, as the size is: an observer of a mailbox sees that a session begins, not whose, and which
+//! envelopes can be lost without harm.
 
 use hermes_wire::limits::ENVELOPE_BYTES;
 
-use crate::{handshake::HandshakeMessage, ratchet::RatchetMessage};
+use crate::{
+    handshake::HandshakeMessage,
+    ratchet::{EphemeralMessage, RatchetMessage},
+};
 
 /// The protocol's version: one suite, no negotiation.
 pub(crate) const VERSION: u8 = 1;
 
 const FIRST: u8 = 1;
 const ORDINARY: u8 = 2;
+const EPHEMERAL: u8 = 3;
 
 /// A received envelope, taken apart. Nothing of it is authentic yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub enum Envelope {
     },
     /// A message of a session that both sides have.
     Ordinary(RatchetMessage),
+    /// A message of such a session that may be lost, and may come again.
+    Ephemeral(EphemeralMessage),
 }
 
 /// Why bytes are no envelope.
@@ -57,6 +64,7 @@ impl Envelope {
         let ([version, kind], rest) = bytes.split_first_chunk().ok_or(EnvelopeError::Malformed)?;
         match (*version, *kind) {
             (VERSION, ORDINARY) => RatchetMessage::decode(rest).map(Self::Ordinary),
+            (VERSION, EPHEMERAL) => EphemeralMessage::decode(rest).map(Self::Ephemeral),
             (VERSION, FIRST) => {
                 let (length, rest) = rest.split_first_chunk().ok_or(EnvelopeError::Malformed)?;
                 let (handshake, rest) = rest
@@ -69,13 +77,17 @@ impl Envelope {
         }
     }
 
-    /// The ratchet message in it.
-    pub fn message(&self) -> &RatchetMessage {
+    /// The ratchet message in it, if there is one.
+    pub fn message(&self) -> Option<&RatchetMessage> {
         match self {
-            Self::First { message, .. } | Self::Ordinary(message) => message,
+            Self::First { message, .. } | Self::Ordinary(message) => Some(message),
+            Self::Ephemeral(_) => None,
         }
     }
 }
+
+/// The bytes in front of an ephemeral message.
+pub(crate) const EPHEMERAL_PREFIX: [u8; 2] = [VERSION, EPHEMERAL];
 
 /// The bytes in front of a ratchet message.
 pub(crate) fn prefix(handshake: Option<&HandshakeMessage>) -> Vec<u8> {

@@ -33,6 +33,8 @@ impl Label {
     pub const KEM_EXCHANGE: Self = Self("Hermes/1 kem exchange|");
     pub const MESSAGE: Self = Self("Hermes/1 message keys|");
     pub const MESSAGE_MAC: Self = Self("Hermes/1 message mac|");
+    pub const EPHEMERAL: Self = Self("Hermes/1 ephemeral keys|");
+    pub const EPHEMERAL_MAC: Self = Self("Hermes/1 ephemeral mac|");
     pub const CONTENT: Self = Self("Hermes/1 content|");
     pub const INVITE_PROOF: Self = Self("Hermes/1 invite proof|");
 
@@ -119,7 +121,7 @@ fn hmac(key: &[u8; 32]) -> HmacSha256 {
 mod tests {
     use super::*;
 
-    const LABELS: [Label; 18] = [
+    const LABELS: [Label; 20] = [
         Label::IDENTITY_CROSS,
         Label::FINGERPRINT,
         Label::PREKEY,
@@ -136,6 +138,8 @@ mod tests {
         Label::KEM_EXCHANGE,
         Label::MESSAGE,
         Label::MESSAGE_MAC,
+        Label::EPHEMERAL,
+        Label::EPHEMERAL_MAC,
         Label::CONTENT,
         Label::INVITE_PROOF,
     ];

@@ -45,8 +45,8 @@ pub use identity::{Fingerprint, Identity, IdentityError, IdentityKeyPair};
 pub use invite::{Invite, InviteError, InviteSecret};
 pub use prekey::{Bundle, BundleError, BundleKey, PrekeySecret};
 pub use ratchet::{
-    OpenError, Opened, RatchetMessage, RetiredSession, SealError, Session, SessionId, SkippedChain,
-    SkippedChanges, SkippedKey, SkippedKeys,
+    EphemeralMessage, OpenEphemeralError, OpenError, Opened, RatchetMessage, RetiredSession,
+    SealEphemeralError, SealError, Session, SessionId, SkippedChain, SkippedChanges, SkippedKey, SkippedKeys,
 };
 pub use record::RecordError;
 pub use ticket::Ticket;

@@ -23,6 +23,8 @@ pub const HANDSHAKE_BYTES: usize = 3 * 1024;
 pub const KEM_INTERVAL_MESSAGES: u32 = 50;
 /// Time after which it does so whatever the number of messages.
 pub const KEM_INTERVAL: Duration = Duration::from_secs(86_400);
+/// Bytes of one ephemeral message's plaintext: what the smallest envelope holds, so that all look alike.
+pub const EPHEMERAL_BYTES: usize = 180;
 /// Bytes of one encoded content; a padded envelope bounds it anyway.
 pub const CONTENT_BYTES: usize = 64 * 1024;
 /// Bytes of UTF-8 in one text.

@@ -5,8 +5,10 @@ use zeroize::Zeroizing;
 /// Bytes of the text's length, in front of the text.
 pub(crate) const LENGTH_BYTES: usize = 2;
 
+/// The smallest envelope, in bytes.
+pub(crate) const SMALLEST: usize = 256;
 /// The fixed sizes of small envelopes, in bytes.
-const BUCKETS: [usize; 4] = [256, 1024, 4 * 1024, 16 * 1024];
+const BUCKETS: [usize; 4] = [SMALLEST, 1024, 4 * 1024, 16 * 1024];
 
 /// The size in bytes that an envelope of at least `length` bytes takes.
 pub(crate) fn bucket(length: usize) -> usize {

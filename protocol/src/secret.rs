@@ -35,3 +35,7 @@ secret_key!(
     /// Message key: opens one message.
     MessageKey
 );
+secret_key!(
+    /// Ephemeral key: seals what is answered to a chain outside of any chain, as often as one likes.
+    EphemeralKey
+);

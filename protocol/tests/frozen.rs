@@ -14,6 +14,7 @@ use support::*;
 const FIRST_TEXT: &[u8] = "The first message: \u{1f98a}".as_bytes();
 const SKIPPED_TEXT: &[u8] = b"overtaken";
 const LATER_TEXT: &[u8] = b"overtaking";
+const EPHEMERAL_TEXT: &[u8] = b"of no use in a minute";
 const CONFIRMING_TEXT: &[u8] = b"under the new root";
 
 fn path(name: &str) -> PathBuf {
@@ -68,10 +69,19 @@ fn a_stored_session_opens_its_messages() {
 #[test]
 fn both_sides_of_an_ml_kem_step_open_their_messages() {
     let mut peer = Peer::new(Session::from_bytes(&read("answering.record")).unwrap(), None, 1);
-    assert_eq!(read("session.record").len(), 440);
-    assert_eq!(read("answering.record").len(), 1_464);
+    assert_eq!(read("session.record").len(), 501);
+    assert_eq!(read("answering.record").len(), 1_561);
     assert_eq!(peer.receive(&read("confirming.envelope")).unwrap(), CONFIRMING_TEXT);
-    assert_eq!(peer.session.to_bytes().len(), 376);
+    assert_eq!(peer.session.to_bytes().len(), 473);
+}
+
+#[test]
+fn an_ephemeral_message_opens() {
+    let session = Session::from_bytes(&read("session.record")).unwrap();
+    let Ok(Envelope::Ephemeral(message)) = Envelope::decode(&read("ephemeral.envelope")) else {
+        panic!("no ephemeral envelope")
+    };
+    assert_eq!(session.open_ephemeral(&message).unwrap().as_slice(), EPHEMERAL_TEXT);
 }
 
 #[test]
@@ -125,4 +135,5 @@ fn write_corpus() {
     write("passed.chain", b.rows.chains.values().next().unwrap());
     write("answering.record", &a.session.to_bytes());
     write("confirming.envelope", &b.send(CONFIRMING_TEXT));
+    write("ephemeral.envelope", &a.session.seal_ephemeral(EPHEMERAL_TEXT, &mut a.rng).unwrap());
 }

@@ -14,7 +14,7 @@ fn retired(bob: &Peer) -> RetiredSession {
 fn open(session: &RetiredSession, bob: &mut Peer, envelope: &[u8]) -> Result<Vec<u8>, OpenError> {
     let envelope = Envelope::decode(envelope).unwrap();
     let before = session.to_bytes();
-    let (next, opened) = session.open(envelope.message(), &bob.rows, bob.now)?;
+    let (next, opened) = session.open(envelope.message().unwrap(), &bob.rows, bob.now)?;
     assert_eq!(session.to_bytes(), before, "opening leaves the old state as it is");
     assert_eq!(next.id(), session.id());
     bob.rows.apply(&opened.skipped);
@@ -30,7 +30,7 @@ fn what_was_on_its_way_opens_once() {
     let session = retired(&bob);
     assert_eq!(open(&session, &mut bob, &skipped).unwrap(), b"skipped before");
     let (session, opened) =
-        session.open(Envelope::decode(&last).unwrap().message(), &bob.rows, bob.now).unwrap();
+        session.open(Envelope::decode(&last).unwrap().message().unwrap(), &bob.rows, bob.now).unwrap();
     bob.rows.apply(&opened.skipped);
     assert_eq!(*opened.plaintext, b"last");
     assert_eq!(open(&session, &mut bob, &overtaken).unwrap(), b"overtaken");
@@ -57,8 +57,11 @@ fn its_record_holds_no_secret_that_a_turn_would_need() {
     // Root, own ratchet secret, and the next header keys: see the record's layout.
     let (root, rest) = whole[1 + 16 + 32..].split_at(32);
     let (ratchet, rest) = rest.split_at(32);
-    let (next_headers, _) = rest[32..].split_at(64);
-    for secret in [root, ratchet, &next_headers[..32], &next_headers[32..]] {
+    let (next_headers, rest) = rest[32..].split_at(64);
+    // Of the chains, the ephemeral keys: behind the previous one's length and the sending one's number.
+    let (previous, sending) = (&rest[5..37], &rest[37 + 69..37 + 101]);
+    let receiving = &rest[37 + 101 + 77..37 + 101 + 109];
+    for secret in [root, ratchet, &next_headers[..32], &next_headers[32..], previous, sending, receiving] {
         assert!(!left.windows(32).any(|window| window == secret));
     }
     assert_eq!(left.len(), 1 + 124);

@@ -272,6 +272,24 @@ impl Peer {
 
     /// Content that this peer's engine would not send, sealed with its only session.
     pub fn forge(&self, recipient: &Self, body: Body) -> Flying {
+        let (_, body) =
+            self.only_session().seal(None, &self.content(body), &mut rand::rng()).expect("sealed");
+        self.flying_alone(recipient, body)
+    }
+
+    /// The same content in an ephemeral message.
+    pub fn forge_ephemeral(&self, recipient: &Self, body: Body) -> Flying {
+        let session = self.only_session();
+        let body = session.seal_ephemeral(&self.content(body), &mut rand::rng()).expect("sealed");
+        self.flying_alone(recipient, body)
+    }
+
+    fn content(&self, body: Body) -> Vec<u8> {
+        let (id, newer) = (MessageId([1; 16]), Newer::default());
+        Content { id, sent: self.now, place: None, body, newer }.encode()
+    }
+
+    fn only_session(&self) -> Session {
         let mut record = None;
         let found = self.store.scan(Table::Session, &Range::all(), Order::Ascending, &mut |_, value| {
             record = Some(value);
@@ -282,10 +300,10 @@ impl Peer {
             ciborium::from_reader(record.expect("a session").as_slice()).expect("a record");
         let fields = record.as_map().expect("a map");
         let core = fields.iter().find(|(key, _)| key.as_text() == Some("core")).expect("a core");
-        let session = Session::from_bytes(core.1.as_bytes().expect("bytes")).expect("a session");
-        let content =
-            Content { id: MessageId([1; 16]), sent: self.now, place: None, body, newer: Newer::default() };
-        let (_, body) = session.seal(None, &content.encode(), &mut rand::rng()).expect("sealed");
+        Session::from_bytes(core.1.as_bytes().expect("bytes")).expect("a session")
+    }
+
+    fn flying_alone(&self, recipient: &Self, body: Vec<u8>) -> Flying {
         let owner = query::mailbox(&recipient.store).expect("memory");
         let chat = query::contacts(&self.store).expect("memory")[0].chat;
         let destination = query::destination(&self.store, chat).expect("memory").expect("a contact");

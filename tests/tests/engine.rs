@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChangeSet, Command, CommandError, Event, FailureReason, Input, LinkEvent, MessageState, Order,
+    ChangeSet, Command, CommandError, Effect, Event, FailureReason, Input, LinkEvent, MessageState, Order,
     PairingError, Range, Reply, Store, Table, UnreadableCause, View, limits, query,
 };
 use hermes_protocol::{Body, Envelope, ReceiptKind};
@@ -40,6 +40,41 @@ fn every_message_before_the_first_reply_carries_the_handshake() {
     alice.send("bob", "four").unwrap();
     let envelope = Envelope::decode(&alice.flying(&bob)[0].body);
     assert!(matches!(envelope, Ok(Envelope::Ordinary(_))), "after a reply it is gone");
+}
+
+/// Whatever is in it, and whether it opens or not: no history, no record of trouble, no change to any row but the
+/// cursor, and it is acknowledged.
+#[test]
+fn an_ephemeral_envelope_is_acknowledged_and_leaves_nothing() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "hi").unwrap();
+    settle(&mut alice, &mut bob);
+    let text = Body::Text { text: "not by this way".into(), reply_to: None };
+    let genuine = alice.forge_ephemeral(&bob, text);
+    assert!(matches!(Envelope::decode(&genuine.body), Ok(Envelope::Ephemeral(_))));
+    let mut mangled = genuine.body.clone();
+    mangled[100] ^= 1;
+    let rows = |peer: &Peer, table| {
+        let mut rows = Vec::new();
+        let found = peer.store.scan(table, &Range::all(), Order::Ascending, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        });
+        found.unwrap();
+        rows
+    };
+    let tables = [Table::Session, Table::Message, Table::SkippedKey, Table::Unreadable, Table::Outbox];
+    let before = tables.map(|table| rows(&bob, table));
+    for (contact, body) in
+        [(genuine.contact, genuine.body.clone()), (genuine.contact, genuine.body), (genuine.contact, mangled)]
+    {
+        bob.take(contact, body);
+        assert_eq!(bob.events(), []);
+        let acknowledged = |effect: &_| matches!(effect, Effect::Ack(Sequence(at)) if *at == bob.head);
+        assert!(bob.effects.iter().any(acknowledged));
+    }
+    assert_eq!(tables.map(|table| rows(&bob, table)), before);
+    assert_eq!((bob.texts("alice"), bob.summary().unreadable), (vec!["hi".to_owned()], 0));
 }
 
 #[test]

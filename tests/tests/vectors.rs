@@ -10,8 +10,8 @@ use std::{convert::Infallible, fs, io::Write, path::PathBuf, process::Command};
 
 use data_encoding::HEXLOWER;
 use hermes_protocol::{
-    Envelope, Initiated, InitiatorParams, InviteSecret, OpenError, PendingHandshake, PrekeySecret, ReplayId,
-    Session, initiate,
+    Envelope, Initiated, InitiatorParams, InviteSecret, OpenEphemeralError, OpenError, PendingHandshake,
+    PrekeySecret, ReplayId, Session, initiate,
 };
 use hermes_wire::{Timestamp, codec, prekey::PrekeyKind};
 use rand_chacha::{
@@ -198,6 +198,43 @@ impl Conversation {
         self.envelopes.len() - 1
     }
 
+    /// Seals an ephemeral text; its place among the envelopes.
+    fn hint(&mut self, by: usize, text: &[u8]) -> usize {
+        let side = &mut self.sides[by];
+        let envelope = side.session.seal_ephemeral(text, &mut self.rng).unwrap();
+        self.steps.push(json!({
+            "by": side.name,
+            "hint": hex(text),
+            "randomness": self.rng.draws(),
+            "envelope": hex(&envelope),
+            "session": hex(&side.session.to_bytes()),
+        }));
+        self.envelopes.push(envelope);
+        self.envelopes.len() - 1
+    }
+
+    /// Opens an ephemeral envelope, with one bit of the byte at `flipped` changed.
+    fn hear(&mut self, by: usize, number: usize, flipped: Option<usize>) -> Result<(), OpenEphemeralError> {
+        let mut envelope = self.envelopes[number].clone();
+        let mut step = json!({ "by": self.sides[by].name, "open": number, "now": self.now.0 });
+        if let Some(at) = flipped {
+            envelope[at] ^= 1;
+            step["flipped"] = at.into();
+        }
+        let Ok(Envelope::Ephemeral(message)) = Envelope::decode(&envelope) else {
+            panic!("no ephemeral envelope")
+        };
+        let session = &self.sides[by].session;
+        let result = session.open_ephemeral(&message).map(|text| step["text"] = hex(&text).into());
+        if let Err(error) = &result {
+            step["error"] = format!("{error:?}").into();
+        }
+        step["randomness"] = self.rng.draws().into();
+        step["session"] = hex(&session.to_bytes()).into();
+        self.steps.push(step);
+        result
+    }
+
     fn open(&mut self, by: usize, number: usize) {
         self.open_as(by, number, None).unwrap();
     }
@@ -212,7 +249,7 @@ impl Conversation {
         }
         let side = &mut self.sides[by];
         let envelope = Envelope::decode(&envelope).unwrap();
-        let result = side.session.open(envelope.message(), &side.rows, self.now, &mut self.rng);
+        let result = side.session.open(envelope.message().unwrap(), &side.rows, self.now, &mut self.rng);
         let result = result.map(|(next, opened)| {
             side.session = next;
             side.rows.apply(&opened.skipped);
@@ -253,6 +290,7 @@ fn conversation() -> Value {
     let first_sessions = [ALICE, BOB].map(|by| hex(&talk.sides[by].session.to_bytes()));
     crossed_beginning(&mut talk);
     late_and_forged(&mut talk);
+    ephemeral(&mut talk);
     every_bucket(&mut talk);
     due_again(&mut talk);
     let [initiator, responder] = first_sessions;
@@ -290,6 +328,23 @@ fn late_and_forged(talk: &mut Conversation) {
     talk.open(ALICE, next);
     talk.open(ALICE, late);
     assert_eq!(talk.open_as(ALICE, late, None), Err(OpenError::Duplicate));
+}
+
+/// Ephemeral messages under the chain that is heard and the one before it, a late one, and forgeries.
+fn ephemeral(talk: &mut Conversation) {
+    let late = talk.hint(ALICE, b"typing");
+    assert_eq!(talk.hear(BOB, late, None), Ok(()));
+    talk.say(ALICE, b"a turn of Bob's");
+    assert_eq!(talk.hear(BOB, late, None), Ok(()), "again, and under the chain before");
+    let longest = talk.hint(BOB, &[b'x'; 180]);
+    assert_eq!(talk.hear(ALICE, longest, None), Ok(()));
+    for at in [2, 26, 207, 208, 223, 224, 255] {
+        assert_eq!(talk.hear(ALICE, longest, Some(at)), Err(OpenEphemeralError::NoKey));
+    }
+    assert_eq!(talk.hear(BOB, longest, None), Err(OpenEphemeralError::NoKey), "the wrong direction");
+    talk.say(BOB, b"a turn of Alice's");
+    talk.say(ALICE, b"another of Bob's");
+    assert_eq!(talk.hear(BOB, late, None), Err(OpenEphemeralError::NoKey), "too late");
 }
 
 /// Texts at the edges of the padding, and one beyond its fixed sizes.

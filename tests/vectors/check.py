@@ -11,7 +11,7 @@ if sys.version_info < (3, 10):
     sys.exit("Python 3.10 or newer is needed")
 
 from handshake import Bad, Identity, Prekey, cbor, initiate, open_bundle, respond, seal_entry
-from ratchet import Session
+from ratchet import EPHEMERAL, Session
 
 
 class Draws:
@@ -101,12 +101,19 @@ def check_step(number, step, session, pending, envelopes):
             envelope = session.seal(pending, unhex(step["seal"]), draws)
             same(f"step {number}: envelope", envelope, step["envelope"])
             envelopes.append(envelope)
+        elif "hint" in step:
+            envelope = session.seal_ephemeral(unhex(step["hint"]), draws)
+            same(f"step {number}: ephemeral envelope", envelope, step["envelope"])
+            envelopes.append(envelope)
         else:
             envelope = bytearray(envelopes[step["open"]])
             if "flipped" in step:
                 envelope[step["flipped"]] ^= 1
             try:
-                text = session.open(bytes(envelope), step["now"], draws)
+                if envelope[1] == EPHEMERAL:
+                    text = session.open_ephemeral(bytes(envelope))
+                else:
+                    text = session.open(bytes(envelope), step["now"], draws)
                 same(f"step {number}: text", text, step.get("text"))
             except Bad as error:
                 same(f"step {number}: error", str(error), step.get("error"))

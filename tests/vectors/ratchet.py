@@ -1,4 +1,4 @@
-"""The double ratchet with header encryption, its sparse ML-KEM step, envelopes and padding."""
+"""The double ratchet with header encryption, its sparse ML-KEM step, ephemeral messages, envelopes and padding."""
 
 from copy import copy
 
@@ -8,7 +8,7 @@ from mlkem import ML_KEM_768
 from primitives import aead_open, aead_seal, hkdf, hmac, sha256, x25519, xaead_open, xaead_seal
 
 VERSION = b"\1"
-FIRST, ORDINARY = 1, 2
+FIRST, ORDINARY, EPHEMERAL = 1, 2, 3
 BODY, OFFER, ANSWER = 1, 2, 3
 SEALED_HEADER = 41 + 16
 PART_BYTES = {BODY: 0, OFFER: 24 + 4 + 1184 + 16, ANSWER: 24 + 4 + 1088 + 16}
@@ -27,11 +27,11 @@ def bucket(length):
 
 
 def root_step(root, agreed, share):
-    """Root key, chain key, next header key."""
+    """Root key, chain key, next header key, ephemeral key."""
     if share is None:
-        return hkdf(root, agreed, b"Hermes/1 root|", 3)
+        return hkdf(root, agreed, b"Hermes/1 root|", 4)
     secret, exchange = share
-    return hkdf(root, agreed + secret, b"Hermes/1 root with kem|" + exchange, 3)
+    return hkdf(root, agreed + secret, b"Hermes/1 root with kem|" + exchange, 4)
 
 
 def message_keys(message_key, header_nonce):
@@ -44,8 +44,9 @@ def exchange(key, ciphertext):
 
 
 class Chain:
-    def __init__(self, chain, header, number=0):
+    def __init__(self, chain, header, ephemeral, number=0):
         self.chain, self.header, self.number, self.index = chain, header, number, 0
+        self.ephemeral = ephemeral
 
     def advance(self):
         key, self.chain = hmac(self.chain, b"\1"), hmac(self.chain, b"\2")
@@ -60,16 +61,17 @@ class Session:
         self.id, self.binding = agreed.session_id, agreed.binding
         self.root, self.ratchet_secret = root, ratchet_secret
         self.next_sending_header, self.next_receiving_header = next_sending_header, next_receiving_header
-        self.previous, self.sending, self.receiving = 0, None, None
+        self.previous, self.sending, self.receiving = None, None, None
         self.steps, self.last, self.messages, self.role = 0, 0, 0, None
         # Beside the session: keys of overtaken messages, and header keys of passed chains, newest first.
         self.skipped, self.passed = {}, []
 
     @classmethod
     def initiator(cls, agreed, signed_prekey, ratchet_secret):
-        root, chain, header = root_step(agreed.root, x25519(ratchet_secret, signed_prekey), None)
+        agreement = x25519(ratchet_secret, signed_prekey)
+        root, chain, header, ephemeral = root_step(agreed.root, agreement, None)
         session = cls(agreed, ratchet_secret, root, header, agreed.responder_header)
-        session.sending = Chain(chain, agreed.initiator_header)
+        session.sending = Chain(chain, agreed.initiator_header, ephemeral)
         return session
 
     @classmethod
@@ -83,7 +85,8 @@ class Session:
     def seal(self, handshake, text, draws):
         """A whole envelope; `handshake` goes in front of it until a reply has been opened."""
         follows, step, half = self._part()
-        header = bytes([follows]) + x25519(self.ratchet_secret) + u32(self.previous) + u32(self.sending.index)
+        previous = self.previous.index if self.previous else 0
+        header = bytes([follows]) + x25519(self.ratchet_secret) + u32(previous) + u32(self.sending.index)
         key, header_key = self.sending.advance(), self.sending.header
         nonce = draws.take(24)
         sealed_header = xaead_seal(header_key, nonce, VERSION + self.id, header)
@@ -183,8 +186,9 @@ class Session:
         share = self._peer_share(follows, step, half)
         unread = self._skip(copy(self.receiving), previous) if self.receiving else {}
         number = self.receiving.number + 1 if self.receiving else 0
-        root, chain, next_receiving = root_step(self.root, x25519(self.ratchet_secret, peer_key), share)
-        receiving = Chain(chain, self.next_receiving_header, number)
+        agreed = x25519(self.ratchet_secret, peer_key)
+        root, chain, next_receiving, ephemeral = root_step(self.root, agreed, share)
+        receiving = Chain(chain, self.next_receiving_header, ephemeral, number)
         skipped = self._skip(receiving, index)
         text = self._body(follows, receiving.advance(), parts)
 
@@ -202,9 +206,9 @@ class Session:
         self.ratchet_secret = draws.take(32)
         own_share = self._own_turn(follows, half, now, draws)
         agreed = x25519(self.ratchet_secret, peer_key)
-        self.root, chain, next_sending = root_step(root, agreed, own_share)
-        self.previous = self.sending.index if self.sending else 0
-        self.sending = Chain(chain, self.next_sending_header)
+        self.root, chain, next_sending, ephemeral = root_step(root, agreed, own_share)
+        self.previous = self.sending
+        self.sending = Chain(chain, self.next_sending_header, ephemeral)
         self.next_sending_header, self.next_receiving_header = next_sending, next_receiving
         return text
 
@@ -245,19 +249,47 @@ class Session:
             self.role = (OFFER, draws.take(64))
         return None
 
+    # --- Ephemeral messages -------------------------------------------------------------------------------------------
+
+    def seal_ephemeral(self, text, draws):
+        nonce = draws.take(24)
+        cipher, mac_key = hkdf(b"", self.receiving.ephemeral, b"Hermes/1 ephemeral keys|", 2)
+        padded = (len(text).to_bytes(2, "big") + text).ljust(182, b"\0")
+        sealed = xaead_seal(cipher, nonce, self.binding, padded)
+        return VERSION + bytes([EPHEMERAL]) + nonce + sealed + self._ephemeral_mac(mac_key, nonce + sealed)
+
+    def open_ephemeral(self, envelope):
+        message, mac = envelope[2:-32], envelope[-32:]
+        for chain in (self.sending, self.previous):
+            if chain is None:
+                continue
+            cipher, mac_key = hkdf(b"", chain.ephemeral, b"Hermes/1 ephemeral keys|", 2)
+            if self._ephemeral_mac(mac_key, message) == mac:
+                padded = xaead_open(cipher, message[:24], self.binding, message[24:])
+                return padded[2 : 2 + int.from_bytes(padded[:2], "big")]
+        raise Bad("NoKey")
+
+    def _ephemeral_mac(self, key, message):
+        return hmac(key, b"Hermes/1 ephemeral mac|", VERSION + self.id + self.binding, message)
+
     # --- The record in which a session rests --------------------------------------------------------------------------
 
     def record(self):
         record = VERSION + self.id + self.binding + self.root + self.ratchet_secret
         record += x25519(self.ratchet_secret) + self.next_sending_header + self.next_receiving_header
-        record += u32(self.previous) + bytes([self.sending is not None])
+        record += bytes([self.previous is not None])
+        if self.previous:
+            record += u32(self.previous.index) + self.previous.ephemeral
+        record += bytes([self.sending is not None])
         if self.sending:
             record += self.sending.chain + self.sending.header + u32(self.sending.index)
+            record += self.sending.ephemeral
         record += bytes([self.receiving is not None])
         if self.receiving:
             chain = self.receiving
             # The last number is the bound of what was given up: nothing here.
             record += u32(chain.number) + chain.chain + chain.header + u32(chain.index) + u32(0)
+            record += chain.ephemeral
         record += u32(self.steps) + u64(self.last) + u32(self.messages)
         if self.role is None:
             return record + b"\0"

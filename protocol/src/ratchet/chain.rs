@@ -4,7 +4,7 @@ use crate::{
     kdf,
     limits::{CHAIN_JUMP, SKIPPED_KEYS_PER_CHAIN},
     ratchet::OpenError,
-    secret::{ChainKey, HeaderKey, MessageKey},
+    secret::{ChainKey, EphemeralKey, HeaderKey, MessageKey},
 };
 
 /// The inputs of Double Ratchet, section 5.2: a constant for the message key, another for the next chain key.
@@ -31,6 +31,17 @@ pub(super) struct SendingChain {
     pub header: HeaderKey,
     /// The next message's number.
     pub index: u32,
+    /// Opens the ephemeral messages of a peer that has heard this chain.
+    pub ephemeral: EphemeralKey,
+}
+
+/// What is still needed of a sending chain once the next one has begun.
+#[derive(Clone)]
+pub(super) struct PreviousChain {
+    /// Messages in it.
+    pub messages: u32,
+    /// Opens the ephemeral messages of a peer that has not yet heard the chain after it.
+    pub ephemeral: EphemeralKey,
 }
 
 impl SendingChain {
@@ -38,7 +49,12 @@ impl SendingChain {
     pub fn advance(&self) -> Option<(MessageKey, Self)> {
         let index = self.index.checked_add(1)?;
         let (message, chain) = self.chain.step();
-        Some((message, Self { chain, header: self.header.clone(), index }))
+        Some((message, Self { chain, index, ..self.clone() }))
+    }
+
+    /// What stays of it when the next one begins.
+    pub fn passed(&self) -> PreviousChain {
+        PreviousChain { messages: self.index, ephemeral: self.ephemeral.clone() }
     }
 }
 
@@ -53,6 +69,14 @@ pub(super) struct ReceivingChain {
     pub index: u32,
     /// Below this, a missing key may have been given up instead of used.
     pub evicted_below: u32,
+}
+
+/// A receiving chain, and what the root step that began it gave besides.
+#[derive(Clone)]
+pub(super) struct HeardChain {
+    pub chain: ReceivingChain,
+    /// Seals own ephemeral messages: whoever began the chain has it.
+    pub ephemeral: EphemeralKey,
 }
 
 /// Keys of messages that have not arrived, with their numbers, ascending.
@@ -97,7 +121,12 @@ mod tests {
 
     fn chains() -> (SendingChain, ReceivingChain) {
         let (chain, header) = (ChainKey::new(&[1; 32]), HeaderKey::new(&[2; 32]));
-        let sending = SendingChain { chain: chain.clone(), header: header.clone(), index: 0 };
+        let sending = SendingChain {
+            chain: chain.clone(),
+            header: header.clone(),
+            index: 0,
+            ephemeral: EphemeralKey::new(&[3; 32]),
+        };
         (sending, ReceivingChain { number: 0, chain, header, index: 0, evicted_below: 0 })
     }
 

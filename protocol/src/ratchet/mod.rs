@@ -9,6 +9,7 @@
 //! swept, and which of several sessions with one peer is the active one.
 
 mod chain;
+mod ephemeral;
 mod header;
 mod kem_part;
 mod late;
@@ -23,6 +24,7 @@ mod sparse;
 
 use hermes_wire::byte_id;
 
+pub use ephemeral::{EphemeralMessage, OpenEphemeralError, SealEphemeralError};
 pub use message::RatchetMessage;
 pub use open::{OpenError, Opened};
 pub use retired::RetiredSession;

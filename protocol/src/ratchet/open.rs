@@ -8,7 +8,7 @@ use crate::{
     curve::NotContributory,
     ratchet::{
         RatchetMessage, Session,
-        chain::{ReceivingChain, SendingChain},
+        chain::{HeardChain, ReceivingChain, SendingChain},
         header::Header,
         root::RootStep,
         session::RatchetKey,
@@ -81,10 +81,11 @@ impl Session {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Opened), OpenError> {
         let context = self.context();
-        if let Some(receiving) = &self.receiving
-            && let Some((receiving, opened)) = context.open_current(message, receiving, rows, now)?
+        if let Some(HeardChain { chain, ephemeral }) = &self.receiving
+            && let Some((chain, opened)) = context.open_current(message, chain, rows, now)?
         {
-            return Ok((Self { receiving: Some(receiving), ..self.counted() }, opened));
+            let receiving = Some(HeardChain { chain, ephemeral: ephemeral.clone() });
+            return Ok((Self { receiving, ..self.counted() }, opened));
         }
         if let Some(header) = context.header(message, &self.next_receiving_header)? {
             return self.open_turn(message, &header, rows, now, rng);
@@ -106,7 +107,7 @@ impl Session {
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Opened), OpenError> {
-        let passed = self.receiving.as_ref().map(|chain| chain.skip_to(header.previous)).transpose()?;
+        let passed = self.receiving.as_ref().map(|heard| heard.chain.skip_to(header.previous)).transpose()?;
         let number = match &passed {
             None => 0,
             Some((chain, _)) => chain.number.checked_add(1).ok_or(OpenError::SessionExhausted)?,
@@ -129,15 +130,20 @@ impl Session {
         let ratchet_key = RatchetKey::generate(rng);
         let (kem, share) = peer_turn.own_turn(now, rng);
         let agreed = ratchet_key.secret.agree(&header.ratchet_key)?;
-        let RootStep { root, chain, next_header } = received.root.step(&agreed, share.as_ref());
+        let RootStep { root, chain, next_header, ephemeral } = received.root.step(&agreed, share.as_ref());
         let next = Self {
             id: self.id,
             binding: self.binding,
             root,
             ratchet_key,
-            previous: self.sending.as_ref().map_or(0, |sending| sending.index),
-            sending: Some(SendingChain { chain, header: self.next_sending_header.clone(), index: 0 }),
-            receiving: Some(receiving),
+            previous: self.sending.as_ref().map(SendingChain::passed),
+            sending: Some(SendingChain {
+                chain,
+                header: self.next_sending_header.clone(),
+                index: 0,
+                ephemeral,
+            }),
+            receiving: Some(HeardChain { chain: receiving, ephemeral: received.ephemeral }),
             next_sending_header: next_header,
             next_receiving_header: received.next_header,
             kem,

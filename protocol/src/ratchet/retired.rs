@@ -27,7 +27,7 @@ pub struct RetiredSession {
 impl Session {
     /// Ends the session but for what is on its way. `None` when it never opened a message: then nothing is.
     pub fn retire(&self) -> Option<RetiredSession> {
-        let receiving = self.receiving.clone()?;
+        let receiving = self.receiving.as_ref()?.chain.clone();
         Some(RetiredSession { id: self.id, binding: self.binding, receiving })
     }
 }

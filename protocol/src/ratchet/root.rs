@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use crate::{
     kdf::{self, Label},
     ratchet::sparse::KemSecretShare,
-    secret::{ChainKey, HeaderKey, RootKey},
+    secret::{ChainKey, EphemeralKey, HeaderKey, RootKey},
 };
 
 /// What one root step yields.
@@ -15,6 +15,8 @@ pub(super) struct RootStep {
     pub chain: ChainKey,
     /// The header key of the chain after this one.
     pub next_header: HeaderKey,
+    /// For ephemeral messages in the other direction.
+    pub ephemeral: EphemeralKey,
 }
 
 impl RootKey {
@@ -37,14 +39,15 @@ impl RootKey {
     }
 }
 
-impl From<&Zeroizing<[[u8; 32]; 3]>> for RootStep {
-    /// KDF_RK_HE: three blocks of HKDF-SHA256 with the root key as salt.
-    fn from(keys: &Zeroizing<[[u8; 32]; 3]>) -> Self {
-        let [root, chain, next_header] = &**keys;
+impl From<&Zeroizing<[[u8; 32]; 4]>> for RootStep {
+    /// KDF_RK_HE, HKDF-SHA256 with the root key as salt, and one block more: siblings say nothing of each other.
+    fn from(keys: &Zeroizing<[[u8; 32]; 4]>) -> Self {
+        let [root, chain, next_header, ephemeral] = &**keys;
         Self {
             root: RootKey::new(root),
             chain: ChainKey::new(chain),
             next_header: HeaderKey::new(next_header),
+            ephemeral: EphemeralKey::new(ephemeral),
         }
     }
 }
@@ -68,9 +71,11 @@ mod tests {
         ];
         let mut keys = BTreeSet::new();
         for (root, agreed, kem) in &steps {
-            let RootStep { root, chain, next_header } = RootKey::new(root).step(agreed, kem.as_ref());
-            keys.extend([*root.as_bytes(), *chain.as_bytes(), *next_header.as_bytes()]);
+            let RootStep { root, chain, next_header, ephemeral } =
+                RootKey::new(root).step(agreed, kem.as_ref());
+            keys.extend([*root.as_bytes(), *chain.as_bytes()]);
+            keys.extend([*next_header.as_bytes(), *ephemeral.as_bytes()]);
         }
-        assert_eq!(keys.len(), 3 * steps.len());
+        assert_eq!(keys.len(), 4 * steps.len());
     }
 }

@@ -47,7 +47,7 @@ impl Session {
         let header = Header {
             follows,
             ratchet_key: self.ratchet_key.public,
-            previous: self.previous,
+            previous: self.previous.as_ref().map_or(0, |chain| chain.messages),
             index: sending.index,
         };
         let header = header.seal(&sending.header, &self.id, rng);

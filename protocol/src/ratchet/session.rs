@@ -7,13 +7,13 @@ use crate::{
     curve::{CurvePublic, CurveSecret, NotContributory},
     ratchet::{
         Binding, SessionId,
-        chain::{ReceivingChain, SendingChain},
+        chain::{HeardChain, PreviousChain, ReceivingChain, SendingChain},
         message::Context,
         root::RootStep,
         sparse::{self, SparseKem},
     },
     record::{Reader, RecordError, Writer},
-    secret::{ChainKey, HeaderKey, RootKey},
+    secret::{ChainKey, EphemeralKey, HeaderKey, RootKey},
 };
 
 /// One side of a conversation. Sealing and opening leave it as it is and return the next one.
@@ -25,13 +25,13 @@ pub struct Session {
     /// Absent on the responder's side until the first message has been opened.
     pub(super) sending: Option<SendingChain>,
     /// Absent until the first message has been opened.
-    pub(super) receiving: Option<ReceivingChain>,
+    pub(super) receiving: Option<HeardChain>,
     /// The header key of the next sending chain.
     pub(super) next_sending_header: HeaderKey,
     /// The header key of the next receiving chain.
     pub(super) next_receiving_header: HeaderKey,
-    /// Messages in the previous sending chain.
-    pub(super) previous: u32,
+    /// Absent until a second sending chain has begun.
+    pub(super) previous: Option<PreviousChain>,
     pub(super) kem: SparseKem,
 }
 
@@ -80,18 +80,18 @@ impl Session {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, NotContributory> {
         let ratchet_key = RatchetKey::generate(rng);
-        let RootStep { root, chain, next_header } =
+        let RootStep { root, chain, next_header, ephemeral } =
             secrets.root.step(&*ratchet_key.secret.agree(peer)?, None);
         Ok(Self {
             id,
             binding,
             root,
             ratchet_key,
-            sending: Some(SendingChain { chain, header: secrets.initiator_header, index: 0 }),
+            sending: Some(SendingChain { chain, header: secrets.initiator_header, index: 0, ephemeral }),
             receiving: None,
             next_sending_header: next_header,
             next_receiving_header: secrets.responder_header,
-            previous: 0,
+            previous: None,
             kem: SparseKem::new(),
         })
     }
@@ -112,7 +112,7 @@ impl Session {
             receiving: None,
             next_sending_header: secrets.responder_header,
             next_receiving_header: secrets.initiator_header,
-            previous: 0,
+            previous: None,
             kem: SparseKem::new(),
         }
     }
@@ -122,7 +122,7 @@ impl Session {
         self.id
     }
 
-    /// For the sealed store: at most 376 bytes, 440 while an ML-KEM key is on offer, 1,464 while a chain carries the
+    /// For the sealed store: at most 473 bytes, 537 while an ML-KEM key is on offer, 1,561 while a chain carries the
     /// answer to one.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut writer = Writer::new(RECORD_CAPACITY)
@@ -132,17 +132,27 @@ impl Session {
             .bytes(self.ratchet_key.secret.as_bytes())
             .bytes(&self.ratchet_key.public.0)
             .bytes(self.next_sending_header.as_bytes())
-            .bytes(self.next_receiving_header.as_bytes())
-            .u32(self.previous);
+            .bytes(self.next_receiving_header.as_bytes());
+        writer = match &self.previous {
+            None => writer.u8(ABSENT),
+            Some(PreviousChain { messages, ephemeral }) => {
+                writer.u8(PRESENT).u32(*messages).bytes(ephemeral.as_bytes())
+            }
+        };
         writer = match &self.sending {
             None => writer.u8(ABSENT),
-            Some(SendingChain { chain, header, index }) => {
-                writer.u8(PRESENT).bytes(chain.as_bytes()).bytes(header.as_bytes()).u32(*index)
-            }
+            Some(SendingChain { chain, header, index, ephemeral }) => writer
+                .u8(PRESENT)
+                .bytes(chain.as_bytes())
+                .bytes(header.as_bytes())
+                .u32(*index)
+                .bytes(ephemeral.as_bytes()),
         };
         writer = match &self.receiving {
             None => writer.u8(ABSENT),
-            Some(receiving) => write_receiving(writer.u8(PRESENT), receiving),
+            Some(HeardChain { chain, ephemeral }) => {
+                write_receiving(writer.u8(PRESENT), chain).bytes(ephemeral.as_bytes())
+            }
         };
         self.kem.write(writer).finish()
     }
@@ -160,9 +170,9 @@ impl Session {
             },
             next_sending_header: HeaderKey::new(reader.array()?),
             next_receiving_header: HeaderKey::new(reader.array()?),
-            previous: reader.u32()?,
+            previous: if present(&mut reader)? { Some(read_previous(&mut reader)?) } else { None },
             sending: if present(&mut reader)? { Some(read_sending(&mut reader)?) } else { None },
-            receiving: if present(&mut reader)? { Some(read_receiving(&mut reader)?) } else { None },
+            receiving: if present(&mut reader)? { Some(read_heard(&mut reader)?) } else { None },
             kem: SparseKem::read(&mut reader)?,
         };
         reader.finish()?;
@@ -185,7 +195,7 @@ impl Session {
             receiving: self.receiving.clone(),
             next_sending_header: self.next_sending_header.clone(),
             next_receiving_header: self.next_receiving_header.clone(),
-            previous: self.previous,
+            previous: self.previous.clone(),
             kem: self.kem.clone(),
         }
     }
@@ -193,9 +203,13 @@ impl Session {
 
 const ABSENT: u8 = 0;
 const PRESENT: u8 = 1;
-/// Bytes of the record with both chains.
-const RECORD_CAPACITY: usize =
-    16 + 6 * 32 + 4 + (1 + 2 * 32 + 4) + (1 + 4 + 2 * 32 + 4 + 4) + sparse::RECORD_CAPACITY;
+/// Bytes of the record with all chains.
+const RECORD_CAPACITY: usize = 16
+    + 6 * 32
+    + (1 + 4 + 32)
+    + (1 + 2 * 32 + 4 + 32)
+    + (1 + 4 + 2 * 32 + 4 + 4 + 32)
+    + sparse::RECORD_CAPACITY;
 
 fn present(reader: &mut Reader<'_>) -> Result<bool, RecordError> {
     match reader.u8()? {
@@ -205,12 +219,21 @@ fn present(reader: &mut Reader<'_>) -> Result<bool, RecordError> {
     }
 }
 
+fn read_previous(reader: &mut Reader<'_>) -> Result<PreviousChain, RecordError> {
+    Ok(PreviousChain { messages: reader.u32()?, ephemeral: EphemeralKey::new(reader.array()?) })
+}
+
 fn read_sending(reader: &mut Reader<'_>) -> Result<SendingChain, RecordError> {
     Ok(SendingChain {
         chain: ChainKey::new(reader.array()?),
         header: HeaderKey::new(reader.array()?),
         index: reader.u32()?,
+        ephemeral: EphemeralKey::new(reader.array()?),
     })
+}
+
+fn read_heard(reader: &mut Reader<'_>) -> Result<HeardChain, RecordError> {
+    Ok(HeardChain { chain: read_receiving(reader)?, ephemeral: EphemeralKey::new(reader.array()?) })
 }
 
 pub(super) fn write_receiving(writer: Writer, receiving: &ReceivingChain) -> Writer {
