@@ -131,20 +131,27 @@ fn is_square(mut value: BigUint, mut modulus: BigUint) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rand_core::Rng;
+
     use super::*;
 
     fn bytes(value: &BigUint) -> [u8; ELEMENT_BYTES] {
         PublicElement(value.clone()).to_bytes()
     }
 
-    /// Miller-Rabin (FIPS 186-5, B.3.1). `n - 1 = 2^s d`.
-    fn is_probably_prime(n: &BigUint) -> bool {
+    /// Miller-Rabin (FIPS 186-5, B.3.1) with 64 random bases: a composite number passes with a chance of 2^-128 at most
+    /// (Rabin, "Probabilistic algorithm for testing primality", 1980, theorem 1). `n - 1 = 2^s d`.
+    fn is_prime(n: &BigUint) -> bool {
         let one = BigUint::from(1u8);
         let last = n - &one;
         let s = last.trailing_zeros().unwrap();
         let d = &last >> s;
-        [2u8, 3, 5, 7, 11].into_iter().all(|base| {
-            let mut x = BigUint::from(base).modpow(&d, n);
+        let mut rng = crate::testing::rng(1);
+        (0..64).all(|_| {
+            let mut bytes = [0; ELEMENT_BYTES];
+            rng.fill_bytes(&mut bytes);
+            let base = BigUint::from_bytes_be(&bytes) % (n - 3u8) + 2u8;
+            let mut x = base.modpow(&d, n);
             if x == one || x == last {
                 return true;
             }
@@ -155,17 +162,46 @@ mod tests {
         })
     }
 
+    /// q by Miller-Rabin; p then without any chance, by Pocklington's theorem: the prime q divides p - 1 and exceeds the
+    /// root of p, 2^(p - 1) = 1, and 2^((p - 1) / q) - 1 = 3 has no factor in common with p.
     #[test]
-    fn the_prime_is_safe_and_two_generates_the_subgroup() {
-        let p = prime();
+    fn the_prime_is_safe() {
+        let (p, one) = (prime(), BigUint::from(1u8));
         let q = &p >> 1;
-        assert_eq!(p.bits(), 2048);
-        assert!(is_probably_prime(&p));
-        assert!(is_probably_prime(&q));
-        assert_eq!(BigUint::from(2u8).modpow(&q, &p), BigUint::from(1u8));
+        assert_eq!((p.bits(), &q * 2u8 + &one), (2048, p.clone()));
+        assert!(is_prime(&q));
+        assert!(&q * &q > p);
+        assert_eq!(BigUint::from(2u8).modpow(&(&p - &one), &p), one);
+        assert_ne!(&p % 3u8, BigUint::default());
+        assert!(is_prime(&p), "Miller-Rabin agrees");
     }
 
-    /// p = 2^2048 - 2^1984 + (floor(2^1918 e) + 560316) 2^64 - 1 (RFC 7919, appendix A.1).
+    /// 2 is not 1 and 2^q is: its order divides the prime q, so it is q, and 2 reaches every element of the subgroup.
+    #[test]
+    fn two_generates_the_subgroup_of_order_q() {
+        let (p, one) = (prime(), BigUint::from(1u8));
+        assert_eq!(BigUint::from(2u8).modpow(&(&p >> 1), &p), one);
+        let mut exponent = [0; EXPONENT_BYTES];
+        exponent[EXPONENT_BYTES - 1] = 1;
+        assert_eq!(SecretExponent::from_bytes(&exponent).public().0, BigUint::from(2u8));
+    }
+
+    #[test]
+    fn the_test_of_primes_finds_what_is_none() {
+        for composite in [561u32, 1_105, 341, 25, 27] {
+            assert!(!is_prime(&BigUint::from(composite)), "{composite}");
+        }
+        let p = prime();
+        for prime in [65_537u32, 7_919] {
+            assert!(is_prime(&BigUint::from(prime)), "{prime}");
+            assert!(!is_prime(&(&p * prime)));
+        }
+        assert!(!is_prime(&(&p + 2u8)));
+    }
+
+    /// p = 2^2048 - 2^1984 + (floor(2^1918 e) + 560316) 2^64 - 1 (RFC 7919, appendix A.1), with e summed up as
+    /// 1/0! + 1/1! + ... in units of 2^-2100. Fewer than 300 terms are rounded down, each by less than a unit, and the
+    /// rest is below one, so the sum misses e by less than 2^-2091; the digits between show that no carry is lost.
     #[test]
     fn the_prime_is_built_from_e() {
         let mut term = BigUint::from(1u8) << 2_100;
@@ -178,6 +214,9 @@ mod tests {
             }
         }
         let one = BigUint::from(1u8);
+        let unit: BigUint = BigUint::from(1u8) << (2_100 - 1_918);
+        let guard: BigUint = &e % &unit;
+        assert!(guard.bits() > 172 && (unit - guard).bits() > 172);
         let e = e >> (2_100 - 1_918);
         let expected = (&one << 2048) - (&one << 1984) + ((e + 560_316u32) << 64) - one;
         assert_eq!(prime(), expected);
@@ -186,11 +225,17 @@ mod tests {
     #[test]
     fn both_sides_agree_and_match_num_bigint() {
         let mut rng = crate::testing::rng(2);
-        let (a, b) = (SecretExponent::generate(&mut rng), SecretExponent::generate(&mut rng));
-        let shared = a.agree(&b.public());
-        assert_eq!(shared, b.agree(&a.public()));
-        let exponent = BigUint::from_bytes_be(a.to_bytes().as_ref());
-        assert_eq!(*shared, bytes(&b.public().0.modpow(&exponent, &prime())));
+        let edges =
+            [[0; EXPONENT_BYTES], [0xff; EXPONENT_BYTES]].map(|edge| SecretExponent::from_bytes(&edge));
+        let drawn: [_; 8] = std::array::from_fn(|_| SecretExponent::generate(&mut rng));
+        let b = SecretExponent::generate(&mut rng);
+        for a in edges.into_iter().chain(drawn) {
+            let shared = a.agree(&b.public());
+            let exponent = BigUint::from_bytes_be(a.to_bytes().as_ref());
+            assert_eq!(*shared, bytes(&b.public().0.modpow(&exponent, &prime())));
+            assert_eq!(a.public().0, BigUint::from(2u8).modpow(&exponent, &prime()));
+            assert_eq!(shared, b.agree(&a.public()));
+        }
     }
 
     #[test]

