@@ -2,33 +2,45 @@
 //! accepted again in the same form.
 //!
 //! Each target is a function of bytes without memory, so that an ordinary test replays the corpus with it. [`seeds`]
-//! are real values to start from; [`parties`] are two people whose keys never change.
+//! are real values to start from; [`parties`] are two people whose keys never change. [`model`] is a world of two
+//! parties with several sessions, which a property test of the protocol drives too.
 
+#[path = "../../protocol/tests/model/mod.rs"]
+pub mod model;
 pub mod parties;
 pub mod seeds;
 
 use hermes_protocol::{
-    Bundle, Content, Envelope, HandshakeMessage, Identity, Invite, RatchetMessage, Session, SkippedChain,
-    SkippedKey, SkippedKeys,
+    Bundle, Content, Envelope, EphemeralMessage, HandshakeMessage, Identity, Invite, RatchetMessage, Session,
+    SkippedChain, SkippedKey, SkippedKeys,
 };
 use hermes_wire::{
     Timestamp, codec, drop, frame, mailbox,
     prekey::SealedBundle,
     token::{DropToken, SignedDropToken, Use},
 };
+use model::{
+    action::Action,
+    world::{Tally, World},
+};
 use parties::Parties;
 
 /// A target: its name, which is also its corpus' directory, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
+/// Actions of one world, so that an input has its end.
+const ACTIONS: usize = 400;
+
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     ("frame_decode", frame_decode),
     ("drop_token", drop_token),
     ("address", address),
     ("prekey_bundle", prekey_bundle),
     ("handshake_message", handshake_message),
     ("ratchet_message", ratchet_message),
+    ("ephemeral_message", ephemeral_message),
+    ("session_actions", session_actions),
     ("content", content),
     ("invite", invite),
 ];
@@ -104,6 +116,35 @@ pub fn ratchet_message(bytes: &[u8]) {
     }
 }
 
+/// Ephemeral envelopes, as either side gets them; and any text there and back.
+pub fn ephemeral_message(bytes: &[u8]) {
+    let parties = Parties::get();
+    if let Ok(Envelope::Ephemeral(message)) = Envelope::decode(bytes) {
+        hear(&parties.alice_session, &message);
+        hear(&parties.bob_session, &message);
+    }
+    if let Ok(sealed) = parties.bob_session.seal_ephemeral(bytes, &mut parties.rng()) {
+        let Ok(Envelope::Ephemeral(message)) = Envelope::decode(&sealed) else {
+            panic!("a sealed ephemeral envelope decodes");
+        };
+        assert_eq!(hear(&parties.alice_session, &message).as_deref(), Some(bytes));
+    }
+}
+
+/// Two parties do to each other's messages whatever the bytes say, and each delivery does what the model says.
+pub fn session_actions(bytes: &[u8]) {
+    let _outcomes = play(bytes);
+}
+
+/// What came of the deliveries in a world of [`session_actions`].
+pub fn play(bytes: &[u8]) -> Tally {
+    let mut world = World::new(1);
+    for action in Action::all(bytes).take(ACTIONS) {
+        world.act(action);
+    }
+    world.settle()
+}
+
 /// What a peer says, after decryption.
 pub fn content(bytes: &[u8]) {
     if let Ok(content) = Content::decode(bytes) {
@@ -141,6 +182,13 @@ fn open(session: &Session, message: &RatchetMessage) -> Option<Vec<u8>> {
     let opened = session.open(message, &NoSkippedKeys, parties.now, &mut parties.rng()).ok();
     assert_eq!(session.to_bytes(), before);
     opened.map(|(_, opened)| opened.plaintext.to_vec())
+}
+
+fn hear(session: &Session, message: &EphemeralMessage) -> Option<Vec<u8>> {
+    let before = session.to_bytes();
+    let opened = session.open_ephemeral(message).ok();
+    assert_eq!(session.to_bytes(), before);
+    opened.map(|text| text.to_vec())
 }
 
 /// A session that has missed nothing.

@@ -16,7 +16,7 @@ pub type Seed = (&'static str, &'static str, Vec<u8>);
 
 /// Every real value.
 pub fn all() -> Vec<Seed> {
-    [mailbox_frames(), drop_frames(), messages(), contents(), texts()].concat()
+    [mailbox_frames(), drop_frames(), messages(), contents(), texts(), ephemeral(), actions()].concat()
 }
 
 fn mailbox_frames() -> Vec<Seed> {
@@ -113,6 +113,64 @@ fn messages() -> Vec<Seed> {
         ("ratchet_message", "from-bob", seal(&parties.bob_session, b"and back")),
         ("ratchet_message", "text", b"a text to seal".to_vec()),
     ]
+}
+
+fn ephemeral() -> Vec<Seed> {
+    let parties = Parties::get();
+    let sealed = parties.bob_session.seal_ephemeral(b"typing", &mut parties.rng());
+    vec![
+        ("ephemeral_message", "from-bob", sealed.expect("Bob has heard Alice")),
+        ("ephemeral_message", "text", b"a text to seal".to_vec()),
+    ]
+}
+
+/// Worlds in four bytes an action (see [`super::model::action::Action::from_bytes`]): what goes on, by whom, on what.
+fn actions() -> Vec<Seed> {
+    const BOB: u8 = 0x80;
+    const SEAL: u8 = 0;
+    const STORM: u8 = 32;
+    const HINT: u8 = 35;
+    const DELIVER: u8 = 42;
+    const DUPLICATE: u8 = 82;
+    const FLIP: u8 = 92;
+    const SPLICE: u8 = 100;
+    const INITIATE: u8 = 108;
+    const SNAPSHOT: u8 = 113;
+    const RESTORE: u8 = 118;
+    const WAIT: u8 = 122;
+    let plain = |kinds: &[u8]| kinds.iter().map(|kind| [*kind, 0, 0, 0]).collect::<Vec<_>>();
+    let turns = plain(&[SEAL, BOB | DELIVER, BOB | SEAL, DELIVER].repeat(12));
+    let crossing = [BOB | INITIATE, SEAL, BOB | SEAL, DELIVER, BOB | DELIVER, INITIATE, SEAL, BOB | DELIVER];
+    let hints = [SEAL, BOB | DELIVER, BOB | HINT, BOB | SEAL, DELIVER, DELIVER, HINT, BOB | DUPLICATE];
+    let back = [SEAL, SNAPSHOT, SEAL, BOB | DELIVER, RESTORE, SEAL, SEAL, BOB | DELIVER, BOB | DELIVER];
+    let gone_back = [
+        SEAL,
+        BOB | SNAPSHOT,
+        BOB | DUPLICATE,
+        BOB | SEAL,
+        BOB | RESTORE,
+        BOB | DELIVER,
+        BOB | SEAL,
+        DELIVER,
+    ];
+    let storm = [[STORM, 0, 255, 0], [BOB | DELIVER, 60, 0, 0], [BOB | DELIVER, 3, 0, 0], [WAIT, 3, 0, 0]];
+    let damage =
+        [[BOB | FLIP, 0, 8, 200], [BOB | FLIP, 1, 0, 9], [BOB | SPLICE, 0, 1, 1], [BOB | SPLICE, 0, 1, 3]];
+    let damaged = [&plain(&[SEAL, SEAL])[..], &damage, &plain(&[BOB | DELIVER, BOB | DELIVER])].concat();
+    [
+        ("turns", turns),
+        ("crossing", plain(&crossing.repeat(4))),
+        ("hints", plain(&hints.repeat(4))),
+        ("sender-went-back", plain(&back.repeat(3))),
+        ("recipient-went-back", plain(&gone_back.repeat(3))),
+        (
+            "storm",
+            [&plain(&[SEAL, BOB | DELIVER])[..], &storm, &plain(&[BOB | SEAL, DELIVER, SEAL])].concat(),
+        ),
+        ("damage", damaged),
+    ]
+    .map(|(name, actions)| ("session_actions", name, actions.concat()))
+    .into()
 }
 
 fn contents() -> Vec<Seed> {

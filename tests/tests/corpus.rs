@@ -15,6 +15,8 @@ use targets::{TARGETS, seeds};
 
 /// Mutations of each file.
 const MUTATIONS: usize = 500;
+/// Mutations of each file of actions, every one of which is a world with sessions of its own.
+const WORLDS: usize = 12;
 /// A corpus file is committed; what fuzzing finds is cut down to this first.
 const FILE_BYTES: usize = 16 * 1024;
 
@@ -36,11 +38,22 @@ fn no_mutation_of_the_corpus_panics() {
         let corpus = corpus(name);
         let all: Vec<_> = corpus.values().collect();
         for bytes in &all {
-            for _ in 0..MUTATIONS {
+            let mutations = if name == "session_actions" { WORLDS } else { MUTATIONS };
+            for _ in 0..mutations {
                 let other = all[rng.random_range(0..all.len())];
                 target(&mutated(bytes, other, &mut rng));
             }
         }
+    }
+}
+
+/// A seed that does nothing finds nothing.
+#[test]
+fn the_worlds_of_the_corpus_see_what_can_come_of_a_delivery() {
+    let worlds = seeds::all().into_iter().filter(|(target, ..)| *target == "session_actions");
+    let seen: BTreeMap<_, _> = worlds.flat_map(|(_, _, bytes)| targets::play(&bytes)).collect();
+    for outcome in ["opened", "Duplicate", "TooOld", "Forged", "NotForThisSession", "ephemeral opened"] {
+        assert!(seen.contains_key(outcome), "{outcome}: {seen:?}");
     }
 }
 
