@@ -154,6 +154,8 @@ fn actions() -> Vec<Seed> {
         DELIVER,
     ];
     let storm = [[STORM, 0, 255, 0], [BOB | DELIVER, 60, 0, 0], [BOB | DELIVER, 3, 0, 0], [WAIT, 3, 0, 0]];
+    let jump = [[STORM, 0, 200, 0], [BOB | DELIVER, 63, 0, 0]];
+    let jumps = [&plain(&[SEAL, BOB | DELIVER])[..], &jump, &jump, &plain(&[BOB | DELIVER; 3])].concat();
     let damage =
         [[BOB | FLIP, 0, 8, 200], [BOB | FLIP, 1, 0, 9], [BOB | SPLICE, 0, 1, 1], [BOB | SPLICE, 0, 1, 3]];
     let damaged = [&plain(&[SEAL, SEAL])[..], &damage, &plain(&[BOB | DELIVER, BOB | DELIVER])].concat();
@@ -167,6 +169,7 @@ fn actions() -> Vec<Seed> {
             "storm",
             [&plain(&[SEAL, BOB | DELIVER])[..], &storm, &plain(&[BOB | SEAL, DELIVER, SEAL])].concat(),
         ),
+        ("jumps", jumps),
         ("damage", damaged),
     ]
     .map(|(name, actions)| ("session_actions", name, actions.concat()))

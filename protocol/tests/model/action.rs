@@ -85,7 +85,7 @@ impl Action {
 fn storm(byte: u8) -> u16 {
     match byte {
         0..192 => 2 + u16::from(byte) % 32,
-        192..240 => 300,
+        192..240 => 600,
         _ => 1_100,
     }
 }
