@@ -11,8 +11,8 @@
 //! Each root step yields an ephemeral key beside the chain's keys. It seals in the direction *against* the chain: a side
 //! seals under the key of the chain that it hears, which its peer has for certain, while its own newest chain may not
 //! have been heard yet. So a side opens under the keys of its own newest chain and of the one before, until the peer has
-//! heard the newest. A key is as fresh as the message keys of its chain, and goes with it; messages that come later are
-//! lost, which is what they are for.
+//! heard the newest. A key is as fresh as the message keys of its chain, and goes with it or, at the side that began the
+//! chain, with the next one; messages that come later are lost, which is what they are for.
 //!
 //! Not header keys, from which one could derive without any state: they stay for 37 days after their chain, and are
 //! known a turn earlier than the chain's secrets.

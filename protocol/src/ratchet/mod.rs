@@ -5,6 +5,8 @@
 //! header's random nonce, so that a restored old state cannot repeat a keystream; the whole envelope is padded; now and
 //! then a turn mixes in an ML-KEM-768 secret.
 //!
+//! Beside the chains stand ephemeral messages, which cost no skipped key when they are lost.
+//!
 //! Deliberately absent: where skipped keys rest (the caller lends them through [`SkippedKeys`]), when old ones are
 //! swept, and which of several sessions with one peer is the active one.
 
