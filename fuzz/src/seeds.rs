@@ -1,6 +1,8 @@
 //! Real values, from which fuzzing starts and the committed corpus was made.
 
-use hermes_protocol::{Body, ChatPlace, Content, Invite, InviteSecret, MessageId, Newer, ReceiptKind};
+use hermes_protocol::{
+    Body, ChatPlace, Content, CounterRange, Invite, InviteSecret, MessageId, Newer, ReceiptKind,
+};
 use hermes_wire::{
     ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, RelayPin, Sequence, codec,
     drop::{Deposit, FromDrop, Open, ToDrop},
@@ -184,6 +186,7 @@ fn contents() -> Vec<Seed> {
     let place = Some(ChatPlace { counter: 1, previous: [0; 32] });
     let text = |text: &str, reply_to| Body::Text { text: text.to_owned(), reply_to };
     let receipt = Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![MessageId([2; 16]); 3] };
+    let missing = CounterRange { first: 3, last: 4 };
     let hello = Body::Hello { profile_name: "bob".into(), ticket: parties.ticket(), proof: Some([9; 32]) };
     [
         ("text", content(place, text("hello\nworld \u{1f44b}", None))),
@@ -191,6 +194,10 @@ fn contents() -> Vec<Seed> {
         ("receipt", content(None, receipt)),
         ("hello", content(None, hello)),
         ("token-renewal", content(None, Body::TokenRenewal(parties.ticket()))),
+        (
+            "resend-request",
+            content(None, Body::ResendRequest { received: 9, missing: vec![missing], sent: 7 }),
+        ),
     ]
     .map(|(name, bytes)| ("content", name, bytes))
     .into()
