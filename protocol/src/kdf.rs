@@ -1,10 +1,10 @@
 //! Every derivation and its label, in one table: two uses of one secret never share a label.
 //!
-//! HKDF-SHA256 (RFC 5869), HMAC-SHA256 (RFC 2104), SHA-256, PBKDF2-HMAC-SHA256 (RFC 8018).
+//! HKDF-SHA256 (RFC 5869), HMAC-SHA256 (RFC 2104), SHA-256, SHA-512, PBKDF2-HMAC-SHA256 (RFC 8018).
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use crate::limits::FF_ITERATIONS;
@@ -37,6 +37,7 @@ impl Label {
     pub const EPHEMERAL_MAC: Self = Self("Hermes/1 ephemeral mac|");
     pub const CONTENT: Self = Self("Hermes/1 content|");
     pub const INVITE_PROOF: Self = Self("Hermes/1 invite proof|");
+    pub const SAFETY_NUMBER: Self = Self("Hermes/1 safety number|");
 
     pub const fn bytes(self) -> &'static [u8] {
         self.0.as_bytes()
@@ -50,6 +51,16 @@ pub(crate) fn hash(label: Label, parts: &[&[u8]]) -> [u8; 32] {
         hash.update(part);
     }
     hash.finalize().into()
+}
+
+/// SHA-512 over and over, each time of the hash before and the public input again: hash 0 is the label and the input
+/// (Signal's `NumericFingerprintGenerator`).
+pub(crate) fn iterated(label: Label, input: &[u8; 32], iterations: u32) -> [u8; 64] {
+    let mut hash = Sha512::new_with_prefix(label.bytes()).chain_update(input).chain_update(input).finalize();
+    for _ in 1..iterations {
+        hash = Sha512::new_with_prefix(hash).chain_update(input).finalize();
+    }
+    hash.into()
 }
 
 pub(crate) type HmacSha256 = Hmac<Sha256>;
@@ -121,7 +132,7 @@ fn hmac(key: &[u8; 32]) -> HmacSha256 {
 mod tests {
     use super::*;
 
-    const LABELS: [Label; 20] = [
+    const LABELS: [Label; 21] = [
         Label::IDENTITY_CROSS,
         Label::FINGERPRINT,
         Label::PREKEY,
@@ -142,6 +153,7 @@ mod tests {
         Label::EPHEMERAL_MAC,
         Label::CONTENT,
         Label::INVITE_PROOF,
+        Label::SAFETY_NUMBER,
     ];
 
     fn hex(text: &str) -> Vec<u8> {

@@ -28,6 +28,7 @@ mod padding;
 pub mod prekey;
 pub mod ratchet;
 pub mod record;
+pub mod safety_number;
 mod secret;
 #[cfg(test)]
 mod testing;
@@ -49,4 +50,5 @@ pub use ratchet::{
     SealEphemeralError, SealError, Session, SessionId, SkippedChain, SkippedChanges, SkippedKey, SkippedKeys,
 };
 pub use record::RecordError;
+pub use safety_number::{Compared, SafetyCode, SafetyNumber, SafetyNumberError};
 pub use ticket::Ticket;

@@ -37,3 +37,8 @@ pub const RECEIPT_MESSAGES: usize = 256;
 pub const INVITE_CHARS: usize = 2_048;
 /// Ranges of missing messages in one resend request: more gaps than that are asked for in the next one.
 pub const RESEND_RANGES: usize = 64;
+/// Iterations of SHA-512 in a safety number: Signal's count. They make 100 bits dearer to meet, and cost its reader
+/// some milliseconds.
+pub const SAFETY_NUMBER_ITERATIONS: u32 = 5_200;
+/// Characters of a safety code after its scheme: two fingerprints in base64, three times over.
+pub const SAFETY_CODE_CHARS: usize = 256;
