@@ -19,9 +19,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
 use crate::{
-    AcceptInvite, AcceptedInvite, Contacts, CreateAccount, CreateInvite, CreatedAccount, CreatedInvite,
-    DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket, InboxQuery, LogQuery, MessagePage,
-    Problem, ReadMessages, ReadReceipt, SendMessage, SentMessages, Shutdown, limits, routes,
+    AcceptInvite, AcceptedInvite, ContactDetails, Contacts, CreateAccount, CreateInvite, CreatedAccount,
+    CreatedInvite, DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket, InboxQuery, LogQuery,
+    MessagePage, Problem, ReadMessages, ReadReceipt, RenameContact, SendMessage, SentMessages, SetKeyPolicy,
+    Shutdown, VerifyContact, limits, routes,
     socket::{self, Found, InspectError},
 };
 
@@ -133,6 +134,56 @@ impl Client {
     /// Lists the contacts.
     pub async fn contacts(&self, account: &str) -> Result<Contacts, ClientError> {
         self.get(routes::fill(routes::CONTACTS, &[account], &[])).await
+    }
+
+    /// One contact in full.
+    pub async fn contact(&self, account: &str, contact: &str) -> Result<ContactDetails, ClientError> {
+        self.get(routes::fill(routes::CONTACT, &[account, contact], &[])).await
+    }
+
+    /// Marks a contact verified if the safety number is the one that belongs to it.
+    pub async fn verify(
+        &self,
+        account: &str,
+        contact: &str,
+        verify: &VerifyContact,
+    ) -> Result<ContactDetails, ClientError> {
+        self.post(routes::fill(routes::VERIFY, &[account, contact], &[]), verify, 0).await
+    }
+
+    /// Takes back that a contact is verified.
+    pub async fn unverify(&self, account: &str, contact: &str) -> Result<ContactDetails, ClientError> {
+        self.post(routes::fill(routes::UNVERIFY, &[account, contact], &[]), &(), 0).await
+    }
+
+    /// Takes the identity key that waits as the contact's.
+    pub async fn accept_key(&self, account: &str, contact: &str) -> Result<ContactDetails, ClientError> {
+        self.post(routes::fill(routes::ACCEPT_KEY, &[account, contact], &[]), &(), 0).await
+    }
+
+    /// Stays with the identity key that the contact had.
+    pub async fn refuse_key(&self, account: &str, contact: &str) -> Result<ContactDetails, ClientError> {
+        self.post(routes::fill(routes::REFUSE_KEY, &[account, contact], &[]), &(), 0).await
+    }
+
+    /// Gives a contact another name.
+    pub async fn rename(
+        &self,
+        account: &str,
+        contact: &str,
+        rename: &RenameContact,
+    ) -> Result<ContactDetails, ClientError> {
+        self.post(routes::fill(routes::RENAME, &[account, contact], &[]), rename, 0).await
+    }
+
+    /// Says what happens when a contact's identity key changes.
+    pub async fn set_key_policy(
+        &self,
+        account: &str,
+        contact: &str,
+        policy: SetKeyPolicy,
+    ) -> Result<ContactDetails, ClientError> {
+        self.post(routes::fill(routes::KEY_POLICY, &[account, contact], &[]), &policy, 0).await
     }
 
     /// Sends a message.

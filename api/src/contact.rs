@@ -97,4 +97,88 @@ pub enum Trust {
 pub enum VerifiedBy {
     /// The secret of an invite that was handed over.
     Invite,
+    /// A safety number that two people compared.
+    Number,
+    /// Something that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
+/// One contact in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactDetails {
+    /// The document's version.
+    pub v: V1,
+    /// The contact as a list shows it.
+    pub contact: Contact,
+    /// Sixty digits in groups of five, the same on the contact's side.
+    pub safety_number: String,
+    /// The same for a camera: `hermes-safety:…`, the text of a QR code.
+    pub safety_code: String,
+    /// What happens when the identity key changes.
+    pub key_policy: KeyPolicy,
+    /// The identity key that waits to be accepted or refused.
+    pub key_change: Option<KeyChange>,
+    /// The session in use; nothing before there is one.
+    pub session: Option<SessionFacts>,
+}
+
+/// What happens when a contact's identity key changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyPolicy {
+    /// Sending stops until the user decides.
+    Stop,
+    /// The new key is taken at once, unverified.
+    Accept,
+}
+
+/// An identity key that somebody uses in a contact's place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// SHA-256 over the new identity keys, 64 hex digits.
+    pub fingerprint: String,
+    /// The safety number with the new key.
+    pub safety_number: String,
+    /// The text of its QR code.
+    pub safety_code: String,
+    /// When it was first heard.
+    pub at: UnixMillis,
+    /// Messages that are held until it is accepted.
+    pub held: u64,
+}
+
+/// How a contact's sessions stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFacts {
+    /// Sessions that are kept; the newest is used for sending.
+    pub kept: u32,
+    /// Whether the contact has been heard in the newest.
+    pub heard: bool,
+    /// Whether the newest began without a one-time prekey: its first messages are as safe as the signed prekey.
+    pub no_one_time_prekey: bool,
+}
+
+/// Compares a safety number with what the contact's side shows, and marks the contact verified if they are the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyContact {
+    /// Sixty digits, or `hermes-safety:…`.
+    pub safety_number: String,
+}
+
+/// Gives a contact another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameContact {
+    /// The name, unique in the account.
+    pub name: String,
+}
+
+/// Says what happens when a contact's identity key changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetKeyPolicy {
+    /// From here on.
+    pub key_policy: KeyPolicy,
 }

@@ -100,6 +100,10 @@ error_codes! {
     BadRelayAddress = "bad-relay-address", Usage, 400;
     /// Not an invite, or a mangled one.
     BadInvite = "bad-invite", Usage, 400;
+    /// Neither a safety number nor a safety code.
+    BadSafetyNumber = "bad-safety-number", Usage, 400;
+    /// Not a name for a contact.
+    BadContactName = "bad-contact-name", Usage, 400;
     /// Not a usable idempotency key.
     BadIdempotencyKey = "bad-idempotency-key", Usage, 400;
     /// Nothing to send.
@@ -123,6 +127,8 @@ error_codes! {
     ContactAmbiguous = "contact-ambiguous", NotFound, 409;
     /// The pairing with this contact is not finished.
     ContactPending = "contact-pending", Failure, 409;
+    /// Another contact has the name.
+    ContactNameTaken = "contact-name-taken", Failure, 409;
     /// No message of that reference.
     MessageNotFound = "message-not-found", NotFound, 404;
     /// No such route: the daemon and the program are of different versions.
@@ -130,6 +136,12 @@ error_codes! {
 
     /// The contact's identity key changed; sending stopped.
     IdentityChanged = "identity-changed", IdentityChanged, 409;
+    /// No changed identity key waits to be accepted or refused.
+    KeyUnchanged = "key-unchanged", Failure, 409;
+    /// The changed identity key is another contact's.
+    KeyOfAnother = "key-of-another", Failure, 409;
+    /// The safety number belongs to other keys.
+    SafetyNumberMismatch = "safety-number-mismatch", Failure, 409;
     /// The invite has expired.
     InviteExpired = "invite-expired", Failure, 410;
     /// The invite was used already.
@@ -238,6 +250,7 @@ mod tests {
             (ErrorCode::RelayKeyMismatch, 1),
             (ErrorCode::InviteExpired, 1),
             (ErrorCode::InviteUsed, 1),
+            (ErrorCode::SafetyNumberMismatch, 1),
             (ErrorCode::Usage, 2),
             (ErrorCode::DaemonUnreachable, 3),
             (ErrorCode::StoreCorrupt, 3),

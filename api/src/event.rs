@@ -41,6 +41,12 @@ pub enum Event {
         /// The contact.
         contact: Contact,
     },
+    /// Another identity key is used in a contact's place.
+    IdentityChanged {
+        /// The contact as it stands: with trust `changed` sending stopped until the user decides, otherwise the new
+        /// key was taken because the contact's key policy says so.
+        contact: Contact,
+    },
     /// A pairing ended without a contact.
     PairingFailed {
         /// The provisional name it had.

@@ -20,8 +20,9 @@ mod version;
 pub use account::{CreateAccount, CreatedAccount, RegistrationToken};
 pub use client::{Client, ClientError, EventStream};
 pub use contact::{
-    AcceptInvite, AcceptedInvite, Contact, ContactState, Contacts, CreateInvite, CreatedInvite, Trust,
-    VerifiedBy,
+    AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,
+    CreatedInvite, KeyChange, KeyPolicy, RenameContact, SessionFacts, SetKeyPolicy, Trust, VerifiedBy,
+    VerifyContact,
 };
 pub use error::{ErrorCode, Failure, Problem};
 pub use event::{Event, EventFrame};

@@ -36,5 +36,8 @@ pub const REPLY: Duration = Duration::from_secs(60);
 /// How often an idle event stream carries a sign of life.
 pub const EVENT_KEEPALIVE: Duration = Duration::from_secs(15);
 
+/// Bytes of a safety number or safety code as text: ten times a real one.
+pub const SAFETY_NUMBER_BYTES: usize = 2 * 1024;
+
 /// Bytes of an invite as text: ten times a real one.
 pub const INVITE_BYTES: usize = 8 * 1024;

@@ -10,6 +10,20 @@ pub const INVITES: &str = "/v1/accounts/{account}/invites";
 pub const ACCEPT: &str = "/v1/accounts/{account}/accept";
 /// `GET`: [`crate::Contacts`].
 pub const CONTACTS: &str = "/v1/accounts/{account}/contacts";
+/// `GET`: [`crate::ContactDetails`].
+pub const CONTACT: &str = "/v1/accounts/{account}/contacts/{contact}";
+/// `POST` [`crate::VerifyContact`]: [`crate::ContactDetails`].
+pub const VERIFY: &str = "/v1/accounts/{account}/contacts/{contact}/verify";
+/// `POST` without a body: [`crate::ContactDetails`].
+pub const UNVERIFY: &str = "/v1/accounts/{account}/contacts/{contact}/unverify";
+/// `POST` without a body: [`crate::ContactDetails`].
+pub const ACCEPT_KEY: &str = "/v1/accounts/{account}/contacts/{contact}/accept-key";
+/// `POST` without a body: [`crate::ContactDetails`].
+pub const REFUSE_KEY: &str = "/v1/accounts/{account}/contacts/{contact}/refuse-key";
+/// `POST` [`crate::RenameContact`]: [`crate::ContactDetails`].
+pub const RENAME: &str = "/v1/accounts/{account}/contacts/{contact}/rename";
+/// `POST` [`crate::SetKeyPolicy`]: [`crate::ContactDetails`].
+pub const KEY_POLICY: &str = "/v1/accounts/{account}/contacts/{contact}/key-policy";
 /// `POST` [`crate::SendMessage`]: [`crate::SentMessages`].
 pub const MESSAGES: &str = "/v1/accounts/{account}/messages";
 /// `GET` with [`crate::InboxQuery`]: [`crate::MessagePage`].

@@ -73,7 +73,7 @@ impl<V: View> Turn<'_, V> {
 
 /// A name that can be typed, from whatever a peer calls itself. `#` would end a reference, a leading `@` or `-` would
 /// be read as something else.
-fn contact_name(wish: &str) -> String {
+pub(crate) fn contact_name(wish: &str) -> String {
     let typed = |c: char| match c {
         _ if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') => Some(c.to_ascii_lowercase()),
         ' ' => Some('-'),

@@ -9,6 +9,7 @@ use crate::{
     input::CommandId,
     reference::Reference,
     row::{MessageState, RenewalReason, UnreadableCause},
+    verify::NumberOf,
 };
 
 /// Something to do, handed out only by a commit.
@@ -49,6 +50,8 @@ pub enum Reply {
     Sent(Vec<SendResult>),
     /// The messages are marked.
     Read,
+    /// The contact is as asked.
+    Contact(ChatId),
 }
 
 /// What became of a send to one recipient.
@@ -86,6 +89,9 @@ pub enum SendError {
     /// The session cannot seal.
     #[error("the session with {0} cannot encrypt: {1}")]
     Session(String, String),
+    /// Another identity speaks in the contact's place, and the user has not decided.
+    #[error("{0}'s identity key changed; nothing is sent to {0} until you decide")]
+    IdentityChanged(String),
 }
 
 /// Why a command did nothing at all.
@@ -138,6 +144,40 @@ pub enum CommandError {
     /// No such message.
     #[error("there is no message {0}")]
     UnknownMessage(Reference),
+    /// No contact of that name.
+    #[error("there is no contact named {0:?}")]
+    UnknownContact(String),
+    /// The pairing has not come far enough.
+    #[error("the pairing with {0} is not finished")]
+    NotPaired(String),
+    /// Not a name that can be typed.
+    #[error("{0:?} cannot be a contact's name")]
+    BadName(String),
+    /// Another contact has the name.
+    #[error("there is a contact named {0} already")]
+    NameTaken(String),
+    /// The number belongs to other keys.
+    #[error("this is not the safety number of you and {0}")]
+    NumberMismatch(String),
+    /// The number fits one of two keys, and the user has not decided which is the contact's.
+    #[error("{name}'s identity key changed, and this is the number of the {}", number.words())]
+    KeyChanged {
+        /// The contact.
+        name: String,
+        /// Which key the number belongs to.
+        number: NumberOf,
+    },
+    /// No other key waits.
+    #[error("{0}'s identity key has not changed")]
+    KeyUnchanged(String),
+    /// The key that waits is another contact's.
+    #[error("the key that waits for {name} is that of your contact {other}")]
+    KeyOfAnother {
+        /// The contact.
+        name: String,
+        /// Whose it is.
+        other: String,
+    },
 }
 
 /// Something the user may want to see.
@@ -183,6 +223,17 @@ pub enum Event {
         /// Why.
         reason: RenewalReason,
     },
+    /// Another identity speaks in a contact's place.
+    IdentityChanged {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its name.
+        name: String,
+        /// The new identity.
+        fingerprint: Fingerprint,
+        /// What became of it.
+        outcome: ChangeOutcome,
+    },
     /// A contact's session could not be renewed: its keys are not to be had.
     RenewalFailed {
         /// The contact's chat.
@@ -190,6 +241,15 @@ pub enum Event {
         /// Its name.
         name: String,
     },
+}
+
+/// What became of another identity in a contact's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It waits for the user's word, and nothing is sent.
+    Stopped,
+    /// It is the contact's, as the user had asked for.
+    Accepted,
 }
 
 /// Why a pairing failed for good.

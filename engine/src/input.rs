@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use hermes_protocol::invite::Invite;
+use hermes_protocol::{invite::Invite, safety_number::Compared};
 use hermes_wire::{
     FetchId, Refusal, Sequence, Timestamp,
     mailbox::{Delivered, PrekeyStock},
     prekey::{PrekeyId, SealedBundle},
 };
 
-use crate::{id::ChatId, reference::Reference};
+use crate::{id::ChatId, reference::Reference, trust::ChangePolicy};
 
 /// Everything that can make an engine take a step.
 pub enum Input {
@@ -39,6 +39,25 @@ pub enum Command {
     Send(Send),
     /// Marks messages read.
     MarkRead(Vec<Reference>),
+    /// Says something of the contact of this name.
+    Contact(String, ContactChange),
+}
+
+/// A user's word about a contact.
+#[derive(Debug)]
+pub enum ContactChange {
+    /// The contact's side shows this safety number.
+    Verify(Compared),
+    /// The identity key counts as unchecked again.
+    Unverify,
+    /// Another name, exactly as it is to be.
+    Rename(String),
+    /// What happens when the identity key changes.
+    Policy(ChangePolicy),
+    /// The key that waits is the contact's.
+    AcceptKey,
+    /// The key that waits is not the contact's.
+    RefuseKey,
 }
 
 /// A text to send.

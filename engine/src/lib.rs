@@ -20,6 +20,7 @@ mod content;
 mod effect;
 mod ephemeral;
 mod id;
+mod identity_change;
 mod input;
 pub mod limits;
 mod outbox;
@@ -38,7 +39,9 @@ mod session;
 mod step;
 mod store;
 mod succession;
+mod trust;
 mod turn;
+mod verify;
 
 pub use account::NewAccount;
 /// What commands and views name, so that a shell needs no other crate for it.
@@ -46,14 +49,19 @@ pub use hermes_protocol::{
     content::MessageId,
     identity::Fingerprint,
     invite::{Invite, InviteError},
+    safety_number::{Compared, SafetyCode, SafetyNumber, SafetyNumberError},
 };
 
 pub use changes::ChangeSet;
-pub use effect::{CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage};
+pub use effect::{
+    ChangeOutcome, CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage,
+};
 pub use id::ChatId;
-pub use input::{Command, CommandId, Input, LinkEvent, OutboxKey, Send};
+pub use input::{Command, CommandId, ContactChange, Input, LinkEvent, OutboxKey, Send};
 pub use reference::{Reference, ReferenceError};
-pub use row::{FailureReason, MessageState, RenewalReason, Text, Trust, UnreadableCause};
+pub use row::{FailureReason, MessageState, RenewalReason, Text, UnreadableCause};
 pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};
 pub use store::{Order, Range, Store, Table, Value, View};
+pub use trust::{ChangePolicy, Trust, VerifiedBy};
+pub use verify::NumberOf;

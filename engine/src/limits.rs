@@ -37,6 +37,11 @@ pub const RENEWALS: usize = 4;
 pub const RENEWAL_WINDOW: Duration = Duration::from_secs(40 * 60);
 /// Messages that one request of a contact's makes this side send again at most, the newest.
 pub const RESEND_MESSAGES: usize = 10_000;
+/// Messages held for a contact whose identity key changed, until the user decides: a busy day's worth, and with full
+/// envelopes 6 MiB. What comes beyond is put on record and not kept.
+pub const HELD: u64 = 100;
+/// Identities that are not taken for a contact again; the oldest is forgotten first.
+pub const REFUSED_IDENTITIES: usize = 16;
 /// Unreadable envelopes kept on record.
 pub const UNREADABLE: u64 = 1_000;
 /// One-time prekeys of each kind that a relay should hold.

@@ -78,6 +78,17 @@ impl<V: View> Turn<'_, V> {
         }
     }
 
+    /// Gives up everything that waits to leave to a chat.
+    pub(crate) fn fail_outbox(&mut self, chat: ChatId, reason: &FailureReason) -> StoreResult<(), V> {
+        let mut range = Range::prefix(&chat.0);
+        // One at a time: a row holds an envelope, and there may be very many.
+        while let Some((key, _)) = self.scan::<OutboxRecord>(&range, 1)?.pop() {
+            self.settle(key, MessageState::Failed(reason.clone()))?;
+            range.from = key.to_bytes();
+        }
+        Ok(())
+    }
+
     /// Removes a row and notes what became of the message it carried. A row that is gone was settled before.
     fn settle(&mut self, key: OutboxKey, state: MessageState) -> StoreResult<(), V> {
         let Some(row) = self.get::<OutboxRecord>(&key)? else { return Ok(()) };

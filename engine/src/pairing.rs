@@ -36,12 +36,13 @@ use crate::{
     receive::Taken,
     row::{
         ContactRecord, FetchPurpose, Fetching, InviteRecord, PrekeyRecord, Renewal, RenewalReason,
-        ReplayRecord, Trust, UnreadableCause,
+        ReplayRecord, UnreadableCause,
     },
-    rows::{ReadError, RouteRow, StoreResult},
+    rows::{ReadError, RouteRow, StoreResult, UsedInviteKey, UsedInviteRow},
     session::{Begins, Plaintext},
     store::{Range, Table, View},
     succession::Succession,
+    trust::KeyTrust,
     turn::{Halt, Turn},
 };
 
@@ -54,8 +55,8 @@ struct Greeted {
 }
 
 /// A handshake that has been verified, and the first message it carried.
-struct Greeting {
-    initiator: Initiator,
+pub(crate) struct Greeting {
+    pub(crate) initiator: Initiator,
     responded: Responded,
     opened: Opened,
     session: Session,
@@ -128,7 +129,7 @@ impl<V: View> Turn<'_, V> {
                 let contact = ContactRecord {
                     name: self.claim_name(chat, "pending")?,
                     fingerprint: invite.fingerprint,
-                    trust: Trust::VerifiedByInvite,
+                    trust: KeyTrust::by_invite(),
                     since: self.now,
                     ticket: invite.ticket,
                     fetching: Some(Box::new(fetching)),
@@ -273,7 +274,7 @@ impl<V: View> Turn<'_, V> {
                 let contact = ContactRecord {
                     name: self.claim_name(chat, &profile_name)?,
                     fingerprint,
-                    trust: Trust::VerifiedByInvite,
+                    trust: KeyTrust::by_invite(),
                     since: self.now,
                     ticket: ticket.clone(),
                     fetching: None,
@@ -289,12 +290,13 @@ impl<V: View> Turn<'_, V> {
             }
         };
         contact.ticket = ticket;
-        contact.trust = Trust::VerifiedByInvite;
+        contact.trust.vouched_by_invite();
         contact.fetching = None;
         contact.answered = true;
         self.settle_greeting(chat, &mut contact, handshake, greeting)?;
         self.delete::<InviteRecord>(&inbound);
         self.put(&inbound, &RouteRow(chat));
+        self.put(&UsedInviteKey(inbound), &UsedInviteRow(chat));
         self.greet_back(chat, &contact)?;
         let name = contact.name.clone();
         self.put(&chat, &contact);
@@ -305,6 +307,7 @@ impl<V: View> Turn<'_, V> {
     /// A first message from a contact: a further one of a session it opened, or a fresh handshake.
     pub(crate) fn first_from_contact(
         &mut self,
+        inbound: ContactId,
         chat: ChatId,
         mut contact: ContactRecord,
         handshake: &HandshakeMessage,
@@ -312,14 +315,18 @@ impl<V: View> Turn<'_, V> {
     ) -> Result<Taken, Halt<V::Error>> {
         if let Some(ReplayRecord { session, .. }) = self.get(&handshake.replay_id())? {
             if contact.active != Some(session) && !contact.retired.contains(&session) {
-                return Err(UnreadableCause::Replay.into());
+                return self.first_of_change(chat, contact, &session, message);
             }
             return match self.open_with(&session, message)? {
                 Some(arrival) => self.arrived(chat, contact, arrival, Some(handshake.replay_id())),
                 None => Err(UnreadableCause::NoSession.into()),
             };
         }
-        let greeting = self.respond(handshake, message, Some(&contact))?;
+        let greeting = self.respond(handshake, message, Some((&contact, inbound)))?;
+        if greeting.initiator.identity.fingerprint() != contact.fingerprint {
+            self.identity_changed(chat, contact, handshake, greeting)?;
+            return Ok(Taken::New);
+        }
         let (succession, plaintext) = self.settle_greeting(chat, &mut contact, handshake, greeting)?;
         match succession {
             Succession::TookOver if contact.answered => {
@@ -333,11 +340,12 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Checks a handshake in order of cost, a known contact's identity before the expensive part, and opens the message.
+    /// Under a contact's permission it may also be of an identity that could be the contact's new one.
     fn respond(
         &mut self,
         handshake: &HandshakeMessage,
         message: &RatchetMessage,
-        expected: Option<&ContactRecord>,
+        expected: Option<(&ContactRecord, ContactId)>,
     ) -> Result<Greeting, Halt<V::Error>> {
         let ids = handshake.prekeys();
         let signed = self.prekey(ids.signed)?;
@@ -355,7 +363,10 @@ impl<V: View> Turn<'_, V> {
         if fingerprint == self.account.fingerprint() {
             return Err(UnreadableCause::BadHandshake.into());
         }
-        if expected.is_some_and(|contact| contact.fingerprint != fingerprint) {
+        if let Some((contact, inbound)) = expected
+            && contact.fingerprint != fingerprint
+            && !self.may_change(contact, inbound, &fingerprint)?
+        {
             return Err(UnreadableCause::WrongIdentity.into());
         }
         let responded =
@@ -375,7 +386,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Commits to a verified handshake: its session, its memory, and the end of the one-time keys it used.
-    fn settle_greeting(
+    pub(crate) fn settle_greeting(
         &mut self,
         chat: ChatId,
         contact: &mut ContactRecord,

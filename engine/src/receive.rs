@@ -63,7 +63,7 @@ impl<V: View> Turn<'_, V> {
             return match envelope {
                 Envelope::Ordinary(message) => self.ordinary(chat, contact, &message),
                 Envelope::First { handshake, message } => {
-                    self.first_from_contact(chat, contact, &handshake, &message)
+                    self.first_from_contact(delivered.contact, chat, contact, &handshake, &message)
                 }
                 Envelope::Ephemeral(message) => {
                     self.ephemeral(&contact, &message)?;
@@ -90,8 +90,13 @@ impl<V: View> Turn<'_, V> {
         contact: ContactRecord,
         message: &RatchetMessage,
     ) -> Result<Taken, Halt<V::Error>> {
-        let arrival = self.open(&contact, message)?;
-        self.arrived(chat, contact, arrival, None)
+        match self.open(&contact, message) {
+            Ok(arrival) => self.arrived(chat, contact, arrival, None),
+            Err(Halt::Unreadable(UnreadableCause::NoSession)) => {
+                self.ordinary_of_change(chat, contact, message)
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// Acts on what a session opened. `initiation` is the handshake that came with it, if one did.

@@ -47,6 +47,7 @@ impl UnreadableCause {
             | Self::InviteOver
             | Self::BadContent
             | Self::Expired
+            | Self::NotHeld
             | Self::TooManyContacts => false,
         }
     }

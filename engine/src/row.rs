@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::id::ChatId;
+use crate::{id::ChatId, session::Begins, trust::KeyTrust};
 
 /// The account's secrets and settings. Written once.
 #[derive(Serialize, Deserialize)]
@@ -115,7 +115,7 @@ pub(crate) struct Counters {
 pub(crate) struct ContactRecord {
     pub(crate) name: String,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) trust: Trust,
+    pub(crate) trust: KeyTrust,
     pub(crate) since: Timestamp,
     /// How to write to them.
     pub(crate) ticket: Ticket,
@@ -188,13 +188,13 @@ pub(crate) enum FetchPurpose {
     Renew(RenewalReason),
 }
 
-/// Whether the identity key is known to be the person's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Trust {
-    /// Taken on first use.
-    Unverified,
-    /// Vouched for by the secret of an invite.
-    VerifiedByInvite,
+/// What an identity said that waits for the user's word.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HeldRecord {
+    /// As it was sealed.
+    pub(crate) content: SecretBuf,
+    pub(crate) without_one_time_key: bool,
+    pub(crate) begins: Begins,
 }
 
 /// An invite that nobody has used.
@@ -337,6 +337,9 @@ pub enum FailureReason {
     /// The relay could not be reached, or would not take it, for days.
     #[error("the relay did not take it for {0} days")]
     GaveUp(u64),
+    /// The recipient's identity key was replaced before it left.
+    #[error("it was sealed for an identity key that is no longer theirs")]
+    IdentityChanged,
 }
 
 /// Results of a send.
@@ -398,9 +401,12 @@ pub enum UnreadableCause {
     /// The handshake does not verify.
     #[error("its handshake does not verify")]
     BadHandshake,
-    /// The handshake comes from another identity than the contact's.
-    #[error("its handshake comes from another identity")]
+    /// It comes from another identity than the contact's.
+    #[error("it comes from another identity")]
     WrongIdentity,
+    /// Too much is held already of what an identity said that nobody has accepted.
+    #[error("too many messages wait for a changed identity key to be accepted")]
+    NotHeld,
     /// The first message does not prove the invite's secret.
     #[error("it does not prove the invite's secret")]
     BadInviteProof,

@@ -14,8 +14,9 @@ use crate::{
     id::ChatId,
     input::OutboxKey,
     row::{
-        AccountRecord, ChatRecord, ContactRecord, Counters, IdempotencyRecord, InviteRecord, MessageRecord,
-        OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SentRecord, SessionRecord, UnreadableRecord,
+        AccountRecord, ChatRecord, ContactRecord, Counters, HeldRecord, IdempotencyRecord, InviteRecord,
+        MessageRecord, OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SentRecord, SessionRecord,
+        UnreadableRecord,
     },
     store::{Order, Range, Table, Value, View},
 };
@@ -74,6 +75,7 @@ rows! {
     SentRecord: Sent by SentKey;
     IdempotencyRecord: Idempotency by DayHash;
     UnreadableRecord: Unreadable by u64;
+    HeldRecord: Held by HeldKey;
 }
 
 /// Rows that are one of two in a table, or bare values, get a type of their own.
@@ -99,6 +101,8 @@ wrapped_rows! {
     NameRow(ChatId): Name by Hash;
     PeerRow(ChatId): Peer by Hash;
     RouteRow(ChatId): Route by ContactId;
+    /// A contact id that an invite carried, which others than the contact may have read.
+    UsedInviteRow(ChatId): Route by UsedInviteKey;
     UploadRow(PrekeyEntry): Upload by PrekeyId;
     HandshakeRow(serde_bytes::ByteBuf): Handshake by SessionId;
     IndexRow(Place): MessageIndex by MessageId;
@@ -116,6 +120,9 @@ pub(crate) struct CountersKey;
 /// A contact's row with the chat's counters stands right after the contact's own.
 #[derive(Clone, Copy)]
 pub(crate) struct ChatCountersKey(pub(crate) ChatId);
+/// What is to be known of a route stands right after it.
+#[derive(Clone, Copy)]
+pub(crate) struct UsedInviteKey(pub(crate) ContactId);
 /// A keyed hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hash(pub(crate) [u8; 32]);
@@ -134,6 +141,13 @@ pub(crate) struct SkippedKeyKey(pub(crate) SessionId, pub(crate) u32, pub(crate)
 pub(crate) struct SentKey {
     pub(crate) chat: ChatId,
     pub(crate) counter: u64,
+}
+
+/// What a waiting identity said, in order of arrival.
+#[derive(Clone, Copy)]
+pub(crate) struct HeldKey {
+    pub(crate) chat: ChatId,
+    pub(crate) number: u64,
 }
 
 /// Place of a message in the history.
@@ -181,6 +195,16 @@ impl Key for ChatCountersKey {
     }
 }
 
+impl Key for UsedInviteKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &[1]].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (contact, rest) = bytes.split_first_chunk()?;
+        (rest == [1]).then_some(Self(ContactId(*contact)))
+    }
+}
+
 impl Key for u64 {
     fn to_bytes(&self) -> Vec<u8> {
         self.to_be_bytes().to_vec()
@@ -216,6 +240,16 @@ impl Key for SentKey {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (chat, counter) = bytes.split_first_chunk()?;
         Some(Self { chat: ChatId(*chat), counter: u64::from_bytes(counter)? })
+    }
+}
+
+impl Key for HeldKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.chat.0[..], &self.number.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, number) = bytes.split_first_chunk()?;
+        Some(Self { chat: ChatId(*chat), number: u64::from_bytes(number)? })
     }
 }
 

@@ -74,6 +74,9 @@ impl<V: View> Turn<'_, V> {
         let Some((chat, contact)) = self.contact_named(name)? else {
             return Ok(Err(SendError::UnknownContact(name.to_owned())));
         };
+        if contact.trust.change.is_some() {
+            return Ok(Err(SendError::IdentityChanged(contact.name)));
+        }
         if self.counters.outbox >= limits::OUTBOX_ROWS {
             return Ok(Err(SendError::OutboxFull(self.counters.outbox)));
         }

@@ -11,6 +11,7 @@ use hermes_protocol::{
 };
 use hermes_wire::Timestamp;
 use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -46,7 +47,7 @@ pub(crate) struct Plaintext {
 }
 
 /// Whether content is the first of its session.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Begins {
     Session,
     Nothing,

@@ -54,11 +54,13 @@ pub enum Table {
     Idempotency,
     /// What arrived and could not be read, by position.
     Unreadable,
+    /// What identities said that wait for the user's word, by chat id and number.
+    Held,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -79,6 +81,7 @@ impl Table {
         Self::Unread,
         Self::Idempotency,
         Self::Unreadable,
+        Self::Held,
     ];
 
     /// The table's name in a store.
@@ -104,6 +107,7 @@ impl Table {
             Self::Unread => "unread",
             Self::Idempotency => "idempotency",
             Self::Unreadable => "unreadable",
+            Self::Held => "held",
         }
     }
 }

@@ -66,6 +66,7 @@ impl<V: View> Turn<'_, V> {
             Command::Accept(invite) => self.accept(*invite)?,
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
             Command::MarkRead(references) => self.mark_read(&references)?,
+            Command::Contact(name, change) => self.change_contact(&name, change)?,
         };
         self.effects.push(Effect::Reply(id, result));
         Ok(())

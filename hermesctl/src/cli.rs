@@ -85,7 +85,7 @@ pub(crate) enum ClientCommand {
     Invite(Invite),
     /// Accept the link that someone else printed
     Accept(Accept),
-    /// Show contacts
+    /// Show, verify and rename contacts
     #[command(subcommand)]
     Contact(Contact),
     /// Send a message
@@ -144,10 +144,76 @@ pub(crate) struct Accept {
     pub(crate) link: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(crate) enum Contact {
     /// List contacts
     Ls,
+    /// Show a contact: its identity key, its safety number, how it stands
+    Show {
+        /// The contact
+        name: String,
+    },
+    /// Compare safety numbers and mark a contact verified
+    #[command(after_help = VERIFY_HELP)]
+    Verify(Verify),
+    /// Take a changed identity key as the contact's
+    AcceptKey {
+        /// The contact
+        name: String,
+    },
+    /// Stay with the identity key that the contact had
+    RefuseKey {
+        /// The contact
+        name: String,
+    },
+    /// Give a contact another name
+    Rename {
+        /// The name it has
+        old: String,
+        /// The name it gets: a-z, 0-9, '-', '_' and '.', at most 32
+        new: String,
+    },
+    /// Say what happens when a contact's identity key changes
+    Policy {
+        /// The contact
+        name: String,
+        /// What happens
+        policy: KeyPolicy,
+    },
+}
+
+const VERIFY_HELP: &str = "\
+Both of you see the same number, unless somebody stands between you. Compare it over another
+channel, in person or by telephone, or pass on what the other side sees:
+
+  hermesctl contact verify bob
+  hermesctl contact verify bob --number '12345 67890 ...'
+  zbarcam --raw -1 | hermesctl contact verify bob";
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The contact
+    pub(crate) name: String,
+    /// What the other side sees: its 60 digits, or the text of its QR code; `-` reads it from standard input
+    #[arg(long, value_name = "NUMBER", conflicts_with = "yes")]
+    pub(crate) number: Option<String>,
+    /// Confirm without a question, after showing the number
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Show the QR code too
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// Take back that the contact is verified
+    #[arg(long, conflicts_with_all = ["number", "yes", "qr"])]
+    pub(crate) unverify: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyPolicy {
+    /// Nothing is sent until you accept the new key
+    Stop,
+    /// The new key is taken at once, unverified: for senders that nobody watches
+    Accept,
 }
 
 #[derive(Debug, Args)]
@@ -255,6 +321,10 @@ mod tests {
             "hermesctl inbox -n 3 --follow",
             "hermesctl -q -v status",
             "hermesctl invite --expires soon",
+            "hermesctl contact verify bob --number 1 --yes",
+            "hermesctl contact verify bob --unverify --qr",
+            "hermesctl contact policy bob maybe",
+            "hermesctl contact rename bob",
             "hermesctl frobnicate",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

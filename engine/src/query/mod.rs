@@ -1,11 +1,13 @@
 //! Reads for those who only look: the local API and the link. Pure functions over committed rows.
 
+mod contact;
 mod history;
 mod link;
 
 use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
 use hermes_wire::{RelayAddress, Timestamp};
 
+pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, contact_named};
 pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
 pub use link::{
     Destination, MailboxSettings, Outgoing, PendingFetch, destination, fetches, mailbox, outbox,
@@ -16,9 +18,10 @@ use crate::{
     account::{self, Lookup},
     id::ChatId,
     limits,
-    row::{ContactRecord, RenewalReason, Trust, UnreadableCause, UnreadableRecord},
+    row::{ContactRecord, RenewalReason, UnreadableCause, UnreadableRecord},
     rows::{self, NameRow, ReadError, StoreResult},
     store::{Order, Range, Table, View},
+    trust::Trust,
 };
 
 /// An account at a glance.
@@ -74,6 +77,19 @@ pub enum ContactState {
     Ready,
 }
 
+impl ContactView {
+    fn new(chat: ChatId, row: &ContactRecord) -> Self {
+        Self {
+            chat,
+            state: if row.answered { ContactState::Ready } else { ContactState::Pending },
+            name: row.name.clone(),
+            fingerprint: row.fingerprint,
+            trust: row.trust.view(),
+            since: row.since,
+        }
+    }
+}
+
 /// The account at a glance.
 pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
     let record = account::record(view)?;
@@ -102,17 +118,7 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
 pub fn contacts<V: View>(view: &V) -> StoreResult<Vec<ContactView>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
     let rows = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
-    let mut contacts: Vec<_> = rows
-        .into_iter()
-        .map(|(chat, row)| ContactView {
-            chat,
-            state: if row.answered { ContactState::Ready } else { ContactState::Pending },
-            name: row.name,
-            fingerprint: row.fingerprint,
-            trust: row.trust,
-            since: row.since,
-        })
-        .collect();
+    let mut contacts: Vec<_> = rows.into_iter().map(|(chat, row)| ContactView::new(chat, &row)).collect();
     contacts.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(contacts)
 }

@@ -4,8 +4,8 @@
 //! shown.
 
 use hermes_api::{
-    ClientError, Event, EventStream, Exit, InboxQuery, Message, MessagePage, ReadMessages, V1,
-    limits::PAGE_MESSAGES,
+    ClientError, Contact, Event, EventStream, Exit, InboxQuery, Message, MessagePage, ReadMessages, Trust,
+    V1, limits::PAGE_MESSAGES,
 };
 use serde::Serialize;
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use crate::{
     daemon::{Autostart, Daemon},
     invocation::Invocation,
     limits,
-    output::{Format, Line, Output},
+    output::{Format, Line, NAME, Output, WARN},
     render::message::{Layout, unread},
     stop::Stop,
 };
@@ -138,6 +138,11 @@ impl Listing {
         loop {
             match events.next().await? {
                 Some(Event::Received { .. } | Event::Lagged) => return Ok(()),
+                Some(Event::IdentityChanged { contact }) => {
+                    invocation.notes.say(&identity_changed(&contact));
+                    // What was held may have arrived with it.
+                    return Ok(());
+                }
                 Some(_) => {}
                 None => return Err(RoundError::DaemonGone),
             }
@@ -196,6 +201,15 @@ impl Listing {
             self.shown.drain(..some);
         }
         Ok(())
+    }
+}
+
+fn identity_changed(contact: &Contact) -> Line {
+    let name = &contact.name;
+    let line = Line::default().styled(WARN, "warning: ").styled(NAME, name).plain("'s identity key changed");
+    match contact.trust {
+        Trust::Changed => line.plain(format!("; nothing is sent to {name}: hermesctl contact show {name}")),
+        _ => line.plain(format!(" and was accepted, as you asked: hermesctl contact verify {name}")),
     }
 }
 

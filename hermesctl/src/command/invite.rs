@@ -1,14 +1,13 @@
 //! `hermesctl invite`
 
-use hermes_api::{CreateInvite, ErrorCode, Exit, Problem};
+use hermes_api::{CreateInvite, Exit};
 use jiff::tz::TimeZone;
-use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
 use crate::{
     cli,
     invocation::Invocation,
     output::{Format, Line},
-    render::message::local_time,
+    render::{message::local_time, qr},
     stop::Stop,
 };
 
@@ -21,7 +20,7 @@ pub(crate) async fn run(args: cli::Invite, invocation: &mut Invocation) -> Resul
         return Ok(Exit::Ok);
     }
     if args.qr {
-        qr_lines(&created.invite)?.iter().for_each(|line| invocation.output.line(line));
+        qr::lines(&created.invite)?.iter().for_each(|line| invocation.output.line(line));
     }
     invocation.output.line(&Line::new(&created.invite));
     // First the link, then what to do with it, also when both go to one terminal.
@@ -33,30 +32,4 @@ pub(crate) async fn run(args: cli::Invite, invocation: &mut Invocation) -> Resul
     )));
     notes.say(&Line::new("On the other side: hermesctl accept 'LINK'"));
     Ok(Exit::Ok)
-}
-
-fn qr_lines(text: &str) -> Result<Vec<Line>, Problem> {
-    // The lowest error correction: a screen is clean, and a long link wants large modules.
-    let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|error| {
-        Problem::new(
-            ErrorCode::Internal,
-            format!("the invite does not fit a QR code: {error}"),
-            "leave out --qr",
-        )
-    })?;
-    // Light on dark: most terminals are dark, and a reader needs the quiet zone to be light.
-    let image = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-    Ok(image.lines().map(Line::new).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_invite_fits_a_qr_code() {
-        let lines = qr_lines(&format!("hermes-invite:{}", "A".repeat(700))).unwrap();
-        assert!(lines.len() > 20);
-        assert!(qr_lines(&"A".repeat(8000)).is_err());
-    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod invite;
 pub(crate) mod log;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod verify;
 
 use std::time::SystemTime;
 

@@ -118,7 +118,8 @@ pub(crate) fn trust(contact: &Contact) -> String {
     match (contact.trust, contact.verified_by) {
         (Trust::Unverified, _) => "unverified".to_owned(),
         (Trust::Verified, Some(VerifiedBy::Invite)) => "verified by invite".to_owned(),
-        (Trust::Verified, None) => "verified".to_owned(),
+        (Trust::Verified, Some(VerifiedBy::Number)) => "verified by safety number".to_owned(),
+        (Trust::Verified, Some(VerifiedBy::Other) | None) => "verified".to_owned(),
         (Trust::Changed, _) => "identity changed".to_owned(),
     }
 }

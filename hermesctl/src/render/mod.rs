@@ -1,6 +1,8 @@
 //! How things read on a terminal. Pure: values in, lines out.
 
 pub(crate) mod account;
+pub(crate) mod contact;
 pub(crate) mod fold;
 pub(crate) mod message;
+pub(crate) mod qr;
 pub(crate) mod sent;

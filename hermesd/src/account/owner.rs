@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hermes_engine::{CommandId, Effect, Engine, Event, Input, ReadError, Step, Store, View};
+use hermes_engine::{ChangeOutcome, CommandId, Effect, Engine, Event, Input, ReadError, Step, Store, View};
 use tokio::{
     runtime::Handle,
     sync::{broadcast, mpsc, oneshot, watch},
@@ -180,8 +180,11 @@ impl<R: Reopen> Owner<R> {
         for effect in effects {
             match effect {
                 Effect::Reply(id, reply) => waiting.reply(id, reply.map_err(CommandFailure::Refused)),
-                // An error means that nobody listens.
-                Effect::Event(event) => drop(self.outlets.events.send(event)),
+                Effect::Event(event) => {
+                    note(&event);
+                    // An error means that nobody listens.
+                    drop(self.outlets.events.send(event));
+                }
                 Effect::Outbox(chat) => self.outlets.wakes.outbox(chat),
                 Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
                 Effect::Prekeys => self.outlets.wakes.prekeys(),
@@ -268,6 +271,20 @@ fn commit<S: Store>(
 
 fn next<V: View>(step: Step, input: Input, view: &V) -> Result<Step, ReadError<V::Error>> {
     step.then(input, view, now(), &mut rng())
+}
+
+/// What an operator should find in the log, without anyone's name.
+fn note(event: &Event) {
+    if let Event::IdentityChanged { outcome, .. } = event {
+        match outcome {
+            ChangeOutcome::Stopped => {
+                tracing::warn!("a contact's identity key changed; sending to it stopped")
+            }
+            ChangeOutcome::Accepted => {
+                tracing::warn!("a contact's identity key changed and was accepted, as its policy says");
+            }
+        }
+    }
 }
 
 fn damaged(failure: &Failure) -> bool {

@@ -87,6 +87,10 @@ impl Listener {
             hermes_engine::Event::PairingFailed { name, reason, .. } => {
                 Some(Event::PairingFailed { name, error: reason.problem() })
             }
+            hermes_engine::Event::IdentityChanged { chat, .. } => {
+                let contact = pairing::contact_of(&self.account, chat).await?;
+                Some(Event::IdentityChanged { contact })
+            }
             // Counted in the status; there is no message to show.
             hermes_engine::Event::Unreadable(_) => None,
             hermes_engine::Event::SessionRenewed { name, reason, .. } => {

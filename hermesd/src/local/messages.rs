@@ -293,7 +293,7 @@ async fn contact_exists(account: &Account, name: &str) -> Result<(), Refused> {
     }
 }
 
-fn no_contact(name: &str) -> Refused {
+pub(super) fn no_contact(name: &str) -> Refused {
     Refused::from(hermes_engine::SendError::UnknownContact(name.to_owned()))
 }
 

@@ -4,6 +4,7 @@
 //! becomes a document. Deliberately absent: any TCP listener, any state, and any decision.
 
 mod accounts;
+mod contact;
 mod events;
 mod messages;
 mod pairing;
@@ -49,6 +50,13 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::INVITES, post(pairing::invite))
         .route(routes::ACCEPT, post(pairing::accept))
         .route(routes::CONTACTS, get(pairing::contacts))
+        .route(routes::CONTACT, get(contact::show))
+        .route(routes::VERIFY, post(contact::verify))
+        .route(routes::UNVERIFY, post(contact::unverify))
+        .route(routes::ACCEPT_KEY, post(contact::accept_key))
+        .route(routes::REFUSE_KEY, post(contact::refuse_key))
+        .route(routes::RENAME, post(contact::rename))
+        .route(routes::KEY_POLICY, post(contact::key_policy))
         .route(routes::MESSAGES, post(messages::send))
         .route(routes::INBOX, get(messages::inbox))
         .route(routes::READ, post(messages::read))

@@ -1,7 +1,9 @@
 //! The one place that turns what went wrong into what a user reads: a code, a sentence, and what to do.
 
 use hermes_api::{ErrorCode, Problem, limits};
-use hermes_engine::{CommandError, FailureReason, InviteError, PairingError, ReadError, SendError};
+use hermes_engine::{
+    CommandError, FailureReason, InviteError, NumberOf, PairingError, ReadError, SafetyNumberError, SendError,
+};
 use hermes_wire::{Refusal, limits::ENVELOPE_BYTES};
 
 use crate::{
@@ -56,8 +58,60 @@ impl ToProblem for CommandError {
                 ErrorCode::MessageNotFound,
                 "messages are named like bob#42; hermesctl log shows them".to_owned(),
             ),
+            Self::UnknownContact(_)
+            | Self::NotPaired(_)
+            | Self::BadName(_)
+            | Self::NameTaken(_)
+            | Self::NumberMismatch(_)
+            | Self::KeyChanged { .. }
+            | Self::KeyUnchanged(_)
+            | Self::KeyOfAnother { .. } => of_contact(self),
         };
         Problem::new(code, self.to_string(), hint)
+    }
+}
+
+/// What to do when a word about a contact was refused.
+fn of_contact(error: &CommandError) -> (ErrorCode, String) {
+    match error {
+        CommandError::NotPaired(_) => {
+            (ErrorCode::ContactPending, "wait until the other side is online, then try again".to_owned())
+        }
+        CommandError::BadName(_) => (
+            ErrorCode::BadContactName,
+            "use 1 to 32 of a-z, 0-9, '-', '_' and '.', with no '-' or '.' at either end".to_owned(),
+        ),
+        CommandError::NameTaken(_) => (ErrorCode::ContactNameTaken, "choose another name".to_owned()),
+        CommandError::NumberMismatch(name) => (
+            ErrorCode::SafetyNumberMismatch,
+            format!(
+                "nothing was changed; copy it again from {name}'s screen. If it still differs, somebody may \
+                 stand between you: pair again over a channel that you trust"
+            ),
+        ),
+        CommandError::KeyChanged { name, number: NumberOf::NewKey } => (
+            ErrorCode::IdentityChanged,
+            format!("take the new key: hermesctl contact accept-key {name}, then verify it"),
+        ),
+        CommandError::KeyChanged { name, number: NumberOf::PresentKey } => (
+            ErrorCode::IdentityChanged,
+            format!("the new key is somebody else's: hermesctl contact refuse-key {name}"),
+        ),
+        CommandError::KeyUnchanged(name) => {
+            (ErrorCode::KeyUnchanged, format!("hermesctl contact show {name} shows it"))
+        }
+        CommandError::KeyOfAnother { name, other } => (
+            ErrorCode::KeyOfAnother,
+            format!("write to {other}, and drop the change: hermesctl contact refuse-key {name}"),
+        ),
+        _ => (ErrorCode::ContactNotFound, "hermesctl contact ls names them all".to_owned()),
+    }
+}
+
+impl ToProblem for SafetyNumberError {
+    fn problem(&self) -> Problem {
+        let hint = "hermesctl contact show NAME shows it on both sides; copy all twelve groups";
+        Problem::new(ErrorCode::BadSafetyNumber, self.to_string(), hint)
     }
 }
 
@@ -72,9 +126,20 @@ impl ToProblem for SendError {
                 (ErrorCode::OutboxFull, "wait until some have left; hermesctl status says what holds them up")
             }
             Self::Session(..) => (ErrorCode::SessionFailed, "pair again: ask them for a new invite"),
+            Self::IdentityChanged(name) => {
+                return Problem::new(ErrorCode::IdentityChanged, self.to_string(), decide(name));
+            }
         };
         Problem::new(code, self.to_string(), hint)
     }
+}
+
+/// What to type when a contact's identity key changed.
+fn decide(name: &str) -> String {
+    format!(
+        "look: hermesctl contact show {name}; ask them for their number and compare: hermesctl contact verify \
+         {name}; then hermesctl contact accept-key {name} or refuse-key {name}"
+    )
 }
 
 impl ToProblem for CommandFailure {
@@ -208,6 +273,11 @@ impl ToProblem for FailureReason {
     fn problem(&self) -> Problem {
         match self {
             Self::Refused(refusal) => refusal.problem(),
+            Self::IdentityChanged => Problem::new(
+                ErrorCode::IdentityChanged,
+                self.to_string(),
+                "send it again, once you have verified the new key",
+            ),
             Self::GaveUp(_) => Problem::new(
                 ErrorCode::RelayUnreachable,
                 self.to_string(),

@@ -1,11 +1,12 @@
 //! The engine's views as documents of the API.
 
 use hermes_api::{
-    AccountStatus, Body, Connection, ConnectionState, Contact, ContactState, Direction, Message, Problem,
-    SessionRenewal, Trust, UnixMillis, Unreadable, VerifiedBy,
+    AccountStatus, Body, Connection, ConnectionState, Contact, ContactDetails, ContactState, Direction,
+    KeyChange, KeyPolicy, Message, Problem, SessionFacts, SessionRenewal, Trust, UnixMillis, Unreadable, V1,
+    VerifiedBy,
 };
 use hermes_engine::{
-    MessageState, Text,
+    ChangePolicy, MessageState, Text,
     query::{self, ContactView, MessageDirection, MessageView, Summary},
 };
 use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
@@ -72,7 +73,13 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
 pub(super) fn contact(view: ContactView) -> Contact {
     let (trust, verified_by) = match view.trust {
         hermes_engine::Trust::Unverified => (Trust::Unverified, None),
-        hermes_engine::Trust::VerifiedByInvite => (Trust::Verified, Some(VerifiedBy::Invite)),
+        hermes_engine::Trust::Verified(hermes_engine::VerifiedBy::Invite) => {
+            (Trust::Verified, Some(VerifiedBy::Invite))
+        }
+        hermes_engine::Trust::Verified(hermes_engine::VerifiedBy::Number) => {
+            (Trust::Verified, Some(VerifiedBy::Number))
+        }
+        hermes_engine::Trust::Changed => (Trust::Changed, None),
     };
     Contact {
         name: view.name,
@@ -84,6 +91,31 @@ pub(super) fn contact(view: ContactView) -> Contact {
         verified_by,
         fingerprint: view.fingerprint.to_string(),
         since: time(view.since),
+    }
+}
+
+pub(super) fn details(view: query::ContactDetails) -> ContactDetails {
+    ContactDetails {
+        v: V1,
+        contact: contact(view.contact),
+        safety_number: view.safety.number.to_string(),
+        safety_code: view.safety.code.to_string(),
+        key_policy: match view.policy {
+            ChangePolicy::Stop => KeyPolicy::Stop,
+            ChangePolicy::Accept => KeyPolicy::Accept,
+        },
+        key_change: view.change.map(|change| KeyChange {
+            fingerprint: change.fingerprint.to_string(),
+            safety_number: change.safety.number.to_string(),
+            safety_code: change.safety.code.to_string(),
+            at: time(change.at),
+            held: change.held,
+        }),
+        session: view.session.map(|session| SessionFacts {
+            kept: u32::try_from(session.kept).unwrap_or(u32::MAX),
+            heard: session.heard,
+            no_one_time_prekey: session.without_one_time_key,
+        }),
     }
 }
 
