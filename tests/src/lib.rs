@@ -1,9 +1,10 @@
 //! Whole-system tests: what they share.
 //!
 //! [`world`] runs the real programs; [`sim`] runs engines and the relay's rules in memory, under a seed;
-//! [`duo`] is two engines with the network in the test's hands. The tests
-//! themselves stand in `tests/`.
+//! [`duo`] is two engines with the network in the test's hands, [`impostor`] somebody who writes in the place of one.
+//! The tests themselves stand in `tests/`.
 
 pub mod duo;
+pub mod impostor;
 pub mod sim;
 pub mod world;
