@@ -1,4 +1,4 @@
-//! Frozen vectors of handshake and ratchet, with every input: what a second implementation has to reproduce, and what ours
+//! Frozen vectors of handshake, ratchet and safety numbers, with every input: what a second implementation has to reproduce, and what ours
 //! must still make tomorrow. A small model in Python, which shares no code with the crates, reproduces them here.
 //!
 //! `cargo test -p hermes-tests --test vectors -- --ignored` writes them anew; that is a change of the protocol.
@@ -11,7 +11,7 @@ use std::{convert::Infallible, fs, io::Write, path::PathBuf, process::Command};
 use data_encoding::HEXLOWER;
 use hermes_protocol::{
     Envelope, Initiated, InitiatorParams, InviteSecret, OpenEphemeralError, OpenError, PendingHandshake,
-    PrekeySecret, ReplayId, Session, initiate,
+    PrekeySecret, ReplayId, SafetyCode, SafetyNumber, Session, initiate,
 };
 use hermes_wire::{Timestamp, codec, prekey::PrekeyKind};
 use rand_chacha::{
@@ -23,6 +23,7 @@ use support::{Account, EXPIRY, NOW, Rows, Stock};
 
 const HANDSHAKE: &str = "handshake.json";
 const RATCHET: &str = "ratchet.json";
+const SAFETY_NUMBER: &str = "safety_number.json";
 /// Bytes of text in an ordinary envelope of 256 bytes: less version and kind, nonce, header, tag, MAC and length.
 const EMPTY_ROOM: usize = 256 - (2 + 24 + 57 + 16 + 32 + 2);
 /// A record's version stands in front of its content.
@@ -377,6 +378,21 @@ fn due_again(talk: &mut Conversation) {
     }
 }
 
+/// What a few pairs compare, the smaller fingerprint on either side.
+fn safety_numbers() -> Value {
+    let pair = |seed: u64| {
+        let pair = [Account::new(seed), Account::new(seed + 1)];
+        let [one, other] = pair.each_ref().map(Account::fingerprint);
+        json!({
+            "identities": pair.map(|account| hex(account.keys.to_bytes().as_slice())),
+            "fingerprints": [hex(one.as_bytes()), hex(other.as_bytes())],
+            "number": SafetyNumber::between(&one, &other).to_string(),
+            "code": SafetyCode::between(&other, &one).to_string(),
+        })
+    };
+    (3_001..3_007).step_by(2).map(pair).collect()
+}
+
 fn frozen(name: &str) -> Value {
     serde_json::from_slice(&fs::read(directory().join(name)).unwrap()).unwrap()
 }
@@ -389,6 +405,11 @@ fn the_crate_still_makes_the_frozen_handshakes() {
 #[test]
 fn the_crate_still_makes_the_frozen_conversation() {
     assert_eq!(conversation(), frozen(RATCHET), "the protocol has changed");
+}
+
+#[test]
+fn the_crate_still_makes_the_frozen_safety_numbers() {
+    assert_eq!(safety_numbers(), frozen(SAFETY_NUMBER), "the protocol has changed");
 }
 
 #[test]
@@ -409,7 +430,8 @@ fn an_independent_model_reproduces_every_vector() {
 #[test]
 #[ignore = "writes the vectors"]
 fn write_vectors() {
-    for (name, vectors) in [(HANDSHAKE, handshakes()), (RATCHET, conversation())] {
+    let all = [(HANDSHAKE, handshakes()), (RATCHET, conversation()), (SAFETY_NUMBER, safety_numbers())];
+    for (name, vectors) in all {
         let text = serde_json::to_string_pretty(&vectors).unwrap();
         fs::write(directory().join(name), text + "\n").unwrap();
     }

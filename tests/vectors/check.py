@@ -10,6 +10,7 @@ import sys
 if sys.version_info < (3, 10):
     sys.exit("Python 3.10 or newer is needed")
 
+import safety_number
 from handshake import Bad, Identity, Prekey, cbor, initiate, open_bundle, respond, seal_entry
 from ratchet import EPHEMERAL, Session
 
@@ -139,12 +140,25 @@ def check_conversation(conversation):
     return len(conversation["steps"])
 
 
+def check_safety_number(case):
+    """Both orders of one pair."""
+    fingerprints = [Identity(secret=unhex(secret)).fingerprint for secret in case["identities"]]
+    for made, frozen in zip(fingerprints, case["fingerprints"], strict=True):
+        same("fingerprint", made, frozen)
+    for pair in (fingerprints, fingerprints[::-1]):
+        same("safety number", safety_number.number(*pair), case["number"])
+        same("safety code", safety_number.code(*pair), case["code"])
+
+
 def main():
     for case in load("handshake.json"):
         check_handshake(case)
         print(f"handshake: {case['name']}")
     steps = check_conversation(load("ratchet.json"))
     print(f"ratchet: {steps} steps")
+    for case in load("safety_number.json"):
+        check_safety_number(case)
+    print("safety numbers")
 
 
 main()
