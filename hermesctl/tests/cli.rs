@@ -1,6 +1,7 @@
 //! The program as its users and their scripts meet it, against a daemon of a few lines: what is printed where, what is
 //! asked of the daemon, and the exit code.
 
+mod contact;
 mod world;
 
 use std::{
