@@ -84,11 +84,15 @@ impl Impostor {
 
     /// Seals a text.
     pub fn seal(&mut self, text: &str) -> Vec<u8> {
+        self.seal_body(Body::Text { text: text.to_owned(), reply_to: None })
+    }
+
+    fn seal_body(&mut self, body: Body) -> Vec<u8> {
         let content = Content {
             id: MessageId::random(&mut self.rng),
             sent: hermes_wire::Timestamp(1_790_000_000_000),
             place: None,
-            body: Body::Text { text: text.to_owned(), reply_to: None },
+            body,
             newer: Newer::default(),
         };
         let sealed = self.session.seal(self.pending.as_ref(), &content.encode(), &mut self.rng);
@@ -100,6 +104,13 @@ impl Impostor {
     /// Writes a text to the victim.
     pub fn say(&mut self, victim: &mut Peer, text: &str) {
         let envelope = self.seal(text);
+        victim.take(self.contact, envelope);
+    }
+
+    /// Claims to have received nothing of what the victim ever sent.
+    pub fn ask_for_everything(&mut self, victim: &mut Peer) {
+        let body = Body::ResendRequest { received: 0, missing: Vec::new(), sent: 0 };
+        let envelope = self.seal_body(body);
         victim.take(self.contact, envelope);
     }
 
@@ -118,6 +129,7 @@ impl Impostor {
                 texts.push(match Content::decode(&opened.plaintext).expect("content").body {
                     Body::Text { text, .. } => text,
                     Body::Receipt { .. } => "(receipt)".to_owned(),
+                    Body::ResendRequest { received, .. } => format!("(received {received})"),
                     other => format!("{other:?}"),
                 });
             }

@@ -163,6 +163,26 @@ fn what_waited_for_the_old_key_leaves_until_the_new_one_is_accepted() {
 }
 
 #[test]
+fn what_was_written_to_the_old_identity_is_not_said_again_to_the_new_one() {
+    let (mut alice, mut bob) = paired();
+    send(&mut bob, "alice", "arrived").unwrap();
+    settle(&mut alice, &mut bob);
+    send(&mut bob, "alice", "on its way").unwrap();
+    for flying in bob.flying(&alice) {
+        bob.link(hermes_engine::LinkEvent::Deposited(flying.key));
+    }
+    let mut eve = Impostor::of(&alice, "bob", &mut bob, 9);
+    eve.ask_for_everything(&mut bob);
+    say(&mut bob, "alice", ContactChange::AcceptKey).unwrap();
+    assert_eq!(eve.receive(&bob), ["(received 0)"], "asked in return, and nothing told");
+    eve.ask_for_everything(&mut bob);
+    send(&mut bob, "alice", "to the new one").unwrap();
+    assert_eq!(eve.receive(&bob), ["to the new one"]);
+    eve.anew(&mut bob, 30).ask_for_everything(&mut bob);
+    assert_eq!(bob.texts("alice")[..2], ["arrived", "on its way"]);
+}
+
+#[test]
 fn a_refused_key_is_gone_for_good_and_what_it_said_is_on_record() {
     let (mut alice, mut bob, mut eve) = taken_over(&["one", "two"]);
     say(&mut bob, "alice", ContactChange::RefuseKey).unwrap();
