@@ -53,10 +53,18 @@ pub struct Flying {
 impl Peer {
     /// A registered account whose prekeys are at the relay.
     pub fn new(name: &str, seed: u64) -> Self {
+        Self::at(
+            name,
+            seed,
+            RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address"),
+        )
+    }
+
+    /// The same with a mailbox at this relay.
+    pub fn at(name: &str, seed: u64, relay: RelayAddress) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Timestamp(1_790_000_000_000);
         let mut store = MemoryStore::default();
-        let relay = RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address");
         let account = NewAccount { name: name.to_owned(), relay, registration_token: None };
         let (engine, _) =
             Engine::create(account, now, &mut rng).commit(&mut store, now, &mut rng).expect("memory");

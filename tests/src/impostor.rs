@@ -7,7 +7,7 @@ use hermes_protocol::{
     Body, Bundle, Content, Envelope, Fingerprint, IdentityKeyPair, Initiated, InitiatorParams, Invite,
     MessageId, Newer, PendingHandshake, Session, SkippedChain, SkippedKey, SkippedKeys, initiate,
 };
-use hermes_wire::{ContactId, MailboxId};
+use hermes_wire::{ContactId, MailboxId, Timestamp, prekey::SealedBundle};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -59,16 +59,33 @@ impl Impostor {
     }
 
     fn begin(identity: [u8; 64], contact: ContactId, victim: &mut Peer, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // Any invite has the key that opens the bundle.
         let invite: Invite = victim.invite().parse().expect("an invite");
         let sealed = victim.bundle();
-        let bundle = Bundle::open(&sealed, &invite.ticket.bundle_key, &invite.fingerprint, victim.now);
+        Self::with_bundle(identity, contact, &invite, &sealed, victim.now, seed)
+    }
+
+    /// With an identity of its own, from what a relay gives out, far from the victim.
+    pub fn from_afar(invite: &Invite, sealed: &SealedBundle, now: Timestamp, seed: u64) -> Self {
+        let identity = IdentityKeyPair::generate(&mut ChaCha8Rng::seed_from_u64(seed ^ 0xff));
+        Self::with_bundle(*identity.to_bytes(), ContactId([0; 16]), invite, sealed, now, seed)
+    }
+
+    /// Any invite of the victim has the key that opens its bundles.
+    fn with_bundle(
+        identity: [u8; 64],
+        contact: ContactId,
+        invite: &Invite,
+        sealed: &SealedBundle,
+        now: Timestamp,
+        seed: u64,
+    ) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let bundle = Bundle::open(sealed, &invite.ticket.bundle_key, &invite.fingerprint, now);
         let keys = IdentityKeyPair::from_bytes(&identity);
         let params = InitiatorParams {
             identity: &keys,
             mailbox: MailboxId([7; 32]),
-            peer_mailbox: query::mailbox(&victim.store).expect("memory").mailbox,
+            peer_mailbox: invite.ticket.mailbox,
             counter: 1,
             unopened: &[],
         };
@@ -90,7 +107,7 @@ impl Impostor {
     fn seal_body(&mut self, body: Body) -> Vec<u8> {
         let content = Content {
             id: MessageId::random(&mut self.rng),
-            sent: hermes_wire::Timestamp(1_790_000_000_000),
+            sent: Timestamp(1_790_000_000_000),
             place: None,
             body,
             newer: Newer::default(),

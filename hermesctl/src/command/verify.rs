@@ -127,7 +127,11 @@ fn show_number(known: &ContactDetails, with_qr: bool, invocation: &mut Invocatio
         return Ok(());
     }
     let name = &known.contact.name;
-    let title = Line::new("You and ").styled(NAME, name).plain(" should both see this number:");
+    let which = match known.key_change {
+        None => " should both see this number:",
+        Some(_) => " should both see one of these numbers:",
+    };
+    let title = Line::new("You and ").styled(NAME, name).plain(which);
     invocation.output.line(&title);
     let mut lines = render::number("safety number", &known.safety_number);
     if let Some(change) = &known.key_change {
