@@ -11,8 +11,8 @@ pub mod parties;
 pub mod seeds;
 
 use hermes_protocol::{
-    Bundle, Content, Envelope, EphemeralMessage, HandshakeMessage, Identity, Invite, RatchetMessage, Session,
-    SkippedChain, SkippedKey, SkippedKeys,
+    Bundle, Compared, Content, Envelope, EphemeralMessage, HandshakeMessage, Identity, Invite,
+    RatchetMessage, Session, SkippedChain, SkippedKey, SkippedKeys,
 };
 use hermes_wire::{
     Timestamp, codec, drop, frame, mailbox,
@@ -32,7 +32,7 @@ pub type Target = (&'static str, fn(&[u8]));
 const ACTIONS: usize = 400;
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("frame_decode", frame_decode),
     ("drop_token", drop_token),
     ("address", address),
@@ -43,6 +43,7 @@ pub const TARGETS: [Target; 10] = [
     ("session_actions", session_actions),
     ("content", content),
     ("invite", invite),
+    ("safety_code", safety_code),
 ];
 
 /// Frames of both connections in both directions, from the daemon's, the relay's and a stranger's side.
@@ -158,6 +159,16 @@ pub fn invite(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if let Ok(invite) = text.parse::<Invite>() {
         assert_eq!(invite.to_string().parse(), Ok(invite));
+    }
+}
+
+/// What people type or scan to compare identities.
+pub fn safety_code(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    match text.parse() {
+        Ok(Compared::Number(number)) => assert_eq!(number.to_string().parse(), Ok(number)),
+        Ok(Compared::Code(code)) => assert_eq!(code.to_string(), text.trim()),
+        Err(_) => {}
     }
 }
 

@@ -1,7 +1,8 @@
 //! Real values, from which fuzzing starts and the committed corpus was made.
 
 use hermes_protocol::{
-    Body, ChatPlace, Content, CounterRange, Invite, InviteSecret, MessageId, Newer, ReceiptKind,
+    Body, ChatPlace, Content, CounterRange, Fingerprint, Invite, InviteSecret, MessageId, Newer, ReceiptKind,
+    SafetyCode, SafetyNumber,
 };
 use hermes_wire::{
     ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, RelayPin, Sequence, codec,
@@ -210,6 +211,7 @@ fn texts() -> Vec<Seed> {
         fingerprint: parties.bob.identity().fingerprint(),
         secret: InviteSecret::generate(&mut parties.rng()),
     };
+    let (own, other) = (invite.fingerprint, Fingerprint([9; 32]));
     let address =
         |host| RelayAddress::new(host, 4433, RelayPin([7; 32])).expect("an address").to_string().into_bytes();
     vec![
@@ -218,5 +220,7 @@ fn texts() -> Vec<Seed> {
         ("address", "ipv4", address("127.0.0.1")),
         ("address", "ipv6", address("::1")),
         ("drop_token", "mailbox", codec::encode(&MailboxId([2; 32]))),
+        ("safety_code", "number", SafetyNumber::between(&own, &other).to_string().into_bytes()),
+        ("safety_code", "code", SafetyCode::between(&own, &other).to_string().into_bytes()),
     ]
 }
