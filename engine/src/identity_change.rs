@@ -260,6 +260,7 @@ impl<V: View> Turn<'_, V> {
                 bytes: held.content.expose().to_vec().into(),
                 without_one_time_key: held.without_one_time_key,
                 begins: held.begins,
+                retired: None,
             };
             match self.content(chat, contact, &plaintext) {
                 Ok(()) => {}
