@@ -78,6 +78,7 @@ impl NewAccount {
             unread: 0,
             contacts: 0,
             unreadable: 0,
+            missing: 0,
             head: Sequence(0),
             drained: now,
             registered: false,

@@ -73,7 +73,8 @@ impl<V: View> Turn<'_, V> {
             direction: Direction::Received { unread: Some(position), without_one_time_key },
         };
         let mut counters = self.chat_counters(chat)?;
-        counters.received = counters.received.max(content.place.map_or(0, |place| place.counter));
+        let number = counters.messages.saturating_add(1);
+        self.note_place(chat, &mut counters.received, content, number)?;
         let place = self.append(chat, counters, &message);
         self.put(&position, &UnreadRow(place));
         self.counters.unread = self.counters.unread.saturating_add(1);

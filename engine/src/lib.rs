@@ -19,6 +19,7 @@ mod contact;
 mod content;
 mod effect;
 mod ephemeral;
+mod gap;
 mod id;
 mod identity_change;
 mod input;
@@ -59,7 +60,9 @@ pub use effect::{
 pub use id::ChatId;
 pub use input::{Command, CommandId, ContactChange, Input, LinkEvent, OutboxKey, Send};
 pub use reference::{Reference, ReferenceError};
-pub use row::{FailureReason, MessageState, RenewalReason, Text, UnreadableCause};
+pub use row::{
+    FailureReason, Finding, FindingKind, MessageState, RenewalReason, Sighting, Text, UnreadableCause,
+};
 pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};
 pub use store::{Order, Range, Store, Table, Value, View};

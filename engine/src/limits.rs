@@ -44,6 +44,12 @@ pub const HELD: u64 = 100;
 pub const REFUSED_IDENTITIES: usize = 16;
 /// Unreadable envelopes kept on record.
 pub const UNREADABLE: u64 = 1_000;
+/// Gaps of a chat that are told apart, in rows; of what is missing beyond, the count is kept. A peer can make one with
+/// every message; a relay that loses a hundred thousand in a row makes one.
+pub const GAPS: u64 = 1_000;
+/// Numbers that a message may be ahead of the one before it, in messages: ten times what a relay's mailbox holds. A
+/// number further ahead is not believed, and what it would make missing is not counted.
+pub const NUMBER_JUMP: u64 = 1_000_000;
 /// One-time prekeys of each kind that a relay should hold.
 pub const ONE_TIME_PREKEYS: u32 = 100;
 /// They are refilled when fewer than this are left.

@@ -11,7 +11,7 @@ use crate::{
     limits,
     reference::Reference,
     row::{ContactRecord, Direction, FailureReason, MessageRecord, MessageState, OutboxRecord},
-    rows::{Key, Place, ReadError, StoreResult},
+    rows::{Key, Place, ReadError, StoreResult, UnconfirmedRow},
     store::{Range, Table, View},
     turn::Turn,
 };
@@ -109,6 +109,11 @@ impl<V: View> Turn<'_, V> {
         }
         message.direction = Direction::Sent(state.clone());
         self.put(&place, &message);
+        match state {
+            MessageState::Relayed => self.put(&place, &UnconfirmedRow(self.now)),
+            // A state comes once, and so does this row.
+            _ => self.changes.retract(Table::Unconfirmed, place.to_bytes()),
+        }
         let chat: Option<ContactRecord> = self.get(&place.chat)?;
         let chat = chat.ok_or(ReadError::Corrupt(Table::Contact))?.name;
         let reference = Reference { chat, number: place.number };

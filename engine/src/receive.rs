@@ -48,7 +48,8 @@ impl<V: View> Turn<'_, V> {
     /// Takes note that sequences will not come. Their senders' counters will show the gap; this says why.
     pub(crate) fn gone(&mut self, first: Sequence, last: Sequence) -> StoreResult<(), V> {
         if first <= last && last > self.counters.cursor {
-            self.unreadable(UnreadableCause::Expired, None);
+            let settled = self.counters.cursor.0.max(first.0.saturating_sub(1));
+            self.expired(last.0.saturating_sub(settled));
             self.counters.cursor = last;
         }
         self.effects.push(Effect::Ack(last));

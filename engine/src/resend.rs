@@ -4,9 +4,13 @@
 //! place and the same text, so that whatever arrives twice is one message; and at most once in each session, so that no
 //! request costs more than that.
 
-use hermes_protocol::content::{Body, ChatPlace, Content, CounterRange, Newer};
+use hermes_protocol::{
+    content::{Body, ChatPlace, Content, CounterRange, Newer},
+    limits::RESEND_RANGES,
+};
 
 use crate::{
+    gap,
     id::ChatId,
     limits::{self, RESEND_MESSAGES},
     renewal::is_allowed,
@@ -21,7 +25,9 @@ impl<V: View> Turn<'_, V> {
     /// What is here of the contact's messages.
     pub(crate) fn resend_request(&self, chat: ChatId) -> StoreResult<Body, V> {
         let counters = self.chat_counters(chat)?;
-        Ok(Body::ResendRequest { received: counters.received, missing: Vec::new(), sent: counters.sent })
+        let gaps = gap::gaps(&self.overlay(), chat, RESEND_RANGES)?.into_iter();
+        let missing = gaps.map(|(first, gap)| CounterRange { first, last: gap.last }).collect();
+        Ok(Body::ResendRequest { received: counters.received.highest, missing, sent: counters.sent })
     }
 
     /// The contact tells what it has: the rest is said again. Who begins a session so is answered likewise.

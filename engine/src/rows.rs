@@ -4,7 +4,7 @@ use std::{error::Error, ops::ControlFlow};
 
 use hermes_protocol::{content::MessageId, handshake::ReplayId, ratchet::SessionId};
 use hermes_wire::{
-    ContactId, codec,
+    ContactId, Timestamp, codec,
     prekey::{PrekeyEntry, PrekeyId},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -14,9 +14,9 @@ use crate::{
     id::ChatId,
     input::OutboxKey,
     row::{
-        AccountRecord, ChatRecord, ContactRecord, Counters, HeldRecord, IdempotencyRecord, InviteRecord,
-        MessageRecord, OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SentRecord, SessionRecord,
-        UnreadableRecord,
+        AccountRecord, ChatRecord, ContactRecord, Counters, GapRecord, HeldRecord, IdempotencyRecord,
+        InviteRecord, MessageRecord, OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SentRecord,
+        SessionRecord, UnreadableRecord,
     },
     store::{Order, Range, Table, Value, View},
 };
@@ -76,6 +76,7 @@ rows! {
     IdempotencyRecord: Idempotency by DayHash;
     UnreadableRecord: Unreadable by u64;
     HeldRecord: Held by HeldKey;
+    GapRecord: Gap by GapKey;
 }
 
 /// Rows that are one of two in a table, or bare values, get a type of their own.
@@ -107,6 +108,7 @@ wrapped_rows! {
     HandshakeRow(serde_bytes::ByteBuf): Handshake by SessionId;
     IndexRow(Place): MessageIndex by MessageId;
     UnreadRow(Place): Unread by u64;
+    UnconfirmedRow(Timestamp): Unconfirmed by Place;
     SkippedChainRow(SecretBuf): SkippedChain by SkippedChainKey;
     SkippedKeyRow(SecretBuf): SkippedKey by SkippedKeyKey;
 }
@@ -148,6 +150,13 @@ pub(crate) struct SentKey {
 pub(crate) struct HeldKey {
     pub(crate) chat: ChatId,
     pub(crate) number: u64,
+}
+
+/// First missing number of a gap in what a chat's peer has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GapKey {
+    pub(crate) chat: ChatId,
+    pub(crate) first: u64,
 }
 
 /// Place of a message in the history.
@@ -250,6 +259,16 @@ impl Key for HeldKey {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (chat, number) = bytes.split_first_chunk()?;
         Some(Self { chat: ChatId(*chat), number: u64::from_bytes(number)? })
+    }
+}
+
+impl Key for GapKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.chat.0[..], &self.first.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, first) = bytes.split_first_chunk()?;
+        Some(Self { chat: ChatId(*chat), first: u64::from_bytes(first)? })
     }
 }
 

@@ -56,11 +56,15 @@ pub enum Table {
     Unreadable,
     /// What identities said that wait for the user's word, by chat id and number.
     Held,
+    /// Numbers of a peer's messages that have not arrived, by chat id and the first of them.
+    Gap,
+    /// When the relay took a message whose delivery nobody has confirmed, by chat id and number within the chat.
+    Unconfirmed,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -82,6 +86,8 @@ impl Table {
         Self::Idempotency,
         Self::Unreadable,
         Self::Held,
+        Self::Gap,
+        Self::Unconfirmed,
     ];
 
     /// The table's name in a store.
@@ -108,6 +114,8 @@ impl Table {
             Self::Idempotency => "idempotency",
             Self::Unreadable => "unreadable",
             Self::Held => "held",
+            Self::Gap => "gap",
+            Self::Unconfirmed => "unconfirmed",
         }
     }
 }

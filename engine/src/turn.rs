@@ -98,12 +98,22 @@ impl<V: View> Turn<'_, V> {
 
     /// Puts on record that something could not be read.
     pub(crate) fn unreadable(&mut self, cause: UnreadableCause, chat: Option<ChatId>) {
-        self.put(&self.counters.unreadable.clone(), &UnreadableRecord { cause, chat, at: self.now });
+        self.unreadable_as(UnreadableRecord { cause, envelopes: 1, chat, at: self.now });
+    }
+
+    /// Puts on record that envelopes will not come.
+    pub(crate) fn expired(&mut self, envelopes: u64) {
+        let cause = UnreadableCause::Expired;
+        self.unreadable_as(UnreadableRecord { cause, envelopes, chat: None, at: self.now });
+    }
+
+    fn unreadable_as(&mut self, record: UnreadableRecord) {
+        self.put(&self.counters.unreadable.clone(), &record);
         if let Some(oldest) = self.counters.unreadable.checked_sub(crate::limits::UNREADABLE) {
             self.delete::<UnreadableRecord>(&oldest);
         }
         self.counters.unreadable = self.counters.unreadable.saturating_add(1);
-        self.event(Event::Unreadable(cause));
+        self.event(Event::Unreadable(record.cause));
     }
 
     pub(crate) fn event(&mut self, event: Event) {
@@ -118,12 +128,21 @@ impl<V: View> Turn<'_, V> {
     }
 
     pub(crate) fn get<R: Row>(&self, key: &R::Key) -> StoreResult<Option<R>, V> {
-        rows::get(&Overlay { base: self.view, changes: self.changes }, key)
+        rows::get(&self.overlay(), key)
     }
 
     pub(crate) fn scan<R: Row>(&self, range: &Range, limit: usize) -> StoreResult<Vec<(R::Key, R)>, V> {
-        let overlay = Overlay { base: self.view, changes: self.changes };
-        rows::scan(&overlay, range, Order::Ascending, limit)
+        rows::scan(&self.overlay(), range, Order::Ascending, limit)
+    }
+
+    /// The last record of a range.
+    pub(crate) fn last<R: Row>(&self, range: &Range) -> StoreResult<Option<(R::Key, R)>, V> {
+        Ok(rows::scan(&self.overlay(), range, Order::Descending, 1)?.pop())
+    }
+
+    /// The store as it will be after the step.
+    pub(crate) fn overlay(&self) -> Overlay<'_, V> {
+        Overlay { base: self.view, changes: self.changes }
     }
 
     pub(crate) fn put<R: Row>(&mut self, key: &R::Key, row: &R) {

@@ -123,6 +123,12 @@ impl Peer {
         self.engine = Some(Engine::load(&self.store).expect("memory"));
     }
 
+    /// The store is put back from a copy, and the process starts again.
+    pub fn restore(&mut self, copy: MemoryStore) {
+        self.store = copy;
+        self.restart();
+    }
+
     /// Takes one input and commits.
     pub fn turn(&mut self, input: Input) {
         let engine = self.engine.take().expect("an engine");
@@ -278,10 +284,31 @@ impl Peer {
         }));
     }
 
+    /// A body that this peer's engine would not send, sealed with its only session.
+    pub fn forge(&mut self, recipient: &Self, body: Body) -> Flying {
+        let content =
+            Content { id: MessageId([1; 16]), sent: self.now, place: None, body, newer: Newer::default() };
+        self.forge_content(recipient, &content)
+    }
+
     /// Content that this peer's engine would not send, sealed with its only session.
-    pub fn forge(&self, recipient: &Self, body: Body) -> Flying {
-        let (_, body) =
-            self.only_session().seal(None, &self.content(body), &mut rand::rng()).expect("sealed");
+    pub fn forge_content(&mut self, recipient: &Self, content: &Content) -> Flying {
+        let mut row = None;
+        let found = self.store.scan(Table::Session, &Range::all(), Order::Ascending, &mut |key, value| {
+            row = Some((key.to_vec(), value));
+            ControlFlow::Break(())
+        });
+        found.expect("memory");
+        let (key, record) = row.expect("a session");
+        let mut record: ciborium::Value = ciborium::from_reader(record.as_slice()).expect("a record");
+        let fields = record.as_map_mut().expect("a map");
+        let core = fields.iter_mut().find(|(key, _)| key.as_text() == Some("core")).expect("a core");
+        let session = Session::from_bytes(core.1.as_bytes().expect("bytes")).expect("a session");
+        let (next, body) = session.seal(None, &content.encode(), &mut rand::rng()).expect("sealed");
+        core.1 = next.to_bytes().to_vec().into();
+        let mut changes = ChangeSet::default();
+        changes.put(Table::Session, key, hermes_wire::encode(&record).into());
+        self.store.commit(&changes).expect("memory");
         self.flying_alone(recipient, body)
     }
 
@@ -337,6 +364,11 @@ impl Peer {
             Text::SessionRenewed(_) => None,
         };
         log.into_iter().filter_map(text).collect()
+    }
+
+    /// What is missing, of this chat or of all.
+    pub fn audit(&self, chat: Option<&str>) -> query::Audit {
+        query::audit(&self.store, chat).expect("memory").expect("a chat")
     }
 
     /// The account at a glance.

@@ -270,7 +270,7 @@ fn a_failed_message_is_not_said_again() {
 
 #[test]
 fn a_request_brings_nothing_that_its_session_has_sealed() {
-    let (mut alice, bob) = paired();
+    let (mut alice, mut bob) = paired();
     alice.send("bob", "swallowed by the relay").unwrap();
     let key = alice.flying(&bob)[0].key;
     alice.link(LinkEvent::Deposited(key));

@@ -1,12 +1,13 @@
 //! Messages as a user sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use hermes_protocol::content::MessageId;
 use hermes_wire::Timestamp;
 
 use super::{chat_named, contact};
 use crate::{
+    gap,
     id::ChatId,
     limits::QUERY_ROWS,
     reference::Reference,
@@ -30,6 +31,8 @@ pub struct MessageView {
     pub stored: Timestamp,
     /// Which way it went.
     pub direction: MessageDirection,
+    /// Messages right before it, from the same sender, that have not arrived.
+    pub missing_before: u64,
 }
 
 /// Which way a message went, and what is known of it.
@@ -71,7 +74,7 @@ pub fn inbox<V: View>(view: &V, filter: &InboxFilter) -> StoreResult<Vec<Message
         },
     };
     let limit = filter.limit.min(QUERY_ROWS);
-    let mut names = Names::default();
+    let mut chats = Chats::default();
     let mut found = Vec::new();
     let mut range = Range::all();
     if let Some(position) = position_of(view, filter.after.as_ref())? {
@@ -88,7 +91,7 @@ pub fn inbox<V: View>(view: &V, filter: &InboxFilter) -> StoreResult<Vec<Message
             let message: Option<MessageRecord> = rows::get(view, &place)?;
             let message = message.ok_or(ReadError::Corrupt(Table::Message))?;
             if filter.since.is_none_or(|since| message.stored >= since) {
-                found.push(names.show(view, place, message)?);
+                found.push(chats.show(view, place, message)?);
             }
         }
     }
@@ -109,10 +112,10 @@ pub fn log<V: View>(
         range.to = Some(Place { chat, number }.to_bytes());
     }
     let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Descending, limit.min(QUERY_ROWS))?;
-    let mut names = Names::default();
+    let mut chats = Chats::default();
     rows.into_iter()
         .rev()
-        .map(|(place, row)| names.show(view, place, row))
+        .map(|(place, row)| chats.show(view, place, row))
         .collect::<Result<_, _>>()
         .map(Some)
 }
@@ -135,7 +138,7 @@ pub fn message_at<V: View>(view: &V, reference: &Reference) -> StoreResult<Optio
 
 fn show_at<V: View>(view: &V, place: Place) -> StoreResult<Option<MessageView>, V> {
     let message: Option<MessageRecord> = rows::get(view, &place)?;
-    message.map(|message| Names::default().show(view, place, message)).transpose()
+    message.map(|message| Chats::default().show(view, place, message)).transpose()
 }
 
 fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<Option<u64>, V> {
@@ -148,27 +151,30 @@ fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<
     })
 }
 
-/// Names of chats, read once a query.
+/// What every message of a chat is shown with, read once a query.
 #[derive(Default)]
-struct Names(BTreeMap<ChatId, String>);
+struct Chats(BTreeMap<ChatId, Chat>);
 
-impl Names {
+struct Chat {
+    name: String,
+    /// How many are missing, by the number of the message behind them.
+    gaps: BTreeMap<u64, u64>,
+}
+
+impl Chats {
     fn show<V: View>(
         &mut self,
         view: &V,
         place: Place,
         message: MessageRecord,
     ) -> StoreResult<MessageView, V> {
-        let chat = match self.0.get(&place.chat) {
-            Some(name) => name.clone(),
-            None => {
-                let name = contact(view, &place.chat)?.name;
-                self.0.insert(place.chat, name.clone());
-                name
-            }
+        let chat = match self.0.entry(place.chat) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Chat::read(view, place.chat)?),
         };
         Ok(MessageView {
-            reference: Reference { chat, number: place.number },
+            reference: Reference { chat: chat.name.clone(), number: place.number },
+            missing_before: chat.gaps.get(&place.number).copied().unwrap_or(0),
             id: message.id,
             text: message.text,
             sent: message.sent,
@@ -181,5 +187,13 @@ impl Names {
                 Direction::Noted => MessageDirection::Noted,
             },
         })
+    }
+}
+
+impl Chat {
+    fn read<V: View>(view: &V, chat: ChatId) -> StoreResult<Self, V> {
+        let gaps = gap::gaps(view, chat, QUERY_ROWS)?.into_iter();
+        let gaps = gaps.map(|(first, gap)| (gap.after.number, gap::length(first, gap.last)));
+        Ok(Self { name: contact(view, &chat)?.name, gaps: gaps.collect() })
     }
 }

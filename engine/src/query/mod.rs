@@ -1,5 +1,6 @@
 //! Reads for those who only look: the local API and the link. Pure functions over committed rows.
 
+mod audit;
 mod contact;
 mod history;
 mod link;
@@ -7,6 +8,10 @@ mod link;
 use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
 use hermes_wire::{RelayAddress, Timestamp};
 
+pub use audit::{
+    Audit, Beside, ChatAudit, Confirmation, GapView, ReceivedAudit, SentAudit, UnreadableCount, audit,
+    missing,
+};
 pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, contact_named};
 pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
 pub use link::{
@@ -43,7 +48,9 @@ pub struct Summary {
     pub contacts: u64,
     /// Envelopes that could not be read, ever.
     pub unreadable: u64,
-    /// The newest of those.
+    /// Messages of all chats that were sent to this account and have not arrived, as far as later ones tell.
+    pub missing: u64,
+    /// The newest of the unreadable.
     pub last_unreadable: Option<(UnreadableCause, Timestamp)>,
     /// Sessions that gave way to others, ever.
     pub renewals: u64,
@@ -110,6 +117,7 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         outbox: counters.outbox,
         contacts: counters.contacts,
         unreadable: counters.unreadable,
+        missing: counters.missing,
         last_unreadable: newest.map(|(_, row)| (row.cause, row.at)),
     })
 }

@@ -19,7 +19,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// I1 (accepted means delivered or reported), I2 (shown once), I3 (in order), and that nothing is left under way.
+/// I1 (accepted means delivered or reported), I2 (shown once), I3 (in order), that nothing is left under way, and that
+/// an audit finds nothing missing.
 ///
 /// I4 (no key used twice) is checked by I1: a message sealed with a used key is a duplicate to its recipient and would
 /// be missing here. I5 (nothing answered before it is durable) is asserted where acks leave, and checked by I1, because
@@ -39,6 +40,7 @@ pub fn check(clients: &[Client], relay: &SimRelay) -> Result<u64, Violation> {
         if summary.unreadable != 0 {
             return Err(Violation(format!("{} could not read: {:?}", client.name, summary.last_unreadable)));
         }
+        check_audit(client)?;
         for (to, accepted) in &client.accepted {
             let recipient = clients.iter().find(|c| c.name == *to).expect("recipients are clients");
             check_chat(client, recipient, accepted)?;
@@ -46,6 +48,19 @@ pub fn check(clients: &[Client], relay: &SimRelay) -> Result<u64, Violation> {
         }
     }
     Ok(messages)
+}
+
+/// Nothing that arrived leaves a gap, nothing contradicts anything, everything that was sent is confirmed.
+fn check_audit(client: &Client) -> Result<(), Violation> {
+    let audit = query::audit(&client.store, None).expect("memory").expect("every chat");
+    for chat in audit.chats {
+        let query::ReceivedAudit { messages, through, highest, missing, findings, .. } = &chat.received;
+        let whole = [*through, *highest] == [*messages; 2] && *missing == 0 && findings.is_empty();
+        if !whole || !chat.sent.unconfirmed.is_empty() {
+            return Err(Violation(format!("{} finds something missing: {chat:?}", client.name)));
+        }
+    }
+    Ok(())
 }
 
 fn check_chat(sender: &Client, recipient: &Client, accepted: &[String]) -> Result<(), Violation> {
