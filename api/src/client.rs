@@ -19,10 +19,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
 use crate::{
-    AcceptInvite, AcceptedInvite, ContactDetails, Contacts, CreateAccount, CreateInvite, CreatedAccount,
-    CreatedInvite, DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket, InboxQuery, LogQuery,
-    MessagePage, Problem, ReadMessages, ReadReceipt, RenameContact, SendMessage, SentMessages, SetKeyPolicy,
-    Shutdown, VerifyContact, limits, routes,
+    AcceptInvite, AcceptedInvite, Audit, AuditQuery, ContactDetails, Contacts, CreateAccount, CreateInvite,
+    CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket,
+    InboxQuery, LogQuery, MessagePage, Problem, ReadMessages, ReadReceipt, RenameContact, SendMessage,
+    SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits, routes,
     socket::{self, Found, InspectError},
 };
 
@@ -211,6 +211,11 @@ impl Client {
     pub async fn log(&self, account: &str, chat: &str, query: &LogQuery) -> Result<MessagePage, ClientError> {
         let query = [("limit", query.limit.map(|limit| limit.to_string())), ("before", query.before.clone())];
         self.get(routes::fill(routes::LOG, &[account, chat], &query)).await
+    }
+
+    /// Says what is missing.
+    pub async fn audit(&self, account: &str, query: &AuditQuery) -> Result<Audit, ClientError> {
+        self.get(routes::fill(routes::AUDIT, &[account], &[("chat", query.chat.clone())])).await
     }
 
     /// Listens to what happens. Everything after this returns is heard.

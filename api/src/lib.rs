@@ -5,6 +5,7 @@
 //! grow. Deliberately absent: keys, cryptography and everything that a relay would understand.
 
 pub mod account;
+pub mod audit;
 pub mod client;
 pub mod contact;
 pub mod error;
@@ -18,6 +19,10 @@ pub mod status;
 mod version;
 
 pub use account::{CreateAccount, CreatedAccount, RegistrationToken};
+pub use audit::{
+    Audit, AuditQuery, ChatAudit, Finding, FindingKind, Gap, Neighbour, ReceivedAudit, SentAudit, Sighting,
+    Unconfirmed, UnreadableCount,
+};
 pub use client::{Client, ClientError, EventStream};
 pub use contact::{
     AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,

@@ -39,5 +39,8 @@ pub const EVENT_KEEPALIVE: Duration = Duration::from_secs(15);
 /// Bytes of a safety number or safety code as text: ten times a real one.
 pub const SAFETY_NUMBER_BYTES: usize = 2 * 1024;
 
+/// One-time prekeys of a kind at the relay below which the daemon makes more, and below which a user is warned.
+pub const ONE_TIME_PREKEYS_LOW: u32 = 25;
+
 /// Bytes of an invite as text: ten times a real one.
 pub const INVITE_BYTES: usize = 8 * 1024;

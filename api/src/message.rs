@@ -140,9 +140,12 @@ pub struct Message {
     pub error: Option<Problem>,
     /// Whether an incoming message was read; an outgoing one is.
     pub read: bool,
-    /// Whether the session began when the recipient had no one-time prekey left, which weakens the forward secrecy
-    /// of the first messages.
+    /// Whether the session began when its responder had no one-time prekey left, which weakens the forward secrecy of
+    /// its first messages, those of either side.
     pub no_one_time_prekey: bool,
+    /// Messages of the same sender right before this one that have not arrived.
+    #[serde(default)]
+    pub missing_before: u64,
 }
 
 /// Which way a message went.
@@ -231,6 +234,7 @@ mod tests {
             error: None,
             read: false,
             no_one_time_prekey: false,
+            missing_before: 0,
         };
         let json = serde_json::to_value(&message).unwrap();
         assert_eq!((json["kind"].as_str(), json["text"].as_str()), (Some("text"), Some("hi\u{202e}")));

@@ -32,6 +32,8 @@ pub const INBOX: &str = "/v1/accounts/{account}/inbox";
 pub const READ: &str = "/v1/accounts/{account}/read";
 /// `GET` with [`crate::LogQuery`]: [`crate::MessagePage`].
 pub const LOG: &str = "/v1/accounts/{account}/log/{chat}";
+/// `GET` with [`crate::AuditQuery`]: [`crate::Audit`].
+pub const AUDIT: &str = "/v1/accounts/{account}/audit";
 /// `GET`: server-sent events, each an [`crate::EventFrame`]. The reply's head is sent once the listener is in place,
 /// so what happens after it is not missed.
 pub const EVENTS: &str = "/v1/accounts/{account}/events";

@@ -45,8 +45,14 @@ pub struct AccountStatus {
     pub renewals: u64,
     /// The last of those.
     pub last_renewal: Option<SessionRenewal>,
-    /// One-time prekeys the relay has on hand; nothing until the relay has said so.
+    /// Messages that contacts sent and that have not arrived, as far as later ones tell; [`crate::Audit`] says which.
+    #[serde(default)]
+    pub missing: u64,
+    /// One-time X25519 prekeys the relay has on hand; nothing until the relay has said so.
     pub one_time_prekeys: Option<u32>,
+    /// The same, of ML-KEM keys.
+    #[serde(default)]
+    pub one_time_kem_prekeys: Option<u32>,
 }
 
 /// An envelope that could not be read.

@@ -70,7 +70,8 @@ impl<V: View> Turn<'_, V> {
             text,
             sent: content.sent,
             stored: self.now,
-            direction: Direction::Received { unread: Some(position), without_one_time_key },
+            direction: Direction::Received { unread: Some(position) },
+            without_one_time_key,
         };
         let mut counters = self.chat_counters(chat)?;
         let number = counters.messages.saturating_add(1);
@@ -160,7 +161,7 @@ impl<V: View> Turn<'_, V> {
             }
         }
         for (place, mut message) in unread {
-            let Direction::Received { unread, .. } = &mut message.direction else { continue };
+            let Direction::Received { unread } = &mut message.direction else { continue };
             let Some(position) = unread.take() else { continue };
             // The same reference twice in one command finds the row gone the second time.
             if self.get::<UnreadRow>(&position)?.is_some() {

@@ -34,6 +34,8 @@ impl<V: View> Turn<'_, V> {
         self.counters.cursor = self.counters.cursor.min(head);
         let ours = self.counters.next_prekey;
         let mut stock = stock;
+        let pending = self.scan::<UploadRow>(&Range::all(), 1)?.pop();
+        let confirmed_below = pending.map_or(ours, |(id, _)| id);
         if next > ours && next.0.saturating_sub(ours.0) <= PREKEY_ID_JUMP {
             // This store went back: nobody has the secrets of what it uploaded meanwhile.
             self.counters.next_prekey = next;
@@ -42,6 +44,10 @@ impl<V: View> Turn<'_, V> {
         }
         // What the relay numbers past, it has: its answer to the upload was lost.
         self.mark_stored(PrekeyId(next.0.saturating_sub(1)))?;
+        // The relay went back: it gives out keys that were replaced long ago.
+        if next < confirmed_below {
+            self.replace_all_prekeys()?;
+        }
         self.refill_prekeys(stock)?;
         self.note_registration()?;
         self.counters.head = head;

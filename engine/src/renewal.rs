@@ -199,6 +199,7 @@ impl<V: View> Turn<'_, V> {
             sent: self.now,
             stored: self.now,
             direction: Direction::Noted,
+            without_one_time_key: self.without_one_time_key(&contact)?,
         };
         let counters = self.chat_counters(chat)?;
         self.append(chat, counters, &note);

@@ -15,8 +15,8 @@ use hermes_wire::{
 
 use crate::{
     limits::{
-        CLOCK_DIFFERENCE, CONTACTS, PREKEY_RETENTION, PREKEY_ROTATION, PREKEY_VALIDITY, RETIRED_LIFETIME,
-        SWEEP_ROWS,
+        CLOCK_DIFFERENCE, CONTACTS, PREKEY_RETENTION, PREKEY_ROTATION, PREKEY_SECRETS, PREKEY_VALIDITY,
+        RETIRED_LIFETIME, SWEEP_ROWS,
     },
     row::{ContactRecord, PrekeyRecord, ReplayRecord, SessionRecord, Standing},
     rows::{SkippedChainRow, SkippedKeyRow, StoreResult},
@@ -44,11 +44,15 @@ impl<V: View> Turn<'_, V> {
         }
         let prekeys = self.scan::<PrekeyRecord>(&Range::all(), SWEEP_ROWS)?;
         for kind in ROTATED {
-            let current = prekeys.iter().rev().find(|(_, record)| record.kind == kind);
-            if let Some((id, record)) = current
+            let mut newest_first = prekeys.iter().rev().filter(|(_, record)| record.kind == kind);
+            if let Some((id, record)) = newest_first.next()
                 && self.is_due(record.created)
             {
                 self.replace_prekey(*id, record);
+            }
+            // A relay that had lost its keys was given new ones beside these, which would live for ever.
+            for (id, record) in newest_first.filter(|(_, record)| record.replaced.is_none()) {
+                self.note_replaced(*id, record);
             }
         }
         let over: Vec<_> = prekeys.iter().filter(|(_, r)| self.is_over(r)).map(|(id, _)| *id).collect();
@@ -67,8 +71,26 @@ impl<V: View> Turn<'_, V> {
         self.now.since(created) >= PREKEY_ROTATION || created.since(self.now) > CLOCK_DIFFERENCE
     }
 
-    fn replace_prekey(&mut self, id: PrekeyId, record: &PrekeyRecord) {
+    /// Replaces what a relay gives out again and again, as far as another secret may be kept.
+    pub(crate) fn replace_all_prekeys(&mut self) -> StoreResult<(), V> {
+        let prekeys = self.scan::<PrekeyRecord>(&Range::all(), SWEEP_ROWS)?;
+        for kind in ROTATED {
+            let same: Vec<_> = prekeys.iter().filter(|(_, record)| record.kind == kind).collect();
+            if let Some((id, record)) = same.last()
+                && same.len() < PREKEY_SECRETS
+            {
+                self.replace_prekey(*id, record);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_replaced(&mut self, id: PrekeyId, record: &PrekeyRecord) {
         self.put(&id, &PrekeyRecord { replaced: Some(self.now), ..record.clone() });
+    }
+
+    fn replace_prekey(&mut self, id: PrekeyId, record: &PrekeyRecord) {
+        self.note_replaced(id, record);
         self.make_prekey(record.kind);
         self.effects.push(crate::Effect::Prekeys);
     }

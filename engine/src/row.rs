@@ -367,6 +367,8 @@ pub(crate) struct MessageRecord {
     /// When this device stored it.
     pub(crate) stored: Timestamp,
     pub(crate) direction: Direction,
+    /// Whether its session began without a one-time prekey.
+    pub(crate) without_one_time_key: bool,
 }
 
 /// What a message says.
@@ -397,7 +399,6 @@ pub(crate) enum Direction {
     Received {
         /// Position among the unread, until read.
         unread: Option<u64>,
-        without_one_time_key: bool,
     },
     Sent(MessageState),
     /// A note of this account for its user.

@@ -13,7 +13,7 @@ use crate::{
     reference::Reference,
     row::{
         ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, SentRecord,
-        Text,
+        SessionRecord, Text,
     },
     rows::{
         ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, NameRow, Place, ReadError, SentKey,
@@ -109,6 +109,7 @@ impl<V: View> Turn<'_, V> {
             sent: self.now,
             stored: self.now,
             direction: Direction::Sent(MessageState::Queued),
+            without_one_time_key: self.without_one_time_key(&contact)?,
         };
         let place = self.append(chat, counters, &message);
         let session = envelope.as_ref().and(contact.active);
@@ -117,6 +118,12 @@ impl<V: View> Turn<'_, V> {
             self.queue(chat, envelope, Some(place.number));
         }
         Ok(Ok(place))
+    }
+
+    /// Whether the session that seals for a contact began when the responder had no one-time prekey left.
+    pub(crate) fn without_one_time_key(&self, contact: &ContactRecord) -> StoreResult<bool, V> {
+        let Some(id) = contact.active else { return Ok(false) };
+        Ok(self.get::<SessionRecord>(&id)?.is_some_and(|session| session.without_one_time_key))
     }
 
     /// Adds a message to a chat's history.

@@ -96,6 +96,9 @@ pub(crate) enum ClientCommand {
     Inbox(Inbox),
     /// Show the messages of a chat, both ways
     Log(Log),
+    /// Show which messages are missing, also those that a relay swallowed
+    #[command(after_help = AUDIT_HELP)]
+    Audit(Audit),
     /// Show how the daemon and its accounts are doing
     Status,
     /// Start or stop the daemon
@@ -113,6 +116,13 @@ text comes from standard input, less one newline at its end. It has at most 1638
   hermesctl send bob carol 'deploy done' --wait
   journalctl -n 20 | hermesctl send bob carol -
   hermesctl send bob -- '-5 degrees'";
+
+const AUDIT_HELP: &str = "\
+Senders number their messages in each chat, so a missing one shows as soon as a later one is here.
+The last messages of a chat are missed by their sender only: as not confirmed.
+
+Exit code: 0 when nothing is missing and nothing contradicts anything, else 1. A message that is
+not confirmed may just be waiting for its recipient, and does not count.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
@@ -268,6 +278,12 @@ pub(crate) struct Log {
     /// At most this many, the newest
     #[arg(short, value_name = "N", default_value = LOG_MESSAGES, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) n: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Only this contact
+    pub(crate) chat: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

@@ -107,7 +107,9 @@ mod tests {
             last_unreadable: None,
             renewals: 0,
             last_renewal: None,
+            missing: 0,
             one_time_prekeys: None,
+            one_time_kem_prekeys: None,
         }
     }
 

@@ -254,6 +254,49 @@ fn an_empty_inbox_explains_itself_on_standard_error() {
     assert_eq!(stderr(&world.run(&["-a", "alice", "inbox", "-q"])), "");
 }
 
+fn audit_of(missing: u64) -> Value {
+    let neighbour = |reference: &str| json!({"ref": reference, "sent_at": 0, "received_at": 0});
+    let gap = json!({
+        "first": 41, "last": 40 + missing, "previous": neighbour("bob#40"), "next": neighbour("bob#41"),
+    });
+    let received = json!({
+        "messages": 43, "through": 40, "highest": 44, "missing": missing, "unlisted": 0, "findings": [],
+        "gaps": if missing > 0 { vec![gap] } else { Vec::new() },
+    });
+    let sent = json!({"messages": 0, "unconfirmed": []});
+    let chat = json!({"chat": "bob", "received": received, "sent": sent, "unreadable": []});
+    json!({"v": 1, "complete": missing == 0, "chats": [chat], "unreadable": [], "expired": 0})
+}
+
+#[test]
+fn an_audit_tells_a_script_by_its_exit_code() {
+    let world = World::with_daemon(|heard| match heard.route.as_str() {
+        "GET /v1/accounts/alice/audit" => ok(audit_of(0)),
+        "GET /v1/accounts/alice/audit?chat=bob" => ok(audit_of(3)),
+        _ => Answer::Json(
+            404,
+            json!({"v": 1, "error": {"code": "contact-not-found", "message": "m", "hint": "h"}}),
+        ),
+    });
+    let whole = world.run(&["-a", "alice", "audit"]);
+    assert_eq!((code(&whole), stdout(&whole).as_str()), (0, "Nothing is missing.\n"));
+    assert_eq!(stderr(&whole), "");
+
+    let bob = world.run(&["-a", "alice", "audit", "bob"]);
+    assert_eq!(code(&bob), 1);
+    let window = "1970-01-01 00:00 (bob#40) and 1970-01-01 00:00 (bob#41)";
+    assert_eq!(
+        stdout(&bob),
+        format!("bob: 3 messages missing: 41-43, sent between {window}\n3 messages are missing.\n")
+    );
+    assert!(stderr(&bob).contains("ask the sender"), "{}", stderr(&bob));
+
+    let json = world.run(&["-a", "alice", "audit", "bob", "--json"]);
+    assert_eq!((code(&json), stderr(&json).as_str()), (1, ""));
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&json)).unwrap(), audit_of(3));
+    assert_eq!(code(&world.run(&["-a", "alice", "audit", "nobody"])), 5);
+}
+
 #[test]
 fn an_interrupt_is_exit_130() {
     let world = World::with_daemon(|heard| match heard.route.contains("/events") {

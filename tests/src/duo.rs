@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use serde_bytes::ByteBuf;
 
-use crate::sim::MemoryStore;
+use crate::sim::{Doom, MemoryStore};
 
 /// One account, its store, and what the relay would hold for it.
 pub struct Peer {
@@ -29,7 +29,8 @@ pub struct Peer {
     /// Everything the last turn asked for.
     pub effects: Vec<Effect>,
     published: BTreeMap<PrekeyKind, Vec<PrekeyEntry>>,
-    last_prekey: PrekeyId,
+    /// The highest prekey id that the relay took.
+    pub last_prekey: PrekeyId,
     /// The highest sequence that the relay has assigned.
     pub head: u64,
     /// The envelope that was taken last.
@@ -53,22 +54,32 @@ pub struct Flying {
 impl Peer {
     /// A registered account whose prekeys are at the relay.
     pub fn new(name: &str, seed: u64) -> Self {
-        Self::at(
-            name,
-            seed,
-            RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address"),
-        )
+        let mut peer = Self::unregistered(name, seed);
+        peer.register(0);
+        peer
     }
 
     /// The same with a mailbox at this relay.
     pub fn at(name: &str, seed: u64, relay: RelayAddress) -> Self {
+        let mut peer = Self::unregistered_at(name, seed, relay);
+        peer.register(0);
+        peer
+    }
+
+    /// An account that no relay has heard of.
+    pub fn unregistered(name: &str, seed: u64) -> Self {
+        let relay = RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address");
+        Self::unregistered_at(name, seed, relay)
+    }
+
+    fn unregistered_at(name: &str, seed: u64, relay: RelayAddress) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Timestamp(1_790_000_000_000);
         let mut store = MemoryStore::default();
         let account = NewAccount { name: name.to_owned(), relay, registration_token: None };
         let (engine, _) =
             Engine::create(account, now, &mut rng).commit(&mut store, now, &mut rng).expect("memory");
-        let mut peer = Self {
+        Self {
             store,
             engine: Some(engine),
             rng,
@@ -78,9 +89,7 @@ impl Peer {
             last_prekey: PrekeyId(0),
             head: 0,
             last: None,
-        };
-        peer.register(0);
-        peer
+        }
     }
 
     /// The relay opens the mailbox, its clock as the peer's, and takes what prekeys there are.
@@ -123,12 +132,6 @@ impl Peer {
         self.engine = Some(Engine::load(&self.store).expect("memory"));
     }
 
-    /// The store is put back from a copy, and the process starts again.
-    pub fn restore(&mut self, copy: MemoryStore) {
-        self.store = copy;
-        self.restart();
-    }
-
     /// Takes one input and commits.
     pub fn turn(&mut self, input: Input) {
         let engine = self.engine.take().expect("an engine");
@@ -136,6 +139,15 @@ impl Peer {
         let (engine, effects) = step.commit(&mut self.store, self.now, &mut self.rng).expect("memory");
         self.engine = Some(engine);
         self.effects = effects;
+    }
+
+    /// Takes one input, dies around the commit, and starts again.
+    pub fn die_at(&mut self, input: Input, doom: Doom) {
+        let engine = self.engine.take().expect("an engine");
+        let step = engine.handle(input, &self.store, self.now, &mut self.rng).expect("memory");
+        self.store.doom = Some(doom);
+        assert!(step.commit(&mut self.store, self.now, &mut self.rng).is_err(), "it was to die");
+        self.restart();
     }
 
     /// Takes a link event.
@@ -217,9 +229,14 @@ impl Peer {
 
     /// Goes back to an old store and connects, as a daemon would that is started on it.
     pub fn restore(&mut self, old: &Snapshot) {
+        self.put_back(old);
+        self.register(self.head);
+    }
+
+    /// The same, and no relay has been asked yet.
+    pub fn put_back(&mut self, old: &Snapshot) {
         self.store = old.0.clone();
         self.restart();
-        self.register(self.head);
     }
 
     /// Takes the last envelope again under a new sequence, which makes the engine doubt the session.

@@ -275,10 +275,10 @@ fn a_gap_that_splits_when_there_is_no_room_is_still_counted() {
 fn a_store_put_back_from_an_old_copy_shows() {
     let (mut alice, mut bob) = paired();
     let mut messages = swallow(&mut alice, &bob, 1);
-    let copy = alice.store.clone();
+    let copy = alice.snapshot();
     messages.extend(swallow(&mut alice, &bob, 1));
     messages.iter().for_each(|message| take(&mut bob, message));
-    alice.restore(copy);
+    alice.restore(&copy);
     for text in ["another second", "a third"] {
         alice.send("bob", text).unwrap();
         let sent = alice.flying(&bob).pop().unwrap();

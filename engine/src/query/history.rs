@@ -31,6 +31,8 @@ pub struct MessageView {
     pub stored: Timestamp,
     /// Which way it went.
     pub direction: MessageDirection,
+    /// Whether its session began without a one-time prekey.
+    pub without_one_time_key: bool,
     /// Messages right before it, from the same sender, that have not arrived.
     pub missing_before: u64,
 }
@@ -42,8 +44,6 @@ pub enum MessageDirection {
     Received {
         /// Whether it is still unread.
         unread: bool,
-        /// Whether its session began without a one-time prekey.
-        without_one_time_key: bool,
     },
     /// From this account.
     Sent(MessageState),
@@ -146,7 +146,7 @@ fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<
     let Some(chat) = chat_named(view, &reference.chat)? else { return Ok(None) };
     let message: Option<MessageRecord> = rows::get(view, &Place { chat, number: reference.number })?;
     Ok(match message.map(|message| message.direction) {
-        Some(Direction::Received { unread, .. }) => unread,
+        Some(Direction::Received { unread }) => unread,
         _ => None,
     })
 }
@@ -180,12 +180,11 @@ impl Chats {
             sent: message.sent,
             stored: message.stored,
             direction: match message.direction {
-                Direction::Received { unread, without_one_time_key } => {
-                    MessageDirection::Received { unread: unread.is_some(), without_one_time_key }
-                }
+                Direction::Received { unread } => MessageDirection::Received { unread: unread.is_some() },
                 Direction::Sent(state) => MessageDirection::Sent(state),
                 Direction::Noted => MessageDirection::Noted,
             },
+            without_one_time_key: message.without_one_time_key,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The commands, one file each: ask the daemon, show the answer.
 
 pub(crate) mod accept;
+pub(crate) mod audit;
 pub(crate) mod contact;
 pub(crate) mod daemon;
 pub(crate) mod inbox;
@@ -27,6 +28,7 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Send(args) => send::run(args, invocation).await,
         ClientCommand::Inbox(args) => inbox::run(args, invocation).await,
         ClientCommand::Log(args) => log::run(args, invocation).await,
+        ClientCommand::Audit(args) => audit::run(args, invocation).await,
         ClientCommand::Status => status::run(invocation).await,
         ClientCommand::Daemon(args) => daemon::run(args, invocation).await,
     };

@@ -2,13 +2,14 @@
 
 use hermes_api::{
     AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, Trust, UnixMillis, VerifiedBy,
+    limits::ONE_TIME_PREKEYS_LOW,
 };
 use jiff::tz::TimeZone;
 
 use crate::{
     duration,
     output::{BAD, DIM, GOOD, Line, NAME, WARN},
-    render::message::local_time,
+    render::{audit::counted, message::local_time},
 };
 
 /// Hex digits of a fingerprint that tell contacts apart at a glance. Not for checking who they are.
@@ -44,10 +45,41 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
     if account.renewals > 0 {
         lines.push(detail("sessions", renewals(account, now)));
     }
-    if let Some(left) = account.one_time_prekeys {
-        lines.push(detail("prekeys", format!("{left} one-time keys at the relay")));
+    if account.missing > 0 {
+        let missing = format!("{}: hermesctl audit", counted(account.missing, "message"));
+        lines.push(Line::default().styled(DIM, format!("  {:<11}  ", "missing")).styled(BAD, missing));
     }
+    lines.extend(prekeys(account));
     lines
+}
+
+/// The stock of one-time prekeys, and what it means when it is low.
+fn prekeys(account: &AccountStatus) -> Vec<Line> {
+    let Some(curve) = account.one_time_prekeys else { return Vec::new() };
+    // A daemon that is older than this program tells of one kind.
+    let kem = account.one_time_kem_prekeys.unwrap_or(curve);
+    let stock = match curve == kem {
+        true => format!("{curve} one-time keys at the relay"),
+        false => format!("{curve} one-time keys at the relay, {kem} for ML-KEM"),
+    };
+    let left = curve.min(kem);
+    if left >= ONE_TIME_PREKEYS_LOW {
+        return vec![detail("prekeys", stock)];
+    }
+    let (style, meaning) = match left {
+        0 => (BAD, "; first messages of new sessions are protected less"),
+        _ => (WARN, "; more are needed"),
+    };
+    let hint = match account.connection.state {
+        ConnectionState::Connected => {
+            "hermesd uploads more by itself; if it stays so, ask the relay's operator"
+        }
+        _ => "hermesd uploads more once it is connected",
+    };
+    vec![
+        Line::default().styled(DIM, format!("  {:<11}  ", "prekeys")).styled(style, stock).plain(meaning),
+        Line::default().styled(DIM, "               → ").plain(hint),
+    ]
 }
 
 /// How many could not be read, and what was wrong with the newest.
@@ -146,7 +178,9 @@ mod tests {
             last_unreadable: None,
             renewals: 0,
             last_renewal: None,
+            missing: 0,
             one_time_prekeys: None,
+            one_time_kem_prekeys: None,
         }
     }
 
@@ -183,6 +217,45 @@ mod tests {
         let expected =
             "  sessions     2 renewed (last 1m ago, with bob: no session with this contact opens it)";
         assert!(lines(account).contains(&expected.to_owned()));
+    }
+
+    #[test]
+    fn status_warns_when_one_time_prekeys_run_out() {
+        let shown = |curve, kem, state| {
+            let connection = Connection { state, ..offline().connection };
+            let one_time_kem_prekeys = Some(kem);
+            lines(AccountStatus {
+                one_time_prekeys: Some(curve),
+                one_time_kem_prekeys,
+                connection,
+                ..offline()
+            })
+        };
+        let enough = shown(100, 100, ConnectionState::Connected);
+        assert_eq!(enough.last().unwrap(), "  prekeys      100 one-time keys at the relay");
+        let low = shown(80, 24, ConnectionState::Offline);
+        let [.., stock, hint] = &low[..] else { panic!("{low:?}") };
+        assert_eq!(stock, "  prekeys      80 one-time keys at the relay, 24 for ML-KEM; more are needed");
+        assert_eq!(hint, "               → hermesd uploads more once it is connected");
+        let out = shown(0, 0, ConnectionState::Connected);
+        let [.., stock, hint] = &out[..] else { panic!("{out:?}") };
+        assert!(
+            stock
+                .ends_with("0 one-time keys at the relay; first messages of new sessions are protected less")
+        );
+        assert!(hint.contains("operator"), "{hint}");
+    }
+
+    #[test]
+    fn status_names_the_command_that_says_what_is_missing() {
+        let missing = |missing| lines(AccountStatus { missing, ..offline() });
+        assert!(missing(1).contains(&"  missing      1 message: hermesctl audit".to_owned()));
+        assert!(missing(3).contains(&"  missing      3 messages: hermesctl audit".to_owned()));
+        assert!(!missing(0).iter().any(|line| line.contains("missing")));
+        // A daemon that is older than this program does not say.
+        let mut older = serde_json::to_value(offline()).unwrap();
+        older.as_object_mut().unwrap().remove("missing");
+        assert_eq!(serde_json::from_value::<AccountStatus>(older).unwrap().missing, 0);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     duration,
-    output::{BAD, DIM, Line, NAME},
-    render::fold,
+    output::{BAD, DIM, Line, NAME, WARN},
+    render::{audit::counted, fold},
 };
 
 /// Lines of one message that the inbox shows on a terminal; the log shows all.
@@ -56,7 +56,7 @@ pub(crate) fn unread(message: &Message, layout: Layout, now: UnixMillis) -> Vec<
     lines
 }
 
-/// A message of a log: reference, local time, who, text, and how far it has come.
+/// A message of a log: reference, local time, who, text, and how far it has come. Before it, what is missing.
 pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<Line> {
     let time = local_time(message.received_at.unwrap_or(message.sent_at), zone);
     let from = match message.direction {
@@ -79,6 +79,13 @@ pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<
         };
         let reason = message.error.as_ref().map(|error| format!(": {}", error.message)).unwrap_or_default();
         *last = std::mem::take(last).styled(style, format!("  ({word}{reason})"));
+    }
+    if let Some(last) = lines.last_mut().filter(|_| message.no_one_time_prekey) {
+        *last = std::mem::take(last).styled(WARN, "  (session without one-time key)");
+    }
+    if message.missing_before > 0 {
+        let missing = counted(message.missing_before, "message");
+        lines.insert(0, Line::default().styled(WARN, format!("— {missing} missing —")));
     }
     lines
 }
@@ -132,6 +139,7 @@ pub(crate) mod tests {
             error: None,
             read: false,
             no_one_time_prekey: false,
+            missing_before: 0,
         }
     }
 
@@ -190,6 +198,14 @@ pub(crate) mod tests {
             texts(logged(&message, layout, &TimeZone::UTC)),
             ["bob#2  1970-01-01 00:00  you: done  (relayed)"]
         );
+        message.no_one_time_prekey = true;
+        assert!(
+            texts(logged(&message, layout, &TimeZone::UTC))[0]
+                .ends_with("done  (relayed)  (session without one-time key)")
+        );
+        message.missing_before = 3;
+        assert_eq!(texts(logged(&message, layout, &TimeZone::UTC))[0], "— 3 messages missing —");
+        message.missing_before = 0;
         message.sent_at = UnixMillis(u64::MAX);
         assert!(texts(logged(&message, layout, &TimeZone::UTC))[0].contains("unknown time"));
     }

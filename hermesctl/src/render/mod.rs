@@ -1,6 +1,7 @@
 //! How things read on a terminal. Pure: values in, lines out.
 
 pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod contact;
 pub(crate) mod fold;
 pub(crate) mod message;

@@ -4,6 +4,7 @@
 //! becomes a document. Deliberately absent: any TCP listener, any state, and any decision.
 
 mod accounts;
+mod audit;
 mod contact;
 mod events;
 mod messages;
@@ -61,6 +62,7 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::INBOX, get(messages::inbox))
         .route(routes::READ, post(messages::read))
         .route(routes::LOG, get(messages::log))
+        .route(routes::AUDIT, get(audit::audit))
         .route(routes::EVENTS, get(events::events))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)

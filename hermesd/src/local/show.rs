@@ -17,6 +17,10 @@ use crate::{
     link::{MailboxState, MailboxStatus, Reason},
 };
 
+// The programs warn below what the engine refills at.
+const _: () =
+    assert!(hermes_api::limits::ONE_TIME_PREKEYS_LOW == hermes_engine::limits::ONE_TIME_PREKEYS_LOW);
+
 pub(super) fn time(at: Timestamp) -> UnixMillis {
     UnixMillis(at.0)
 }
@@ -49,12 +53,11 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
         state: None,
         error: None,
         read: true,
-        no_one_time_prekey: false,
+        no_one_time_prekey: view.without_one_time_key,
+        missing_before: view.missing_before,
     };
     match view.direction {
-        MessageDirection::Received { unread, without_one_time_key } => {
-            Message { read: !unread, no_one_time_prekey: without_one_time_key, ..common }
-        }
+        MessageDirection::Received { unread } => Message { read: !unread, ..common },
         MessageDirection::Sent(sent) => {
             let (state, error) = state(&sent);
             Message {
@@ -122,6 +125,10 @@ pub(super) fn details(view: query::ContactDetails) -> ContactDetails {
 pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
     let mailbox = account.board().mailbox().borrow().clone();
     let stock = account.board().stock();
+    let on_hand = |kind| {
+        let stock = stock.as_ref()?.iter().find(|stock| stock.kind == kind);
+        Some(stock.map_or(0, |stock| stock.count))
+    };
     AccountStatus {
         name: account.name().to_string(),
         fingerprint: summary.fingerprint.to_string(),
@@ -137,6 +144,7 @@ pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
         unread: summary.unread,
         outbox: summary.outbox,
         unreadable: summary.unreadable,
+        missing: summary.missing,
         last_unreadable: summary
             .last_unreadable
             .map(|(cause, at)| Unreadable { at: time(at), cause: cause.to_string() }),
@@ -146,9 +154,8 @@ pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
             at: time(at),
             reason: reason.to_string(),
         }),
-        one_time_prekeys: stock.map(|stock| {
-            stock.iter().find(|stock| stock.kind == PrekeyKind::OneTime).map_or(0, |stock| stock.count)
-        }),
+        one_time_prekeys: on_hand(PrekeyKind::OneTime),
+        one_time_kem_prekeys: on_hand(PrekeyKind::OneTimeKem),
     }
 }
 
@@ -165,7 +172,9 @@ pub(super) fn failed_account(name: &str, problem: Problem, since: UnixMillis) ->
         last_unreadable: None,
         renewals: 0,
         last_renewal: None,
+        missing: 0,
         one_time_prekeys: None,
+        one_time_kem_prekeys: None,
     }
 }
 

@@ -12,5 +12,5 @@ mod store;
 mod world;
 
 pub use check::Violation;
-pub use store::MemoryStore;
+pub use store::{Doom, MemoryStore};
 pub use world::{Plan, Report, run};

@@ -1,11 +1,14 @@
 //! The relay's side of the simulated network: the real rules on a store in memory.
 
+use std::collections::BTreeMap;
+
 use hermes_engine::LinkEvent;
 use hermes_relay::{Outcome, Policy, Registration, Relay, Request, store::memory::MemoryStore};
 use hermes_wire::{
     MailboxId, Sequence, Timestamp,
     drop::Open,
     mailbox::{Credit, Deliver, ToClient, ToRelay},
+    prekey::{PrekeyEntry, PrekeyId},
     refusal::Advice,
 };
 
@@ -14,6 +17,8 @@ use super::client::{DropBody, DropRequest};
 /// A relay that can die and come back with its store.
 pub struct SimRelay {
     relay: Relay<MemoryStore>,
+    /// Every prekey that was ever offered, whatever became of it.
+    prekeys: BTreeMap<(MailboxId, PrekeyId), PrekeyEntry>,
 }
 
 /// What the relay knows of one mailbox connection.
@@ -35,18 +40,17 @@ pub enum Answer {
 
 impl SimRelay {
     pub fn new() -> Self {
-        Self::start(MemoryStore::new())
+        Self { relay: Self::start(MemoryStore::new()), prekeys: BTreeMap::new() }
     }
 
-    fn start(store: MemoryStore) -> Self {
+    fn start(store: MemoryStore) -> Relay<MemoryStore> {
         let policy = Policy { registration: Registration::Open, ..Policy::default() };
-        Self { relay: Relay::new(store, policy).expect("memory") }
+        Relay::new(store, policy).expect("memory")
     }
 
     /// Dies and starts again with what was committed.
     pub fn restart(&mut self) {
-        let store = self.relay.store().clone();
-        *self = Self::start(store);
+        self.relay = Self::start(self.relay.store().clone());
     }
 
     pub fn sweep(&mut self, now: Timestamp) {
@@ -75,7 +79,10 @@ impl SimRelay {
             }
             ToRelay::Ping => return vec![ToClient::Pong],
             ToRelay::Register(register) => Request::Register { mailbox, register },
-            ToRelay::PutPrekeys(entries) => Request::PutPrekeys { mailbox, entries },
+            ToRelay::PutPrekeys(entries) => {
+                self.check_ids(mailbox, &entries);
+                Request::PutPrekeys { mailbox, entries }
+            }
             ToRelay::DropPrekeys(below) => Request::DropPrekeys { mailbox, below },
             ToRelay::Revoke(contact, until) => Request::Revoke { mailbox, contact, until },
             ToRelay::Ack(upto) => Request::Ack { mailbox, upto },
@@ -90,6 +97,14 @@ impl SimRelay {
             Outcome::Revoked(contact) => vec![ToClient::Revoked(contact)],
             Outcome::Refused(refusal) => vec![ToClient::Refused(refusal)],
             _ => Vec::new(),
+        }
+    }
+
+    /// An id is one key, whoever died in between.
+    fn check_ids(&mut self, mailbox: MailboxId, entries: &[PrekeyEntry]) {
+        for entry in entries {
+            let before = self.prekeys.insert((mailbox, entry.id), entry.clone());
+            assert!(before.is_none_or(|before| before == *entry), "prekey id {:?} was given twice", entry.id);
         }
     }
 
