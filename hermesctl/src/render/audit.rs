@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn gap(first: u64, last: u64) -> Gap {
-        let beside = |reference: &str, minute| Neighbour {
+        let beside = |reference: &str, minute: u64| Neighbour {
             reference: reference.into(),
             sent_at: UnixMillis(minute * 60_000),
             received_at: UnixMillis(0),
