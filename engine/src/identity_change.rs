@@ -22,8 +22,8 @@ use crate::{
     pairing::Greeting,
     receive::Taken,
     row::{
-        ChatRecord, ContactRecord, Direction, FailureReason, HeldRecord, MessageRecord, MessageState,
-        Renewal, SecretBuf, SentRecord, UnreadableCause,
+        ChatRecord, ContactRecord, Direction, FailureReason, GapRecord, HeldRecord, MessageRecord,
+        MessageState, Renewal, SecretBuf, SentRecord, UnreadableCause,
     },
     rows::{
         ChatCountersKey, ChatRow, HeldKey, Key, PeerRow, Place, ReadError, SentKey, StoreResult,
@@ -245,7 +245,12 @@ impl<V: View> Turn<'_, V> {
             self.delete::<SentRecord>(&key);
             range.from = SentKey { chat, counter: key.counter.saturating_add(1) }.to_bytes();
         }
-        let messages = self.chat_counters(chat)?.messages;
+        let ChatRecord { messages, received, .. } = self.chat_counters(chat)?;
+        // What is missing of the old identity's can arrive no more, and the new one's numbers must not fill its gaps.
+        for (key, _) in self.scan::<GapRecord>(&Range::prefix(&chat.0), GAP_ROWS)? {
+            self.delete::<GapRecord>(&key);
+        }
+        self.counters.missing = self.counters.missing.saturating_sub(received.missing);
         self.put(&ChatCountersKey(chat), &ChatRow(ChatRecord { messages, ..ChatRecord::default() }));
         Ok(())
     }
@@ -285,6 +290,9 @@ impl<V: View> Turn<'_, V> {
 /// More than [`limits::HELD`] are never there; a scan past it would be a damaged store.
 const HELD_ROWS: usize = 4_096;
 const _: () = assert!(limits::HELD < HELD_ROWS as u64);
+/// The same for gaps.
+const GAP_ROWS: usize = 4_096;
+const _: () = assert!(limits::GAPS < GAP_ROWS as u64);
 
 fn remember(refused: &mut Vec<Fingerprint>, fingerprint: Fingerprint) {
     refused.insert(0, fingerprint);

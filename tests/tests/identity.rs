@@ -183,6 +183,28 @@ fn what_was_written_to_the_old_identity_is_not_said_again_to_the_new_one() {
 }
 
 #[test]
+fn what_is_missing_of_the_old_identity_is_not_looked_for_in_the_new_one() {
+    let (mut alice, mut bob) = paired();
+    for text in ["one", "swallowed", "three"] {
+        alice.send("bob", text).unwrap();
+    }
+    for (at, flying) in alice.flying(&bob).into_iter().enumerate() {
+        alice.link(hermes_engine::LinkEvent::Deposited(flying.key));
+        if at != 1 {
+            bob.take(flying.contact, flying.body);
+        }
+    }
+    assert_eq!(bob.summary().missing, 1);
+    let mut eve = Impostor::of(&alice, "bob", &mut bob, 9);
+    eve.say(&mut bob, "hi");
+    say(&mut bob, "alice", ContactChange::AcceptKey).unwrap();
+    assert_eq!(bob.summary().missing, 0);
+    assert!(
+        query::audit(&bob.store, None).unwrap().is_some_and(|audit| audit.chats[0].received.gaps.is_empty())
+    );
+}
+
+#[test]
 fn a_refused_key_is_gone_for_good_and_what_it_said_is_on_record() {
     let (mut alice, mut bob, mut eve) = taken_over(&["one", "two"]);
     say(&mut bob, "alice", ContactChange::RefuseKey).unwrap();
