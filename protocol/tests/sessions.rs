@@ -7,6 +7,7 @@
 mod model;
 
 use model::{
+    Who,
     action::{ACTION_BYTES, Action},
     support::rng,
     world::{Tally, World},
@@ -46,6 +47,21 @@ proptest! {
     fn so_it_does_where_no_side_goes_back(seed in 0u64..1_000_000, actions in vec(action(), 1..200)) {
         play(seed, actions.into_iter().filter(|action| !matches!(action, Action::Restore { .. })));
     }
+}
+
+/// Chance seldom jumps twice in one chain and then delivers what was skipped first.
+#[test]
+fn keys_given_up_over_two_jumps_are_told_from_used_ones() {
+    let jump = [
+        Action::Storm { by: Who::Bob, session: 0, count: 600 },
+        Action::Deliver { to: Who::Alice, which: 1 },
+    ];
+    let mut actions = vec![
+        Action::Seal { by: Who::Alice, session: 0, length: 0 },
+        Action::Deliver { to: Who::Bob, which: 0 },
+    ];
+    actions.extend([jump, jump].concat());
+    assert!(play(0, actions)["TooOld"] >= 1);
 }
 
 /// The model is worth what it is asked: whatever can come of a delivery does come, again and again.
