@@ -18,6 +18,7 @@ lint:
 # Licences, advisories, duplicate versions (needs cargo-deny).
 deny:
     cargo deny check
+    cargo deny --manifest-path bench/Cargo.toml check --config deny.toml
 
 # Simulation with more seeds: just sim 10000
 sim seeds="500":
@@ -31,6 +32,16 @@ kill rounds="20":
 fuzz target seconds="60":
     mkdir -p fuzz/found/{{target}}
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} fuzz/found/{{target}} fuzz/corpus/{{target}} -- -max_total_time={{seconds}}
+
+# The pairwise protocol beside Olm, as tables of ratios: just bench, just bench setup
+bench filter="":
+    cd bench && cargo bench -- --quiet {{filter}}
+
+# That the benches build and do what they say, without measuring.
+bench-check:
+    cd bench && cargo fmt --check
+    cd bench && cargo clippy --all-targets -- -D warnings
+    cd bench && cargo test --all-targets
 
 # A relay and two daemons on this machine, talking.
 demo:
