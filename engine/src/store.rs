@@ -90,6 +90,19 @@ impl Table {
         Self::Unconfirmed,
     ];
 
+    /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
+    /// or deleted; other rows are ciphertext, public, or kept for as long as the account.
+    pub fn holds_keys(self) -> bool {
+        match self {
+            Self::Session | Self::SkippedChain | Self::SkippedKey | Self::Prekey => true,
+            // The account's own keys are written once. The secret of an invite that was used opens nothing.
+            Self::Account | Self::Contact | Self::Invite => false,
+            Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
+            Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
+            Self::Idempotency | Self::Unreadable => false,
+        }
+    }
+
     /// The table's name in a store.
     pub fn name(self) -> &'static str {
         match self {

@@ -25,8 +25,11 @@ pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) const EVENTS: usize = 1_024;
 /// The engine is told that time has passed this often.
 pub(crate) const TICK: Duration = Duration::from_secs(3_600);
-/// The write-ahead log is emptied after this long without a commit: it may hold what was deleted.
+/// Used keys are erased from the files after this long without a commit, and tried again after as long when a reader
+/// prevents it.
 pub(crate) const CHECKPOINT_IDLE: Duration = Duration::from_secs(5);
+/// They are erased this long after the first commit that may have left some, however busy the account is.
+pub(crate) const CHECKPOINT_BUSY: Duration = Duration::from_secs(300);
 /// First wait before a store that failed is opened again.
 pub(crate) const REOPEN_FIRST: Duration = Duration::from_millis(500);
 /// Longest such wait.

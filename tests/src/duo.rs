@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
     ChangeSet, ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount,
-    Order, OutboxKey, Range, Reply, Send, Store, Table, Text, View, query,
+    Order, OutboxKey, Range, Reply, Send, Store, Table, Text, query,
 };
 use hermes_protocol::{Body, Content, MessageId, Newer, Session};
 use hermes_wire::{
@@ -19,9 +19,9 @@ use serde_bytes::ByteBuf;
 use crate::sim::{Doom, MemoryStore};
 
 /// One account, its store, and what the relay would hold for it.
-pub struct Peer {
+pub struct Peer<S = MemoryStore> {
     /// The store.
-    pub store: MemoryStore,
+    pub store: S,
     engine: Option<Engine>,
     rng: ChaCha8Rng,
     /// The peer's clock.
@@ -68,14 +68,55 @@ impl Peer {
 
     /// An account that no relay has heard of.
     pub fn unregistered(name: &str, seed: u64) -> Self {
-        let relay = RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address");
-        Self::unregistered_at(name, seed, relay)
+        Self::unregistered_at(name, seed, Self::relay())
+    }
+
+    fn relay() -> RelayAddress {
+        RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address")
     }
 
     fn unregistered_at(name: &str, seed: u64, relay: RelayAddress) -> Self {
+        Self::unregistered_in(MemoryStore::default(), name, seed, relay)
+    }
+
+    /// The store as it is.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.store.clone())
+    }
+
+    /// Goes back to an old store and connects, as a daemon would that is started on it.
+    pub fn restore(&mut self, old: &Snapshot) {
+        self.put_back(old);
+        self.register(self.head);
+    }
+
+    /// The same, and no relay has been asked yet.
+    pub fn put_back(&mut self, old: &Snapshot) {
+        self.store = old.0.clone();
+        self.restart();
+    }
+
+    /// Takes one input, dies around the commit, and starts again.
+    pub fn die_at(&mut self, input: Input, doom: Doom) {
+        let engine = self.engine.take().expect("an engine");
+        let step = engine.handle(input, &self.store, self.now, &mut self.rng).expect("memory");
+        self.store.doom = Some(doom);
+        assert!(step.commit(&mut self.store, self.now, &mut self.rng).is_err(), "it was to die");
+        self.restart();
+    }
+}
+
+impl<S: Store> Peer<S> {
+    /// A registered account whose prekeys are at the relay, in this empty store.
+    pub fn with_store(name: &str, seed: u64, store: S) -> Self {
+        let mut peer = Self::unregistered_in(store, name, seed, Peer::relay());
+        peer.register(0);
+        peer
+    }
+
+    fn unregistered_in(mut store: S, name: &str, seed: u64, relay: RelayAddress) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Timestamp(1_790_000_000_000);
-        let mut store = MemoryStore::default();
         let account = NewAccount { name: name.to_owned(), relay, registration_token: None };
         let (engine, _) =
             Engine::create(account, now, &mut rng).commit(&mut store, now, &mut rng).expect("memory");
@@ -141,15 +182,6 @@ impl Peer {
         self.effects = effects;
     }
 
-    /// Takes one input, dies around the commit, and starts again.
-    pub fn die_at(&mut self, input: Input, doom: Doom) {
-        let engine = self.engine.take().expect("an engine");
-        let step = engine.handle(input, &self.store, self.now, &mut self.rng).expect("memory");
-        self.store.doom = Some(doom);
-        assert!(step.commit(&mut self.store, self.now, &mut self.rng).is_err(), "it was to die");
-        self.restart();
-    }
-
     /// Takes a link event.
     pub fn link(&mut self, event: LinkEvent) {
         self.turn(Input::Link(event));
@@ -208,7 +240,7 @@ impl Peer {
     }
 
     /// Everything in the outbox, as the relay of `recipient` would see it. It stays in the outbox.
-    pub fn flying(&self, recipient: &Self) -> Vec<Flying> {
+    pub fn flying(&self, recipient: &Peer<impl Store>) -> Vec<Flying> {
         let owner = query::mailbox(&recipient.store).expect("memory");
         let mut flying = Vec::new();
         for chat in query::outbox_chats(&self.store).expect("memory") {
@@ -222,23 +254,6 @@ impl Peer {
         flying
     }
 
-    /// The store as it is.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot(self.store.clone())
-    }
-
-    /// Goes back to an old store and connects, as a daemon would that is started on it.
-    pub fn restore(&mut self, old: &Snapshot) {
-        self.put_back(old);
-        self.register(self.head);
-    }
-
-    /// The same, and no relay has been asked yet.
-    pub fn put_back(&mut self, old: &Snapshot) {
-        self.store = old.0.clone();
-        self.restart();
-    }
-
     /// Takes the last envelope again under a new sequence, which makes the engine doubt the session.
     pub fn repeat_last(&mut self) {
         let Flying { contact, body, .. } = self.last.clone().expect("something was taken");
@@ -246,7 +261,7 @@ impl Peer {
     }
 
     /// Takes an envelope under `other`'s permission that no session opens.
-    pub fn take_garbage_from(&mut self, other: &Self) {
+    pub fn take_garbage_from(&mut self, other: &Peer<impl Store>) {
         let owner = query::mailbox(&self.store).expect("memory");
         let chat = query::contacts(&other.store).expect("memory")[0].chat;
         let destination = query::destination(&other.store, chat).expect("memory").expect("a contact");
@@ -302,14 +317,14 @@ impl Peer {
     }
 
     /// A body that this peer's engine would not send, sealed with its only session.
-    pub fn forge(&mut self, recipient: &Self, body: Body) -> Flying {
+    pub fn forge(&mut self, recipient: &Peer<impl Store>, body: Body) -> Flying {
         let content =
             Content { id: MessageId([1; 16]), sent: self.now, place: None, body, newer: Newer::default() };
         self.forge_content(recipient, &content)
     }
 
     /// Content that this peer's engine would not send, sealed with its only session.
-    pub fn forge_content(&mut self, recipient: &Self, content: &Content) -> Flying {
+    pub fn forge_content(&mut self, recipient: &Peer<impl Store>, content: &Content) -> Flying {
         let mut row = None;
         let found = self.store.scan(Table::Session, &Range::all(), Order::Ascending, &mut |key, value| {
             row = Some((key.to_vec(), value));
@@ -330,7 +345,7 @@ impl Peer {
     }
 
     /// The same content in an ephemeral message.
-    pub fn forge_ephemeral(&self, recipient: &Self, body: Body) -> Flying {
+    pub fn forge_ephemeral(&self, recipient: &Peer<impl Store>, body: Body) -> Flying {
         let session = self.only_session();
         let body = session.seal_ephemeral(&self.content(body), &mut rand::rng()).expect("sealed");
         self.flying_alone(recipient, body)
@@ -355,7 +370,7 @@ impl Peer {
         Session::from_bytes(core.1.as_bytes().expect("bytes")).expect("a session")
     }
 
-    fn flying_alone(&self, recipient: &Self, body: Vec<u8>) -> Flying {
+    fn flying_alone(&self, recipient: &Peer<impl Store>, body: Vec<u8>) -> Flying {
         let owner = query::mailbox(&recipient.store).expect("memory");
         let chat = query::contacts(&self.store).expect("memory")[0].chat;
         let destination = query::destination(&self.store, chat).expect("memory").expect("a contact");
@@ -400,13 +415,13 @@ impl Peer {
 }
 
 /// Carries everything from one outbox to the other's mailbox, receipts of the relay included.
-pub fn carry(from: &mut Peer, to: &mut Peer) {
+pub fn carry(from: &mut Peer<impl Store>, to: &mut Peer<impl Store>) {
     let flying = from.flying(to);
     deliver(from, to, flying);
 }
 
 /// Carries these, receipts of the relay included.
-pub fn deliver(from: &mut Peer, to: &mut Peer, envelopes: Vec<Flying>) {
+pub fn deliver(from: &mut Peer<impl Store>, to: &mut Peer<impl Store>, envelopes: Vec<Flying>) {
     for flying in envelopes {
         from.link(LinkEvent::Deposited(flying.key));
         to.take(flying.contact, flying.body);
@@ -414,7 +429,7 @@ pub fn deliver(from: &mut Peer, to: &mut Peer, envelopes: Vec<Flying>) {
 }
 
 /// Gives `guest` the bundles of `host` that it asked for.
-pub fn serve_fetches(guest: &mut Peer, host: &mut Peer) {
+pub fn serve_fetches(guest: &mut Peer<impl Store>, host: &mut Peer<impl Store>) {
     for fetch in query::fetches(&guest.store).expect("memory") {
         let bundle = host.bundle();
         guest.link(LinkEvent::Bundle(fetch.chat, fetch.fetch, bundle));
@@ -422,7 +437,7 @@ pub fn serve_fetches(guest: &mut Peer, host: &mut Peer) {
 }
 
 /// Carries both ways until both outboxes are empty.
-pub fn settle(a: &mut Peer, b: &mut Peer) {
+pub fn settle(a: &mut Peer<impl Store>, b: &mut Peer<impl Store>) {
     while a.summary().outbox + b.summary().outbox > 0 {
         carry(a, b);
         carry(b, a);
@@ -430,7 +445,7 @@ pub fn settle(a: &mut Peer, b: &mut Peer) {
 }
 
 /// `guest` accepts an invite of `host`, up to the greeting in the guest's outbox.
-pub fn greet(guest: &mut Peer, host: &mut Peer) {
+pub fn greet(guest: &mut Peer<impl Store>, host: &mut Peer<impl Store>) {
     let link = host.invite();
     let (chat, fetch) = guest.accept(&link);
     let bundle = host.bundle();

@@ -21,19 +21,20 @@ use super::{
 };
 use crate::{
     clock::now,
-    limits::{BATCH_BYTES, BATCH_INPUTS, CHECKPOINT_IDLE, REOPEN_FIRST, REOPEN_LAST, TICK},
+    limits::{BATCH_BYTES, BATCH_INPUTS, CHECKPOINT_BUSY, CHECKPOINT_IDLE, REOPEN_FIRST, REOPEN_LAST, TICK},
     random::rng,
-    store::{OpenError, SqliteStore, StoreError},
+    store::{Erased, OpenError, SqliteStore, StoreError},
 };
 
 /// A store the owner can work with.
 pub(super) trait AccountStore: Store<Error = StoreError> {
-    /// Called when nothing has happened for a while after a commit.
-    fn rest(&self) -> Result<(), StoreError>;
+    /// Erases used keys from the disk. Called when nothing has happened for a while after a commit, and now and then
+    /// in a row of commits without a pause.
+    fn rest(&mut self) -> Result<Erased, StoreError>;
 }
 
 impl AccountStore for SqliteStore {
-    fn rest(&self) -> Result<(), StoreError> {
+    fn rest(&mut self) -> Result<Erased, StoreError> {
         self.checkpoint()
     }
 }
@@ -70,6 +71,8 @@ pub(super) struct Owner<R: Reopen> {
     outlets: Outlets,
     loads: u64,
     next_command: u64,
+    /// [`CHECKPOINT_BUSY`], or what a test puts there.
+    pub(super) rest_at_latest: Duration,
 }
 
 /// Those who wait for a commit.
@@ -90,7 +93,15 @@ impl<R: Reopen> Owner<R> {
         outlets: Outlets,
     ) -> Result<Self, Failure> {
         let engine = Engine::load(&store)?;
-        Ok(Self { source, open: Some((engine, store)), queue, outlets, loads: 0, next_command: 0 })
+        Ok(Self {
+            source,
+            open: Some((engine, store)),
+            queue,
+            outlets,
+            loads: 0,
+            next_command: 0,
+            rest_at_latest: CHECKPOINT_BUSY,
+        })
     }
 
     /// Works until it is told to stop or nobody is left to tell it, and then leaves everything in the store's file:
@@ -102,30 +113,33 @@ impl<R: Reopen> Owner<R> {
 
     fn work(&mut self, runtime: &Handle) {
         let mut next_tick = Instant::now();
-        let mut rested = true;
+        // Since when the disk may keep used keys: an earlier process may have left some.
+        let mut unrested = Some(Instant::now());
         loop {
-            let idle = if rested { TICK } else { CHECKPOINT_IDLE };
+            let idle = if unrested.is_some() { CHECKPOINT_IDLE } else { TICK };
             let until_tick = next_tick.saturating_duration_since(Instant::now());
             let flow = match self.receive(runtime, idle.min(until_tick)) {
                 Ok(None) => return,
                 Ok(Some(work)) => {
-                    rested = false;
                     let batch = self.gather(work);
+                    unrested.get_or_insert_with(Instant::now);
                     self.step(batch)
                 }
                 Err(_) if Instant::now() >= next_tick => {
                     next_tick = Instant::now() + TICK;
-                    rested = false;
+                    unrested.get_or_insert_with(Instant::now);
                     self.step(Batch { tick: true, ..Batch::default() })
                 }
                 Err(_) => {
-                    rested = true;
-                    self.rest();
+                    unrested = self.rest();
                     ControlFlow::Continue(())
                 }
             };
             if flow.is_break() || (self.open.is_none() && self.recover(runtime).is_break()) {
                 return;
+            }
+            if unrested.is_some_and(|since| since.elapsed() >= self.rest_at_latest) {
+                unrested = self.rest();
             }
         }
     }
@@ -197,12 +211,17 @@ impl<R: Reopen> Owner<R> {
         }
     }
 
-    fn rest(&self) {
-        if let Some((_, store)) = &self.open
-            && let Err(error) = store.rest()
-        {
-            tracing::warn!(%error, "the write-ahead log could not be folded in; it will be tried again");
+    /// From when on the disk may keep used keys, if not all are erased: it is tried again.
+    fn rest(&mut self) -> Option<Instant> {
+        let (_, store) = self.open.as_mut()?;
+        match store.rest() {
+            Ok(Erased::All) => return None,
+            Ok(Erased::LogInUse) => tracing::debug!("a query holds the write-ahead log; it is emptied later"),
+            Err(error) => {
+                tracing::warn!(%error, "used keys could not be erased from the disk; it is tried again")
+            }
         }
+        Some(Instant::now())
     }
 
     /// Opens the store again, waiting longer each time, and answers everyone meanwhile that it failed.

@@ -12,7 +12,7 @@ use hermes_engine::{ChangeSet, Engine, LinkEvent, NewAccount, Order, Range, Stor
 use hermes_wire::{RelayAddress, RelayPin, Sequence, Timestamp, prekey::PrekeyId};
 
 use super::{owner::AccountStore, *};
-use crate::{clock::now, random::rng};
+use crate::{clock::now, limits::BATCH_INPUTS, random::rng, store::Erased};
 
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
@@ -24,6 +24,8 @@ struct Disk(Arc<Mutex<State>>);
 struct State {
     rows: Rows,
     commits: usize,
+    /// Commits before each rest.
+    rests: Vec<usize>,
     broken: bool,
     /// Each commit says that it has begun, and waits for a word.
     gate: Option<(sync_mpsc::Sender<()>, sync_mpsc::Receiver<()>)>,
@@ -82,8 +84,11 @@ impl Store for Disk {
 }
 
 impl AccountStore for Disk {
-    fn rest(&self) -> Result<(), StoreError> {
-        Ok(())
+    fn rest(&mut self) -> Result<Erased, StoreError> {
+        let mut state = self.0.lock().unwrap();
+        let commits = state.commits;
+        state.rests.push(commits);
+        Ok(Erased::All)
     }
 }
 
@@ -171,6 +176,23 @@ async fn what_waits_is_one_commit() {
     assert_eq!(gone.await.unwrap().ack, Some(Sequence(9)));
     thread.join().unwrap();
     assert_eq!(world.disk.0.lock().unwrap().commits, 1);
+}
+
+/// The queue is full from the start and never empty, so that the thread has no pause in which it could rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn used_keys_are_erased_between_commits_without_a_pause() {
+    for (busy, rests) in [(Duration::ZERO, vec![1, 2, 3, 3]), (Duration::MAX, vec![3])] {
+        let mut world = World::new();
+        world.owner.as_mut().unwrap().rest_at_latest = busy;
+        for batch in 1..=3 {
+            let gone = |_| LinkEvent::Gone(Sequence(1), Sequence(batch));
+            world.link((0..BATCH_INPUTS).map(gone).collect()).await;
+        }
+        world.work.send(Work::Stop).await.unwrap();
+        let thread = world.run();
+        thread.join().unwrap();
+        assert_eq!(world.disk.0.lock().unwrap().rests, rests);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,10 @@
 //! file sees: which kinds of rows there are, how many and how large. Deliberately absent: what the rows mean (the
 //! engine's business) and any repair (a damaged store is refused and left alone).
 
+mod erasure;
 mod error;
+#[cfg(test)]
+mod forward_secrecy;
 mod reader;
 mod rows;
 mod schema;
@@ -18,10 +21,12 @@ use hermes_engine::{ChangeSet, Order, Range, Store, Table, Value, View};
 use rand::Rng;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig, params};
 
+pub(crate) use erasure::Erased;
 pub use error::{OpenError, StoreError};
 pub(crate) use reader::{Reader, Snapshot};
 
 use self::{
+    erasure::Stale,
     schema::{META, Sql},
     sealing::{Epoch, Sealer},
 };
@@ -44,6 +49,7 @@ pub struct SqliteStore {
     connection: Connection,
     sealer: Arc<Sealer>,
     reader: Reader,
+    stale: Stale,
     /// Last, so that the lock outlives the connection.
     _lock: LockFile,
 }
@@ -59,7 +65,7 @@ impl SqliteStore {
         let sealer = Sealer::new(key, epoch);
         initialize(&mut connection, &sealer, epoch).map_err(|error| OpenError::sqlite(path, error))?;
         // The header is read from the file itself, so it must not lie in the log alone.
-        empty_log(&connection).map_err(|error| OpenError::sqlite(path, error))?;
+        erasure::empty_log(&connection).map_err(|error| OpenError::sqlite(path, error))?;
         Ok(Self::assemble(path, connection, sealer, lock))
     }
 
@@ -84,16 +90,15 @@ impl SqliteStore {
         self.reader.clone()
     }
 
-    /// Empties the write-ahead log, which would keep deleted rows until it is overwritten. Readers may prevent it;
-    /// the next call tries again.
-    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
-        Ok(empty_log(&self.connection)?)
+    /// Leaves nothing in the store's files of the keys that were replaced or deleted. Readers may prevent it.
+    pub(crate) fn checkpoint(&mut self) -> Result<Erased, StoreError> {
+        Ok(erasure::erase(&mut self.connection, &mut self.stale)?)
     }
 
     fn assemble(path: &Path, connection: Connection, sealer: Sealer, lock: LockFile) -> Self {
         let sealer = Arc::new(sealer);
         let reader = Reader::new(path, sealer.clone());
-        Self { connection, sealer, reader, _lock: lock }
+        Self { connection, sealer, reader, stale: Stale::unknown(), _lock: lock }
     }
 }
 
@@ -119,6 +124,7 @@ impl Store for SqliteStore {
     fn commit(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (table, key, value) in changes.iter() {
+            self.stale.note(table);
             let sql = Sql::of(table);
             match value {
                 Some(value) => {
@@ -179,10 +185,6 @@ fn initialize(connection: &mut Connection, sealer: &Sealer, epoch: Epoch) -> rus
     let check = sealer.seal(META, KEY_CHECK.as_bytes(), KEY_CHECK_VALUE);
     transaction.execute(&insert, params![KEY_CHECK, check])?;
     transaction.commit()
-}
-
-fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
-    connection.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?.query_row([], |_| Ok(()))
 }
 
 fn meta(path: &Path, connection: &Connection, name: &str) -> Result<Vec<u8>, OpenError> {

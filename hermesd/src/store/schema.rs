@@ -94,6 +94,8 @@ pub(super) struct Sql {
     pub(super) get: String,
     pub(super) put: String,
     pub(super) delete: String,
+    /// Deletes every row.
+    pub(super) clear: String,
     ascending: [String; 2],
     descending: [String; 2],
 }
@@ -126,6 +128,7 @@ impl Sql {
                  ON CONFLICT (key) DO UPDATE SET value = excluded.value"
             ),
             delete: format!("DELETE FROM \"{name}\" WHERE key = ?1"),
+            clear: format!("DELETE FROM \"{name}\""),
             ascending: [scan("", ""), scan(" AND key < ?2", "")],
             descending: [scan("", " DESC"), scan(" AND key < ?2", " DESC")],
         }

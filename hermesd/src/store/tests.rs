@@ -115,7 +115,7 @@ fn nothing_lies_in_the_clear() {
         bytes.len()
     };
     assert!(seen("store.db-wal") > 0);
-    store.checkpoint().unwrap();
+    assert_eq!(store.checkpoint().unwrap(), Erased::All);
     assert_eq!(seen("store.db-wal"), 0);
     assert!(seen("store.db") > 0);
 }
