@@ -28,6 +28,10 @@ sim seeds="500":
 kill rounds="20":
     HERMES_KILL_ROUNDS={{rounds}} cargo test --release -p hermes-tests --test kill -- --nocapture
 
+# Branches and addresses that depend on secrets (needs valgrind).
+constant-time:
+    constant-time/check
+
 # Fuzz one target for a while: just fuzz frame_decode 600 (needs cargo-fuzz)
 fuzz target seconds="60":
     mkdir -p fuzz/found/{{target}}
