@@ -99,7 +99,7 @@ impl Table {
             Self::Account | Self::Contact | Self::Invite => false,
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
-            Self::Idempotency | Self::Unreadable => false,
+            Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
         }
     }
 
