@@ -63,14 +63,6 @@ pub struct SkippedChanges {
 }
 
 impl SkippedChanges {
-    /// Whether there is anything to write.
-    pub fn is_empty(&self) -> bool {
-        self.put_chains.is_empty()
-            && self.put_keys.is_empty()
-            && self.delete_keys.is_empty()
-            && self.delete_chains.is_empty()
-    }
-
     /// After a skipped message has been opened.
     pub(super) fn used(key: &SkippedKey) -> Self {
         Self { delete_keys: vec![(key.chain, key.index)], ..Self::default() }
@@ -110,12 +102,8 @@ impl SkippedChanges {
         if bounds.is_empty() {
             return;
         }
-        for chain in rows.chains() {
-            let known = self.put_chains.iter().any(|put| put.number == chain.number);
-            if !known && bounds.contains_key(&chain.number) && !self.delete_chains.contains(&chain.number) {
-                self.put_chains.push(chain);
-            }
-        }
+        // Neither the passed chain, which is no row yet, nor a forgotten one, which has no keys left to give up.
+        self.put_chains.extend(rows.chains().into_iter().filter(|chain| bounds.contains_key(&chain.number)));
         for chain in &mut self.put_chains {
             if let Some(bound) = bounds.get(&chain.number) {
                 chain.evicted_below = chain.evicted_below.max(*bound);
@@ -282,3 +270,6 @@ impl SkippedKey {
 fn is_expired(created: Timestamp, now: Timestamp) -> bool {
     now.since(created) > SKIPPED_LIFETIME
 }
+
+#[cfg(test)]
+mod tests;
