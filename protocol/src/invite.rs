@@ -189,6 +189,30 @@ mod tests {
         assert_eq!(format!("{text}AAAA").parse::<Invite>(), Err(InviteError::Damaged));
         let later = BASE64URL_NOPAD.encode(&codec::encode(&(9u16, "of another shape")));
         assert_eq!(format!("{SCHEME}{later}").parse::<Invite>(), Err(InviteError::Version(9)));
+        let misshapen = BASE64URL_NOPAD.encode(&codec::encode(&(VERSION, "of another shape")));
+        assert_eq!(format!("{SCHEME}{misshapen}").parse::<Invite>(), Err(InviteError::Damaged));
+    }
+
+    #[test]
+    fn an_invite_is_read_up_to_its_limit_and_not_beyond() {
+        // Array head, version, and the head of a text of 256 bytes or more, in front of the text.
+        let later = |bytes: usize| {
+            let encoded = codec::encode(&(9u16, "x".repeat(bytes - 5)));
+            assert_eq!(encoded.len(), bytes);
+            BASE64URL_NOPAD.encode(&encoded)
+        };
+        let bytes = INVITE_CHARS / 4 * 3;
+        let (largest, larger) = (later(bytes), later(bytes + 1));
+        assert_eq!(largest.len(), INVITE_CHARS);
+        assert_eq!(format!("{SCHEME}{largest}").parse::<Invite>(), Err(InviteError::Version(9)));
+        assert_eq!(format!("{SCHEME}{larger}").parse::<Invite>(), Err(InviteError::Damaged));
+    }
+
+    #[test]
+    fn a_secret_is_its_bytes() {
+        let (secret, other) = (InviteSecret::generate(&mut rng(1)), InviteSecret::generate(&mut rng(2)));
+        assert!(InviteSecret::from_bytes(secret.to_bytes()) == secret);
+        assert!(secret != other);
     }
 
     #[test]

@@ -192,6 +192,13 @@ mod tests {
         assert_ne!(*framed(&[b""]), *framed(&[]));
     }
 
+    /// A buffer that grows leaves a copy of its secrets behind.
+    #[test]
+    fn framed_secrets_fill_their_buffer() {
+        let framed = framed(&[&[1; 32], &[2; 7]]);
+        assert_eq!(framed.capacity(), framed.len());
+    }
+
     #[test]
     fn salt_label_and_context_each_matter() {
         let base = derive::<1>(&[1], b"secret", Label::ROOT, b"x");

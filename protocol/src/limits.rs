@@ -42,3 +42,22 @@ pub const RESEND_RANGES: usize = 64;
 pub const SAFETY_NUMBER_ITERATIONS: u32 = 5_200;
 /// Characters of a safety code after its scheme: two fingerprints in base64, three times over.
 pub const SAFETY_CODE_CHARS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each is stated in docs/protocol.md: both sides count on it.
+    #[test]
+    fn the_limits_are_those_that_the_protocol_states() {
+        const DAY: u64 = 24 * 60 * 60;
+        assert_eq!(CHAIN_JUMP, 25_000);
+        assert_eq!((SKIPPED_KEYS_PER_CHAIN, SKIPPED_KEYS_PER_SESSION, SKIPPED_CHAINS), (1_000, 2_000, 8));
+        assert_eq!(SKIPPED_LIFETIME.as_secs(), 37 * DAY);
+        assert_eq!((KEM_INTERVAL_MESSAGES, KEM_INTERVAL.as_secs()), (50, DAY));
+        assert_eq!((UNOPENED_INITIATIONS, HANDSHAKE_BYTES), (8, 3_072));
+        assert_eq!((TEXT_BYTES, CONTENT_BYTES), (16_384, 65_536));
+        assert_eq!((PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES), (64, 256, 64));
+        assert_eq!(INVITE_CHARS, 2_048);
+    }
+}

@@ -84,8 +84,10 @@ mod tests {
         let padded = pad(b"text", 10).unwrap();
         assert_eq!(*padded, b"\0\x04text\0\0\0\0");
         assert_eq!(**unpad(&padded).unwrap(), *b"text");
+        assert_eq!(*pad(b"text", 6).unwrap(), b"\0\x04text");
         assert!(pad(b"text", 5).is_none());
         assert!(unpad(b"\0\x04text\0\x01").is_none());
+        assert!(unpad(b"\0\x04text\x01\x01").is_none());
         assert!(unpad(b"\0\x05text").is_none());
         assert!(unpad(b"\0").is_none());
     }

@@ -89,3 +89,23 @@ impl<'a> Reader<'a> {
         if self.0.is_empty() { Ok(()) } else { Err(RecordError::Malformed) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_of_this_version_a_newer_one_or_damaged() {
+        assert_eq!(Reader::new(&Writer::new(0).finish()).err(), None);
+        assert_eq!(Reader::new(&[2]).err(), Some(RecordError::Version(2)));
+        assert_eq!(Reader::new(&[0]).err(), Some(RecordError::Malformed), "no program wrote that");
+        assert_eq!(Reader::new(&[]).err(), Some(RecordError::Malformed));
+    }
+
+    /// A buffer that grows leaves a copy of its keys behind.
+    #[test]
+    fn the_version_has_room_in_the_buffer() {
+        let record = Writer::new(4).u32(1).finish();
+        assert_eq!((record.len(), record.capacity()), (5, 5));
+    }
+}

@@ -30,7 +30,7 @@ fn a_long_conversation() {
 
 #[test]
 fn envelopes_meet_their_buckets_exactly() {
-    let (mut alice, _) = settled_peers(1);
+    let (mut alice, mut bob) = settled_peers(1);
     // Two bytes of envelope, 129 of message, two of length: see the layouts.
     let overhead = 133;
     for (length, bucket) in [
@@ -44,7 +44,9 @@ fn envelopes_meet_their_buckets_exactly() {
         (16 * 1024 - overhead + 1, 17 * 1024),
         (ENVELOPE_BYTES - overhead, ENVELOPE_BYTES),
     ] {
-        assert_eq!(alice.send(&vec![7; length]).len(), bucket, "{length}");
+        let envelope = alice.send(&vec![7; length]);
+        assert_eq!(envelope.len(), bucket, "{length}");
+        assert_eq!(bob.receive(&envelope).unwrap().len(), length);
     }
     let too_long = vec![7; ENVELOPE_BYTES - overhead + 1];
     let result = alice.session.seal(None, &too_long, &mut rng(1));

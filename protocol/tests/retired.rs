@@ -65,6 +65,7 @@ fn its_record_holds_no_secret_that_a_turn_would_need() {
         assert!(!left.windows(32).any(|window| window == secret));
     }
     assert_eq!(left.len(), 1 + 124);
+    assert_eq!(left.capacity(), left.len(), "a buffer that grows leaves a copy of its keys behind");
 }
 
 #[test]

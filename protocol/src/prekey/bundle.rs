@@ -192,3 +192,16 @@ impl<'de> Deserialize<'de> for BundleKey {
         ByteArray::<32>::deserialize(deserializer).map(|bytes| Self(bytes.into_array()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rng;
+
+    #[test]
+    fn a_bundle_key_is_its_bytes() {
+        let (key, other) = (BundleKey::generate(&mut rng(1)), BundleKey::generate(&mut rng(2)));
+        assert!(BundleKey::from_bytes(key.to_bytes()) == key);
+        assert!(key != other);
+    }
+}

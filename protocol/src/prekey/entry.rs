@@ -167,6 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_opens_up_to_its_limit_and_not_beyond() {
+        let (owner, key, _) = sealed();
+        let entry = |public: usize| seal(OUTSIDE, vec![7; public], &owner, &key, &mut rng(3));
+        let around = entry(1_000).sealed.len() - 1_000;
+        let largest = entry(PREKEY_ENTRY_BYTES - around);
+        assert_eq!(largest.sealed.len(), PREKEY_ENTRY_BYTES);
+        assert!(open(&largest, &key).is_ok());
+        let larger = entry(PREKEY_ENTRY_BYTES - around + 1);
+        assert_eq!(open(&larger, &key).err(), Some(BundleError::Unreadable));
+    }
+
+    #[test]
     fn only_the_signed_prekey_names_the_owner() {
         let (owner, key, _) = sealed();
         for kind in PrekeyKind::ALL {

@@ -150,4 +150,12 @@ mod tests {
             );
         }
     }
+
+    /// A buffer that grows leaves a copy of its keys behind.
+    #[test]
+    fn the_largest_record_fills_its_buffer() {
+        let secret = PrekeySecret::generate(PrekeyKind::SignedFf, PrekeyId(7), &mut rng(1));
+        let record = secret.to_bytes();
+        assert_eq!(record.capacity(), record.len());
+    }
 }

@@ -199,6 +199,18 @@ fn the_first_reply_offers_and_the_next_turn_answers() {
     assert_eq!(pass(&mut alice, &mut bob).len(), 256);
 }
 
+/// A buffer that grows leaves a copy of its keys behind.
+#[test]
+fn the_largest_record_fills_its_buffer() {
+    let (mut alice, mut bob) = pair();
+    pass(&mut alice, &mut bob);
+    pass(&mut bob, &mut alice);
+    assert!(alice.answers());
+    let record = alice.session.to_bytes();
+    assert_eq!(record.len(), 1_561);
+    assert_eq!(record.capacity(), record.len());
+}
+
 #[test]
 fn another_step_comes_after_fifty_messages_or_a_day() {
     let (mut alice, mut bob) = pair();
