@@ -47,6 +47,11 @@ bench-check:
     cd bench && cargo clippy --all-targets -- -D warnings
     cd bench && cargo test --all-targets
 
+# Does a test notice when the code is wrong? just mutants --file protocol/src/kdf.rs (needs cargo-mutants, cargo-nextest)
+mutants *args:
+    -cargo mutants --package hermes-protocol --cargo-arg=--lib {{args}}
+    cargo mutants --package hermes-protocol --iterate {{args}}
+
 # A relay and two daemons on this machine, talking.
 demo:
     cargo build --release
