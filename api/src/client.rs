@@ -21,8 +21,8 @@ use tokio::net::UnixStream;
 use crate::{
     AcceptInvite, AcceptedInvite, Audit, AuditQuery, ContactDetails, Contacts, CreateAccount, CreateInvite,
     CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket,
-    InboxQuery, LogQuery, MessagePage, Problem, ReadMessages, ReadReceipt, RenameContact, SendMessage,
-    SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits, routes,
+    InboxQuery, LogQuery, MessagePage, Problem, ReadMessages, ReadReceipt, Recover, Recovered, RenameContact,
+    SendMessage, SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits, routes,
     socket::{self, Found, InspectError},
 };
 
@@ -129,6 +129,11 @@ impl Client {
     /// Accepts an invite.
     pub async fn accept(&self, account: &str, invite: &AcceptInvite) -> Result<AcceptedInvite, ClientError> {
         self.post(routes::fill(routes::ACCEPT, &[account], &[]), invite, invite.timeout_ms).await
+    }
+
+    /// Goes on with this copy of an account's store.
+    pub async fn recover(&self, account: &str, recover: Recover) -> Result<Recovered, ClientError> {
+        self.post(routes::fill(routes::RECOVER, &[account], &[]), &recover, recover.timeout_ms).await
     }
 
     /// Lists the contacts.

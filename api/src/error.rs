@@ -173,6 +173,10 @@ error_codes! {
     RegistrationRefused = "registration-refused", Failure, 403;
     /// Another connection of this account took over.
     Superseded = "superseded", Failure, 409;
+    /// Another copy of the account's store is at work, or was.
+    StoreCopy = "store-copy", Failure, 409;
+    /// This copy of the store is the one that works.
+    NothingToRecover = "nothing-to-recover", Failure, 409;
 
     /// No daemon answers and none was started.
     DaemonUnreachable = "daemon-unreachable", Daemon, 503;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Connection, Contact, Message, MessageState, Problem, V1};
+use crate::{Connection, Contact, Message, MessageState, Problem, StoreStatus, V1};
 
 /// One event with its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +70,11 @@ pub enum Event {
     RenewalFailed {
         /// The contact's name.
         contact: String,
+    },
+    /// The account's store was put back from an old copy, or another copy of it was seen.
+    Store {
+        /// How it stands.
+        store: StoreStatus,
     },
     /// The listener was too slow, and events were left out.
     Lagged,

@@ -38,6 +38,7 @@ pub use message::{
 };
 pub use socket::ForeignSocket;
 pub use status::{
-    AccountStatus, Connection, ConnectionState, DaemonStatus, SessionRenewal, Shutdown, Unreadable,
+    AccountStatus, Connection, ConnectionState, DaemonStatus, Recover, RecoverOutcome, Recovered, Restored,
+    SessionRenewal, Shutdown, StoreState, StoreStatus, Unreadable,
 };
 pub use version::{UnixMillis, V1};

@@ -37,6 +37,8 @@ pub const AUDIT: &str = "/v1/accounts/{account}/audit";
 /// `GET`: server-sent events, each an [`crate::EventFrame`]. The reply's head is sent once the listener is in place,
 /// so what happens after it is not missed.
 pub const EVENTS: &str = "/v1/accounts/{account}/events";
+/// `POST` [`crate::Recover`]: [`crate::Recovered`].
+pub const RECOVER: &str = "/v1/accounts/{account}/recover";
 /// `POST` without a body: [`crate::Shutdown`]. The process ends after the reply.
 pub const SHUTDOWN: &str = "/v1/shutdown";
 

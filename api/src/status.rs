@@ -53,6 +53,89 @@ pub struct AccountStatus {
     /// The same, of ML-KEM keys.
     #[serde(default)]
     pub one_time_kem_prekeys: Option<u32>,
+    /// Whether its store is the newest copy.
+    #[serde(default)]
+    pub store: StoreStatus,
+}
+
+/// Whether an account's store is its newest copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// The most pressing of what follows.
+    pub state: StoreState,
+    /// It was put back from an old copy, or took over from another copy.
+    #[serde(default)]
+    pub restored: Option<Restored>,
+    /// When another copy of it last connected.
+    #[serde(default)]
+    pub copy_seen_at: Option<UnixMillis>,
+    /// Since when it is stopped, because another copy is at work.
+    #[serde(default)]
+    pub stopped_at: Option<UnixMillis>,
+}
+
+/// The states of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreState {
+    /// The newest copy, as far as its relay knows.
+    #[default]
+    Ok,
+    /// Working since it was put back from an old copy.
+    Restored,
+    /// Working, and another copy of it has connected.
+    CopySeen,
+    /// About to go on as the newest copy, as soon as the relay has taken its word. Nothing is sent or fetched until then.
+    Recovering,
+    /// Another copy is at work. This one does nothing until [`crate::routes::RECOVER`].
+    Stopped,
+    /// A state that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
+/// A store that began new sessions with every contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// When.
+    pub at: UnixMillis,
+    /// Contacts it had.
+    pub contacts: u64,
+    /// Those that have a new session.
+    pub renewed: u64,
+}
+
+/// What [`crate::routes::RECOVER`] did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// The document's version.
+    pub v: V1,
+    /// What was done.
+    pub outcome: RecoverOutcome,
+    /// The account as it stands when the wait is over.
+    pub account: AccountStatus,
+}
+
+/// What was done about copies of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecoverOutcome {
+    /// This copy goes on, and every other one stops when it next connects.
+    TookOver,
+    /// This copy has been going on anyway; its alarms are ended.
+    AlarmEnded,
+    /// Something that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
+/// Asks to go on with this copy of a store ([`crate::routes::RECOVER`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recover {
+    /// How long to wait for the relay's answer before replying with what stands, in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: u64,
 }
 
 /// An envelope that could not be read.

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    row::{AccountRecord, Counters, SecretBytes},
+    row::{AccountRecord, Counters, SecretBytes, StoreStanding},
     rows::{self, AccountKey, CountersKey, CountersRow, Hash, ReadError, StoreResult},
     store::View,
 };
@@ -84,6 +84,7 @@ impl NewAccount {
             registered: false,
             renewals: 0,
             last_renewal: None,
+            standing: StoreStanding::Newest,
         };
         (record, counters)
     }

@@ -25,6 +25,8 @@ pub enum Effect {
     Fetch(ChatId),
     /// There are prekeys to upload.
     Prekeys,
+    /// Something is to be done about the store claim.
+    Claim,
     /// Everything up to this sequence is safe here.
     Ack(Sequence),
 }
@@ -52,6 +54,10 @@ pub enum Reply {
     Read,
     /// The contact is as asked.
     Contact(ChatId),
+    /// This copy of the store goes on, from the moment at which the relay takes its word.
+    TakingOver,
+    /// This copy has been going on anyway; its alarms are ended.
+    AlarmEnded,
 }
 
 /// What became of a send to one recipient.
@@ -92,6 +98,9 @@ pub enum SendError {
     /// Another identity speaks in the contact's place, and the user has not decided.
     #[error("{0}'s identity key changed; nothing is sent to {0} until you decide")]
     IdentityChanged(String),
+    /// This copy of the store is not the one that works.
+    #[error("another copy of this account's store is at work, and this one is stopped")]
+    CopyStopped,
 }
 
 /// Why a command did nothing at all.
@@ -178,6 +187,9 @@ pub enum CommandError {
         /// Whose it is.
         other: String,
     },
+    /// No alarm stands.
+    #[error("this copy of the store is the one that works")]
+    NothingToRecover,
 }
 
 /// Something the user may want to see.
@@ -241,6 +253,14 @@ pub enum Event {
         /// Its name.
         name: String,
     },
+    /// The store was put back from an old copy, or took over from another one; its sessions are being renewed.
+    StoreRestored,
+    /// Another copy of this store is at work; this one is stopped.
+    CopyStopped,
+    /// Another copy of this store has connected.
+    CopySeen,
+    /// The relay holds a store claim that the account never signed.
+    ForeignClaim,
 }
 
 /// What became of another identity in a contact's place.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hermes_protocol::{invite::Invite, safety_number::Compared};
 use hermes_wire::{
-    FetchId, Refusal, Sequence, Timestamp,
+    Claim, FetchId, Refusal, Sequence, SignedClaim, Timestamp,
     mailbox::{Delivered, PrekeyStock},
     prekey::{PrekeyId, SealedBundle},
 };
@@ -39,6 +39,8 @@ pub enum Command {
     Send(Send),
     /// Marks messages read.
     MarkRead(Vec<Reference>),
+    /// Goes on with this copy of the store, where another one was at work; or takes note of an alarm.
+    Recover,
     /// Says something of the contact of this name.
     Contact(String, ContactChange),
 }
@@ -84,7 +86,24 @@ pub enum LinkEvent {
         stock: Vec<PrekeyStock>,
         /// Highest sequence it has assigned.
         head: Sequence,
+        /// The store claim it holds.
+        claim: Option<SignedClaim>,
+        /// Whether the connection took the place of another run of the account's daemon.
+        replaced: bool,
     },
+    /// The relay has taken this store claim.
+    Claimed(Claim),
+    /// The relay holds another store claim than was expected.
+    ClaimRefused {
+        /// This one.
+        held: Option<SignedClaim>,
+        /// As when it was registered.
+        replaced: bool,
+    },
+    /// A store claim is due. The shell draws the time at random, whatever is sent and received.
+    ClaimDue,
+    /// Another connection with this installation's own id took over.
+    CopySeen,
     /// The relay has this many prekeys left.
     PrekeyStock(Vec<PrekeyStock>),
     /// Prekeys up to this id are durable at the relay.

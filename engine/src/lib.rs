@@ -15,6 +15,7 @@
 
 mod account;
 mod changes;
+mod claim;
 mod contact;
 mod content;
 mod effect;

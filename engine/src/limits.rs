@@ -64,6 +64,8 @@ pub const PREKEY_ROTATION: Duration = Duration::from_secs(2 * 86_400);
 pub const PREKEY_RETENTION: Duration = Duration::from_secs(40 * 86_400);
 /// Time is trusted for deletion when the relay's clock differs by no more.
 pub const CLOCK_DIFFERENCE: Duration = Duration::from_secs(86_400);
+/// Former epochs of a store that are remembered, to tell a relay that was restored from a store that was.
+pub const PAST_EPOCHS: usize = 8;
 /// Rows that one sweep looks at; what is beyond is swept later, when these are gone.
 pub const SWEEP_ROWS: usize = 100_000;
 /// Rows that one query returns at most.

@@ -1,5 +1,7 @@
 //! The outbox: envelopes sealed once, kept until the relay has them, retransmitted as the same bytes.
 
+use std::collections::BTreeSet;
+
 use hermes_protocol::content::{Body, Content, MessageId, Newer};
 use hermes_wire::{EnvelopeId, Refusal};
 use serde_bytes::ByteBuf;
@@ -15,6 +17,9 @@ use crate::{
     store::{Range, Table, View},
     turn::Turn,
 };
+
+/// Rows read at a time, each with an envelope.
+const ROWS_AT_ONCE: usize = 64;
 
 impl<V: View> Turn<'_, V> {
     /// Seals content that is no message of the history and queues it.
@@ -57,6 +62,25 @@ impl<V: View> Turn<'_, V> {
     /// The relay will never have it.
     pub(crate) fn deposit_refused(&mut self, key: OutboxKey, refusal: Refusal) -> StoreResult<(), V> {
         self.settle(key, MessageState::Failed(FailureReason::Refused(refusal)))
+    }
+
+    /// Takes back a chat's rows from a position on. The messages among them wait for the next session, in which they are
+    /// sealed again under the same id.
+    pub(crate) fn withdraw_from(&mut self, chat: ChatId, position: u64) -> StoreResult<(), V> {
+        let mut range = Range::prefix(&chat.to_bytes());
+        range.from = OutboxKey { chat, position }.to_bytes();
+        let mut messages = BTreeSet::new();
+        loop {
+            let rows = self.scan::<OutboxRecord>(&range, ROWS_AT_ONCE)?;
+            if rows.is_empty() {
+                return self.hold_again(chat, &messages);
+            }
+            for (key, row) in rows {
+                self.delete::<OutboxRecord>(&key);
+                self.counters.outbox = self.counters.outbox.saturating_sub(1);
+                messages.extend(row.message);
+            }
+        }
     }
 
     /// Gives up what has waited too long. The oldest row of a chat stands first.

@@ -106,6 +106,15 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
+    /// The contact's session must never seal again, whatever became of it: a fresh one is asked for, and until it is there
+    /// what is sent waits.
+    pub(crate) fn renew_session(&mut self, chat: ChatId, reason: RenewalReason) -> StoreResult<(), V> {
+        let mut contact = self.contact(chat)?;
+        self.retire_active(&mut contact)?;
+        self.want_renewal(chat, contact, reason);
+        Ok(())
+    }
+
     fn want_renewal(&mut self, chat: ChatId, mut contact: ContactRecord, reason: RenewalReason) {
         // Until a pairing is finished there is no session to renew, and no permission to fetch keys with.
         if contact.answered {
@@ -134,6 +143,10 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn begin_wanted_renewals(&mut self) -> StoreResult<(), V> {
         let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
         for (chat, mut contact) in self.scan::<ContactRecord>(&Range::all(), limit)? {
+            // Only a recovery leaves a contact without a session that seals; its keys were not to be had so far.
+            if contact.answered && contact.active.is_none() {
+                contact.renewal.wanted.get_or_insert(RenewalReason::Restored);
+            }
             if contact.renewal.wanted.is_some() {
                 self.begin_renewal(chat, &mut contact);
                 self.put(&chat, &contact);

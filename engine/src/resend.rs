@@ -4,6 +4,8 @@
 //! place and the same text, so that whatever arrives twice is one message; and at most once in each session, so that no
 //! request costs more than that.
 
+use std::collections::BTreeSet;
+
 use hermes_protocol::{
     content::{Body, ChatPlace, Content, CounterRange, Newer},
     limits::RESEND_RANGES,
@@ -70,6 +72,22 @@ impl<V: View> Turn<'_, V> {
                 self.send_again(contact, key, record)?;
             }
         }
+        Ok(())
+    }
+
+    /// Has messages, by their numbers in the history, wait for the next session.
+    pub(crate) fn hold_again(&mut self, chat: ChatId, messages: &BTreeSet<u64>) -> StoreResult<(), V> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut counters = self.chat_counters(chat)?;
+        for (key, record) in self.sent_since(chat, 0)? {
+            if messages.contains(&record.number) {
+                counters.held = Some(counters.held.map_or(key.counter, |first| first.min(key.counter)));
+                self.put(&key, &SentRecord { session: None, ..record });
+            }
+        }
+        self.put(&ChatCountersKey(chat), &ChatRow(counters));
         Ok(())
     }
 

@@ -110,6 +110,24 @@ pub(crate) struct Counters {
     pub(crate) renewals: u64,
     /// The last of those.
     pub(crate) last_renewal: Option<(ChatId, Timestamp, RenewalReason)>,
+    /// Whether this store is the newest of its mailbox.
+    pub(crate) standing: StoreStanding,
+}
+
+/// Whether a store is the newest of its mailbox, and what is done about it if not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum StoreStanding {
+    /// It is, as far as it knows.
+    Newest,
+    /// It was put back from an old copy, and the relay has yet to take its new epoch.
+    Restoring,
+    /// The user decided for this copy, and the relay has yet to take its new epoch.
+    TakingOver,
+    /// Another copy works. This one waits for its user.
+    Stopped {
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 /// A contact.

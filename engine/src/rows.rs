@@ -11,6 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use crate::{
+    claim::ClaimsRecord,
     id::ChatId,
     input::OutboxKey,
     row::{
@@ -65,6 +66,7 @@ macro_rules! rows {
 
 rows! {
     AccountRecord: Account by AccountKey;
+    ClaimsRecord: Account by ClaimsKey;
     ContactRecord: Contact by ChatId;
     InviteRecord: Invite by ContactId;
     SessionRecord: Session by SessionId;
@@ -119,6 +121,9 @@ pub(crate) struct AccountKey;
 /// The one counters row.
 #[derive(Clone, Copy)]
 pub(crate) struct CountersKey;
+/// The one row of store claims.
+#[derive(Clone, Copy)]
+pub(crate) struct ClaimsKey;
 /// A contact's row with the chat's counters stands right after the contact's own.
 #[derive(Clone, Copy)]
 pub(crate) struct ChatCountersKey(pub(crate) ChatId);
@@ -192,7 +197,7 @@ macro_rules! single_keys {
         })*
     };
 }
-single_keys!(AccountKey = 0, CountersKey = 1);
+single_keys!(AccountKey = 0, CountersKey = 1, ClaimsKey = 2);
 
 impl Key for ChatCountersKey {
     fn to_bytes(&self) -> Vec<u8> {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     changes::Overlay,
     effect::SendError,
-    row::{ContactRecord, SecretBuf, SessionRecord, Standing, UnreadableCause},
+    row::{ContactRecord, SecretBuf, SessionRecord, Standing, StoreStanding, UnreadableCause},
     rows::{
         HandshakeRow, Key, ReadError, SkippedChainKey, SkippedChainRow, SkippedKeyKey, SkippedKeyRow,
         StoreResult,
@@ -60,6 +60,14 @@ impl<V: View> Turn<'_, V> {
         contact: &ContactRecord,
         plaintext: &[u8],
     ) -> StoreResult<Result<Vec<u8>, SendError>, V> {
+        match self.counters.standing {
+            StoreStanding::Newest => {}
+            // As if the contact had no session that may seal: what is sent waits for the one that comes.
+            StoreStanding::Restoring | StoreStanding::TakingOver => {
+                return Ok(Err(SendError::NotPaired(contact.name.clone())));
+            }
+            StoreStanding::Stopped { .. } => return Ok(Err(SendError::CopyStopped)),
+        }
         let Some(id) = &contact.active else {
             return Ok(Err(SendError::NotPaired(contact.name.clone())));
         };

@@ -6,10 +6,11 @@ use rand_core::CryptoRng;
 use crate::{
     account::{self, Account, NewAccount},
     changes::ChangeSet,
+    claim::ClaimsRecord,
     effect::Effect,
     input::Input,
     row::Counters,
-    rows::{AccountKey, CountersKey, CountersRow, Key, ReadError, StoreResult, encode},
+    rows::{AccountKey, ClaimsKey, CountersKey, CountersRow, Key, ReadError, StoreResult, encode},
     store::{Store, Table, View},
     turn::{Receipts, Turn},
 };
@@ -18,6 +19,9 @@ use crate::{
 pub struct Engine {
     pub(crate) account: Account,
     pub(crate) counters: Counters,
+    /// Whether the relay has taken a claim from this store since it was loaded. From then on, and until it is loaded
+    /// again, it cannot have been put back from an old copy.
+    claimed: bool,
 }
 
 /// What follows from inputs, not yet true.
@@ -37,14 +41,15 @@ impl Engine {
         let mut changes = ChangeSet::default();
         changes.put(Table::Account, AccountKey.to_bytes(), encode(&record));
         changes.put(Table::Account, CountersKey.to_bytes(), encode(&CountersRow(counters)));
-        let next = Self { account: Account::open(&record), counters };
+        changes.put(Table::Account, ClaimsKey.to_bytes(), encode(&ClaimsRecord::draw(rng)));
+        let next = Self { account: Account::open(&record), counters, claimed: false };
         Step { next, changes, effects: Vec::new(), receipts: Receipts::new() }
     }
 
     /// The engine as the store has it.
     pub fn load<V: View>(view: &V) -> StoreResult<Self, V> {
         let record = account::record(view)?;
-        Ok(Self { account: Account::open(&record), counters: account::counters(view)? })
+        Ok(Self { account: Account::open(&record), counters: account::counters(view)?, claimed: false })
     }
 
     /// Works out what follows from `input`. Hostile input is no error: it is a step that records a refusal. An error
@@ -105,6 +110,7 @@ impl Step {
         let mut turn = Turn {
             account: &self.next.account,
             counters: &mut self.next.counters,
+            claimed: &mut self.next.claimed,
             changes: &mut self.changes,
             effects: &mut self.effects,
             receipts: &mut self.receipts,

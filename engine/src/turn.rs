@@ -22,6 +22,7 @@ use crate::{
 pub(crate) struct Turn<'a, V> {
     pub(crate) account: &'a Account,
     pub(crate) counters: &'a mut Counters,
+    pub(crate) claimed: &'a mut bool,
     pub(crate) changes: &'a mut ChangeSet,
     pub(crate) effects: &'a mut Vec<Effect>,
     pub(crate) receipts: &'a mut Receipts,
@@ -67,6 +68,7 @@ impl<V: View> Turn<'_, V> {
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
             Command::MarkRead(references) => self.mark_read(&references)?,
             Command::Contact(name, change) => self.change_contact(&name, change)?,
+            Command::Recover => self.recover()?,
         };
         self.effects.push(Effect::Reply(id, result));
         Ok(())
@@ -74,9 +76,14 @@ impl<V: View> Turn<'_, V> {
 
     fn link_event(&mut self, event: LinkEvent) -> StoreResult<(), V> {
         match event {
-            LinkEvent::Registered { relay_time, next_prekey_id, stock, head } => {
-                self.registered(next_prekey_id, &stock, relay_time, head)
+            LinkEvent::Registered { relay_time, next_prekey_id, stock, head, claim, replaced } => {
+                self.registered(next_prekey_id, &stock, relay_time, head)?;
+                self.claim_held(claim.as_ref(), replaced)
             }
+            LinkEvent::Claimed(claim) => self.claimed(&claim),
+            LinkEvent::ClaimRefused { held, replaced } => self.claim_held(held.as_ref(), replaced),
+            LinkEvent::ClaimDue => self.claim_due(),
+            LinkEvent::CopySeen => self.copy_seen(),
             LinkEvent::PrekeyStock(stock) => self.refill_prekeys(&stock),
             LinkEvent::PrekeysStored(through) => self.prekeys_stored(through),
             LinkEvent::Delivered(delivered) => self.delivered(delivered),

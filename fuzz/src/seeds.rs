@@ -1,11 +1,13 @@
 //! Real values, from which fuzzing starts and the committed corpus was made.
 
+use ed25519_dalek::SigningKey;
 use hermes_protocol::{
     Body, ChatPlace, Content, CounterRange, Fingerprint, Invite, InviteSecret, MessageId, Newer, ReceiptKind,
     SafetyCode, SafetyNumber,
 };
 use hermes_wire::{
-    ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, RelayPin, Sequence, codec,
+    Claim, ClaimNonce, ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, MoveClaim,
+    RelayAddress, RelayPin, RunId, Sequence, SignedClaim, StoreEpoch, codec,
     drop::{Deposit, FromDrop, Open, ToDrop},
     mailbox::{Credit, Deliver, Delivered, PrekeyStock, Register, Registered, ToClient, ToRelay},
     prekey::{PrekeyId, PrekeyKind},
@@ -29,15 +31,27 @@ fn mailbox_frames() -> Vec<Seed> {
     let register = Register {
         version: hermes_wire::VERSION,
         instance: InstanceId([4; 16]),
+        run: RunId([10; 16]),
         registration_token: Some("a-token".into()),
         drop_key: parties.bob_drop_key(),
     };
+    let claim = Claim {
+        epoch: StoreEpoch([11; 16]),
+        counter: 3,
+        nonce: ClaimNonce([12; 16]),
+        succeeds: Some(ClaimNonce([13; 16])),
+    };
+    let claimed = SignedClaim::issue(claim, &SigningKey::from_bytes(&[14; 32]));
+    let move_claim = MoveClaim { expected: Some(claim), next: claimed.clone() };
+    let first_claim = MoveClaim { expected: None, next: claimed.clone() };
     let registered = Registered {
         relay_time: parties.now,
         next_prekey_id: PrekeyId(7),
         stock: stock.clone(),
         max_envelope: 65_536,
         head: Sequence(41),
+        claim: Some(claimed.clone()),
+        replaced: false,
     };
     let delivered = Delivered {
         sequence: Sequence(42),
@@ -55,6 +69,10 @@ fn mailbox_frames() -> Vec<Seed> {
         ("revoke", codec::encode(&ToRelay::Revoke(ContactId([6; 16]), parties.now))),
         ("ack", codec::encode(&ToRelay::Ack(Sequence(42)))),
         ("credit", codec::encode(&ToRelay::Credit(Credit { envelopes: 256, bytes: 1 << 20 }))),
+        ("claim", codec::encode(&ToRelay::Claim(move_claim))),
+        ("first-claim", codec::encode(&ToRelay::Claim(first_claim))),
+        ("claimed", codec::encode(&ToClient::Claimed(claim))),
+        ("claim-refused", codec::encode(&ToClient::ClaimRefused(Some(claimed)))),
         ("ping", codec::encode(&ToRelay::Ping)),
         ("registered", codec::encode(&ToClient::Registered(registered))),
         ("prekeys-stored", codec::encode(&ToClient::PrekeysStored(PrekeyId(9)))),

@@ -101,10 +101,18 @@ pub(crate) enum ClientCommand {
     Audit(Audit),
     /// Show how the daemon and its accounts are doing
     Status,
+    /// Go on with this copy of an account's store, where another copy was at work
+    #[command(after_help = RECOVER_HELP)]
+    Recover(Recover),
     /// Start or stop the daemon
     #[command(subcommand)]
     Daemon(Daemon),
 }
+
+const RECOVER_HELP: &str = "\
+One store must not be used in two places. When it is, the relay lets one copy go on and the other
+one stops; on the stopped one this command takes over, begins a new session with every contact,
+and stops the other. On the copy that goes on, it ends the alarm that status shows.";
 
 const SEND_USAGE: &str = "hermesctl send [OPTIONS] TO... [TEXT|-]";
 
@@ -284,6 +292,13 @@ pub(crate) struct Log {
 pub(crate) struct Audit {
     /// Only this contact
     pub(crate) chat: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

@@ -90,7 +90,7 @@ fn only_account(accounts: &[AccountStatus]) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use hermes_api::{Connection, ConnectionState, UnixMillis};
+    use hermes_api::{Connection, ConnectionState, StoreStatus, UnixMillis};
 
     use super::*;
 
@@ -110,6 +110,7 @@ mod tests {
             missing: 0,
             one_time_prekeys: None,
             one_time_kem_prekeys: None,
+            store: StoreStatus::default(),
         }
     }
 

@@ -55,6 +55,19 @@ pub(crate) const ADVICE_MOST: Duration = Duration::from_secs(300);
 pub(crate) const LINK_RESTART: Duration = Duration::from_secs(1);
 /// How long a relay may take to answer a registration: it writes to its disk first.
 pub(crate) const REGISTRATION: Duration = Duration::from_secs(10);
+/// Store claims follow each other after a time drawn between this ...
+pub(crate) const CLAIM_LEAST: Duration = Duration::from_secs(60);
+/// ... and this, so that nobody can tell from a claim what the account does. The store is found to have been put back
+/// from an old copy only if a claim was made since that copy, so they are not further apart.
+pub(crate) const CLAIM_MOST: Duration = Duration::from_secs(300);
+/// Claims that a relay may refuse before the first one of a connection is taken: once for a claim of the connection
+/// before, and once for another copy's.
+pub(crate) const CLAIM_REFUSALS: u32 = 4;
+/// How long it may take, from the registration on, until the relay has taken a claim: two commits there, and as many
+/// here.
+pub(crate) const SETTLE: Duration = Duration::from_secs(30);
+/// How long a copy of this store that took this connection's place has, to find out that it is behind.
+pub(crate) const COPY_PAUSE: Duration = Duration::from_secs(2);
 /// The mailbox connection asks for a sign of life this often. A relay that was killed and is back answers with a reset,
 /// so this also bounds how long a receiver takes to notice: recovery is promised within 5 s.
 pub(crate) const PING: Duration = Duration::from_secs(3);

@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
-use hermes_wire::{InstanceId, MailboxId, mailbox::PrekeyStock};
+use hermes_wire::{InstanceId, MailboxId, RunId, mailbox::PrekeyStock};
 use tokio::sync::watch;
 
-use crate::relay::Outcome;
+use crate::{limits::HEARD, relay::Outcome};
 
 /// What has happened to a mailbox since its owner connected. It coalesces: a slow owner sees the newest state.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,16 @@ pub(crate) struct News {
 /// The connected owners; at most as many as there are connections.
 #[derive(Debug, Default)]
 pub(crate) struct Connected {
-    owners: Mutex<BTreeMap<MailboxId, watch::Sender<News>>>,
+    owners: Mutex<BTreeMap<MailboxId, Owner>>,
+}
+
+/// A connected owner.
+#[derive(Debug)]
+struct Owner {
+    news: watch::Sender<News>,
+    run: RunId,
+    /// When it last said something.
+    heard: Instant,
 }
 
 /// An owner's place among the connected; dropping it gives the place up.
@@ -34,16 +44,20 @@ pub(crate) struct Place {
     mailbox: MailboxId,
     connected: Arc<Connected>,
     pub(crate) news: watch::Receiver<News>,
+    /// Whether it was taken from another run of the owner's daemon that was alive.
+    pub(crate) replaced: bool,
 }
 
 impl Connected {
     /// Takes the place of a mailbox's owner. Who had it hears that it was superseded.
-    pub(crate) fn join(self: &Arc<Self>, mailbox: MailboxId, instance: InstanceId) -> Place {
+    pub(crate) fn join(self: &Arc<Self>, mailbox: MailboxId, instance: InstanceId, run: RunId) -> Place {
         let (sender, news) = watch::channel(News::default());
-        if let Some(older) = self.owners().insert(mailbox, sender) {
-            older.send_modify(|news| news.superseded = Some(instance));
-        }
-        Place { mailbox, connected: self.clone(), news }
+        let owner = Owner { news: sender, run, heard: Instant::now() };
+        let replaced = self.owners().insert(mailbox, owner).is_some_and(|older| {
+            older.news.send_modify(|news| news.superseded = Some(instance));
+            older.run != run && older.heard.elapsed() < HEARD
+        });
+        Place { mailbox, connected: self.clone(), news, replaced }
     }
 
     /// Tells a mailbox's owner, if it is connected, what a depositor's request came to.
@@ -52,9 +66,9 @@ impl Connected {
         let Some(owner) = owners.get(&mailbox) else { return };
         match outcome {
             Outcome::Deposited(answers) if answers.iter().any(|(_, answer)| answer.is_ok()) => {
-                owner.send_modify(|news| news.deposits += 1);
+                owner.news.send_modify(|news| news.deposits += 1);
             }
-            Outcome::Bundle { stock: Some(stock), .. } => owner.send_modify(|news| {
+            Outcome::Bundle { stock: Some(stock), .. } => owner.news.send_modify(|news| {
                 news.fetches += 1;
                 news.stock.clone_from(stock);
             }),
@@ -62,17 +76,31 @@ impl Connected {
         }
     }
 
-    fn owners(&self) -> MutexGuard<'_, BTreeMap<MailboxId, watch::Sender<News>>> {
+    fn owners(&self) -> MutexGuard<'_, BTreeMap<MailboxId, Owner>> {
         // A panic elsewhere leaves the map whole: every change to it is one call.
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Notes that the owner has said something.
+    pub(crate) fn heard(&self) {
+        let mut owners = self.connected.owners();
+        if let Some(owner) = owners.get_mut(&self.mailbox).filter(|owner| self.is_of(owner)) {
+            owner.heard = Instant::now();
+        }
+    }
+
+    /// A newer connection may have the place already.
+    fn is_of(&self, owner: &Owner) -> bool {
+        owner.news.subscribe().same_channel(&self.news)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut owners = self.connected.owners();
-        // A newer connection may sit here already.
-        if owners.get(&self.mailbox).is_some_and(|sender| sender.subscribe().same_channel(&self.news)) {
+        if owners.get(&self.mailbox).is_some_and(|owner| self.is_of(owner)) {
             owners.remove(&self.mailbox);
         }
     }

@@ -106,6 +106,9 @@ pub const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// A drop connection without a stream for this long is closed: anyone may open one, and it takes a place. Clients leave
 /// after 30 s by themselves.
 pub const DROP_CONNECTION_IDLE: Duration = Duration::from_secs(60);
+/// An owner that has said nothing for this long is not counted as connected when another connection takes its place:
+/// clients say something every 3 s, and one that was killed stays on for a minute.
+pub const HEARD: Duration = Duration::from_secs(10);
 /// A client that does not take an answer for this long is gone, or holds its place without wanting anything.
 pub const ANSWER: Duration = Duration::from_secs(30);
 /// How long a last frame may take to reach a client before its connection is closed.

@@ -12,7 +12,7 @@ use hermes_link::{
     quinn::{Connection, VarInt},
 };
 use hermes_wire::{
-    MailboxId, Refusal, Sequence,
+    MailboxId, MoveClaim, Refusal, Sequence,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, ToClient, ToRelay},
 };
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    connected::News,
+    connected::{News, Place},
     limits::{ANSWER, FIRST_FRAME, LAST_FRAME, RETURN_JITTER_MS},
     relay::{self, Outcome, Request},
     serve::Shared,
@@ -64,14 +64,15 @@ impl Control<'_> {
             Ok(None) | Err(_) => return Farewell(None, close::DONE),
         };
         self.shared.take_in_new_tokens(&register).await;
-        let instance = register.instance;
+        let (instance, run) = (register.instance, register.run);
         let request = Request::Register { mailbox: self.mailbox, register };
-        let (registered, acked) = match self.shared.committer.submit(request).await {
+        let (mut registered, acked) = match self.shared.committer.submit(request).await {
             Outcome::Registered { registered, acked } => (registered, acked),
             Outcome::Refused(refusal) => return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED),
             _ => return Farewell::bad_frame(),
         };
-        let place = self.shared.connected.join(self.mailbox, instance);
+        let place = self.shared.connected.join(self.mailbox, instance, run);
+        registered.replaced = place.replaced;
         if let Err(farewell) = self.say(&ToClient::Registered(registered)).await {
             return farewell;
         }
@@ -86,18 +87,20 @@ impl Control<'_> {
             writer: FrameWriter::new(deliver),
         };
         tokio::select! {
-            farewell = self.answer(place.news.clone(), &purse) => farewell,
+            farewell = self.answer(&place, &purse) => farewell,
             _ = delivery.run() => Farewell(None, close::DONE),
         }
     }
 
     /// Answers the owner, and tells it what it did not ask for.
-    async fn answer(&mut self, mut news: watch::Receiver<News>, purse: &Purse) -> Farewell {
+    async fn answer(&mut self, place: &Place, purse: &Purse) -> Farewell {
+        let mut news = place.news.clone();
         let mut fetches = 0;
         loop {
             tokio::select! {
                 frame = self.reader.next() => match frame {
                     Ok(Some(frame)) => {
+                        place.heard();
                         if let Err(farewell) = self.answer_one(frame, purse).await {
                             return farewell;
                         }
@@ -139,11 +142,29 @@ impl Control<'_> {
             ToRelay::DropPrekeys(below) => self.ask(Request::DropPrekeys { mailbox, below }).await,
             ToRelay::Revoke(contact, until) => self.ask(Request::Revoke { mailbox, contact, until }).await,
             ToRelay::Ack(upto) => self.ask(Request::Ack { mailbox, upto }).await,
+            ToRelay::Claim(claim) => return self.claim(claim).await,
         };
         match answer {
             Some(ToClient::Refused(Refusal::BadFrame)) => Err(Farewell::bad_frame()),
             Some(answer) => self.say(&answer).await,
             None => Ok(()),
+        }
+    }
+
+    /// Moves the store claim on, and tells what is left of the prekeys if that dropped them.
+    async fn claim(&mut self, claim: MoveClaim) -> Result<(), Farewell> {
+        match self.shared.committer.submit(Request::Claim { mailbox: self.mailbox, claim }).await {
+            Outcome::Claimed { claim, stock } => {
+                self.say(&ToClient::Claimed(claim)).await?;
+                match stock {
+                    Some(stock) => self.say(&ToClient::PrekeyStock(stock)).await,
+                    None => Ok(()),
+                }
+            }
+            Outcome::ClaimRefused(held) => self.say(&ToClient::ClaimRefused(held)).await,
+            Outcome::Refused(Refusal::BadFrame) => Err(Farewell::bad_frame()),
+            Outcome::Refused(refusal) => self.say(&ToClient::Refused(refusal)).await,
+            _ => Ok(()),
         }
     }
 

@@ -71,6 +71,23 @@ impl<S: Store> Group<'_, S> {
         Ok(Outcome::PrekeysDropped)
     }
 
+    /// Drops every prekey on hand, so that none is given out until their owner has put new ones.
+    pub(crate) fn drop_all_prekeys(
+        &mut self,
+        mailbox: MailboxId,
+        row: &mut Mailbox,
+    ) -> Result<(), StoreError> {
+        for kind in PrekeyKind::ALL {
+            let mut after = PrekeyId(0);
+            while let Some(entry) = self.draft.prekey_after(mailbox, kind, after)? {
+                self.draft.remove_prekey(mailbox, kind, entry.id);
+                after = entry.id;
+            }
+            *on_hand(&mut row.stock, kind) = 0;
+        }
+        Ok(())
+    }
+
     /// Hands out a bundle. A repeat of a fetch gets the same one again, and uses nothing up.
     pub(crate) fn fetch_prekeys(&mut self, entry: &Entry, fetch: FetchId) -> Result<Outcome, Halt> {
         let (mailbox, contact) = (entry.mailbox(), entry.contact());

@@ -43,6 +43,9 @@ impl<S: Store> Group<'_, S> {
             stock: row.prekey_stock(),
             max_envelope: self.policy.limits.envelope_bytes,
             head: row.head,
+            claim: row.claim.clone(),
+            // Who is connected is not the rules' business.
+            replaced: false,
         };
         let acked = row.acked;
         self.draft.put_mailbox(mailbox, row);
@@ -74,6 +77,7 @@ impl<S: Store> Group<'_, S> {
             revoked: 0,
             reminded: Hour::default(),
             fetched: 0,
+            claim: None,
         })
     }
 

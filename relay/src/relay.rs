@@ -4,7 +4,7 @@
 //! outcomes, on any backend. Nothing but rate buckets lives outside the store, so that a relay may stop at any moment.
 
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, Timestamp,
+    Claim, ContactId, EnvelopeId, FetchId, MailboxId, MoveClaim, Refusal, Sequence, SignedClaim, Timestamp,
     drop::{Deposit, Open},
     mailbox::{Credit, Deliver, PrekeyStock, Register, Registered},
     prekey::{PrekeyEntry, PrekeyId, SealedBundle},
@@ -74,6 +74,13 @@ pub enum Request {
         /// When the contact's last token expires.
         until: Timestamp,
     },
+    /// An owner's store says that it is the newest.
+    Claim {
+        /// The proven mailbox.
+        mailbox: MailboxId,
+        /// From which claim to which.
+        claim: MoveClaim,
+    },
     /// An owner has everything up to here.
     Ack {
         /// The proven mailbox.
@@ -124,6 +131,15 @@ pub enum Outcome {
     PrekeysDropped,
     /// The contact is shut out.
     Revoked(ContactId),
+    /// The relay holds the claim.
+    Claimed {
+        /// The claim.
+        claim: Claim,
+        /// To the owner, when its prekeys were dropped.
+        stock: Option<Vec<PrekeyStock>>,
+    },
+    /// The relay holds another claim than was expected.
+    ClaimRefused(Option<SignedClaim>),
     /// The envelopes are never delivered again, and deleted by and by.
     Acked,
     /// The token is good.
@@ -279,6 +295,7 @@ impl<S: Store> Group<'_, S> {
             Request::PutPrekeys { mailbox, entries } => self.put_prekeys(mailbox, entries),
             Request::DropPrekeys { mailbox, below } => self.drop_prekeys(mailbox, below),
             Request::Revoke { mailbox, contact, until } => self.revoke(mailbox, contact, until),
+            Request::Claim { mailbox, claim } => self.claim(mailbox, claim),
             Request::Ack { mailbox, upto } => self.ack(mailbox, upto),
             Request::Open(open) => self.open(&open),
             Request::Deposit { entry, deposits } => self.deposit(&entry, deposits),

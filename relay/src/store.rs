@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use hermes_wire::{
-    ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, Sequence, Timestamp,
+    ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, Sequence, SignedClaim, Timestamp,
     mailbox::{Credit, Delivered},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
@@ -65,6 +65,8 @@ pub struct Mailbox {
     pub reminded: Hour,
     /// How many fetched bundles are remembered.
     pub fetched: u32,
+    /// The newest store claim of its owner.
+    pub claim: Option<SignedClaim>,
 }
 
 /// A number of envelopes and the bytes of their bodies.

@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Ask, DAY, NOW, Owner, PLENTY, at, deposit, prekey};
+use common::{Ask, DAY, NOW, Owner, PLENTY, at, claim, deposit, prekey};
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     limits::Rate,
     store::{
-        Changes, Contact, Hour, Matter, Receipt, Reminder, TokenHash, TokenRow, Usage, fjall::FjallStore,
-        memory::MemoryStore,
+        Changes, Contact, Hour, Mailbox, Matter, Receipt, Reminder, TokenHash, TokenRow, Usage,
+        fjall::FjallStore, memory::MemoryStore,
     },
 };
 use hermes_wire::{
@@ -119,10 +119,14 @@ fn rows_come_back_as_they_went_in_even_after_reopening<B: Backend>(backend: &B) 
     let policy = Policy { registration: Registration::Open, limits: Limits::default() };
     let mut relay = Relay::new(store, policy).unwrap();
     relay.registers(NOW, &owner);
-    let mailbox = relay.store().mailbox(ALICE).unwrap();
-    assert!(mailbox.is_some());
+    let mut store = relay.into_store();
+    let registered = store.mailbox(ALICE).unwrap().unwrap();
+    let mailbox = Mailbox { claim: Some(owner.sign(claim(1, 2))), ..registered };
+    let mailboxes = [(ALICE, mailbox.clone())].into();
+    store.commit(Changes { mailboxes, ..Changes::default() }).unwrap();
+    let mailbox = Some(mailbox);
 
-    let store = backend.reopen(Some(relay.into_store()));
+    let store = backend.reopen(Some(store));
     assert_eq!(store.mailbox(ALICE).unwrap(), mailbox);
     assert_eq!(store.mailbox(BOB).unwrap(), None);
     assert_eq!(store.mailbox_count().unwrap(), 1);

@@ -5,7 +5,7 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use common::{
-    DAY, Owner,
+    DAY, Owner, claim,
     client::{Drop, Mailbox, owner},
     deposit, prekeys,
 };
@@ -24,9 +24,9 @@ use hermes_relay::{
     tokens::TokenDirectory,
 };
 use hermes_wire::{
-    ContactId, InstanceId, Refusal, RelayAddress, RelayPin, Sequence, Timestamp,
+    ContactId, InstanceId, MoveClaim, Refusal, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
     drop::{FromDrop, ToDrop},
-    mailbox::{ToClient, ToRelay},
+    mailbox::{Register, ToClient, ToRelay},
     prekey::PrekeyId,
 };
 
@@ -178,6 +178,34 @@ async fn the_newest_connection_of_a_mailbox_wins() {
     let mut alice = world.drop_to(&bob, 1).await;
     alice.deposit_all(&[deposit(1, b"hello")]).await;
     assert_eq!(newer.receive().await, (1, b"hello".to_vec()));
+}
+
+#[tokio::test]
+async fn a_claim_moves_and_a_second_run_hears_that_it_replaced_the_first() {
+    let world = World::open();
+    let (bob, mut first) = world.bob().await;
+    assert_eq!((&first.registered.claim, first.registered.replaced), (&None, false));
+    let next = bob.sign(claim(1, 1));
+    let asked = ToRelay::Claim(MoveClaim { expected: None, next: next.clone() });
+    assert_eq!(first.ask(asked.clone()).await, ToClient::Claimed(claim(1, 1)));
+    assert_eq!(first.ask(asked).await, ToClient::Claimed(claim(1, 1)));
+    let behind = ToRelay::Claim(MoveClaim { expected: None, next: bob.sign(claim(1, 2)) });
+    assert_eq!(first.ask(behind).await, ToClient::ClaimRefused(Some(next.clone())));
+
+    // The same run, whose connection broke without the relay's notice.
+    let (_, credential) = owner(1);
+    let again = Mailbox::connect(&world.address, &credential, bob.register(None)).await;
+    assert_eq!((&again.registered.claim, again.registered.replaced), (&Some(next), false));
+    let other = Register { run: RunId([9; 16]), ..bob.register(None) };
+    let mut second = Mailbox::connect(&world.address, &credential, other).await;
+    assert!(second.registered.replaced);
+    // Another epoch empties the shelf, and its owner hears that.
+    let epoch = ToRelay::Claim(MoveClaim { expected: Some(claim(1, 1)), next: bob.sign(claim(2, 1)) });
+    assert_eq!(second.ask(epoch).await, ToClient::Claimed(claim(2, 1)));
+    assert!(matches!(second.answers.next().await.unwrap(), Some(ToClient::PrekeyStock(stock))
+        if stock.iter().all(|kind| kind.count == 0)));
+    second.connection.close(0u32.into(), b"");
+    drop(second);
 }
 
 #[tokio::test]

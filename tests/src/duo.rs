@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
     ChangeSet, ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount,
-    Order, OutboxKey, Range, Reply, Send, Store, Table, Text, query,
+    Order, OutboxKey, Range, Reply, Send, Store, Table, Text,
+    query::{self, Claiming},
 };
 use hermes_protocol::{Body, Content, MessageId, Newer, Session};
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, RelayAddress, RelayPin, Sequence, Timestamp,
+    ContactId, EnvelopeId, FetchId, MoveClaim, RelayAddress, RelayPin, Sequence, SignedClaim, Timestamp,
     mailbox::{Delivered, PrekeyStock},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
@@ -35,6 +36,8 @@ pub struct Peer<S = MemoryStore> {
     pub head: u64,
     /// The envelope that was taken last.
     last: Option<Flying>,
+    /// The store claim that the relay holds.
+    pub held: Option<SignedClaim>,
 }
 
 /// A store as it was, to go back to.
@@ -130,6 +133,7 @@ impl<S: Store> Peer<S> {
             last_prekey: PrekeyId(0),
             head: 0,
             last: None,
+            held: None,
         }
     }
 
@@ -138,8 +142,19 @@ impl<S: Store> Peer<S> {
         self.register_at(head, self.now);
     }
 
-    /// The relay opens the mailbox and tells this time.
+    /// The relay opens the mailbox and tells this time. Claims are settled, and prekeys taken.
     pub fn register_at(&mut self, head: u64, relay_time: Timestamp) {
+        self.open_mailbox(head, relay_time, false);
+        self.settle_claims();
+        let floor = query::prekey_floor(&self.store).expect("memory");
+        for entries in self.published.values_mut() {
+            entries.retain(|entry| entry.id >= floor);
+        }
+        self.publish();
+    }
+
+    /// The relay opens the mailbox; nothing more has been said yet.
+    pub fn open_mailbox(&mut self, head: u64, relay_time: Timestamp, replaced: bool) {
         let count = |kind| self.published.get(&kind).map_or(0, Vec::len);
         let count = |kind| PrekeyStock { kind, count: u32::try_from(count(kind)).expect("few") };
         self.link(LinkEvent::Registered {
@@ -147,12 +162,46 @@ impl<S: Store> Peer<S> {
             next_prekey_id: PrekeyId(self.last_prekey.0 + 1),
             stock: PrekeyKind::ALL.map(count).to_vec(),
             head: Sequence(head),
+            claim: self.held.clone(),
+            replaced,
         });
-        let floor = query::prekey_floor(&self.store).expect("memory");
-        for entries in self.published.values_mut() {
-            entries.retain(|entry| entry.id >= floor);
+    }
+
+    /// Asks the relay for what is to be claimed, until there is nothing more.
+    pub fn settle_claims(&mut self) {
+        while let Some(asked) = self.claim_asked() {
+            let event = self.relay_claims(asked);
+            self.link(event);
+            // Another epoch has emptied the shelf, and the relay says so.
+            if self.published.is_empty() {
+                let stock = PrekeyKind::ALL.map(|kind| PrekeyStock { kind, count: 0 });
+                self.link(LinkEvent::PrekeyStock(stock.to_vec()));
+            }
         }
-        self.publish();
+    }
+
+    /// What this peer asks the relay to hold, if anything.
+    pub fn claim_asked(&self) -> Option<MoveClaim> {
+        match query::claiming(&self.store).expect("memory") {
+            Claiming::Ask(asked) => Some(*asked),
+            Claiming::Settled | Claiming::Stopped => None,
+        }
+    }
+
+    /// The relay decides on a claim; its answer is still on the way.
+    pub fn relay_claims(&mut self, asked: MoveClaim) -> LinkEvent {
+        let held = self.held.as_ref().map(SignedClaim::unverified).copied();
+        let next = *asked.next.unverified();
+        if held != Some(next) {
+            if held != asked.expected {
+                return LinkEvent::ClaimRefused { held: self.held.clone(), replaced: false };
+            }
+            if held.is_some_and(|held| held.epoch != next.epoch) {
+                self.published.clear();
+            }
+            self.held = Some(asked.next);
+        }
+        LinkEvent::Claimed(next)
     }
 
     /// The relay takes what prekeys there are.

@@ -9,7 +9,7 @@ use hermes_link::{
     frame::{FrameReader, FrameWriter},
 };
 use hermes_wire::{
-    EnvelopeId, FetchId, RelayAddress, Timestamp, VERSION,
+    EnvelopeId, FetchId, RelayAddress, RunId, Timestamp, VERSION,
     drop::{Deposit, FromDrop, Open, ToDrop},
     mailbox::{Credit, Deliver, Register, ToClient, ToRelay},
     prekey::SealedBundle,
@@ -126,6 +126,7 @@ impl Mailbox {
         let register = Register {
             version: VERSION,
             instance: settings.instance,
+            run: RunId([9; 16]),
             registration_token: None,
             drop_key: settings.drop_key,
         };

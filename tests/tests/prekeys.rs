@@ -6,6 +6,7 @@ use hermes_engine::{Event, Input, LinkEvent, Order, Range, Table, UnreadableCaus
 use hermes_relay::{Outcome, Policy, Registration, Relay, Request, store::memory::MemoryStore};
 use hermes_tests::duo::{Peer, carry, greet, settle};
 use hermes_wire::{
+    RunId,
     drop::Open,
     mailbox::{PrekeyStock, Register},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind},
@@ -46,7 +47,8 @@ impl RealRelay {
         let query::MailboxSettings { mailbox, instance, drop_key, .. } =
             query::mailbox(&owner.store).unwrap();
         let version = hermes_wire::VERSION;
-        let register = Register { version, instance, registration_token: None, drop_key };
+        let run = RunId([9; 16]);
+        let register = Register { version, instance, run, registration_token: None, drop_key };
         let outcome = self.ask(owner, Request::Register { mailbox, register });
         let Outcome::Registered { registered, .. } = outcome else { panic!("{outcome:?}") };
         owner.link(LinkEvent::Registered {
@@ -54,7 +56,10 @@ impl RealRelay {
             next_prekey_id: registered.next_prekey_id,
             stock: registered.stock,
             head: registered.head,
+            claim: registered.claim,
+            replaced: registered.replaced,
         });
+        self.settle_claims(owner);
         let below = query::prekey_floor(&owner.store).unwrap();
         self.ask(owner, Request::DropPrekeys { mailbox, below });
         loop {
@@ -69,6 +74,22 @@ impl RealRelay {
             let outcome = self.ask(owner, Request::PutPrekeys { mailbox, entries });
             let Outcome::PrekeysStored(through) = outcome else { panic!("{outcome:?}") };
             owner.link(LinkEvent::PrekeysStored(through));
+        }
+    }
+
+    fn settle_claims(&mut self, owner: &mut Peer) {
+        let mailbox = query::mailbox(&owner.store).unwrap().mailbox;
+        while let Some(claim) = owner.claim_asked() {
+            match self.ask(owner, Request::Claim { mailbox, claim }) {
+                Outcome::Claimed { claim, stock } => {
+                    owner.link(LinkEvent::Claimed(claim));
+                    stock.into_iter().for_each(|stock| owner.link(LinkEvent::PrekeyStock(stock)));
+                }
+                Outcome::ClaimRefused(held) => {
+                    owner.link(LinkEvent::ClaimRefused { held, replaced: false });
+                }
+                outcome => panic!("{outcome:?}"),
+            }
         }
     }
 

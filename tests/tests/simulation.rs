@@ -4,7 +4,7 @@
 
 use std::{env, num::NonZero, panic::resume_unwind, thread};
 
-use hermes_tests::sim::{Plan, Report, run};
+use hermes_tests::sim::{Plan, Report, run, run_with_relay_put_back};
 
 const SEEDS: u64 = 500;
 
@@ -41,6 +41,18 @@ fn nothing_is_lost_repeated_or_reordered() {
     );
     assert!(total.messages > seeds.len() as u64, "a simulation without messages proves nothing");
     assert!(total.faults > seeds.len() as u64, "a simulation without faults proves nothing");
+}
+
+#[test]
+fn a_relay_that_is_put_back_makes_no_store_look_old() {
+    const PUT_BACK_SEEDS: u64 = 50;
+    let faults: u64 = (0..PUT_BACK_SEEDS)
+        .map(|seed| {
+            let plan = Plan { events: 2_000, ..plan(seed) };
+            run_with_relay_put_back(seed, plan).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"))
+        })
+        .sum();
+    assert!(faults > PUT_BACK_SEEDS, "a simulation without faults proves nothing");
 }
 
 /// Runs the seeds on every core. The first that fails says how to see it again.

@@ -9,6 +9,7 @@
 )]
 
 pub mod address;
+pub mod claim;
 pub mod codec;
 pub mod drop;
 pub mod frame;
@@ -21,6 +22,7 @@ pub mod time;
 pub mod token;
 
 pub use address::{AddressError, RelayAddress};
+pub use claim::{Claim, ClaimNonce, MoveClaim, RunId, SignedClaim, StoreEpoch};
 pub use codec::{DecodeError, decode, encode};
 pub use id::{ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayPin, Sequence};
 pub use refusal::{Advice, Refusal};

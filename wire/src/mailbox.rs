@@ -8,6 +8,7 @@ use serde_bytes::ByteBuf;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
+    claim::{Claim, MoveClaim, RunId, SignedClaim},
     id::{ContactId, DropKey, EnvelopeId, InstanceId, Sequence},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind},
     refusal::Refusal,
@@ -32,6 +33,8 @@ pub enum ToRelay {
     Ack(Sequence),
     /// Allows this many more envelopes and bytes of body on the deliver stream.
     Credit(Credit),
+    /// Moves the mailbox's store claim on. Answered with [`ToClient::Claimed`] or [`ToClient::ClaimRefused`].
+    Claim(MoveClaim),
     /// Answered with [`ToClient::Pong`].
     Ping,
 }
@@ -45,6 +48,10 @@ pub enum ToClient {
     PrekeysStored(PrekeyId),
     /// The contact is refused, durably.
     Revoked(ContactId),
+    /// The relay holds this claim, durably.
+    Claimed(Claim),
+    /// The relay holds another claim than was expected; this one.
+    ClaimRefused(Option<SignedClaim>),
     /// Answer to [`ToRelay::Ping`].
     Pong,
     /// What the relay holds after a fetch used up a one-time key: the client may want to refill.
@@ -63,6 +70,8 @@ pub struct Register {
     pub version: u16,
     /// Which installation this is.
     pub instance: InstanceId,
+    /// Which run of its daemon.
+    pub run: RunId,
     /// Needed once, for a mailbox the relay does not know, unless its registration is open.
     pub registration_token: Option<String>,
     /// The key that signs the mailbox's drop tokens.
@@ -82,6 +91,11 @@ pub struct Registered {
     pub max_envelope: u32,
     /// Highest sequence assigned so far.
     pub head: Sequence,
+    /// The store claim that the relay holds.
+    pub claim: Option<SignedClaim>,
+    /// Whether this registration took the place of a connection that was alive and belonged to another run: a second
+    /// copy of the store may be at work.
+    pub replaced: bool,
 }
 
 /// How many prekeys of a kind the relay holds.

@@ -8,6 +8,7 @@ mod link;
 use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
 use hermes_wire::{RelayAddress, Timestamp};
 
+pub use crate::claim::{Claiming, claiming};
 pub use audit::{
     Audit, Beside, ChatAudit, Confirmation, GapView, ReceivedAudit, SentAudit, UnreadableCount, audit,
     missing,
@@ -21,9 +22,10 @@ pub use link::{
 
 use crate::{
     account::{self, Lookup},
+    claim::{self, Restored},
     id::ChatId,
     limits,
-    row::{ContactRecord, RenewalReason, UnreadableCause, UnreadableRecord},
+    row::{ContactRecord, RenewalReason, StoreStanding, UnreadableCause, UnreadableRecord},
     rows::{self, NameRow, ReadError, StoreResult},
     store::{Order, Range, Table, View},
     trust::Trust,
@@ -56,6 +58,41 @@ pub struct Summary {
     pub renewals: u64,
     /// The last of those: with whom, when, and why.
     pub last_renewal: Option<(String, Timestamp, RenewalReason)>,
+    /// Whether the store is the newest of the account.
+    pub store: StoreView,
+}
+
+/// Whether a store is the newest of its account, as a user sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreView {
+    /// Whether it works.
+    pub state: StoreState,
+    /// When it was found to have been put back from an old copy, or took over from another one.
+    pub restored: Option<RestoredView>,
+    /// When another copy of it was last seen.
+    pub copy_seen: Option<Timestamp>,
+}
+
+/// Whether a store works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreState {
+    /// It does.
+    Working,
+    /// It will, once the relay has taken its word that it goes on.
+    Recovering,
+    /// Another copy works, since this time.
+    Stopped(Timestamp),
+}
+
+/// How far a recovery has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestoredView {
+    /// When it began.
+    pub at: Timestamp,
+    /// Contacts it had.
+    pub contacts: u64,
+    /// Those that have a new session.
+    pub renewed: u64,
 }
 
 /// A contact as a user sees it.
@@ -119,7 +156,29 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         unreadable: counters.unreadable,
         missing: counters.missing,
         last_unreadable: newest.map(|(_, row)| (row.cause, row.at)),
+        store: store(view, counters.standing)?,
     })
+}
+
+fn store<V: View>(view: &V, standing: StoreStanding) -> StoreResult<StoreView, V> {
+    let claims = claim::claims(view)?;
+    let restored = match claims.restored {
+        None => None,
+        Some(Restored { at, contacts }) => {
+            let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
+            let all = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
+            let waits = |contact: &ContactRecord| contact.answered && contact.active.is_none();
+            let waiting = all.iter().filter(|(_, contact)| waits(contact)).count();
+            let renewed = contacts.saturating_sub(u64::try_from(waiting).unwrap_or(u64::MAX));
+            Some(RestoredView { at, contacts, renewed })
+        }
+    };
+    let state = match standing {
+        StoreStanding::Newest => StoreState::Working,
+        StoreStanding::Restoring | StoreStanding::TakingOver => StoreState::Recovering,
+        StoreStanding::Stopped { since } => StoreState::Stopped(since),
+    };
+    Ok(StoreView { state, restored, copy_seen: claims.copy_seen })
 }
 
 /// Every contact, by name.

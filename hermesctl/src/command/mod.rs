@@ -8,6 +8,7 @@ pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod log;
+pub(crate) mod recover;
 pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod verify;
@@ -29,6 +30,7 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Inbox(args) => inbox::run(args, invocation).await,
         ClientCommand::Log(args) => log::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,
+        ClientCommand::Recover(args) => recover::run(args, invocation).await,
         ClientCommand::Status => status::run(invocation).await,
         ClientCommand::Daemon(args) => daemon::run(args, invocation).await,
     };

@@ -1,8 +1,8 @@
 //! Accounts, their connections, contacts.
 
 use hermes_api::{
-    AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, Trust, UnixMillis, VerifiedBy,
-    limits::ONE_TIME_PREKEYS_LOW,
+    AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, Restored, StoreState, StoreStatus,
+    Trust, UnixMillis, VerifiedBy, limits::ONE_TIME_PREKEYS_LOW,
 };
 use jiff::tz::TimeZone;
 
@@ -36,9 +36,10 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
     if let Some(reason) = &account.connection.reason {
         lines.insert(1, detail("reason", reason.message.clone()));
         if !reason.hint.is_empty() {
-            lines.insert(2, Line::default().styled(DIM, "               → ").plain(&reason.hint));
+            lines.insert(2, hint(&reason.hint));
         }
     }
+    lines.extend(store(&account.store, now));
     if account.unreadable > 0 {
         lines.push(detail("unreadable", unreadable(account, now)));
     }
@@ -82,6 +83,42 @@ fn prekeys(account: &AccountStatus) -> Vec<Line> {
     ]
 }
 
+/// What is the matter with the store. A good one says nothing.
+fn store(store: &StoreStatus, now: UnixMillis) -> Vec<Line> {
+    let ago = |at: UnixMillis| format!("{} ago", duration::short(at.before(now)));
+    let mut lines = Vec::new();
+    if let Some(at) = store.stopped_at {
+        lines.push(detail(
+            "store",
+            format!(
+                "another copy is running: this one is stopped, since {}",
+                duration::short(at.before(now))
+            ),
+        ));
+    }
+    if store.state == StoreState::Recovering {
+        lines.push(detail("store", "waits for the relay, to go on with this copy".to_owned()));
+    }
+    if let Some(at) = store.copy_seen_at {
+        lines.push(detail("store", format!("another copy of this store was seen {}", ago(at))));
+        if store.stopped_at.is_none() {
+            lines.push(hint("remove that copy; hermesctl recover ends this notice"));
+        }
+    }
+    if let Some(Restored { at, contacts, renewed }) = store.restored {
+        let done = format!("sessions renewed with {renewed} of {contacts} contacts");
+        lines.push(detail("store", format!("restored from an old copy {}, {done}", ago(at))));
+        if store.state == StoreState::Restored && renewed == contacts {
+            lines.push(hint("hermesctl recover ends this notice"));
+        }
+    }
+    lines
+}
+
+fn hint(text: &str) -> Line {
+    Line::default().styled(DIM, "               → ").plain(text)
+}
+
 /// How many could not be read, and what was wrong with the newest.
 fn unreadable(account: &AccountStatus, now: UnixMillis) -> String {
     match &account.last_unreadable {
@@ -109,7 +146,10 @@ fn detail(name: &str, value: String) -> Line {
 }
 
 fn headline(account: &AccountStatus, now: UnixMillis) -> Line {
-    let (style, state) = connection(account.connection.state);
+    let (style, state) = match account.store.state {
+        StoreState::Stopped => (BAD, "stopped:"),
+        _ => connection(account.connection.state),
+    };
     let since = duration::short(account.connection.since.before(now));
     let line = Line::default().styled(NAME, &account.name).plain("  ").styled(style, state);
     line.plain(format!(" {}, since {since}", relay_host(&account.relay)))
@@ -181,6 +221,7 @@ mod tests {
             missing: 0,
             one_time_prekeys: None,
             one_time_kem_prekeys: None,
+            store: StoreStatus::default(),
         }
     }
 
@@ -271,5 +312,45 @@ mod tests {
         older.remove("last_unreadable");
         let account = serde_json::from_value(older.into()).unwrap();
         assert!(lines(account).contains(&"  unreadable   2".to_owned()));
+    }
+
+    #[test]
+    fn status_says_what_is_the_matter_with_the_store() {
+        let shown = |store: StoreStatus| lines(AccountStatus { store, ..offline() });
+        assert!(!shown(StoreStatus::default()).iter().any(|line| line.contains("store")));
+        let stopped = StoreStatus {
+            state: StoreState::Stopped,
+            stopped_at: Some(UnixMillis(0)),
+            ..StoreStatus::default()
+        };
+        let lines = shown(stopped);
+        assert_eq!(lines[1], "alice  stopped: relay.example:4433, since 1m");
+        assert!(
+            lines.contains(
+                &"  store        another copy is running: this one is stopped, since 1m".to_owned()
+            )
+        );
+        let half = Restored { at: UnixMillis(0), contacts: 5, renewed: 3 };
+        let restored =
+            StoreStatus { state: StoreState::Restored, restored: Some(half), ..StoreStatus::default() };
+        let line = "  store        restored from an old copy 1m ago, sessions renewed with 3 of 5 contacts";
+        assert!(shown(restored).contains(&line.to_owned()));
+        let ends = "               → hermesctl recover ends this notice".to_owned();
+        assert!(!shown(restored).contains(&ends), "there is something to wait for");
+        let whole = StoreStatus { restored: Some(Restored { renewed: 5, ..half }), ..restored };
+        assert!(shown(whole).contains(&ends));
+        let seen = StoreStatus {
+            state: StoreState::CopySeen,
+            copy_seen_at: Some(UnixMillis(0)),
+            ..StoreStatus::default()
+        };
+        assert!(
+            shown(seen).contains(&"  store        another copy of this store was seen 1m ago".to_owned())
+        );
+        // A daemon that is older than this program says nothing of its store.
+        let mut older = serde_json::to_value(offline()).unwrap();
+        older.as_object_mut().unwrap().remove("store");
+        let older: AccountStatus = serde_json::from_value(older).unwrap();
+        assert_eq!(older.store, StoreStatus::default());
     }
 }

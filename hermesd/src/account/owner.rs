@@ -202,6 +202,7 @@ impl<R: Reopen> Owner<R> {
                 Effect::Outbox(chat) => self.outlets.wakes.outbox(chat),
                 Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
                 Effect::Prekeys => self.outlets.wakes.prekeys(),
+                Effect::Claim => self.outlets.wakes.claim(),
                 Effect::Ack(sequence) => ack = ack.max(Some(sequence)),
             }
         }

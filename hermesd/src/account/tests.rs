@@ -142,6 +142,8 @@ impl World {
             next_prekey_id: PrekeyId(0),
             stock: Vec::new(),
             head: Sequence(0),
+            claim: None,
+            replaced: false,
         };
         // The account is registered once its keys are up.
         self.link(vec![event, LinkEvent::PrekeysStored(PrekeyId(1_000))]).await

@@ -17,6 +17,8 @@ pub(crate) struct Wakes {
     drops: Notify,
     /// There are prekeys to upload.
     prekeys: Notify,
+    /// Something is to be done about the store claim.
+    claim: Notify,
 }
 
 /// Chats with something to send, and chats that need a bundle.
@@ -41,6 +43,10 @@ impl Wakes {
         self.prekeys.notify_one();
     }
 
+    pub(super) fn claim(&self) {
+        self.claim.notify_one();
+    }
+
     /// Waits until there is something to take. Cancel-safe.
     pub(crate) async fn marked(&self) {
         self.drops.notified().await;
@@ -54,6 +60,11 @@ impl Wakes {
     /// Waits until there are prekeys to upload. Cancel-safe.
     pub(crate) async fn prekeys_wanted(&self) {
         self.prekeys.notified().await;
+    }
+
+    /// Waits until something is to be done about the store claim. Cancel-safe.
+    pub(crate) async fn claim_wanted(&self) {
+        self.claim.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Marked> {

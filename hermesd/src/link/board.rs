@@ -36,7 +36,7 @@ pub(crate) enum MailboxState {
     Connected,
     /// Waiting before the next attempt.
     Waiting(Reason),
-    /// Nothing is tried until the daemon is started again.
+    /// Nothing is tried until the user acts.
     Stopped(Reason),
 }
 
@@ -61,6 +61,12 @@ pub(crate) enum Reason {
     /// The relay asked to come back later.
     #[error("the relay is restarting")]
     GoneAway,
+    /// Another copy of the account's store is at work, and this one waits for its user.
+    #[error("another copy of this account's store is at work; this one is stopped")]
+    CopyStopped,
+    /// Another copy of the account's store took this connection's place, and may find that it is behind.
+    #[error("another copy of this account's store has connected")]
+    CopySeen,
     /// Nothing may arrive while nothing can be stored.
     #[error("the account's store failed")]
     Store,

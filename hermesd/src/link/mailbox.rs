@@ -1,10 +1,12 @@
-//! The connection to the account's own mailbox: registers, uploads prekeys, takes deliveries, acknowledges commits.
+//! The connection to the account's own mailbox: registers, claims it for this store, uploads prekeys, takes deliveries,
+//! acknowledges commits.
 
 use std::{collections::VecDeque, mem, time::Duration};
 
+use futures_util::FutureExt;
 use hermes_engine::{
     LinkEvent,
-    query::{self, MailboxSettings},
+    query::{self, Claiming, MailboxSettings},
 };
 use hermes_link::{
     client::{self, ConnectError},
@@ -13,7 +15,7 @@ use hermes_link::{
     quinn::{Connection, ConnectionError, Endpoint},
 };
 use hermes_wire::{
-    Advice, Refusal, VERSION,
+    Advice, InstanceId, MoveClaim, Refusal, VERSION,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, Register, Registered, ToClient, ToRelay},
     prekey::{PrekeyId, PrekeyKind},
@@ -32,14 +34,19 @@ use super::{
 };
 use crate::{
     account::Committed,
-    limits::{DELIVERY_BATCH, DELIVERY_BATCH_BYTES, PING, REGISTRATION, RETRY_LAST},
+    limits::{
+        CLAIM_LEAST, CLAIM_MOST, CLAIM_REFUSALS, COPY_PAUSE, DELIVERY_BATCH, DELIVERY_BATCH_BYTES, PING,
+        REGISTRATION, RETRY_LAST, SETTLE,
+    },
     random::rng,
 };
 
 /// Why a connection ended.
 enum End {
-    /// Another installation took over.
-    Superseded(Refusal),
+    /// Another connection took over, of the installation with this id.
+    Superseded(InstanceId),
+    /// Another copy of the store is at work, and this one is behind.
+    CopyStopped,
     /// To be tried again after a wait of our choosing.
     Broken(Reason),
     /// To be tried again after the relay's wait.
@@ -48,13 +55,17 @@ enum End {
     Link(LinkError),
 }
 
-/// Stays connected. Returns when another installation has taken the mailbox over.
+/// Stays connected. Returns when another installation, or another copy of the store, has taken the mailbox over.
 pub(super) async fn run(
     link: &Link,
     endpoint: &Endpoint,
     settings: &MailboxSettings,
 ) -> Result<(), LinkError> {
     let credential = MailboxCredential::from_seed(&settings.mailbox_seed)?;
+    if link.read(query::claiming).await? == Claiming::Stopped {
+        link.board.set_mailbox(MailboxState::Stopped(Reason::CopyStopped));
+        return Ok(());
+    }
     let mut backoff = Backoff::default();
     let mut last = None;
     loop {
@@ -73,19 +84,35 @@ pub(super) async fn run(
         }
         let (reason, wait) = match end {
             End::Link(error) => return Err(error),
-            End::Superseded(refusal) => {
+            End::CopyStopped => {
+                tracing::error!("another copy of this account's store is at work; this one stops");
+                link.board.set_mailbox(MailboxState::Stopped(Reason::CopyStopped));
+                return Ok(());
+            }
+            End::Superseded(instance) if instance == settings.instance => {
+                tracing::error!("another copy of this account's store has connected");
+                link.tell(vec![LinkEvent::CopySeen]).await?;
+                (Reason::CopySeen, later(COPY_PAUSE))
+            }
+            End::Superseded(instance) => {
                 tracing::error!("another installation of this account has taken over; this one stops");
+                let refusal = Refusal::Superseded { instance };
                 link.board.set_mailbox(MailboxState::Stopped(Reason::Refused(refusal)));
                 return Ok(());
             }
             End::Broken(reason) => (reason, backoff.next(Instant::now(), &mut rng())),
-            End::Later(reason, wait) => (reason, wait.mul_f64(rng().random_range(1.0..=1.5))),
+            End::Later(reason, wait) => (reason, later(wait)),
         };
         tracing::info!(%reason, wait_ms = wait.as_millis(), "not connected to the mailbox");
         last = Some(reason.clone());
         link.board.set_mailbox(MailboxState::Waiting(reason));
         sleep(wait).await;
     }
+}
+
+/// A wait, longer at random.
+fn later(wait: Duration) -> Duration {
+    wait.mul_f64(rng().random_range(1.0..=1.5))
 }
 
 fn broken(error: &ConnectError) -> End {
@@ -105,7 +132,6 @@ async fn session(
             .map_err(|_| End::Broken(Reason::Unreachable("the relay does not answer".to_owned())))??;
         *connected = Some(Instant::now());
         session.registered(registered).await?;
-        tracing::info!("connected to the mailbox");
         session.serve(connection).await
     };
     match end.await {
@@ -126,6 +152,8 @@ enum Settles {
     Deliveries(Credit),
     /// An upload, after which the next may go.
     Upload,
+    /// An answer about the store claim, after which the next step is known.
+    Claim,
 }
 
 struct Session<'a> {
@@ -138,6 +166,14 @@ struct Session<'a> {
     pending: VecDeque<Pending>,
     /// The upload under way, if there is one, with the kinds of what the relay has not confirmed yet.
     uploading: Option<Vec<PrekeyKind>>,
+    /// Whether the registration took the place of another run of the daemon.
+    replaced: bool,
+    /// The claim that the relay was asked to take last.
+    asked: Option<Box<MoveClaim>>,
+    /// How often it has refused, since it took one.
+    refusals: u32,
+    /// Whether the relay has taken a claim on this connection: nothing is fetched or put before.
+    settled: bool,
 }
 
 impl<'a> Session<'a> {
@@ -154,10 +190,15 @@ impl<'a> Session<'a> {
             credit: Credit { envelopes: 0, bytes: 0 },
             pending: VecDeque::new(),
             uploading: None,
+            replaced: false,
+            asked: None,
+            refusals: 0,
+            settled: false,
         };
         let register = Register {
             version: VERSION,
             instance: settings.instance,
+            run: link.run,
             registration_token: settings.registration_token.clone(),
             drop_key: settings.drop_key,
         };
@@ -171,8 +212,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Commits the registration, then asks for deliveries. What was taken before comes again and is acknowledged then:
-    /// the stored cursor proves nothing about a relay that was restored from an old copy.
+    /// Commits the registration, and with it what is to be claimed.
     async fn registered(&mut self, registered: Registered) -> Result<(), End> {
         self.link.board.set_stock(registered.stock.clone());
         let event = LinkEvent::Registered {
@@ -180,9 +220,39 @@ impl<'a> Session<'a> {
             next_prekey_id: registered.next_prekey_id,
             stock: registered.stock,
             head: registered.head,
+            claim: registered.claim,
+            replaced: registered.replaced,
         };
+        self.replaced = registered.replaced;
         let committed = self.link.tell_and_follow(vec![event]).await?;
         until_committed(committed).await;
+        self.claim().await
+    }
+
+    /// Does the next thing about the store claim.
+    async fn claim(&mut self) -> Result<(), End> {
+        match self.link.read(query::claiming).await? {
+            Claiming::Stopped => Err(End::CopyStopped),
+            Claiming::Ask(asked) => {
+                // Woken twice, it is asked once.
+                if self.asked.as_ref() != Some(&asked) {
+                    self.writer.push(&ToRelay::Claim((*asked).clone()));
+                    self.asked = Some(asked);
+                }
+                Ok(())
+            }
+            Claiming::Settled if self.settled => Ok(()),
+            Claiming::Settled => self.settled().await,
+        }
+    }
+
+    /// The store is the newest: what it sealed may leave, and the mailbox be emptied into it. What was taken before comes
+    /// again and is acknowledged then: the stored cursor proves nothing about a relay that was restored from an old
+    /// copy.
+    async fn settled(&mut self) -> Result<(), End> {
+        self.settled = true;
+        tracing::info!("connected to the mailbox");
+        self.link.newest.send_replace(true);
         let floor = self.link.read(query::prekey_floor).await?;
         if floor > PrekeyId(0) {
             self.writer.push(&ToRelay::DropPrekeys(floor));
@@ -191,12 +261,40 @@ impl<'a> Session<'a> {
         self.upload().await
     }
 
+    async fn claim_answered(&mut self, event: LinkEvent) -> Result<(), End> {
+        self.asked = None;
+        let committed = self.link.tell_and_follow(vec![event]).await?;
+        self.pending.push_back(Pending { committed, settles: Settles::Claim });
+        Ok(())
+    }
+
     /// Serves both streams until the connection ends.
     async fn serve(&mut self, connection: &Connection) -> Result<std::convert::Infallible, End> {
+        match self.serve_streams(connection).await {
+            Err(End::Broken(Reason::Lost)) => Err(self.last_word()),
+            end => end,
+        }
+    }
+
+    /// Why the connection ended, if the relay said so: its close may be noticed before its last frame is read.
+    fn last_word(&mut self) -> End {
+        while let Some(Ok(Some(frame))) = self.control.next().now_or_never() {
+            match frame {
+                ToClient::Refused(refusal) => return refused(refusal),
+                ToClient::GoAway(delay) => return go_away(delay),
+                _ => {}
+            }
+        }
+        End::Broken(Reason::Lost)
+    }
+
+    async fn serve_streams(&mut self, connection: &Connection) -> Result<std::convert::Infallible, End> {
         let link = self.link;
         let mut liveness = Liveness::new(connection);
         let mut ping = every(PING);
         let mut awaiting = false;
+        let (settle_by, claim_due) = (sleep(SETTLE), sleep(until_next_claim()));
+        tokio::pin!(settle_by, claim_due);
         // The relay opens the stream with its first delivery, which may be long in coming.
         let mut deliveries: Option<FrameReader<Deliver>> = None;
         loop {
@@ -209,6 +307,14 @@ impl<'a> Session<'a> {
                 batch = burst(&mut deliveries) => self.deliver(batch?).await?,
                 settled = first(&mut self.pending) => self.settle(settled).await?,
                 () = link.wakes.prekeys_wanted() => self.upload().await?,
+                () = link.wakes.claim_wanted() => self.claim().await?,
+                () = &mut claim_due => {
+                    link.tell(vec![LinkEvent::ClaimDue]).await?;
+                    claim_due.as_mut().reset(Instant::now() + until_next_claim());
+                }
+                () = &mut settle_by, if !self.settled => {
+                    return Err(End::Broken(Reason::Unreachable("the relay does not answer".to_owned())));
+                }
                 _ = ping.tick() => {
                     if awaiting && !liveness.heard() {
                         return Err(End::Broken(Reason::Lost));
@@ -234,6 +340,18 @@ impl<'a> Session<'a> {
             Some(ToClient::PrekeyStock(stock)) => {
                 self.link.board.set_stock(stock.clone());
                 Ok(self.link.tell(vec![LinkEvent::PrekeyStock(stock)]).await?)
+            }
+            Some(ToClient::Claimed(claim)) => {
+                self.refusals = 0;
+                self.claim_answered(LinkEvent::Claimed(claim)).await
+            }
+            Some(ToClient::ClaimRefused(held)) => {
+                self.refusals = self.refusals.saturating_add(1);
+                if self.refusals > CLAIM_REFUSALS {
+                    return Err(End::Broken(Reason::Misbehaved));
+                }
+                let replaced = self.replaced;
+                self.claim_answered(LinkEvent::ClaimRefused { held, replaced }).await
             }
             Some(ToClient::Pong | ToClient::Revoked(_)) => Ok(()),
             Some(ToClient::GoAway(delay)) => Err(go_away(delay)),
@@ -282,6 +400,7 @@ impl<'a> Session<'a> {
                 self.uploading = None;
                 self.upload().await
             }
+            Settles::Claim => self.claim().await,
         }
     }
 
@@ -293,7 +412,7 @@ impl<'a> Session<'a> {
 
     /// Uploads one frame of prekeys, if there are any and no upload is under way.
     async fn upload(&mut self) -> Result<(), End> {
-        if self.uploading.is_some() {
+        if self.uploading.is_some() || !self.settled {
             return Ok(());
         }
         let prekeys = self.link.read(query::prekeys_to_publish).await?;
@@ -342,6 +461,11 @@ async fn until_committed(committed: impl Future<Output = Result<Committed, RecvE
     }
 }
 
+/// Drawn anew each time, whatever the account does meanwhile.
+fn until_next_claim() -> Duration {
+    rng().random_range(CLAIM_LEAST..=CLAIM_MOST)
+}
+
 fn every(period: Duration) -> Interval {
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -350,7 +474,7 @@ fn every(period: Duration) -> Interval {
 
 fn refused(refusal: Refusal) -> End {
     match (&refusal, refusal.advice()) {
-        (Refusal::Superseded { .. }, _) => End::Superseded(refusal),
+        (Refusal::Superseded { instance }, _) => End::Superseded(*instance),
         (_, Advice::RetryAfter(wait)) => End::Later(Reason::Refused(refusal), bounded(wait)),
         // The relay's operator may change its mind; the user sees the reason meanwhile.
         (_, Advice::Permanent) => End::Later(Reason::Refused(refusal), RETRY_LAST),

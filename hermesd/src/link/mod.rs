@@ -20,12 +20,14 @@ use std::sync::Arc;
 
 use hermes_engine::{LinkEvent, ReadError, query};
 use hermes_link::{client, quinn::Endpoint};
+use hermes_wire::RunId;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub(crate) use self::board::{Board, MailboxState, MailboxStatus, Reason};
 use crate::{
     account::{Committed, Health, Wakes, Work},
     limits::LINK_RESTART,
+    random::rng,
     store::{Reader, Snapshot, StoreError},
 };
 
@@ -36,6 +38,10 @@ pub(crate) struct Link {
     wakes: Arc<Wakes>,
     board: Arc<Board>,
     restart: Notify,
+    /// Which run of the account this is.
+    run: RunId,
+    /// Whether the store is known to be the newest, so that what is in the outbox may leave.
+    newest: watch::Sender<bool>,
 }
 
 /// Why the link cannot go on by itself; it is started anew.
@@ -62,7 +68,9 @@ impl Link {
         wakes: Arc<Wakes>,
         board: Arc<Board>,
     ) -> Arc<Self> {
-        Arc::new(Self { reader, work, wakes, board, restart: Notify::new() })
+        let run = RunId::random(&mut rng());
+        let newest = watch::Sender::new(false);
+        Arc::new(Self { reader, work, wakes, board, restart: Notify::new(), run, newest })
     }
 
     /// Starts over at once.
@@ -77,7 +85,8 @@ impl Link {
             health.mark_unchanged();
             tokio::select! {
                 ended = self.run() => match ended {
-                    Ok(()) => return,
+                    // What stopped it, the user may undo.
+                    Ok(()) => self.restart.notified().await,
                     Err(LinkError::Closed) => return,
                     Err(error) => {
                         tracing::warn!(%error, "the link stopped; it starts again");
@@ -95,16 +104,25 @@ impl Link {
         }
     }
 
-    /// Returns when the relay said that another installation has taken over: two of them must not go on.
+    /// Returns when another installation, or another copy of the store, has taken over: two of them must not go on.
     async fn run(self: &Arc<Self>) -> Result<(), LinkError> {
+        self.newest.send_replace(false);
         let settings = self.read(query::mailbox).await?;
         // Two sockets: a shared source port would tell the relay which mailbox's owner deposits.
         let (mailbox, drops) = (client::endpoint()?, client::endpoint()?);
         let _closing = (CloseOnDrop(mailbox.clone()), CloseOnDrop(drops.clone()));
         tokio::select! {
-            superseded = mailbox::run(self, &mailbox, &settings) => superseded,
-            failed = drops::run(self, drops) => failed,
+            stopped = mailbox::run(self, &mailbox, &settings) => stopped,
+            failed = self.drops(drops) => failed,
         }
+    }
+
+    /// What was sealed by a store that is behind must not leave, so everything waits until it is known not to be. A
+    /// connection that is lost later closes nothing: the contacts' relays are other ones.
+    async fn drops(self: &Arc<Self>, endpoint: Endpoint) -> Result<(), LinkError> {
+        // An error means that the link is gone, and this with it.
+        let _ = self.newest.subscribe().wait_for(|newest| *newest).await;
+        drops::run(self, endpoint).await
     }
 
     /// Asks the committed rows.

@@ -14,7 +14,7 @@ use hermes_link::{
     server::{self, Peer},
 };
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, Refusal, RelayAddress, Sequence,
+    ContactId, EnvelopeId, FetchId, MoveClaim, Refusal, RelayAddress, Sequence,
     drop::{FromDrop, ToDrop},
     mailbox::{Deliver, Delivered, PrekeyStock, Registered, ToClient, ToRelay},
     prekey::{PrekeyId, PrekeyKind},
@@ -34,6 +34,8 @@ struct Relay {
     address: RelayAddress,
     owners: mpsc::Receiver<Owner>,
     fetches: mpsc::Receiver<FetchId>,
+    /// Whether it takes claims; while it does not, it does not answer them.
+    takes_claims: watch::Sender<bool>,
     _endpoint: Endpoint,
 }
 
@@ -48,6 +50,7 @@ struct Owner {
 struct Ears {
     owners: mpsc::Sender<Owner>,
     fetches: mpsc::Sender<FetchId>,
+    takes_claims: watch::Receiver<bool>,
 }
 
 impl Relay {
@@ -57,13 +60,15 @@ impl Relay {
         let port = endpoint.local_addr().unwrap().port();
         let address = RelayAddress::new("127.0.0.1", port, identity.pin()).unwrap();
         let ((owners, owner), (fetches, fetch)) = (mpsc::channel(16), mpsc::channel(16));
-        let (ears, accepting) = (Ears { owners, fetches }, endpoint.clone());
+        let takes_claims = watch::Sender::new(true);
+        let ears = Ears { owners, fetches, takes_claims: takes_claims.subscribe() };
+        let accepting = endpoint.clone();
         tokio::spawn(async move {
             while let Some(incoming) = accepting.accept().await {
                 tokio::spawn(serve(incoming, ears.clone()));
             }
         });
-        Self { address, owners: owner, fetches: fetch, _endpoint: endpoint }
+        Self { address, owners: owner, fetches: fetch, takes_claims, _endpoint: endpoint }
     }
 
     async fn account(&self, home: &TempDir, name: &str) -> Arc<Account> {
@@ -100,6 +105,7 @@ async fn serve_owner(connection: Connection, ears: Ears) {
     let (mut writer, mut reader) = (FrameWriter::new(send), FrameReader::<ToRelay>::new(receive));
     let (hear, heard) = mpsc::channel(64);
     ears.owners.send(Owner { connection, heard }).await.unwrap();
+    let mut takes_claims = ears.takes_claims;
     while let Ok(Some(frame)) = reader.next().await {
         let answer = match &frame {
             ToRelay::Register(_) => Some(ToClient::Registered(Registered {
@@ -108,18 +114,24 @@ async fn serve_owner(connection: Connection, ears: Ears) {
                 stock: PrekeyKind::ALL.map(|kind| PrekeyStock { kind, count: 0 }).into(),
                 max_envelope: 65_536,
                 head: Sequence(50),
+                claim: None,
+                replaced: false,
             })),
+            ToRelay::Claim(MoveClaim { next, .. }) => Some(ToClient::Claimed(*next.unverified())),
             ToRelay::PutPrekeys(prekeys) => {
                 Some(ToClient::PrekeysStored(prekeys.last().map(|prekey| prekey.id).unwrap()))
             }
             ToRelay::Ping => Some(ToClient::Pong),
             _ => None,
         };
+        // The test may have ended.
+        let _ = hear.send(frame.clone()).await;
+        if matches!(frame, ToRelay::Claim(_)) {
+            let _ = takes_claims.wait_for(|takes| *takes).await;
+        }
         if let Some(answer) = answer {
             writer.send(&answer).await.unwrap();
         }
-        // The test may have ended.
-        let _ = hear.send(frame).await;
     }
 }
 
@@ -136,6 +148,21 @@ impl Owner {
         };
         writer.send(&Deliver::Envelope(delivered)).await.unwrap();
         writer
+    }
+
+    /// The next frame that is no mere sign of life.
+    async fn heard(&mut self) -> ToRelay {
+        loop {
+            match self.heard.recv().await.unwrap() {
+                ToRelay::Ping => {}
+                frame => return frame,
+            }
+        }
+    }
+
+    /// Until something may be delivered.
+    async fn credited(&mut self) {
+        while !matches!(self.heard().await, ToRelay::Credit(_)) {}
     }
 
     /// The first sequence that is acknowledged.
@@ -169,12 +196,14 @@ async fn only_what_a_connection_delivered_is_acknowledged_on_it() {
     let (mut relay, home) = (Relay::start(), tempfile::tempdir().unwrap());
     let account = relay.account(&home, "alice").await;
     let mut first = relay.owners.recv().await.unwrap();
+    first.credited().await;
     let _open = first.deliver(50).await;
     assert_eq!(first.acknowledged().await, Sequence(50));
     first.connection.close(0u32.into(), b"");
 
     // The relay is back from an old copy, in which the number was not given yet.
     let mut second = relay.owners.recv().await.unwrap();
+    second.credited().await;
     let _open = second.deliver(5).await;
     assert_eq!(second.acknowledged().await, Sequence(5));
     account.stop().await;
@@ -198,6 +227,35 @@ async fn a_newer_invite_does_not_wait_for_an_older_ones_retry() {
         asked.push(next.expect("the newer invite waits").unwrap());
     }
     assert_ne!(asked[0], asked[1]);
+    alice.stop().await;
+    bob.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_or_put_before_the_relay_has_taken_the_claim() {
+    let (mut relay, home) = (Relay::start(), tempfile::tempdir().unwrap());
+    let alice = relay.account(&home, "alice").await;
+    let mut owner = relay.owners.recv().await.unwrap();
+    assert!(matches!(owner.heard().await, ToRelay::Register(_)));
+    assert!(matches!(owner.heard().await, ToRelay::Claim(_)));
+    assert!(matches!(owner.heard().await, ToRelay::Credit(_)));
+    connected(&alice).await;
+    let validity = Duration::from_secs(600);
+    let Ok(Reply::Invite { link, .. }) = alice.command(Command::CreateInvite { validity }).await else {
+        panic!("no invite");
+    };
+
+    relay.takes_claims.send_replace(false);
+    let bob = relay.account(&home, "bob").await;
+    let invite: Invite = link.parse().unwrap();
+    assert!(matches!(bob.command(Command::Accept(Box::new(invite))).await, Ok(Reply::Accepted { .. })));
+    let mut owner = relay.owners.recv().await.unwrap();
+    assert!(matches!(owner.heard().await, ToRelay::Register(_)));
+    assert!(matches!(owner.heard().await, ToRelay::Claim(_)));
+    // Without the wait for the claim, the bundle would have been asked for long before bob's next sign of life is due.
+    assert!(timeout(crate::limits::PING, relay.fetches.recv()).await.is_err());
+    relay.takes_claims.send_replace(true);
+    timeout(PATIENCE, relay.fetches.recv()).await.expect("bob asks for the bundle").unwrap();
     alice.stop().await;
     bob.stop().await;
 }

@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use hermes_api::{
-    AccountStatus, CreateAccount, CreatedAccount, DaemonStatus, ErrorCode, Shutdown, V1, limits,
+    AccountStatus, CreateAccount, CreatedAccount, DaemonStatus, ErrorCode, Recover, RecoverOutcome,
+    Recovered, Shutdown, V1, limits,
 };
 use hermes_config::AccountName;
-use hermes_engine::{NewAccount, query};
+use hermes_engine::{
+    Command, Event, NewAccount, Reply as EngineReply,
+    query::{self, StoreState},
+};
 use hermes_wire::{RelayAddress, limits::REGISTRATION_TOKEN_CHARS};
-use tokio::time::timeout;
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::timeout,
+};
 
 use super::{
     Daemon,
+    messages::unexpected,
     reply::{Asked, Document, Refused, Reply},
     show,
 };
@@ -73,6 +81,41 @@ pub(super) async fn create(
         _ = stop.wait_for(|stop| *stop) => {}
     }
     Ok(Document(CreatedAccount { v: V1, account: status_of(&account).await? }))
+}
+
+pub(super) async fn recover(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<Recover>,
+) -> Reply<Recovered> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    let outcome = match account.command(Command::Recover).await? {
+        EngineReply::TakingOver => RecoverOutcome::TookOver,
+        EngineReply::AlarmEnded => RecoverOutcome::AlarmEnded,
+        _ => return Err(unexpected()),
+    };
+    if outcome == RecoverOutcome::TookOver {
+        let mut events = account.events();
+        account.reconnect();
+        let patience = Duration::from_millis(asked.timeout_ms).min(limits::WAIT);
+        let mut stop = daemon.stop_signal();
+        tokio::select! {
+            _ = timeout(patience, recovery(&account, &mut events)) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+    Ok(Document(Recovered { v: V1, outcome, account: status_of(&account).await? }))
+}
+
+/// Waits until the relay has taken the account's new epoch.
+async fn recovery(account: &Account, events: &mut Receiver<Event>) -> Result<(), Refused> {
+    while account.query(query::summary).await?.store.state == StoreState::Recovering {
+        // Missed events and the end of the account are found in the store as well.
+        if matches!(events.recv().await, Err(RecvError::Closed)) {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn shutdown(State(daemon): State<Daemon>) -> Reply<Shutdown> {

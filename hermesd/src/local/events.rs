@@ -92,11 +92,17 @@ impl Listener {
                 Some(Event::IdentityChanged { contact })
             }
             // Counted in the status; there is no message to show.
-            hermes_engine::Event::Unreadable(_) => None,
+            hermes_engine::Event::Unreadable(_) | hermes_engine::Event::ForeignClaim => None,
             hermes_engine::Event::SessionRenewed { name, reason, .. } => {
                 Some(Event::SessionRenewed { contact: name, reason: reason.to_string() })
             }
             hermes_engine::Event::RenewalFailed { name, .. } => Some(Event::RenewalFailed { contact: name }),
+            hermes_engine::Event::StoreRestored
+            | hermes_engine::Event::CopyStopped
+            | hermes_engine::Event::CopySeen => {
+                let summary = self.account.query(query::summary).await.ok()?;
+                Some(Event::Store { store: show::store(&summary.store) })
+            }
         }
     }
 }

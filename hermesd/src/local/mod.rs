@@ -47,6 +47,7 @@ fn router(daemon: Daemon) -> Router {
     Router::new()
         .route(routes::STATUS, get(accounts::status))
         .route(routes::ACCOUNTS, post(accounts::create))
+        .route(routes::RECOVER, post(accounts::recover))
         .route(routes::SHUTDOWN, post(accounts::shutdown))
         .route(routes::INVITES, post(pairing::invite))
         .route(routes::ACCEPT, post(pairing::accept))

@@ -14,6 +14,9 @@ use crate::{
     store::{OpenError, StoreError},
 };
 
+/// What to do on a copy that is stopped.
+const COPY_HINT: &str = "use the other copy; or go on with this one and stop the other: hermesctl recover";
+
 /// Says what went wrong in the API's terms.
 pub(crate) trait ToProblem {
     fn problem(&self) -> Problem;
@@ -54,6 +57,10 @@ impl ToProblem for CommandError {
                 (ErrorCode::LimitReached, "wait until older invites have expired".to_owned())
             }
             Self::TooManyContacts(_) => (ErrorCode::LimitReached, "use another account".to_owned()),
+            Self::NothingToRecover => (
+                ErrorCode::NothingToRecover,
+                "there is nothing to do; hermesctl status shows how it fares".to_owned(),
+            ),
             Self::UnknownMessage(_) => (
                 ErrorCode::MessageNotFound,
                 "messages are named like bob#42; hermesctl log shows them".to_owned(),
@@ -125,6 +132,7 @@ impl ToProblem for SendError {
             Self::OutboxFull(_) => {
                 (ErrorCode::OutboxFull, "wait until some have left; hermesctl status says what holds them up")
             }
+            Self::CopyStopped => (ErrorCode::StoreCopy, COPY_HINT),
             Self::Session(..) => (ErrorCode::SessionFailed, "pair again: ask them for a new invite"),
             Self::IdentityChanged(name) => {
                 return Problem::new(ErrorCode::IdentityChanged, self.to_string(), decide(name));
@@ -295,6 +303,8 @@ impl ToProblem for Reason {
                 ErrorCode::RelayKeyMismatch,
                 "ask the relay's operator for its present address; someone may be in between",
             ),
+            Self::CopyStopped => (ErrorCode::StoreCopy, COPY_HINT),
+            Self::CopySeen => (ErrorCode::StoreCopy, "stop the other copy; it is tried again by itself"),
             Self::Misbehaved => (ErrorCode::RelayRefused, "update the older side"),
             Self::Unreachable(_) => (
                 ErrorCode::RelayUnreachable,

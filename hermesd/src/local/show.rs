@@ -2,12 +2,12 @@
 
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactDetails, ContactState, Direction,
-    KeyChange, KeyPolicy, Message, Problem, SessionFacts, SessionRenewal, Trust, UnixMillis, Unreadable, V1,
-    VerifiedBy,
+    KeyChange, KeyPolicy, Message, Problem, Restored, SessionFacts, SessionRenewal, StoreState, StoreStatus,
+    Trust, UnixMillis, Unreadable, V1, VerifiedBy,
 };
 use hermes_engine::{
     ChangePolicy, MessageState, Text,
-    query::{self, ContactView, MessageDirection, MessageView, Summary},
+    query::{self, ContactView, MessageDirection, MessageView, StoreView, Summary},
 };
 use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
 
@@ -156,6 +156,27 @@ pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
         }),
         one_time_prekeys: on_hand(PrekeyKind::OneTime),
         one_time_kem_prekeys: on_hand(PrekeyKind::OneTimeKem),
+        store: store(&summary.store),
+    }
+}
+
+pub(super) fn store(view: &StoreView) -> StoreStatus {
+    let (working, stopped_at) = match view.state {
+        query::StoreState::Working => (None, None),
+        query::StoreState::Recovering => (Some(StoreState::Recovering), None),
+        query::StoreState::Stopped(since) => (Some(StoreState::Stopped), Some(time(since))),
+    };
+    let seen = view.copy_seen.map(|_| StoreState::CopySeen);
+    let restored = view.restored.map(|_| StoreState::Restored);
+    StoreStatus {
+        state: working.or(seen).or(restored).unwrap_or(StoreState::Ok),
+        restored: view.restored.map(|restored| Restored {
+            at: time(restored.at),
+            contacts: restored.contacts,
+            renewed: restored.renewed,
+        }),
+        copy_seen_at: view.copy_seen.map(time),
+        stopped_at,
     }
 }
 
@@ -175,6 +196,7 @@ pub(super) fn failed_account(name: &str, problem: Problem, since: UnixMillis) ->
         missing: 0,
         one_time_prekeys: None,
         one_time_kem_prekeys: None,
+        store: StoreStatus::default(),
     }
 }
 

@@ -7,7 +7,8 @@ pub mod client;
 use ed25519_dalek::SigningKey;
 use hermes_relay::{Entry, Outcome, Relay, Request, Store};
 use hermes_wire::{
-    ContactId, DropKey, EnvelopeId, InstanceId, MailboxId, Refusal, Sequence, Timestamp, VERSION,
+    Claim, ClaimNonce, ContactId, DropKey, EnvelopeId, InstanceId, MailboxId, Refusal, RunId, Sequence,
+    SignedClaim, StoreEpoch, Timestamp, VERSION,
     drop::{Deposit, Open},
     mailbox::{Credit, Deliver, Register},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind},
@@ -45,9 +46,20 @@ impl Owner {
         Register {
             version: VERSION,
             instance: InstanceId([7; 16]),
+            run: RunId([8; 16]),
             registration_token: token.map(str::to_owned),
             drop_key: DropKey(self.key.verifying_key().to_bytes()),
         }
+    }
+
+    /// An owner whose mailbox is its key, which can sign claims.
+    pub fn with_claims(seed: u8) -> Self {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        Self { mailbox: MailboxId(key.verifying_key().to_bytes()), key }
+    }
+
+    pub fn sign(&self, claim: Claim) -> SignedClaim {
+        SignedClaim::issue(claim, &self.key)
     }
 
     pub fn token(&self, contact: u8) -> DropToken {
@@ -63,6 +75,11 @@ impl Owner {
         let token = SignedDropToken::issue(token, self.mailbox, &self.key);
         Open { version: VERSION, mailbox: self.mailbox, token }
     }
+}
+
+/// A claim of the epoch with that number.
+pub fn claim(epoch: u8, counter: u64) -> Claim {
+    Claim { epoch: StoreEpoch([epoch; 16]), counter, nonce: ClaimNonce([7; 16]), succeeds: None }
 }
 
 pub fn deposit(id: u32, body: &[u8]) -> Deposit {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hermes_engine::{
     MessageState, Text,
-    query::{self, MessageDirection, MessageView},
+    query::{self, MessageDirection, MessageView, StoreState, StoreView},
 };
 
 use super::{client::Client, relay::SimRelay};
@@ -58,6 +58,18 @@ fn check_audit(client: &Client) -> Result<(), Violation> {
         let whole = [*through, *highest] == [*messages; 2] && *missing == 0 && findings.is_empty();
         if !whole || !chat.sent.unconfirmed.is_empty() {
             return Err(Violation(format!("{} finds something missing: {chat:?}", client.name)));
+        }
+    }
+    Ok(())
+}
+
+/// No store is taken for an old copy of itself: none is one here.
+pub fn check_stores(clients: &[Client]) -> Result<(), Violation> {
+    for client in clients {
+        let store = query::summary(&client.store).expect("memory").store;
+        let sound = StoreView { state: StoreState::Working, restored: None, copy_seen: None };
+        if store != sound {
+            return Err(Violation(format!("{} takes its store for an old one: {store:?}", client.name)));
         }
     }
     Ok(())

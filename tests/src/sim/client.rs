@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hermes_engine::{
-    ChatId, Command, CommandId, Effect, Engine, Input, LinkEvent, NewAccount, OutboxKey, Reply, Send, query,
+    ChatId, Command, CommandId, Effect, Engine, Input, LinkEvent, NewAccount, OutboxKey, Reply, Send,
+    query::{self, Claiming},
 };
 use hermes_wire::{
-    FetchId, MailboxId, RelayAddress, RelayPin, Sequence, Timestamp,
+    FetchId, MailboxId, MoveClaim, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
     drop::Deposit,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, Register, ToClient, ToRelay},
@@ -63,6 +64,16 @@ pub struct MailboxLink {
     offered: Option<PrekeyId>,
     /// Whether the store may hold prekeys that were not.
     more_prekeys: bool,
+    /// Whether the store may want something claimed.
+    more_claims: bool,
+    /// The claim that was put on this connection last.
+    asked: Option<Box<MoveClaim>>,
+    /// Whether the relay has taken one on it.
+    settled: bool,
+    /// Whether the relay has answered a claim since the store was looked at.
+    answered: bool,
+    /// Whether its shell says that a claim is due.
+    pub claim_due: bool,
 }
 
 /// What arrives on a mailbox connection, control and deliveries alike.
@@ -136,14 +147,17 @@ impl Client {
             let register = Register {
                 version: hermes_wire::VERSION,
                 instance: settings.instance,
+                run: RunId([0; 16]),
                 registration_token: None,
                 drop_key: settings.drop_key,
             };
-            let credit = Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES };
-            let to_relay = VecDeque::from([ToRelay::Register(register), ToRelay::Credit(credit)]);
+            let to_relay = VecDeque::from([ToRelay::Register(register)]);
             MailboxLink { to_relay, more_prekeys: true, ..MailboxLink::default() }
         });
-        if !std::mem::take(&mut link.more_prekeys) {
+        if std::mem::take(&mut link.more_claims) {
+            link.claim(query::claiming(&self.store).expect("memory"));
+        }
+        if !link.settled || !std::mem::take(&mut link.more_prekeys) {
             return;
         }
         let entries: Vec<_> = query::prekeys_to_publish(&self.store)
@@ -215,7 +229,12 @@ impl Client {
         }
         if let Some(link) = &mut self.link {
             let count = link.to_client.len().min(BATCH);
-            inputs.extend(link.to_client.drain(..count).filter_map(input_from));
+            let arrived: Vec<_> = link.to_client.drain(..count).collect();
+            link.answered |= arrived.iter().any(is_claim_answer);
+            inputs.extend(arrived.into_iter().filter_map(input_from));
+            if std::mem::take(&mut link.claim_due) {
+                inputs.push(Input::Link(LinkEvent::ClaimDue));
+            }
         }
         for link in self.drops.values_mut() {
             inputs.extend(link.to_client.drain(..).map(Input::Link));
@@ -271,9 +290,19 @@ impl Client {
                         link.more_prekeys = true;
                     }
                 }
+                Effect::Claim => {
+                    if let Some(link) = &mut self.link {
+                        link.more_claims = true;
+                    }
+                }
                 // The drop links look into the store themselves.
                 Effect::Event(_) | Effect::Outbox(_) | Effect::Fetch(_) => {}
             }
+        }
+        if let Some(link) = &mut self.link
+            && link.answered
+        {
+            (link.answered, link.more_claims, link.asked) = (false, true, None);
         }
         if let Some(link) = &mut self.link
             && ack > Sequence(0)
@@ -305,6 +334,28 @@ impl Client {
     }
 }
 
+impl MailboxLink {
+    /// Asks for what is to be claimed; once there is nothing more, for deliveries.
+    fn claim(&mut self, claiming: Claiming) {
+        match claiming {
+            Claiming::Ask(asked) if self.asked.as_ref() != Some(&asked) => {
+                self.to_relay.push_back(ToRelay::Claim((*asked).clone()));
+                self.asked = Some(asked);
+            }
+            Claiming::Settled if !self.settled => {
+                self.settled = true;
+                let credit = Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES };
+                self.to_relay.push_back(ToRelay::Credit(credit));
+            }
+            Claiming::Ask(_) | Claiming::Settled | Claiming::Stopped => {}
+        }
+    }
+}
+
+fn is_claim_answer(frame: &FromMailbox) -> bool {
+    matches!(frame, FromMailbox::Control(ToClient::Claimed(_) | ToClient::ClaimRefused(_)))
+}
+
 fn command(typed: &Typed) -> Command {
     match typed {
         Typed::Send { to, text, key } => {
@@ -324,7 +375,13 @@ fn input_from(frame: FromMailbox) -> Option<Input> {
             next_prekey_id: registered.next_prekey_id,
             stock: registered.stock,
             head: registered.head,
+            claim: registered.claim,
+            replaced: registered.replaced,
         },
+        FromMailbox::Control(ToClient::Claimed(claim)) => LinkEvent::Claimed(claim),
+        FromMailbox::Control(ToClient::ClaimRefused(held)) => {
+            LinkEvent::ClaimRefused { held, replaced: false }
+        }
         FromMailbox::Control(ToClient::PrekeysStored(through)) => LinkEvent::PrekeysStored(through),
         FromMailbox::Control(ToClient::PrekeyStock(stock)) => LinkEvent::PrekeyStock(stock),
         FromMailbox::Control(_) => return None,

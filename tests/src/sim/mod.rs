@@ -13,4 +13,4 @@ mod world;
 
 pub use check::Violation;
 pub use store::{Doom, MemoryStore};
-pub use world::{Plan, Report, run};
+pub use world::{Plan, Report, run, run_with_relay_put_back};

@@ -53,6 +53,16 @@ impl SimRelay {
         self.relay = Self::start(self.relay.store().clone());
     }
 
+    /// Comes back from an old copy of its store.
+    pub fn put_back(&mut self, copy: MemoryStore) {
+        self.relay = Self::start(copy);
+    }
+
+    /// A copy of its store.
+    pub fn copy(&self) -> MemoryStore {
+        self.relay.store().clone()
+    }
+
     pub fn sweep(&mut self, now: Timestamp) {
         self.apply(now, Request::Sweep);
     }
@@ -86,6 +96,7 @@ impl SimRelay {
             ToRelay::DropPrekeys(below) => Request::DropPrekeys { mailbox, below },
             ToRelay::Revoke(contact, until) => Request::Revoke { mailbox, contact, until },
             ToRelay::Ack(upto) => Request::Ack { mailbox, upto },
+            ToRelay::Claim(claim) => Request::Claim { mailbox, claim },
         };
         match self.apply(now, request) {
             Outcome::Registered { registered, acked } => {
@@ -93,6 +104,11 @@ impl SimRelay {
                 side.sent_through = acked;
                 vec![ToClient::Registered(registered)]
             }
+            Outcome::Claimed { claim, stock } => {
+                let stock = stock.map(ToClient::PrekeyStock);
+                [ToClient::Claimed(claim)].into_iter().chain(stock).collect()
+            }
+            Outcome::ClaimRefused(held) => vec![ToClient::ClaimRefused(held)],
             Outcome::PrekeysStored(through) => vec![ToClient::PrekeysStored(through)],
             Outcome::Revoked(contact) => vec![ToClient::Revoked(contact)],
             Outcome::Refused(refusal) => vec![ToClient::Refused(refusal)],

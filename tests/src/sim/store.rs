@@ -6,7 +6,7 @@ use hermes_engine::{ChangeSet, Order, Range, Store, Table, Value, View};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Rows that have been committed.
+/// Rows that have been committed. A clone is a copy of the disk.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,

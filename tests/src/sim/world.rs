@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, time::Duration};
 
 use hermes_engine::{ChatId, query};
+use hermes_relay::store::memory::MemoryStore as RelayStore;
 use hermes_wire::{Timestamp, mailbox::ToClient};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::{
-    check::{Violation, check},
+    check::{Violation, check, check_stores},
     client::{Client, DropBody, DropRequest, FromMailbox, Typed},
     relay::{Answer, SimRelay},
     store::Doom,
@@ -23,6 +24,15 @@ pub struct Plan {
     pub events: usize,
     /// One commit in so many kills its process; 0 is never.
     pub crash_one_in: u32,
+}
+
+/// What happens to the relay besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RelayLife {
+    /// It keeps its store.
+    Ordinary,
+    /// It is put back from an old copy now and then.
+    PutBack,
 }
 
 /// What a run was.
@@ -49,26 +59,43 @@ struct World {
     orphans: Vec<VecDeque<DropRequest>>,
     texts: u64,
     faults: u64,
+    relay_life: RelayLife,
+    relay_copy: RelayStore,
 }
 
 /// Runs one seed. Equal seeds and plans give equal runs.
 pub fn run(seed: u64, plan: Plan) -> Result<Report, Violation> {
-    let mut world = World::new(seed, plan.clients);
+    let mut world = World::new(seed, plan.clients, RelayLife::Ordinary);
     world.pair_neighbours(plan);
     for _ in 0..plan.events {
         world.happen(plan);
     }
+    check_stores(&world.clients)?;
     let rounds = world.settle()?;
     let messages = check(&world.clients, &world.relay)?;
     Ok(Report { messages, faults: world.faults, rounds })
 }
 
+/// Runs one seed with a relay that is put back from old copies of its store, which loses messages and nothing else: no
+/// client takes its own store for an old one.
+pub fn run_with_relay_put_back(seed: u64, plan: Plan) -> Result<u64, Violation> {
+    let mut world = World::new(seed, plan.clients, RelayLife::PutBack);
+    for _ in 0..plan.events {
+        world.happen(plan);
+    }
+    check_stores(&world.clients)?;
+    Ok(world.faults)
+}
+
 impl World {
-    fn new(seed: u64, clients: usize) -> Self {
+    fn new(seed: u64, clients: usize, relay_life: RelayLife) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Timestamp(1_790_000_000_000);
         let clients = (0..clients).map(|i| Client::new(&format!("user{i}"), now, &mut rng)).collect();
-        Self { rng, now, clients, relay: SimRelay::new(), orphans: Vec::new(), texts: 0, faults: 0 }
+        let relay = SimRelay::new();
+        let relay_copy = relay.copy();
+        let orphans = Vec::new();
+        Self { rng, now, clients, relay, orphans, texts: 0, faults: 0, relay_life, relay_copy }
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -110,8 +137,31 @@ impl World {
             91..95 => self.lose_drop(client),
             95..97 => self.repeat_request(client),
             97 => self.repeat_delivery(client),
-            98 => self.now = self.now.after(Duration::from_secs(self.below(3_600) as u64)),
+            98 => {
+                self.now = self.now.after(Duration::from_secs(self.below(3_600) as u64));
+                self.claims_are_due();
+                self.put_relay_back();
+            }
             _ => self.relay.sweep(self.now),
+        }
+    }
+
+    fn claims_are_due(&mut self) {
+        for link in self.clients.iter_mut().filter_map(|client| client.link.as_mut()) {
+            link.claim_due = true;
+        }
+    }
+
+    fn put_relay_back(&mut self) {
+        if self.relay_life == RelayLife::Ordinary {
+            return;
+        }
+        if self.chance(50) {
+            self.relay_copy = self.relay.copy();
+        } else {
+            let copy = self.relay_copy.clone();
+            self.relay.put_back(copy);
+            self.restart_relay();
         }
     }
 

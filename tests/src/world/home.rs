@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::LazyLock,
@@ -18,6 +19,13 @@ use super::{log::Log, outcome::Outcome, process::Process, programs::Programs, wa
 pub struct Home {
     path: PathBuf,
     daemon: Process,
+}
+
+/// What a backup has of an account.
+#[derive(Clone, Debug)]
+pub struct StoreCopy {
+    store: Vec<u8>,
+    key: Vec<u8>,
 }
 
 /// Drives the API's client, which is asynchronous, from tests, which are not.
@@ -52,6 +60,24 @@ impl Home {
     /// The key file of an account.
     pub fn key_file(&self, account: &str) -> PathBuf {
         self.path.join("config/keys").join(format!("{account}.key"))
+    }
+
+    /// The store and the key file of an account whose daemon is stopped, as a backup would have them.
+    pub fn copy_store(&self, account: &str) -> StoreCopy {
+        let read = |path: PathBuf| fs::read(path).expect("it can be read");
+        StoreCopy { store: read(self.store(account)), key: read(self.key_file(account)) }
+    }
+
+    /// Puts a copy in the place of an account's store. No daemon runs.
+    pub fn put_store_back(&self, account: &str, copy: &StoreCopy) {
+        for (path, bytes) in [(self.store(account), &copy.store), (self.key_file(account), &copy.key)] {
+            let directory = path.parent().expect("a file has a directory");
+            // The same rights as the daemon gives: it opens nothing that others can read.
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.expect("a directory can be made");
+            let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+            file.and_then(|mut file| file.write_all(bytes)).expect("it can be written");
+        }
     }
 
     /// What the daemon wrote to standard error.
