@@ -28,7 +28,11 @@ impl<V: View> Turn<'_, V> {
         plaintext: &Plaintext,
     ) -> Result<(), Halt<V::Error>> {
         let content = Content::decode(&plaintext.bytes).map_err(|_| UnreadableCause::BadContent)?;
+        // The chain of a session that gave way never turns, so that whoever stole it long ago can still write in it: it says
+        // nothing that would steer anything.
+        let steers = plaintext.retired.is_none_or(|since| self.now.since(since) <= limits::RETIRED_GRACE);
         match content.body {
+            Body::Hello { .. } | Body::TokenRenewal(_) | Body::ResendRequest { .. } if !steers => Ok(()),
             Body::Text { ref text, .. } => {
                 let text = Text::Plain(text.clone());
                 Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)

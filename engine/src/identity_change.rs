@@ -176,7 +176,9 @@ impl<V: View> Turn<'_, V> {
             retired: Vec::new(),
             initiation: 0,
             unopened: Vec::new(),
+            told: Vec::new(),
             renewal: Renewal::default(),
+            resend: None,
             ..contact.clone()
         };
         Change { next, at: self.now, held: 0 }

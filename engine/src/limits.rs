@@ -37,6 +37,11 @@ pub const RENEWALS: usize = 4;
 pub const RENEWAL_WINDOW: Duration = Duration::from_secs(40 * 60);
 /// Messages that one request of a contact's makes this side send again at most, the newest.
 pub const RESEND_MESSAGES: usize = 10_000;
+/// Of these, sealed in one step: what a commit can hold, and one contact may have in the outbox so.
+pub const RESEND_STEP: usize = 256;
+/// A confirmed message is said again only this long after it was written: whoever asks later is more likely a thief than
+/// somebody who put back an old copy.
+pub const RESEND_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Messages held for a contact whose identity key changed, until the user decides: a busy day's worth, and with full
 /// envelopes 6 MiB. What comes beyond is put on record and not kept.
 pub const HELD: u64 = 100;
@@ -56,6 +61,8 @@ pub const ONE_TIME_PREKEYS: u32 = 100;
 pub const ONE_TIME_PREKEYS_LOW: u32 = 25;
 /// Secrets of a kind that are kept at once. A relay that claims again and again to have none left is not believed.
 pub const PREKEY_SECRETS: usize = 1_000;
+/// Secrets of a kind that are kept at once with those that were given out and may yet be used.
+pub const PREKEY_SECRETS_ALL: usize = 5_000;
 /// Published expiry of a prekey.
 pub const PREKEY_VALIDITY: Duration = Duration::from_secs(180 * 86_400);
 /// Signed and last-resort prekeys are replaced this often.

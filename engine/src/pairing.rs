@@ -138,7 +138,9 @@ impl<V: View> Turn<'_, V> {
                     retired: Vec::new(),
                     initiation: 0,
                     unopened: Vec::new(),
+                    told: Vec::new(),
                     renewal: Renewal::default(),
+                    resend: None,
                 };
                 self.add_contact(chat, &contact);
                 (chat, contact.name)
@@ -283,7 +285,9 @@ impl<V: View> Turn<'_, V> {
                     retired: Vec::new(),
                     initiation: 0,
                     unopened: Vec::new(),
+                    told: Vec::new(),
                     renewal: Renewal::default(),
+                    resend: None,
                 };
                 self.add_contact(chat, &contact);
                 (chat, contact)
@@ -324,6 +328,11 @@ impl<V: View> Turn<'_, V> {
         }
         let greeting = self.respond(handshake, message, Some((&contact, inbound)))?;
         if greeting.initiator.identity.fingerprint() != contact.fingerprint {
+            // A stranger's greeting for an invite proves that invite's secret and is no word to a contact: a relay that
+            // delivers it here must neither turn the contact into the stranger nor use the greeting up.
+            if is_greeting(&greeting.opened.plaintext) {
+                return Err(UnreadableCause::WrongIdentity.into());
+            }
             self.identity_changed(chat, contact, handshake, greeting)?;
             return Ok(Taken::New);
         }
@@ -397,7 +406,13 @@ impl<V: View> Turn<'_, V> {
         let id = session.id();
         let PrekeyIds { signed, kem, one_time, .. } = handshake.prekeys();
         let without_one_time_key = one_time.is_none();
-        let succession = self.adopt_responded(chat, contact, &session, &initiator, without_one_time_key)?;
+        let succession = self.adopt_responded(
+            chat,
+            contact,
+            &session,
+            (&initiator, handshake.replay_id()),
+            without_one_time_key,
+        )?;
         self.apply_skipped(id, &opened.skipped);
         self.put(&handshake.replay_id(), &ReplayRecord { session: id, signed, kem });
         for id in &used {
@@ -456,6 +471,14 @@ impl<V: View> Turn<'_, V> {
         let record: PrekeyRecord = self.get(&id)?.ok_or(UnreadableCause::PrekeyGone)?;
         PrekeySecret::from_bytes(record.secret.expose())
             .map_err(|_| Halt::Store(ReadError::Corrupt(Table::Prekey)))
+    }
+}
+
+/// Whether a first message uses an invite, or is no content at all.
+fn is_greeting(plaintext: &[u8]) -> bool {
+    match Content::decode(plaintext) {
+        Ok(content) => matches!(content.body, Body::Hello { proof: Some(_), .. }),
+        Err(_) => true,
     }
 }
 

@@ -10,7 +10,8 @@ use hermes_wire::{
 use crate::{
     effect::Effect,
     limits::{
-        ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, PREKEY_SECRETS, PREKEY_VALIDITY, QUERY_ROWS, SWEEP_ROWS,
+        ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, PREKEY_SECRETS, PREKEY_SECRETS_ALL, PREKEY_VALIDITY,
+        QUERY_ROWS, SWEEP_ROWS,
     },
     row::{PrekeyRecord, SecretBuf},
     rows::{Key, StoreResult, UploadRow},
@@ -48,6 +49,7 @@ impl<V: View> Turn<'_, V> {
         if next < confirmed_below {
             self.replace_all_prekeys()?;
         }
+        self.note_given_out(stock)?;
         self.refill_prekeys(stock)?;
         self.note_registration()?;
         self.counters.head = head;
@@ -80,6 +82,27 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
+    /// One-time keys that a relay no longer has were given out, the oldest first. They are used soon or never, and until then
+    /// must neither live as long as an unused key nor stand in the way of new ones.
+    fn note_given_out(&mut self, stock: &[PrekeyStock]) -> StoreResult<(), V> {
+        let under_way = self.scan::<UploadRow>(&Range::all(), QUERY_ROWS)?;
+        let first_under_way = under_way.first().map(|(id, _)| *id);
+        let kept = self.scan::<PrekeyRecord>(&Range::all(), SWEEP_ROWS)?;
+        for kind in PrekeyKind::ALL.into_iter().filter(|kind| kind.is_one_time()) {
+            let left = stock.iter().find(|stock| stock.kind == kind).map_or(0, |stock| stock.count);
+            let uploaded = |(id, record): &&(PrekeyId, PrekeyRecord)| {
+                record.kind == kind
+                    && record.replaced.is_none()
+                    && first_under_way.is_none_or(|first| *id < first)
+            };
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            for (id, record) in kept.iter().rev().filter(uploaded).skip(left) {
+                self.put(id, &PrekeyRecord { replaced: Some(self.now), ..record.clone() });
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what the relay lacks, counting what is on its way there.
     pub(crate) fn refill_prekeys(&mut self, stock: &[PrekeyStock]) -> StoreResult<(), V> {
         let at_relay = |kind| stock.iter().find(|s| s.kind == kind).map_or(0, |s| s.count);
@@ -93,7 +116,9 @@ impl<V: View> Turn<'_, V> {
         let under_way = self.scan::<UploadRow>(&Range::all(), QUERY_ROWS)?;
         let kept = self.scan::<PrekeyRecord>(&Range::all(), SWEEP_ROWS)?;
         for kind in low {
-            if kept.iter().filter(|(_, record)| record.kind == kind).count() >= PREKEY_SECRETS {
+            let of_kind = || kept.iter().filter(|(_, record)| record.kind == kind);
+            let waiting_for_use = of_kind().filter(|(_, record)| record.replaced.is_none()).count();
+            if waiting_for_use >= PREKEY_SECRETS || of_kind().count() >= PREKEY_SECRETS_ALL {
                 continue;
             }
             let waiting = under_way.iter().filter(|(_, UploadRow(entry))| entry.kind == kind).count();

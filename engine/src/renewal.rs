@@ -20,7 +20,7 @@ use crate::{
         ContactRecord, Direction, FetchPurpose, Fetching, MessageRecord, RenewalReason, SessionRecord,
         Standing, Text, UnreadableCause,
     },
-    rows::{ReadError, StoreResult},
+    rows::{Place, ReadError, StoreResult},
     store::{Range, Table, View},
     turn::Turn,
 };
@@ -151,6 +151,7 @@ impl<V: View> Turn<'_, V> {
                 self.begin_renewal(chat, &mut contact);
                 self.put(&chat, &contact);
             }
+            self.go_on_resending(chat, contact)?;
         }
         Ok(())
     }
@@ -188,6 +189,7 @@ impl<V: View> Turn<'_, V> {
             return self.fail_renewal(chat, &contact);
         };
         self.adopt_initiated(chat, &mut contact, &session, &pending, bundle.without_one_time_key())?;
+        contact.told = contact.unopened.clone();
         self.queue(chat, envelope, None);
         self.renewed(chat, contact, reason)
     }
@@ -214,10 +216,24 @@ impl<V: View> Turn<'_, V> {
             direction: Direction::Noted,
             without_one_time_key: self.without_one_time_key(&contact)?,
         };
-        let counters = self.chat_counters(chat)?;
-        self.append(chat, counters, &note);
+        self.note(chat, &note)?;
         self.event(Event::SessionRenewed { chat, name: contact.name.clone(), reason });
         self.send_held(chat, &contact)
+    }
+
+    /// Puts a note at the end of the history; one that stands there gives way, so that nobody can fill it with notes.
+    fn note(&mut self, chat: ChatId, note: &MessageRecord) -> StoreResult<(), V> {
+        let counters = self.chat_counters(chat)?;
+        let place = Place { chat, number: counters.messages };
+        match self.get::<MessageRecord>(&place)? {
+            Some(last) if last.direction == Direction::Noted => {
+                self.put(&place, &MessageRecord { id: last.id, ..note.clone() });
+            }
+            _ => {
+                self.append(chat, counters, note);
+            }
+        }
+        Ok(())
     }
 
     /// The contact's keys are not to be had, or are not the contact's.

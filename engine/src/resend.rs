@@ -1,8 +1,8 @@
 //! Saying again what the other side could not read.
 //!
 //! A [`Body::ResendRequest`] tells what its author has received. What it lacks is sealed again, with the same id, the same
-//! place and the same text, so that whatever arrives twice is one message; and at most once in each session, so that no
-//! request costs more than that.
+//! place and the same text, so that whatever arrives twice is one message; at most once in each session; and in parts, of
+//! which each waits until the one before has left.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use hermes_protocol::{
 use crate::{
     gap,
     id::ChatId,
-    limits::{self, RESEND_MESSAGES},
+    limits::{self, RESEND_AGE, RESEND_MESSAGES, RESEND_STEP},
     renewal::is_allowed,
-    row::{ContactRecord, Direction, MessageRecord, MessageState, SentRecord, Text},
+    row::{ChatRecord, ContactRecord, Direction, MessageRecord, MessageState, Resend, SentRecord, Text},
     rows::{ChatCountersKey, ChatRow, Key, Place, ReadError, SentKey, StoreResult},
     session::Begins,
     store::{Range, Table, View},
@@ -41,37 +41,83 @@ impl<V: View> Turn<'_, V> {
         missing: &[CounterRange],
         begins: Begins,
     ) -> StoreResult<(), V> {
-        if begins == Begins::Session {
+        if begins == Begins::Session && self.counters.outbox < limits::OUTBOX_ROWS_FOR_RECEIPTS {
             let body = self.resend_request(chat)?;
             // A session that cannot seal has told so at a send; the contact asks again when it misses something.
             let _unsent = self.post(chat, &contact, body)?;
         }
-        if !is_allowed(&mut contact.renewal.heeded, self.now) {
-            return Ok(());
+        let missing = missing.iter().map(|range| (range.first, range.last)).collect();
+        contact.resend = Some(Resend { received, missing, next: None });
+        self.go_on_resending(chat, contact)
+    }
+
+    /// Says the next part again: as much as one step may seal, and only once the part before has left, so that a contact
+    /// whose relay takes nothing fills no outbox.
+    pub(crate) fn go_on_resending(&mut self, chat: ChatId, mut contact: ContactRecord) -> StoreResult<(), V> {
+        let Some(mut resend) = contact.resend.take() else { return Ok(()) };
+        if resend.next.is_none() && is_allowed(&mut contact.renewal.heeded, self.now) {
+            contact.renewal.heeded.push(self.now);
+            let sent = self.chat_counters(chat)?.sent;
+            resend.next = Some(sent.saturating_sub(RESEND_MESSAGES as u64).saturating_add(1));
         }
-        contact.renewal.heeded.push(self.now);
+        contact.resend = match resend.next {
+            Some(next) if self.counters.outbox < limits::OUTBOX_ROWS_FOR_RECEIPTS => {
+                let next = self.say_again(chat, &contact, &resend, next)?;
+                next.map(|next| Resend { next: Some(next), ..resend })
+            }
+            _ => Some(resend),
+        };
         self.put(&chat, &contact);
-        let sent = self.chat_counters(chat)?.sent;
-        let oldest = sent.saturating_sub(RESEND_MESSAGES as u64).saturating_add(1);
-        for (key, record) in self.sent_since(chat, oldest)? {
-            let lacks = key.counter > received || missing.iter().any(|range| range.contains(key.counter));
-            if record.session != contact.active && (lacks || !self.is_confirmed(chat, &record)?) {
-                self.send_again(&contact, key, record)?;
+        Ok(())
+    }
+
+    /// Seals up to one step's worth from `next` on; the counter to go on with, if there is more.
+    fn say_again(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+        resend: &Resend,
+        next: u64,
+    ) -> StoreResult<Option<u64>, V> {
+        let mut sealed = 0;
+        for (key, record) in self.sent_since(chat, next)? {
+            if sealed >= RESEND_STEP {
+                return Ok(Some(key.counter));
+            }
+            if record.session != contact.active
+                && self.is_wanted(resend, key, &record)?
+                && self.send_again(contact, key, record)? == Again::Sealed
+            {
+                sealed = sealed.saturating_add(1);
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Whether a message is to be said again: it was never confirmed, or the contact has lost it since, as after putting
+    /// back an old copy. A confirmed one only for some days: whoever steals a contact's identity could ask as well.
+    fn is_wanted(&self, resend: &Resend, key: SentKey, record: &SentRecord) -> StoreResult<bool, V> {
+        let message = self.sent_record(key.chat, record)?;
+        if !matches!(message.direction, Direction::Sent(MessageState::Delivered)) {
+            return Ok(true);
+        }
+        let within = |(first, last): &(u64, u64)| (*first..=*last).contains(&key.counter);
+        let lacks = key.counter > resend.received || resend.missing.iter().any(within);
+        Ok(lacks && self.now.since(message.stored) <= RESEND_AGE)
     }
 
     /// Seals what waited for a session.
     pub(crate) fn send_held(&mut self, chat: ChatId, contact: &ContactRecord) -> StoreResult<(), V> {
-        let mut counters = self.chat_counters(chat)?;
-        let Some(first) = counters.held.take() else { return Ok(()) };
-        self.put(&ChatCountersKey(chat), &ChatRow(counters));
+        let Some(first) = self.chat_counters(chat)?.held else { return Ok(()) };
+        let mut left = None;
         for (key, record) in self.sent_since(chat, first)? {
-            if record.session.is_none() {
-                self.send_again(contact, key, record)?;
+            if record.session.is_none() && self.send_again(contact, key, record)? == Again::NoRoom {
+                left = Some(key.counter);
+                break;
             }
         }
+        let counters = ChatRecord { held: left, ..self.chat_counters(chat)? };
+        self.put(&ChatCountersKey(chat), &ChatRow(counters));
         Ok(())
     }
 
@@ -98,23 +144,21 @@ impl<V: View> Turn<'_, V> {
         self.scan(&range, most)
     }
 
-    fn is_confirmed(&self, chat: ChatId, record: &SentRecord) -> StoreResult<bool, V> {
-        let message = self.sent_record(chat, record)?;
-        Ok(matches!(message.direction, Direction::Sent(MessageState::Delivered)))
-    }
-
     /// Seals a message as it was sealed before. One whose failure was reported stays failed.
     fn send_again(
         &mut self,
         contact: &ContactRecord,
         key: SentKey,
         record: SentRecord,
-    ) -> StoreResult<(), V> {
+    ) -> StoreResult<Again, V> {
         let message = self.sent_record(key.chat, &record)?;
         let failed = matches!(message.direction, Direction::Sent(MessageState::Failed(_)));
-        let Text::Plain(text) = message.text else { return Ok(()) };
-        if failed || self.counters.outbox >= limits::OUTBOX_ROWS {
-            return Ok(());
+        let Text::Plain(text) = message.text else { return Ok(Again::Nothing) };
+        if failed {
+            return Ok(Again::Nothing);
+        }
+        if self.counters.outbox >= limits::OUTBOX_ROWS {
+            return Ok(Again::NoRoom);
         }
         let content = Content {
             id: message.id,
@@ -123,14 +167,27 @@ impl<V: View> Turn<'_, V> {
             body: Body::Text { text, reply_to: None },
             newer: Newer::default(),
         };
-        if let Ok(envelope) = self.seal(contact, &content.encode())? {
-            self.queue(key.chat, envelope, Some(record.number));
-            self.put(&key, &SentRecord { session: contact.active, ..record });
+        match self.seal(contact, &content.encode())? {
+            Ok(envelope) => {
+                self.queue(key.chat, envelope, Some(record.number));
+                self.put(&key, &SentRecord { session: contact.active, ..record });
+                Ok(Again::Sealed)
+            }
+            Err(_) => Ok(Again::Nothing),
         }
-        Ok(())
     }
 
     fn sent_record(&self, chat: ChatId, record: &SentRecord) -> StoreResult<MessageRecord, V> {
         self.get(&Place { chat, number: record.number })?.ok_or(ReadError::Corrupt(Table::Message))
     }
+}
+
+/// What became of saying a message again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Sealed,
+    /// It has failed, or no session seals it.
+    Nothing,
+    /// The outbox is full.
+    NoRoom,
 }

@@ -151,8 +151,23 @@ pub(crate) struct ContactRecord {
     pub(crate) initiation: u64,
     /// Initiations of the contact that could not be opened, newest first, until they are told in one of our own.
     pub(crate) unopened: Vec<ReplayId>,
+    /// Those of them that the own initiation under way tells.
+    pub(crate) told: Vec<ReplayId>,
     /// How its sessions have been renewed.
     pub(crate) renewal: Renewal,
+    /// What the contact lacks, as it said last, until all of it has been said again.
+    pub(crate) resend: Option<Resend>,
+}
+
+/// A resend request that is being heeded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resend {
+    /// Everything up to this counter is there,
+    pub(crate) received: u64,
+    /// but for these, first and last.
+    pub(crate) missing: Vec<(u64, u64)>,
+    /// The counter that is looked at next; none while the request waits its turn.
+    pub(crate) next: Option<u64>,
 }
 
 /// Renewals of a contact's session.

@@ -94,7 +94,13 @@ impl<V: View> Turn<'_, V> {
         let envelope = match self.seal(&contact, &content.encode())? {
             Ok(envelope) => Some(envelope),
             // The session gave way and the next one is on its way: the message waits for it.
-            Err(SendError::NotPaired(_)) if contact.answered => None,
+            Err(SendError::NotPaired(_)) if contact.answered => {
+                let held = counters.held.map_or(0, |first| counters.sent.saturating_sub(first));
+                if held >= limits::OUTBOX_ROWS_FOR_RECEIPTS {
+                    return Ok(Err(SendError::OutboxFull(held)));
+                }
+                None
+            }
             Err(error) => return Ok(Err(error)),
         };
         counters.sent = counters.sent.saturating_add(1);

@@ -5,7 +5,7 @@
 //! between them. What gives way only receives (see [`hermes_protocol::ratchet::RetiredSession`]).
 
 use hermes_protocol::{
-    handshake::{Initiator, PendingHandshake},
+    handshake::{Initiator, PendingHandshake, ReplayId},
     ratchet::{Session, SessionId},
 };
 use serde_bytes::ByteBuf;
@@ -56,13 +56,14 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: &mut ContactRecord,
         session: &Session,
-        initiator: &Initiator,
+        (initiator, initiation): (&Initiator, ReplayId),
         without_one_time_key: bool,
     ) -> StoreResult<Succession, V> {
-        let takes_over = self.takes_over(contact, initiator)?;
+        let takes_over = self.takes_over(contact, initiator, initiation)?;
         contact.initiation = contact.initiation.max(initiator.counter);
         if takes_over {
             self.retire_active(contact)?;
+            contact.unopened.retain(|unopened| *unopened != initiation);
         }
         let record = SessionRecord {
             chat,
@@ -82,7 +83,12 @@ impl<V: View> Turn<'_, V> {
 
     /// Whether the contact's initiation becomes the active session. Against an own one in which nothing was heard, the
     /// lower fingerprint wins, unless its sender says that it could not open that. Against any other, the newer wins.
-    fn takes_over(&self, contact: &ContactRecord, initiator: &Initiator) -> StoreResult<bool, V> {
+    fn takes_over(
+        &self,
+        contact: &ContactRecord,
+        initiator: &Initiator,
+        initiation: ReplayId,
+    ) -> StoreResult<bool, V> {
         let Some(active) = &contact.active else { return Ok(true) };
         let active: SessionRecord = self.get(active)?.ok_or(ReadError::Corrupt(Table::Session))?;
         // Equal counters are two initiations of a side that went back: the later to arrive is the later one.
@@ -90,7 +96,9 @@ impl<V: View> Turn<'_, V> {
         Ok(match active.standing {
             Standing::Initiated(own) => {
                 let wins = initiator.identity.fingerprint().0 < self.account.fingerprint().0;
-                initiator.unopened.contains(&own) || (newer && wins)
+                // What the own one tells to be unopened gives way on the other side, even if it can be opened after all.
+                let given_up = contact.told.contains(&initiation);
+                initiator.unopened.contains(&own) || (newer && wins && !given_up)
             }
             Standing::Established | Standing::Retired(_) => newer,
         })

@@ -86,7 +86,7 @@ impl Impostor {
             identity: &keys,
             mailbox: MailboxId([7; 32]),
             peer_mailbox: invite.ticket.mailbox,
-            counter: 1,
+            counter: now.0.saturating_add(seed),
             unopened: &[],
         };
         let Initiated { session, pending, .. } =
