@@ -32,6 +32,9 @@ pub struct AccountStatus {
     pub relay: String,
     /// How it stands with the relay.
     pub connection: Connection,
+    /// Whether everything is here that waited at the relay when the account connected last.
+    #[serde(default)]
+    pub caught_up: bool,
     /// Messages not read yet.
     pub unread: u64,
     /// Messages waiting to leave.

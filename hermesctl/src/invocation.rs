@@ -101,6 +101,7 @@ mod tests {
             fingerprint: String::new(),
             relay: String::new(),
             connection,
+            caught_up: true,
             unread: 0,
             outbox: 0,
             unreadable: 0,

@@ -15,6 +15,9 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// Pause between two looks for a daemon that went away while `inbox --follow` was listening.
 pub(crate) const RETURN_LOOK: Duration = Duration::from_millis(500);
 
+/// How long `inbox` waits for what is at the relay while the daemon connects or fetches.
+pub(crate) const CATCH_UP: Duration = Duration::from_secs(5);
+
 /// How often a request that is safe to repeat is tried when daemons die under it.
 pub(crate) const ATTEMPTS: usize = 5;
 

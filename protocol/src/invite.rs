@@ -59,6 +59,7 @@ impl fmt::Display for Invite {
             ticket: self.ticket.clone(),
             fingerprint: self.fingerprint,
             secret: self.secret.clone(),
+            check: ByteArray::new(self.check()),
         };
         write!(f, "{SCHEME}{}", BASE64URL_NOPAD.encode(&codec::encode(&wire)))
     }
@@ -77,7 +78,21 @@ impl FromStr for Invite {
         if wire.version != VERSION {
             return Err(InviteError::Version(wire.version));
         }
-        Ok(Self { ticket: wire.ticket, fingerprint: wire.fingerprint, secret: wire.secret })
+        let invite = Self { ticket: wire.ticket, fingerprint: wire.fingerprint, secret: wire.secret };
+        if invite.check() != *wire.check {
+            return Err(InviteError::Damaged);
+        }
+        Ok(invite)
+    }
+}
+
+impl Invite {
+    /// Tells a link that was copied wrongly, before it leads to a pairing that cannot succeed. No protection against
+    /// anyone: who makes a link makes its check.
+    fn check(&self) -> [u8; 4] {
+        let invite = codec::encode(&(VERSION, &self.ticket, &self.fingerprint, &self.secret));
+        let [first, second, third, fourth, ..] = kdf::hash(Label::INVITE_CHECK, &[&invite]);
+        [first, second, third, fourth]
     }
 }
 
@@ -98,6 +113,7 @@ struct WireInvite {
     ticket: Ticket,
     fingerprint: Fingerprint,
     secret: InviteSecret,
+    check: ByteArray<4>,
 }
 
 impl InviteSecret {
@@ -191,6 +207,17 @@ mod tests {
         assert_eq!(format!("{SCHEME}{later}").parse::<Invite>(), Err(InviteError::Version(9)));
         let misshapen = BASE64URL_NOPAD.encode(&codec::encode(&(VERSION, "of another shape")));
         assert_eq!(format!("{SCHEME}{misshapen}").parse::<Invite>(), Err(InviteError::Damaged));
+    }
+
+    #[test]
+    fn a_character_that_was_changed_is_noticed() {
+        let text = invite().to_string();
+        for at in (SCHEME.len()..text.len()).step_by(7) {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let parsed = String::from_utf8(changed).unwrap().parse::<Invite>();
+            assert!(matches!(parsed, Err(InviteError::Damaged | InviteError::Version(_))), "character {at}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Label {
     pub const EPHEMERAL_MAC: Self = Self("Hermes/1 ephemeral mac|");
     pub const CONTENT: Self = Self("Hermes/1 content|");
     pub const INVITE_PROOF: Self = Self("Hermes/1 invite proof|");
+    pub const INVITE_CHECK: Self = Self("Hermes/1 invite check|");
     pub const SAFETY_NUMBER: Self = Self("Hermes/1 safety number|");
 
     pub const fn bytes(self) -> &'static [u8] {
@@ -132,7 +133,7 @@ fn hmac(key: &[u8; 32]) -> HmacSha256 {
 mod tests {
     use super::*;
 
-    const LABELS: [Label; 21] = [
+    const LABELS: [Label; 22] = [
         Label::IDENTITY_CROSS,
         Label::FINGERPRINT,
         Label::PREKEY,
@@ -153,6 +154,7 @@ mod tests {
         Label::EPHEMERAL_MAC,
         Label::CONTENT,
         Label::INVITE_PROOF,
+        Label::INVITE_CHECK,
         Label::SAFETY_NUMBER,
     ];
 

@@ -3,7 +3,7 @@
 mod greeting;
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
@@ -141,11 +141,12 @@ fn main() -> ExitCode {
 fn token_new(new: &NewToken) -> Result<(), Failure> {
     let state = open_state(&new.place)?;
     let token = issue(&state, new.uses, new.days)?;
-    if new.place.json {
-        println!("{}", serde_json::json!({ "v": 1, "token": token, "uses": new.uses }));
-    } else {
-        println!("{token}");
-    }
+    let line = match new.place.json {
+        true => serde_json::json!({ "v": 1, "token": token, "uses": new.uses }).to_string(),
+        false => token,
+    };
+    // Whoever closed the pipe has seen enough.
+    let _closed = writeln!(io::stdout(), "{line}");
     Ok(())
 }
 

@@ -319,3 +319,17 @@ fn json_text(line: &str) -> String {
     let text = [&line["text"], &line["message"]["text"]].into_iter().find_map(Value::as_str);
     text.unwrap_or_else(|| panic!("no text in {line}")).to_owned()
 }
+
+#[test]
+fn the_first_inbox_after_a_start_has_what_waited() {
+    let world = World::new();
+    let (alice, bob) = world.pair("alice", "bob");
+    bob.home.stop();
+    alice.ctl(&["send", "bob", "while you were away", "--wait=relayed"]).ok();
+    bob.home.start();
+    let inbox = bob.ctl(&["inbox", "--peek"]).ok();
+    assert!(inbox.stdout.contains("while you were away"), "{inbox:#?}");
+    world.relay.process().kill();
+    world.until("it is noticed that the relay is gone", || !bob.is_connected());
+    bob.ctl(&["inbox", "--peek"]).ok().says(&["Not connected to 127.0.0.1", "hermesctl status"]);
+}

@@ -42,6 +42,8 @@ pub struct Summary {
     pub relay: RelayAddress,
     /// Whether the relay has accepted it.
     pub registered: bool,
+    /// Whether everything is taken that the relay had when it was last asked.
+    pub caught_up: bool,
     /// Unread messages.
     pub unread: u64,
     /// Envelopes waiting to leave.
@@ -144,6 +146,7 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         None => None,
     };
     Ok(Summary {
+        caught_up: counters.cursor >= counters.head,
         renewals: counters.renewals,
         last_renewal,
         fingerprint: IdentityKeyPair::from_bytes(record.identity.expose()).identity().fingerprint(),

@@ -10,7 +10,7 @@ use hermes_api::{
 use serde::Serialize;
 use tokio::time::sleep;
 
-use super::now;
+use super::{catch_up::catch_up, now};
 use crate::{
     cli,
     daemon::{Autostart, Daemon},
@@ -34,10 +34,15 @@ pub(crate) async fn run(args: cli::Inbox, invocation: &mut Invocation) -> Result
         return listing.follow(invocation).await;
     }
     let limit = args.n.unwrap_or(u32::MAX);
-    match invocation.output.format {
+    let beyond = catch_up(&listing.account, &invocation.daemon).await;
+    let exit = match invocation.output.format {
         Format::Json => listing.document(limit, invocation).await,
         Format::Text => listing.text(limit, invocation).await,
+    }?;
+    if let Some(line) = beyond {
+        invocation.notes.say(&line);
     }
+    Ok(exit)
 }
 
 /// What happens to a message that was shown.

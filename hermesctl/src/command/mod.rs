@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod audit;
+mod catch_up;
 pub(crate) mod contact;
 pub(crate) mod daemon;
 pub(crate) mod inbox;

@@ -212,6 +212,7 @@ mod tests {
                 since: UnixMillis(0),
                 reason: Some(Problem::new(ErrorCode::RelayUnreachable, "no answer", "check the network")),
             },
+            caught_up: true,
             unread: 3,
             outbox: 1,
             unreadable: 0,
