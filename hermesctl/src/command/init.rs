@@ -93,7 +93,11 @@ fn show(
         }
     }
     invocation.output.flush()?;
-    invocation.notes.say(&Line::new("Next: hermesctl invite, or hermesctl accept 'LINK'"));
+    let next = match account.connection.state {
+        ConnectionState::Connected => "Next: hermesctl invite, or hermesctl accept 'LINK'",
+        _ => "If the address is wrong: the same command with the right one. How it stands: hermesctl status",
+    };
+    invocation.notes.say(&Line::new(next));
     Ok(Exit::Ok)
 }
 
@@ -105,7 +109,11 @@ fn with_command(reason: Problem, request: &CreateAccount) -> Problem {
             let hint = format!(
                 "ask its operator for a token, then: hermesctl init --name {name} --relay '{relay}' --token-file FILE"
             );
-            Problem { hint, ..reason }
+            let message = match request.registration_token {
+                Some(_) => "the relay does not know this registration token, or it is used up".to_owned(),
+                None => reason.message,
+            };
+            Problem { hint, message, ..reason }
         }
         _ => reason,
     }
@@ -160,5 +168,18 @@ mod tests {
             "{}",
             problem.hint
         );
+        assert_eq!(problem.message, "no token");
+    }
+
+    #[test]
+    fn a_token_that_the_relay_does_not_take_is_not_called_missing() {
+        let request = CreateAccount {
+            name: "alice".into(),
+            relay: "hermes://h:1#p".into(),
+            registration_token: Some(RegistrationToken::new("used-up")),
+            timeout_ms: 0,
+        };
+        let problem = with_command(Problem::new(ErrorCode::RegistrationRefused, "no token", ""), &request);
+        assert!(problem.message.contains("does not know this registration token"), "{}", problem.message);
     }
 }
