@@ -23,7 +23,7 @@ use crate::{
     receive::Taken,
     row::{
         ChatRecord, ContactRecord, Direction, FailureReason, GapRecord, HeldRecord, MessageRecord,
-        MessageState, Renewal, SecretBuf, SentRecord, UnreadableCause,
+        MessageState, SecretBuf, SentRecord, UnreadableCause,
     },
     rows::{
         ChatCountersKey, ChatRow, HeldKey, Key, PeerRow, Place, ReadError, SentKey, StoreResult,
@@ -168,18 +168,10 @@ impl<V: View> Turn<'_, V> {
 
     fn new_change(&self, contact: &ContactRecord, fingerprint: Fingerprint) -> Change {
         let trust = KeyTrust { verified: None, change: None, ..contact.trust.clone() };
+        let ContactRecord { name, since, ticket, .. } = contact.clone();
         let next = ContactRecord {
-            fingerprint,
-            trust,
-            fetching: None,
-            active: None,
-            retired: Vec::new(),
-            initiation: 0,
-            unopened: Vec::new(),
-            told: Vec::new(),
-            renewal: Renewal::default(),
-            resend: None,
-            ..contact.clone()
+            answered: contact.answered,
+            ..ContactRecord::new(name, fingerprint, trust, since, ticket)
         };
         Change { next, at: self.now, held: 0 }
     }

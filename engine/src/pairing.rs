@@ -35,8 +35,8 @@ use crate::{
     limits,
     receive::Taken,
     row::{
-        ContactRecord, FetchPurpose, Fetching, InviteRecord, PrekeyRecord, Renewal, RenewalReason,
-        ReplayRecord, UnreadableCause,
+        ContactRecord, FetchPurpose, Fetching, InviteRecord, PrekeyRecord, RenewalReason, ReplayRecord,
+        UnreadableCause,
     },
     rows::{ReadError, RouteRow, StoreResult, UsedInviteKey, UsedInviteRow},
     session::{Begins, Plaintext},
@@ -126,22 +126,11 @@ impl<V: View> Turn<'_, V> {
             }
             None => {
                 let chat = ChatId::random(self.rng);
-                let contact = ContactRecord {
-                    name: self.claim_name(chat, "pending")?,
-                    fingerprint: invite.fingerprint,
-                    trust: KeyTrust::by_invite(),
-                    since: self.now,
-                    ticket: invite.ticket,
-                    fetching: Some(Box::new(fetching)),
-                    answered: false,
-                    active: None,
-                    retired: Vec::new(),
-                    initiation: 0,
-                    unopened: Vec::new(),
-                    told: Vec::new(),
-                    renewal: Renewal::default(),
-                    resend: None,
-                };
+                let name = self.claim_name(chat, "pending")?;
+                let trust = KeyTrust::by_invite();
+                let mut contact =
+                    ContactRecord::new(name, invite.fingerprint, trust, self.now, invite.ticket);
+                contact.fetching = Some(Box::new(fetching));
                 self.add_contact(chat, &contact);
                 (chat, contact.name)
             }
@@ -273,22 +262,9 @@ impl<V: View> Turn<'_, V> {
             }
             None => {
                 let chat = ChatId::random(self.rng);
-                let contact = ContactRecord {
-                    name: self.claim_name(chat, &profile_name)?,
-                    fingerprint,
-                    trust: KeyTrust::by_invite(),
-                    since: self.now,
-                    ticket: ticket.clone(),
-                    fetching: None,
-                    answered: true,
-                    active: None,
-                    retired: Vec::new(),
-                    initiation: 0,
-                    unopened: Vec::new(),
-                    told: Vec::new(),
-                    renewal: Renewal::default(),
-                    resend: None,
-                };
+                let name = self.claim_name(chat, &profile_name)?;
+                let trust = KeyTrust::by_invite();
+                let contact = ContactRecord::new(name, fingerprint, trust, self.now, ticket.clone());
                 self.add_contact(chat, &contact);
                 (chat, contact)
             }

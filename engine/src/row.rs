@@ -1,18 +1,21 @@
 //! The engine's records: what stands in each row of the store.
 
+mod contact;
+
 use hermes_protocol::{
-    content::MessageId, handshake::ReplayId, identity::Fingerprint, invite::InviteSecret, prekey::BundleKey,
-    ratchet::SessionId, ticket::Ticket,
+    content::MessageId, handshake::ReplayId, invite::InviteSecret, prekey::BundleKey, ratchet::SessionId,
 };
 use hermes_wire::{
-    EnvelopeId, FetchId, InstanceId, RelayAddress, Sequence, Timestamp,
+    EnvelopeId, InstanceId, RelayAddress, Sequence, Timestamp,
     prekey::{PrekeyId, PrekeyKind},
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{id::ChatId, session::Begins, trust::KeyTrust};
+pub use self::contact::RenewalReason;
+pub(crate) use self::contact::{ContactRecord, FetchPurpose, Fetching, Resend};
+use crate::{id::ChatId, session::Begins};
 
 /// The account's secrets and settings. Written once.
 #[derive(Serialize, Deserialize)]
@@ -128,99 +131,6 @@ pub(crate) enum StoreStanding {
         /// Since when.
         since: Timestamp,
     },
-}
-
-/// A contact.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct ContactRecord {
-    pub(crate) name: String,
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) trust: KeyTrust,
-    pub(crate) since: Timestamp,
-    /// How to write to them.
-    pub(crate) ticket: Ticket,
-    /// A bundle that was asked for.
-    pub(crate) fetching: Option<Box<Fetching>>,
-    /// Whether the contact has been heard: its name is its own, its ticket for this account alone.
-    pub(crate) answered: bool,
-    /// The session that seals, and opens.
-    pub(crate) active: Option<SessionId>,
-    /// Sessions that gave way to others, the newest first: they open what was on its way.
-    pub(crate) retired: Vec<SessionId>,
-    /// The highest counter among the contact's initiations that became sessions.
-    pub(crate) initiation: u64,
-    /// Initiations of the contact that could not be opened, newest first, until they are told in one of our own.
-    pub(crate) unopened: Vec<ReplayId>,
-    /// Those of them that the own initiation under way tells.
-    pub(crate) told: Vec<ReplayId>,
-    /// How its sessions have been renewed.
-    pub(crate) renewal: Renewal,
-    /// What the contact lacks, as it said last, until all of it has been said again.
-    pub(crate) resend: Option<Resend>,
-}
-
-/// A resend request that is being heeded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Resend {
-    /// Everything up to this counter is there,
-    pub(crate) received: u64,
-    /// but for these, first and last.
-    pub(crate) missing: Vec<(u64, u64)>,
-    /// The counter that is looked at next; none while the request waits its turn.
-    pub(crate) next: Option<u64>,
-}
-
-/// Renewals of a contact's session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Renewal {
-    /// A renewal that is wanted and has not begun.
-    pub(crate) wanted: Option<RenewalReason>,
-    /// When the last few were begun by this side, oldest first: there is a rate.
-    pub(crate) begun: Vec<Timestamp>,
-    /// When the contact's last few requests were heeded, oldest first.
-    pub(crate) heeded: Vec<Timestamp>,
-    /// How many there were, begun by either side.
-    pub(crate) count: u64,
-    /// The last one.
-    pub(crate) last: Option<(Timestamp, RenewalReason)>,
-}
-
-/// Why a session gave way to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum RenewalReason {
-    /// An envelope of the contact could not be read.
-    #[error("a message could not be read: {0}")]
-    Unreadable(UnreadableCause),
-    /// A message came a second time under a new number: its sender may have gone back to an old state.
-    #[error("a message came twice")]
-    Repeated,
-    /// The contact went on in a session that had given way here.
-    #[error("the contact still used a session that had given way")]
-    Outdated,
-    /// This account's store was put back from an old copy.
-    #[error("this account was restored from an old copy")]
-    Restored,
-    /// The contact began anew.
-    #[error("the contact began a new session")]
-    Peer,
-}
-
-/// A bundle that was asked for, to initiate with.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Fetching {
-    pub(crate) fetch: FetchId,
-    pub(crate) purpose: FetchPurpose,
-    /// The permission to fetch: an invite's, or the contact's own. The latter stays in use until the bundle is here.
-    pub(crate) ticket: Ticket,
-}
-
-/// What a bundle is wanted for.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) enum FetchPurpose {
-    /// To use the invite with this secret.
-    Pair(InviteSecret),
-    /// To renew the session.
-    Renew(RenewalReason),
 }
 
 /// What an identity said that waits for the user's word.
