@@ -57,9 +57,10 @@ impl<V: View> Turn<'_, V> {
     /// The relay has it.
     pub(crate) fn deposited(&mut self, key: OutboxKey) -> StoreResult<(), V> {
         self.settle(key, MessageState::Relayed)?;
-        let Some(contact) = self.get::<ContactRecord>(&key.chat)? else { return Ok(()) };
-        let has_left = self.scan::<OutboxRecord>(&Range::prefix(&key.chat.0), 1)?.is_empty();
-        if contact.resend.is_some() && has_left { self.go_on_resending(key.chat, contact) } else { Ok(()) }
+        match self.get::<ContactRecord>(&key.chat)? {
+            Some(contact) => self.go_on_resending(key.chat, contact),
+            None => Ok(()),
+        }
     }
 
     /// The relay will never have it.

@@ -16,7 +16,10 @@ use crate::{
     id::ChatId,
     limits::{self, RESEND_AGE, RESEND_MESSAGES, RESEND_STEP},
     renewal::is_allowed,
-    row::{ChatRecord, ContactRecord, Direction, MessageRecord, MessageState, Resend, SentRecord, Text},
+    row::{
+        ChatRecord, ContactRecord, Direction, MessageRecord, MessageState, OutboxRecord, Resend, SentRecord,
+        Text,
+    },
     rows::{ChatCountersKey, ChatRow, Key, Place, ReadError, SentKey, StoreResult},
     session::Begins,
     store::{Range, Table, View},
@@ -55,13 +58,17 @@ impl<V: View> Turn<'_, V> {
     /// whose relay takes nothing fills no outbox.
     pub(crate) fn go_on_resending(&mut self, chat: ChatId, mut contact: ContactRecord) -> StoreResult<(), V> {
         let Some(mut resend) = contact.resend.take() else { return Ok(()) };
+        let may_go_on = match resend.next {
+            Some(_) => self.scan::<OutboxRecord>(&Range::prefix(&chat.0), 1)?.is_empty(),
+            None => true,
+        };
         if resend.next.is_none() && is_allowed(&mut contact.renewal.heeded, self.now) {
             contact.renewal.heeded.push(self.now);
             let sent = self.chat_counters(chat)?.sent;
             resend.next = Some(sent.saturating_sub(RESEND_MESSAGES as u64).saturating_add(1));
         }
         contact.resend = match resend.next {
-            Some(next) if self.counters.outbox < limits::OUTBOX_ROWS_FOR_RECEIPTS => {
+            Some(next) if may_go_on && self.counters.outbox < limits::OUTBOX_ROWS_FOR_RECEIPTS => {
                 let next = self.say_again(chat, &contact, &resend, next)?;
                 next.map(|next| Resend { next: Some(next), ..resend })
             }
