@@ -135,7 +135,7 @@ impl Stream<'_> {
         let first = match self.frame().await? {
             Some(ToDrop::Deposit(first)) => first,
             Some(ToDrop::FetchPrekeys(fetch)) => return Ok(Some(Demand::Fetch(fetch))),
-            Some(ToDrop::Open(_)) => return Err(End::BadFrame),
+            Some(_) => return Err(End::BadFrame),
             None => return Ok(None),
         };
         let mut bytes = first.body.len();

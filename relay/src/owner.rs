@@ -137,7 +137,7 @@ impl Control<'_> {
                 purse.earn(credit);
                 None
             }
-            ToRelay::Register(_) => return Err(Farewell::bad_frame()),
+            ToRelay::Register(_) | ToRelay::PutBlob(_) => return Err(Farewell::bad_frame()),
             ToRelay::PutPrekeys(entries) => self.ask(Request::PutPrekeys { mailbox, entries }).await,
             ToRelay::DropPrekeys(below) => self.ask(Request::DropPrekeys { mailbox, below }).await,
             ToRelay::Revoke(contact, until) => self.ask(Request::Revoke { mailbox, contact, until }).await,

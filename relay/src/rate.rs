@@ -19,6 +19,7 @@ pub(crate) struct Rates {
 enum Kind {
     Deposit,
     Fetch,
+    Create,
 }
 
 impl Rates {
@@ -34,6 +35,7 @@ impl Rates {
         let kind = match usage {
             Use::Deposit => Kind::Deposit,
             Use::FetchPrekeys => Kind::Fetch,
+            Use::Channel => Kind::Create,
         };
         if self.full_at.len() >= BUCKETS && !self.full_at.contains_key(&(mailbox, contact, kind)) {
             self.make_room(now);

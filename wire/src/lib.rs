@@ -1,4 +1,5 @@
-//! What daemon and relay say to each other: identifiers, addresses, CBOR frames, drop tokens, refusals, limits.
+//! What daemon and relay say to each other: identifiers, addresses, CBOR frames, drop tokens, channels, refusals,
+//! limits.
 //!
 //! Everything here is pure: bytes in, values out. There is no I/O, no clock and no random source, and
 //! deliberately no key that opens a message: the relay links this crate and must not be able to name a ratchet.
@@ -9,6 +10,8 @@
 )]
 
 pub mod address;
+pub mod blob;
+pub mod channel;
 pub mod claim;
 pub mod codec;
 pub mod drop;
@@ -22,6 +25,8 @@ pub mod time;
 pub mod token;
 
 pub use address::{AddressError, RelayAddress};
+pub use blob::BlobId;
+pub use channel::{ChannelId, PostId};
 pub use claim::{Claim, ClaimNonce, MoveClaim, RunId, SignedClaim, StoreEpoch};
 pub use codec::{DecodeError, decode, encode};
 pub use id::{ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayPin, Sequence};

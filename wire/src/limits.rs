@@ -18,6 +18,19 @@ pub const PREKEYS_PER_FRAME: usize = 24;
 pub const PREKEYS_PER_KIND: usize = 200;
 /// Characters of a registration token.
 pub const REGISTRATION_TOKEN_CHARS: usize = 128;
+/// Bytes of the body of a post or a commit to a channel: each is copied up to [`ROSTER_ENTRIES`] times in one commit of
+/// the relay's store. What is larger goes as a blob.
+pub const POST_BYTES: usize = 16 * 1024;
+/// Entries of a channel's roster: a group of 1,000, and room for a few who are about to leave.
+pub const ROSTER_ENTRIES: usize = 1_024;
+/// Changes of a roster in one frame: at about 190 bytes each they fit beside a body, and a relay checks as many signatures.
+pub const ROSTER_CHANGES: usize = 64;
+/// Bytes of an encoded roster: [`ROSTER_ENTRIES`] with tokens in their longest encoding take 203 KiB.
+pub const ROSTER_BYTES: usize = 256 * 1024;
+/// Bytes of one blob: the first update of a group of 1,000 is 885 KB, its tree about 3 MB.
+pub const BLOB_BYTES: u32 = 4 * 1024 * 1024;
+/// Bytes of a blob in one frame.
+pub const BLOB_PART_BYTES: usize = 48 * 1024;
 /// Credit a client may have outstanding: envelopes.
 pub const CREDIT_ENVELOPES: u32 = 256;
 /// Credit a client may have outstanding: bytes.

@@ -8,6 +8,7 @@ use serde_bytes::ByteBuf;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
+    blob::{BlobId, PutBlob},
     claim::{Claim, MoveClaim, RunId, SignedClaim},
     id::{ContactId, DropKey, EnvelopeId, InstanceId, Sequence},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind},
@@ -37,6 +38,8 @@ pub enum ToRelay {
     Claim(MoveClaim),
     /// Answered with [`ToClient::Pong`].
     Ping,
+    /// Adds to a blob. Answered with [`ToClient::BlobStored`] or [`ToClient::BlobRefused`].
+    PutBlob(PutBlob),
 }
 
 /// What the relay says on the control stream.
@@ -61,6 +64,10 @@ pub enum ToClient {
     /// The last request was refused. After [`Refusal::BadFrame`], [`Refusal::Superseded`] and a refused registration
     /// the connection is closed.
     Refused(Refusal),
+    /// So many bytes of the blob are durable, from its beginning. When that is all, it can be fetched.
+    BlobStored(BlobId, u32),
+    /// Nothing more of the blob is taken.
+    BlobRefused(BlobId, Refusal),
 }
 
 /// Opens a mailbox connection.

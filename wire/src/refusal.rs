@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::InstanceId;
+use crate::{channel::Head, id::InstanceId};
 
 /// A relay of another version is asked again after this long.
 const VERSION_RETRY: Duration = Duration::from_secs(60);
@@ -21,7 +21,8 @@ pub enum FullScope {
 /// Why the relay did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
-    /// No such mailbox, or the token does not open it. Deliberately one answer: absent and forbidden look the same.
+    /// No such mailbox or channel, or the token does not open it. Deliberately one answer: absent and forbidden look the
+    /// same.
     #[error("the relay does not let this sender in, or has no such mailbox")]
     NoEntry,
     /// The token was genuine and has expired.
@@ -91,6 +92,34 @@ pub enum Refusal {
         /// Try again after this many milliseconds.
         retry_ms: u32,
     },
+    /// The channel's epoch is over that the request was made in: a commit came first.
+    #[error("the group has moved on to epoch {epoch}")]
+    StaleEpoch {
+        /// The channel's epoch.
+        epoch: u64,
+        /// The channel's head.
+        head: Head,
+    },
+    /// The request was made in an epoch that the channel has not reached: the relay has lost a commit, or the client has
+    /// invented one.
+    #[error("the group is at epoch {epoch} at the relay, which is behind")]
+    EpochAhead {
+        /// The channel's epoch.
+        epoch: u64,
+    },
+    /// The declared roster is not what the change gives, a new entry's token does not open its mailbox, or the roster
+    /// key is not the epoch's.
+    #[error("the relay does not agree on who is in the group")]
+    RosterMismatch,
+    /// The relay does not have this blob, not all of it yet, or not any more.
+    #[error("the relay does not have this blob, or not all of it")]
+    NoBlob,
+    /// The uploader's blobs take up all the room it has.
+    #[error("the relay keeps no more blobs for this account until older ones expire")]
+    BlobsFull {
+        /// Try again after this many milliseconds.
+        retry_ms: u32,
+    },
 }
 
 /// What a refused sender does next.
@@ -100,6 +129,8 @@ pub enum Advice {
     Permanent,
     /// Repeat the same bytes after this delay.
     RetryAfter(Duration),
+    /// Apply what was committed meanwhile, and make the request anew from that.
+    CatchUp,
 }
 
 impl Refusal {
@@ -113,13 +144,18 @@ impl Refusal {
             | Self::IdConflict
             | Self::Superseded { .. }
             | Self::BadFrame
-            | Self::RegistrationRefused => Advice::Permanent,
+            | Self::RegistrationRefused
+            | Self::EpochAhead { .. }
+            | Self::RosterMismatch
+            | Self::NoBlob => Advice::Permanent,
+            Self::StaleEpoch { .. } => Advice::CatchUp,
             // An upgrade of either side mends it; what waits to leave must not be given up for it.
             Self::Version { .. } => Advice::RetryAfter(VERSION_RETRY),
             Self::MailboxFull { retry_ms, .. }
             | Self::RateLimited { retry_ms }
             | Self::StoreUnavailable { retry_ms }
             | Self::Busy { retry_ms }
+            | Self::BlobsFull { retry_ms }
             | Self::Draining { delay_ms: retry_ms } => {
                 Advice::RetryAfter(Duration::from_millis(u64::from(*retry_ms)))
             }

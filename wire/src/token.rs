@@ -22,6 +22,8 @@ pub enum Permission {
     Deposit,
     /// Deposit envelopes and fetch prekey bundles.
     DepositAndPrekeys,
+    /// Stand in the roster of a channel, so that copies of what is posted there are put into the mailbox; nothing else.
+    Channel,
 }
 
 /// What the owner of a mailbox signed.
@@ -62,6 +64,8 @@ pub enum Use {
     Deposit,
     /// Fetching a prekey bundle.
     FetchPrekeys,
+    /// Receiving copies of what is posted to a channel.
+    Channel,
 }
 
 impl SignedDropToken {
@@ -87,7 +91,13 @@ impl SignedDropToken {
 impl DropToken {
     /// Whether the token may be used like this at `now`.
     pub fn permits(&self, usage: Use, now: Timestamp) -> Result<(), TokenError> {
-        if usage == Use::FetchPrekeys && self.permission != Permission::DepositAndPrekeys {
+        let allowed = match (usage, self.permission) {
+            (Use::Deposit, Permission::Deposit | Permission::DepositAndPrekeys)
+            | (Use::FetchPrekeys, Permission::DepositAndPrekeys) => true,
+            (Use::Channel, Permission::Channel) => self.uses.is_none(),
+            _ => false,
+        };
+        if !allowed {
             return Err(TokenError::Invalid);
         }
         let end = match usage {
@@ -131,6 +141,21 @@ mod tests {
         assert_eq!(signed.verify(MailboxId([9; 32]), public), Ok(token(None)));
         assert_eq!(signed.verify(MailboxId([8; 32]), public), Err(TokenError::Invalid));
         assert_eq!(signed.verify(MailboxId([9; 32]), key(2).1), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn each_permission_is_for_its_own_uses() {
+        let permits = |permission, usage, uses| {
+            DropToken { permission, uses, ..token(None) }.permits(usage, Timestamp(0)).is_ok()
+        };
+        let uses = [Use::Deposit, Use::FetchPrekeys, Use::Channel];
+        let of = |permission| uses.map(|usage| permits(permission, usage, None));
+        assert_eq!(of(Permission::Deposit), [true, false, false]);
+        assert_eq!(of(Permission::DepositAndPrekeys), [true, true, false]);
+        assert_eq!(of(Permission::Channel), [false, false, true]);
+        assert!(!permits(Permission::Channel, Use::Channel, Some(1)));
+        let late = DropToken { permission: Permission::Channel, ..token(None) };
+        assert_eq!(late.permits(Use::Channel, Timestamp(1_001)), Err(TokenError::Expired));
     }
 
     #[test]

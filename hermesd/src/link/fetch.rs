@@ -72,7 +72,9 @@ async fn ask(connection: &Connection, pending: &PendingFetch) -> Result<LinkEven
 
 fn refused(pending: &PendingFetch, refusal: Refusal) -> Result<LinkEvent, Reason> {
     match refusal.advice() {
-        Advice::Permanent => Ok(LinkEvent::FetchRefused(pending.chat, pending.fetch, refusal)),
+        Advice::Permanent | Advice::CatchUp => {
+            Ok(LinkEvent::FetchRefused(pending.chat, pending.fetch, refusal))
+        }
         Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),
     }
 }

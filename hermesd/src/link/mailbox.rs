@@ -356,7 +356,10 @@ impl<'a> Session<'a> {
             Some(ToClient::Pong | ToClient::Revoked(_)) => Ok(()),
             Some(ToClient::GoAway(delay)) => Err(go_away(delay)),
             Some(ToClient::Refused(refusal)) => Err(refused(refusal)),
-            Some(ToClient::Registered(_)) => Err(End::Broken(Reason::Misbehaved)),
+            // No blob was uploaded.
+            Some(ToClient::Registered(_) | ToClient::BlobStored(..) | ToClient::BlobRefused(..)) => {
+                Err(End::Broken(Reason::Misbehaved))
+            }
             None => Err(End::Broken(Reason::Lost)),
         }
     }
@@ -477,7 +480,7 @@ fn refused(refusal: Refusal) -> End {
         (Refusal::Superseded { instance }, _) => End::Superseded(*instance),
         (_, Advice::RetryAfter(wait)) => End::Later(Reason::Refused(refusal), bounded(wait)),
         // The relay's operator may change its mind; the user sees the reason meanwhile.
-        (_, Advice::Permanent) => End::Later(Reason::Refused(refusal), RETRY_LAST),
+        (_, Advice::Permanent | Advice::CatchUp) => End::Later(Reason::Refused(refusal), RETRY_LAST),
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn pause(reason: &Reason) -> Duration {
     let wait = match reason {
         Reason::Refused(refusal) => match refusal.advice() {
             Advice::RetryAfter(wait) => bounded(wait),
-            Advice::Permanent => RETRY_SOON,
+            Advice::Permanent | Advice::CatchUp => RETRY_SOON,
         },
         Reason::Misbehaved => RETRY_SOON,
         _ => Duration::ZERO,

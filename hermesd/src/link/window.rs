@@ -89,14 +89,14 @@ impl Window {
                 Ok(Answer::Opened)
             }
             FromDrop::OpenRefused(refusal) if !self.opened => match refusal.advice() {
-                Advice::Permanent => Ok(Answer::Barred(refusal)),
+                Advice::Permanent | Advice::CatchUp => Ok(Answer::Barred(refusal)),
                 Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),
             },
             FromDrop::Receipt(envelope) if self.opened => {
                 Ok(Answer::Settled(LinkEvent::Deposited(self.oldest(envelope)?)))
             }
             FromDrop::DepositRefused(envelope, refusal) if self.opened => match refusal.advice() {
-                Advice::Permanent => {
+                Advice::Permanent | Advice::CatchUp => {
                     Ok(Answer::Settled(LinkEvent::DepositRefused(self.oldest(envelope)?, refusal)))
                 }
                 Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),

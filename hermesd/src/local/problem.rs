@@ -254,7 +254,13 @@ impl ToProblem for Refusal {
             ),
             Self::Version { .. } | Self::BadFrame => (ErrorCode::RelayRefused, "update the older side"),
             Self::IdConflict => (ErrorCode::RelayRefused, "send the message again"),
-            Self::RateLimited { .. }
+            Self::RosterMismatch | Self::EpochAhead { .. } => {
+                (ErrorCode::RelayRefused, "ask an admin of the group to rebuild it")
+            }
+            Self::NoBlob => (ErrorCode::RelayRefused, "ask an admin of the group to add you again"),
+            Self::StaleEpoch { .. }
+            | Self::BlobsFull { .. }
+            | Self::RateLimited { .. }
             | Self::StoreUnavailable { .. }
             | Self::Draining { .. }
             | Self::Busy { .. } => (ErrorCode::RelayUnreachable, "it is tried again by itself"),

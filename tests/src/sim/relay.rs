@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hermes_engine::LinkEvent;
 use hermes_relay::{Outcome, Policy, Registration, Relay, Request, store::memory::MemoryStore};
 use hermes_wire::{
-    MailboxId, Sequence, Timestamp,
+    MailboxId, Refusal, Sequence, Timestamp,
     drop::Open,
     mailbox::{Credit, Deliver, ToClient, ToRelay},
     prekey::{PrekeyEntry, PrekeyId},
@@ -97,6 +97,7 @@ impl SimRelay {
             ToRelay::Revoke(contact, until) => Request::Revoke { mailbox, contact, until },
             ToRelay::Ack(upto) => Request::Ack { mailbox, upto },
             ToRelay::Claim(claim) => Request::Claim { mailbox, claim },
+            ToRelay::PutBlob(_) => return vec![ToClient::Refused(Refusal::BadFrame)],
         };
         match self.apply(now, request) {
             Outcome::Registered { registered, acked } => {
@@ -195,10 +196,12 @@ fn settle(request: &DropRequest, outcome: Outcome) -> Result<LinkEvent, Retry> {
     };
     match (refusal.advice(), &request.what) {
         (Advice::RetryAfter(_), _) => Err(Retry),
-        (Advice::Permanent, DropBody::Fetch(fetch)) => {
+        (Advice::Permanent | Advice::CatchUp, DropBody::Fetch(fetch)) => {
             Ok(LinkEvent::FetchRefused(request.chat, *fetch, refusal))
         }
-        (Advice::Permanent, DropBody::Deposit(key, _)) => Ok(LinkEvent::DepositRefused(*key, refusal)),
+        (Advice::Permanent | Advice::CatchUp, DropBody::Deposit(key, _)) => {
+            Ok(LinkEvent::DepositRefused(*key, refusal))
+        }
     }
 }
 
