@@ -75,6 +75,9 @@ fn commit_groups<S: Store>(
             if let Some(mailbox) = mailbox {
                 connected.tell(mailbox, outcome);
             }
+            if let Outcome::Posted { reached, .. } = outcome {
+                connected.wake(reached);
+            }
         }
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever asked may have left; what was decided stands.
@@ -95,15 +98,18 @@ fn written_mailbox(request: &Request) -> Option<MailboxId> {
 #[cfg(test)]
 mod tests {
     use hermes_wire::{
-        ContactId, EnvelopeId, FetchId, Sequence, Timestamp,
+        BlobId, ChannelId, ContactId, EnvelopeId, FetchId, PostId, Sequence, Timestamp,
         mailbox::{Credit, Delivered},
         prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
     };
+    use serde_bytes::ByteBuf;
 
     use super::*;
     use crate::{
         relay::Policy,
-        store::{Changes, Contact, Hour, Mailbox, Receipt, Reminder, TokenHash, TokenRow},
+        store::{
+            Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Reminder, TokenHash, TokenRow,
+        },
     };
 
     #[tokio::test]
@@ -165,6 +171,30 @@ mod tests {
 
         fn due(&self, _: Hour, _: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
             Ok(Vec::new())
+        }
+
+        fn channel(&self, _: ChannelId) -> Result<Option<Channel>, StoreError> {
+            Ok(None)
+        }
+
+        fn channel_count(&self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
+        fn roster(&self, _: ChannelId) -> Result<Option<ByteBuf>, StoreError> {
+            Ok(None)
+        }
+
+        fn posted(&self, _: ChannelId, _: PostId) -> Result<Option<Posted>, StoreError> {
+            Ok(None)
+        }
+
+        fn blob(&self, _: BlobId) -> Result<Option<Blob>, StoreError> {
+            Ok(None)
+        }
+
+        fn blob_part(&self, _: BlobId, _: u32) -> Result<Option<ByteBuf>, StoreError> {
+            Ok(None)
         }
 
         fn commit(&mut self, _: Changes) -> Result<(), StoreError> {

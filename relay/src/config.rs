@@ -50,6 +50,14 @@ pub struct LimitsConfig {
     pub fetch_burst: u32,
     /// Time that earns one more fetch.
     pub fetch_period_seconds: u32,
+    /// Channels on this relay.
+    pub channels: u64,
+    /// Posts to one channel at once.
+    pub post_burst: u32,
+    /// Posts to one channel after that.
+    pub posts_per_second: u32,
+    /// Bytes of blobs that one mailbox may keep here.
+    pub mailbox_blob_mib: u64,
 }
 
 /// What is wrong with a configuration.
@@ -106,6 +114,10 @@ impl Default for LimitsConfig {
             deposits_per_second: 50,
             fetch_burst: 6,
             fetch_period_seconds: 600,
+            channels: 100_000,
+            post_burst: 600,
+            posts_per_second: 50,
+            mailbox_blob_mib: 64,
         }
     }
 }
@@ -149,6 +161,9 @@ impl LimitsConfig {
         )?;
         check(self.fetch_burst > 0, "limits.fetch_burst", "1 or more")?;
         check(self.fetch_period_seconds > 0, "limits.fetch_period_seconds", "1 or more")?;
+        check(self.post_burst > 0, "limits.post_burst", "1 or more")?;
+        check((1..=1_000).contains(&self.posts_per_second), "limits.posts_per_second", "from 1 to 1000")?;
+        check(self.mailbox_blob_mib <= 1 << 40, "limits.mailbox_blob_mib", "at most 1099511627776")?;
         Ok(Limits {
             mailboxes: self.mailboxes,
             envelope_bytes: envelope_bytes as u32,
@@ -164,6 +179,12 @@ impl LimitsConfig {
                 burst: self.fetch_burst,
                 period: Duration::from_secs(u64::from(self.fetch_period_seconds)),
             },
+            channels: self.channels,
+            posts: Rate {
+                burst: self.post_burst,
+                period: Duration::from_millis(u64::from(1_000 / self.posts_per_second)),
+            },
+            blob_bytes: self.mailbox_blob_mib << 20,
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::{limits::HEARD, relay::Outcome};
 /// What has happened to a mailbox since its owner connected. It coalesces: a slow owner sees the newest state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct News {
-    /// Groups of deposits so far.
+    /// Groups of deposits, and copies from channels, so far.
     pub(crate) deposits: u64,
     /// How often prekeys were used up so far.
     pub(crate) fetches: u64,
@@ -73,6 +73,14 @@ impl Connected {
                 news.stock.clone_from(stock);
             }),
             _ => {}
+        }
+    }
+
+    /// Tells the owners of these mailboxes, as far as they are connected, that something came in.
+    pub(crate) fn wake(&self, mailboxes: &[MailboxId]) {
+        let owners = self.owners();
+        for owner in mailboxes.iter().filter_map(|mailbox| owners.get(mailbox)) {
+            owner.news.send_modify(|news| news.deposits += 1);
         }
     }
 

@@ -1,16 +1,20 @@
 //! Deposits: idempotent, bounded per contact and per mailbox, numbered without gaps in the order of the commit.
 
 use hermes_wire::{
-    Advice, EnvelopeId, MailboxId, Refusal, Sequence, drop::Deposit, mailbox::Delivered, refusal::FullScope,
-    token::Use,
+    Advice, EnvelopeId, MailboxId, Refusal, Sequence,
+    drop::Deposit,
+    mailbox::Delivered,
+    refusal::FullScope,
+    token::{Permission, Use},
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
     entry::Entry,
-    limits::{FULL_RETRY, INVITE_PERCENT},
+    limits::{FULL_RETRY, INVITE_PERCENT, RESERVED_PERCENT},
+    rate::Bucket,
     relay::{Group, Halt, Outcome, millis},
-    store::{Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, Usage},
+    store::{About, Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, Usage},
 };
 
 impl<S: Store> Group<'_, S> {
@@ -42,7 +46,7 @@ impl<S: Store> Group<'_, S> {
             return Err(Refusal::TooLarge { max: limits.envelope_bytes }.into());
         }
         // Before the body is hashed, and for repeats too: all of a depositor's work is paid for.
-        self.rates.take(mailbox, contact, Use::Deposit, limits.deposits, self.now)?;
+        self.rates.take(Bucket::Deposits(mailbox, contact), limits.deposits, self.now)?;
         let receipt = Receipt { body: Sha256::digest(&deposit.body).into() };
         if self.is_repeat(mailbox, deposit.envelope, &receipt)? {
             return Ok(());
@@ -50,10 +54,15 @@ impl<S: Store> Group<'_, S> {
         let to = self.draft.mailbox(mailbox)?.ok_or(Refusal::NoEntry)?;
         let size = deposit.body.len() as u64;
         let whole = Usage { envelopes: limits.mailbox_envelopes, bytes: limits.mailbox_bytes };
+        // Who may begin a conversation gets through when others have filled the mailbox.
+        let open = match entry.token().permission {
+            Permission::DepositAndPrekeys => whole,
+            Permission::Deposit | Permission::Channel => whole.percent(100 - RESERVED_PERCENT),
+        };
         let invited = entry.token().uses.is_some();
         let most = if invited { INVITE_PERCENT } else { u64::MAX };
         let share = whole.percent(limits.contact_percent.min(most));
-        let to_stored = to.stored.plus(size).within(whole, FullScope::Mailbox)?;
+        let to_stored = to.stored.plus(size).within(open, FullScope::Mailbox)?;
         let from_stored = from.stored.plus(size).within(share, FullScope::Contact)?;
 
         let sequence = Sequence(to.head.0.saturating_add(1));
@@ -78,30 +87,32 @@ impl<S: Store> Group<'_, S> {
     }
 
     /// Sees to it that the envelope is looked at when its time is over; one reminder an hour serves all of a mailbox.
-    fn remind_of_expiry(&mut self, mailbox: MailboxId, to: &Mailbox) -> Hour {
+    pub(crate) fn remind_of_expiry(&mut self, mailbox: MailboxId, to: &Mailbox) -> Hour {
         let due = Hour::after(self.now, self.policy.limits.envelope_ttl);
         if due <= to.reminded {
             return to.reminded;
         }
-        self.draft.remind(Reminder { due, mailbox, matter: Matter::Envelopes }, Vec::new());
+        let about = About::Mailbox(mailbox, Matter::Envelopes);
+        self.draft.remind(Reminder { due, about }, Vec::new());
         due
     }
 }
 
 impl Usage {
-    fn plus(self, bytes: u64) -> Self {
+    /// With one more of that size.
+    pub(crate) fn plus(self, bytes: u64) -> Self {
         Self { envelopes: self.envelopes.saturating_add(1), bytes: self.bytes.saturating_add(bytes) }
     }
 
     /// Rounded up: a share of nothing would shut everyone out of a small mailbox.
-    fn percent(self, percent: u64) -> Self {
+    pub(crate) fn percent(self, percent: u64) -> Self {
         let part = |whole: u64| {
             (u128::from(whole) * u128::from(percent)).div_ceil(100).try_into().unwrap_or(u64::MAX)
         };
         Self { envelopes: part(self.envelopes), bytes: part(self.bytes) }
     }
 
-    fn within(self, most: Self, scope: FullScope) -> Result<Self, Refusal> {
+    pub(crate) fn within(self, most: Self, scope: FullScope) -> Result<Self, Refusal> {
         if self.envelopes > most.envelopes || self.bytes > most.bytes {
             return Err(Refusal::MailboxFull { scope, retry_ms: millis(FULL_RETRY) });
         }

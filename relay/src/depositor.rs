@@ -1,4 +1,5 @@
-//! A drop connection: someone without a name deposits envelopes and fetches prekeys, one stream per mailbox.
+//! A drop connection: someone without a name deposits envelopes and fetches prekeys, posts to channels, and fetches
+//! blobs; one stream per mailbox, channel or blob.
 
 use hermes_link::{
     close,
@@ -24,7 +25,11 @@ use crate::{
     },
     relay::{Outcome, Request, millis},
     serve::Shared,
+    store::{StoreError, fjall::FjallStore},
 };
+
+mod blob;
+mod channel;
 
 /// Serves the connection's streams, as many at a time as its transport allows.
 pub(crate) async fn serve(shared: &Shared, connection: &Connection) {
@@ -87,13 +92,18 @@ enum Demand {
 
 impl Stream<'_> {
     async fn run(&mut self) -> End {
-        let entry = match self.frame().await {
-            Ok(Some(ToDrop::Open(open))) => self.open(open).await,
-            Ok(Some(_)) => return End::BadFrame,
-            Ok(None) => return End::Finished,
-            Err(end) => return end,
-        };
-        let entry = match entry {
+        match self.frame().await {
+            Ok(Some(ToDrop::Open(open))) => self.serve_mailbox(open).await,
+            Ok(Some(ToDrop::OpenChannel(open))) => self.serve_channel(open).await,
+            Ok(Some(ToDrop::FetchBlob(fetch))) => self.serve_blob(fetch).await,
+            Ok(Some(_)) => End::BadFrame,
+            Ok(None) => End::Finished,
+            Err(end) => end,
+        }
+    }
+
+    async fn serve_mailbox(&mut self, open: Open) -> End {
+        let entry = match self.open(open).await {
             Ok(entry) => entry,
             Err(refusal) => return self.last(&FromDrop::OpenRefused(refusal)).await,
         };
@@ -162,16 +172,21 @@ impl Stream<'_> {
         if *self.shared.draining.borrow() {
             return Err(draining());
         }
+        self.read(move |store| entry::open(store, clock::now(), &open)).await?
+    }
+
+    /// Looks something up in a thread that may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&FjallStore) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let store = self.shared.store.clone();
-        let checked = tokio::task::spawn_blocking(move || entry::open(&store, clock::now(), &open)).await;
-        match checked {
-            Ok(Ok(entry)) => entry,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "cannot read the store");
-                Err(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) })
-            }
-            Err(_) => Err(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) }),
+        match tokio::task::spawn_blocking(move || read(&store)).await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(error)) => tracing::error!(%error, "cannot read the store"),
+            Err(_) => {}
         }
+        Err(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) })
     }
 
     async fn deposit(&mut self, entry: &Entry, deposits: Vec<Deposit>) -> Result<(), End> {

@@ -15,11 +15,15 @@ use crate::{
     },
 };
 
+mod channel;
+
 pub(crate) struct Draft<'a, S> {
     store: &'a S,
     changes: Changes,
     /// What may still be deleted.
     removable: Usage,
+    /// Copies for members of channels so far.
+    copies: usize,
 }
 
 /// Envelopes that a draft took out.
@@ -35,7 +39,7 @@ pub(crate) struct Removed {
 impl<'a, S: Store> Draft<'a, S> {
     pub(crate) fn new(store: &'a S) -> Self {
         let removable = Usage { envelopes: limits::REMOVED_ROWS, bytes: limits::REMOVED_BYTES };
-        Self { store, changes: Changes::default(), removable }
+        Self { store, changes: Changes::default(), removable, copies: 0 }
     }
 
     pub(crate) fn into_changes(self) -> Changes {

@@ -1,4 +1,5 @@
-//! The relay: stores and forwards opaque envelopes, and holds prekeys, for mailboxes whose owners come and go.
+//! The relay: stores and forwards opaque envelopes, holds prekeys and blobs, and copies what is posted to channels, for
+//! mailboxes whose owners come and go.
 //!
 //! [`Relay`] is the whole of its rules as a plain state machine over a [`Store`]: requests in, outcomes out, one
 //! durable commit for each group of requests. [`serve`] puts QUIC around it. Deliberately absent: names, senders,
@@ -9,6 +10,8 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod blob;
+pub mod channel;
 mod claim;
 pub mod clock;
 mod committer;
@@ -18,6 +21,7 @@ mod deposit;
 mod depositor;
 mod draft;
 pub mod entry;
+pub mod fanout;
 pub mod limits;
 mod owner;
 mod prekeys;

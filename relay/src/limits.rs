@@ -21,6 +21,12 @@ pub struct Limits {
     pub envelope_ttl: Duration,
     /// Deposits under one token.
     pub deposits: Rate,
+    /// Channels on this relay: each is a row and a roster of up to 256 KiB.
+    pub channels: u64,
+    /// Posts and commits of one channel.
+    pub posts: Rate,
+    /// Bytes of blobs that one mailbox may keep here, counted whole from their first part on.
+    pub blob_bytes: u64,
     /// Prekey fetches under one token: enough for a pairing that goes wrong a few times, too slow to drain the
     /// one-time prekeys.
     pub fetches: Rate,
@@ -45,6 +51,9 @@ impl Default for Limits {
             contact_percent: 50,
             envelope_ttl: Duration::from_secs(30 * 86_400),
             deposits: Rate { burst: 6_000, period: Duration::from_millis(20) },
+            channels: 100_000,
+            posts: Rate { burst: 600, period: Duration::from_millis(20) },
+            blob_bytes: 64 << 20,
             fetches: Rate { burst: 6, period: Duration::from_secs(600) },
         }
     }
@@ -68,6 +77,33 @@ pub const REMEMBERED_FETCHES: u32 = 4_096;
 /// Contacts that one mailbox may have revoked at a time: each is a row until its tokens expire.
 pub const REVOCATIONS: u32 = 10_000;
 
+/// Share of a mailbox that is kept free for commits of channels, for word of what was missed there, and for deposits of
+/// those who may fetch prekeys, in percent: who falls behind in a busy channel can still be reached and can catch up.
+pub const RESERVED_PERCENT: u64 = 10;
+/// A channel in which nothing was posted for this long is forgotten with its roster; its members can make another.
+pub const CHANNEL_IDLE: Duration = Duration::from_secs(180 * 86_400);
+/// Hashes of former post tokens kept for a channel: whoever missed this many commits at once is told to catch up.
+pub const EARLIER_TOKENS: usize = 8;
+/// A post is remembered this long after its copies can have expired, like an envelope id after its envelope.
+pub const POST_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// Channels made on the strength of one roster token.
+pub const TOKEN_CHANNELS: Rate = Rate { burst: 6, period: Duration::from_secs(600) };
+/// Channels made on the strength of all of a mailbox's tokens: its owner can sign any number, so those alone would not
+/// keep one account from filling the relay with channels.
+pub const MAILBOX_CHANNELS: Rate = Rate { burst: 60, period: Duration::from_secs(600) };
+/// Bytes that a copy may be longer than the body that was posted: nonce, tag, identifiers, numbers and a hash.
+pub const COPY_OVERHEAD: u32 = 256;
+/// Copies after which a commit takes no further request. One post has up to 1,024 of them, which must be committed
+/// together, so that a commit has at most twice as many: 32 MiB.
+pub const COMMIT_COPIES: usize = 1_024;
+/// A blob is kept this much longer than an envelope, so that it is there as long as the one that names it, which follows
+/// it within the day.
+pub const BLOB_MARGIN: Duration = Duration::from_secs(24 * 3_600);
+/// Blobs of one mailbox: however small, each is rows and a reminder.
+pub const BLOBS: u64 = 4_096;
+/// What an uploader is told to wait when its blobs take up all of its room: they go by the hour.
+pub const BLOBS_RETRY: Duration = Duration::from_secs(3_600);
+
 /// What a depositor is told to wait when a mailbox is full: its owner must come and read first.
 pub const FULL_RETRY: Duration = Duration::from_secs(60);
 /// What a client is told to wait when the store failed: the relay is about to restart.
@@ -90,7 +126,7 @@ pub const REMOVED_BYTES: u64 = 32 * 1024 * 1024;
 /// Reminders seen to in one commit, so that a sweep never holds up deposits for long.
 pub const SWEEP_REMINDERS: usize = 64;
 
-/// Requests decided in one commit: at 128 the fsync is already a small part of the cost.
+/// Requests decided in one commit, but for [`COMMIT_COPIES`]: at 128 the fsync is already a small part of the cost.
 pub const GROUP_REQUESTS: usize = 128;
 /// Requests that wait for the next commit (with their deposits about 50 MiB); then connections wait, and QUIC's flow
 /// control with them.

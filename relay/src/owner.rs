@@ -13,6 +13,7 @@ use hermes_link::{
 };
 use hermes_wire::{
     MailboxId, MoveClaim, Refusal, Sequence,
+    blob::PutBlob,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, ToClient, ToRelay},
 };
@@ -137,8 +138,9 @@ impl Control<'_> {
                 purse.earn(credit);
                 None
             }
-            ToRelay::Register(_) | ToRelay::PutBlob(_) => return Err(Farewell::bad_frame()),
+            ToRelay::Register(_) => return Err(Farewell::bad_frame()),
             ToRelay::PutPrekeys(entries) => self.ask(Request::PutPrekeys { mailbox, entries }).await,
+            ToRelay::PutBlob(put) => return self.put_blob(put).await,
             ToRelay::DropPrekeys(below) => self.ask(Request::DropPrekeys { mailbox, below }).await,
             ToRelay::Revoke(contact, until) => self.ask(Request::Revoke { mailbox, contact, until }).await,
             ToRelay::Ack(upto) => self.ask(Request::Ack { mailbox, upto }).await,
@@ -164,6 +166,16 @@ impl Control<'_> {
             Outcome::ClaimRefused(held) => self.say(&ToClient::ClaimRefused(held)).await,
             Outcome::Refused(Refusal::BadFrame) => Err(Farewell::bad_frame()),
             Outcome::Refused(refusal) => self.say(&ToClient::Refused(refusal)).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn put_blob(&mut self, put: PutBlob) -> Result<(), Farewell> {
+        let (mailbox, blob) = (self.mailbox, put.blob);
+        match self.shared.committer.submit(Request::PutBlob { mailbox, put }).await {
+            Outcome::BlobStored(upto) => self.say(&ToClient::BlobStored(blob, upto)).await,
+            Outcome::Refused(Refusal::BadFrame) => Err(Farewell::bad_frame()),
+            Outcome::Refused(refusal) => self.say(&ToClient::BlobRefused(blob, refusal)).await,
             _ => Ok(()),
         }
     }

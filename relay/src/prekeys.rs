@@ -11,8 +11,9 @@ use hermes_wire::{
 use crate::{
     entry::Entry,
     limits::{BUSY_RETRY, FETCH_MEMORY, FULL_RETRY, INVITE_USES, REMEMBERED_FETCHES},
+    rate::Bucket,
     relay::{Group, Halt, Outcome, millis},
-    store::{Contact, Fetches, Hour, Mailbox, Matter, Reminder, Store, StoreError},
+    store::{About, Contact, Fetches, Hour, Mailbox, Matter, Reminder, Store, StoreError},
 };
 
 impl<S: Store> Group<'_, S> {
@@ -100,7 +101,7 @@ impl<S: Store> Group<'_, S> {
         if entry.token().uses.is_some_and(|uses| used >= uses.min(INVITE_USES)) {
             return Err(Refusal::InviteUsed.into());
         }
-        self.rates.take(mailbox, contact, Use::FetchPrekeys, self.policy.limits.fetches, self.now)?;
+        self.rates.take(Bucket::Fetches(mailbox, contact), self.policy.limits.fetches, self.now)?;
         let mut row = self.draft.mailbox(mailbox)?.ok_or(Refusal::NoEntry)?;
         if row.fetched >= REMEMBERED_FETCHES {
             return Err(
@@ -172,7 +173,7 @@ impl<S: Store> Group<'_, S> {
             Some(_) => expiry,
             None => expiry.min(self.now.after(FETCH_MEMORY)),
         };
-        self.remind_after(until, mailbox, Matter::Fetch(contact, fetch));
+        self.remind_after(until, About::Mailbox(mailbox, Matter::Fetch(contact, fetch)));
         if entry.token().uses.is_some() {
             self.count_use(mailbox, contact, from, expiry);
         }
@@ -183,13 +184,13 @@ impl<S: Store> Group<'_, S> {
         let until = from.fetches.map_or(expiry, |fetches| fetches.until.max(expiry));
         let fetches = Some(Fetches { count, until });
         self.draft.put_contact(mailbox, contact, Contact { fetches, ..from });
-        self.remind_after(until, mailbox, Matter::Contact(contact));
+        self.remind_after(until, About::Mailbox(mailbox, Matter::Contact(contact)));
     }
 
-    /// Sees to it that `matter` is looked at when `until` is over.
-    pub(crate) fn remind_after(&mut self, until: Timestamp, mailbox: MailboxId, matter: Matter) {
+    /// Sees to it that something is looked at when `until` is over.
+    pub(crate) fn remind_after(&mut self, until: Timestamp, about: About) {
         let due = Hour::after(until, std::time::Duration::from_millis(1));
-        self.draft.remind(Reminder { due, mailbox, matter }, Vec::new());
+        self.draft.remind(Reminder { due, about }, Vec::new());
     }
 }
 

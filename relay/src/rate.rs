@@ -1,8 +1,8 @@
-//! Rates per depositor, in memory: after a restart everyone starts with a full bucket.
+//! Rates per depositor and per channel, in memory: after a restart everyone starts with a full bucket.
 
 use std::collections::BTreeMap;
 
-use hermes_wire::{ContactId, MailboxId, Refusal, Timestamp, token::Use};
+use hermes_wire::{ChannelId, ContactId, MailboxId, Refusal, Timestamp};
 
 use crate::{
     limits::{BUCKETS, Rate},
@@ -12,35 +12,28 @@ use crate::{
 /// The generic cell rate algorithm (ITU-T I.371, annex A): one number per bucket, the time at which it is full again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rates {
-    full_at: BTreeMap<(MailboxId, ContactId, Kind), Timestamp>,
+    full_at: BTreeMap<Bucket, Timestamp>,
 }
 
+/// Whose what is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Deposit,
-    Fetch,
-    Create,
+pub(crate) enum Bucket {
+    Deposits(MailboxId, ContactId),
+    Fetches(MailboxId, ContactId),
+    /// Channels made on the strength of one token.
+    Channels(MailboxId, ContactId),
+    /// Channels made on the strength of any token of a mailbox, whose owner can sign as many as it likes.
+    MailboxChannels(MailboxId),
+    Posts(ChannelId),
 }
 
 impl Rates {
     /// Takes one from a bucket, or says when there is one again.
-    pub(crate) fn take(
-        &mut self,
-        mailbox: MailboxId,
-        contact: ContactId,
-        usage: Use,
-        rate: Rate,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let kind = match usage {
-            Use::Deposit => Kind::Deposit,
-            Use::FetchPrekeys => Kind::Fetch,
-            Use::Channel => Kind::Create,
-        };
-        if self.full_at.len() >= BUCKETS && !self.full_at.contains_key(&(mailbox, contact, kind)) {
+    pub(crate) fn take(&mut self, bucket: Bucket, rate: Rate, now: Timestamp) -> Result<(), Refusal> {
+        if self.full_at.len() >= BUCKETS && !self.full_at.contains_key(&bucket) {
             self.make_room(now);
         }
-        let full_at = self.full_at.entry((mailbox, contact, kind)).or_insert(now);
+        let full_at = self.full_at.entry(bucket).or_insert(now);
         // A clock that was set back must not lock depositors out: no bucket is emptier than empty.
         let empty = now.after(rate.period.saturating_mul(rate.burst));
         let refilled = (*full_at).clamp(now, empty).after(rate.period);
@@ -81,7 +74,8 @@ mod tests {
             let mut id = [0; 16];
             id[..4].copy_from_slice(&contact.to_be_bytes());
             let rate = Rate { burst: 1, period };
-            rates.take(MailboxId([mailbox; 32]), ContactId(id), Use::Deposit, rate, Timestamp(1_000))
+            let bucket = Bucket::Deposits(MailboxId([mailbox; 32]), ContactId(id));
+            rates.take(bucket, rate, Timestamp(1_000))
         };
         for contact in 0..=u32::try_from(BUCKETS).unwrap() {
             assert_eq!(take(1, contact, slow), Ok(()));
@@ -95,8 +89,8 @@ mod tests {
     fn a_burst_then_one_per_period() {
         let rate = Rate { burst: 3, period: Duration::from_millis(100) };
         let mut rates = Rates::default();
-        let mut take =
-            |now: u64| rates.take(MailboxId([1; 32]), ContactId([1; 16]), Use::Deposit, rate, Timestamp(now));
+        let bucket = Bucket::Deposits(MailboxId([1; 32]), ContactId([1; 16]));
+        let mut take = |now: u64| rates.take(bucket, rate, Timestamp(now));
         for _ in 0..3 {
             assert_eq!(take(1_000), Ok(()));
         }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     limits::{BUSY_RETRY, FULL_RETRY, REVOCATIONS},
     relay::{Group, Halt, Outcome, Registration, millis},
-    store::{Hour, Mailbox, Matter, Store, TokenHash, TokenRow, Usage},
+    store::{About, Hour, Mailbox, Matter, Store, TokenHash, TokenRow, Usage},
 };
 
 impl TokenHash {
@@ -78,6 +78,7 @@ impl<S: Store> Group<'_, S> {
             reminded: Hour::default(),
             fetched: 0,
             claim: None,
+            blobs: Usage::default(),
         })
     }
 
@@ -112,7 +113,7 @@ impl<S: Store> Group<'_, S> {
             owner.revoked += 1;
             self.draft.put_mailbox(mailbox, owner);
             // One reminder a revocation; when it is due and the end was put off, it is set anew.
-            self.remind_after(until, mailbox, Matter::Contact(contact));
+            self.remind_after(until, About::Mailbox(mailbox, Matter::Contact(contact)));
         }
         row.revoked = Some(row.revoked.map_or(until, |earlier| earlier.max(until)));
         self.draft.put_contact(mailbox, contact, row);

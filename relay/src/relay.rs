@@ -1,10 +1,13 @@
 //! The relay's rules as a state machine: a group of requests is decided, committed once, and only then answered.
 //!
-//! There is no clock, no randomness and no I/O but the store's: the same requests at the same times give the same
-//! outcomes, on any backend. Nothing but rate buckets lives outside the store, so that a relay may stop at any moment.
+//! There is no clock, no random source and no I/O but the store's: the same requests at the same times give the same
+//! outcomes, on any backend; what must be random comes with a request. Nothing but rate buckets lives outside the store, so that a relay may stop at any moment.
 
 use hermes_wire::{
-    Claim, ContactId, EnvelopeId, FetchId, MailboxId, MoveClaim, Refusal, Sequence, SignedClaim, Timestamp,
+    ChannelId, Claim, ContactId, EnvelopeId, FetchId, MailboxId, MoveClaim, Refusal, Sequence, SignedClaim,
+    Timestamp,
+    blob::PutBlob,
+    channel::{Commit, Create, Post},
     drop::{Deposit, Open},
     mailbox::{Credit, Deliver, PrekeyStock, Register, Registered},
     prekey::{PrekeyEntry, PrekeyId, SealedBundle},
@@ -14,6 +17,7 @@ use serde::Deserialize;
 use crate::{
     draft::Draft,
     entry::{self, Entry},
+    fanout::Seed,
     limits::Limits,
     rate::Rates,
     store::{Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
@@ -104,6 +108,40 @@ pub enum Request {
         /// Chosen at random once, repeated with every retry.
         fetch: FetchId,
     },
+    /// Someone makes a channel.
+    Create {
+        /// Which one.
+        channel: ChannelId,
+        /// How it begins.
+        create: Create,
+        /// For nonces.
+        seed: Seed,
+    },
+    /// A member posts to a channel.
+    Post {
+        /// Which one.
+        channel: ChannelId,
+        /// What.
+        post: Post,
+        /// For nonces.
+        seed: Seed,
+    },
+    /// A member ends a channel's epoch.
+    Commit {
+        /// Which one's.
+        channel: ChannelId,
+        /// With what.
+        commit: Commit,
+        /// For nonces.
+        seed: Seed,
+    },
+    /// An owner uploads a part of a blob.
+    PutBlob {
+        /// The proven mailbox.
+        mailbox: MailboxId,
+        /// The part.
+        put: PutBlob,
+    },
     /// The operator adds a registration token. One that is known already stays as it is.
     AddToken {
         /// Its hash.
@@ -154,6 +192,17 @@ pub enum Outcome {
         /// To the owner, when a one-time prekey was used up.
         stock: Option<Vec<PrekeyStock>>,
     },
+    /// The channel is there, at epoch 0.
+    Created,
+    /// The post or commit has its place, and every copy lies in its mailbox.
+    Posted {
+        /// The place in the channel.
+        sequence: Sequence,
+        /// Whose mailboxes have something new. Empty for a repeat.
+        reached: Vec<MailboxId>,
+    },
+    /// So many bytes of the blob are here, from its beginning.
+    BlobStored(u32),
     /// The registration token is known.
     TokenAdded,
     /// What is over was forgotten, and whether there is more of it.
@@ -173,37 +222,59 @@ pub struct Relay<S> {
     rates: Rates,
     /// How many mailboxes the store holds.
     mailboxes: u64,
+    /// How many channels the store holds.
+    channels: u64,
 }
 
 impl<S: Store> Relay<S> {
     /// Takes up work where the store left off.
     pub fn new(store: S, policy: Policy) -> Result<Self, StoreError> {
-        let mailboxes = store.mailbox_count()?;
-        Ok(Self { store, policy, rates: Rates::default(), mailboxes })
+        let (mailboxes, channels) = (store.mailbox_count()?, store.channel_count()?);
+        Ok(Self { store, policy, rates: Rates::default(), mailboxes, channels })
     }
 
-    /// Decides `requests` in order and commits them together. There is one outcome for each, in order.
+    /// Decides `requests` in order and commits them together, or in several commits when posts make many copies. There is
+    /// one outcome for each, in order.
     ///
     /// After an error nothing of the group has happened, as far as anyone may say: the relay must stop and start again
     /// from its store.
     pub fn apply(&mut self, now: Timestamp, requests: Vec<Request>) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        let mut requests = requests.into_iter().peekable();
+        while requests.peek().is_some() {
+            self.apply_some(now, &mut requests, &mut outcomes)?;
+        }
+        Ok(outcomes)
+    }
+
+    /// As many requests as one commit takes, and at least one.
+    fn apply_some(
+        &mut self,
+        now: Timestamp,
+        requests: &mut impl Iterator<Item = Request>,
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<(), StoreError> {
         let mut group = Group {
             now,
             draft: Draft::new(&self.store),
             policy: &self.policy,
             rates: &mut self.rates,
             mailboxes: self.mailboxes,
+            channels: self.channels,
         };
-        let outcomes = requests
-            .into_iter()
-            .map(|request| group.decide(request))
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        let (mailboxes, changes) = (group.mailboxes, group.draft.into_changes());
+        for request in requests {
+            outcomes.push(group.decide(request)?);
+            if group.draft.has_many_copies() {
+                break;
+            }
+        }
+        let Group { mailboxes, channels, draft, .. } = group;
+        let changes = draft.into_changes();
         if !changes.is_empty() {
             self.store.commit(changes)?;
         }
-        self.mailboxes = mailboxes;
-        Ok(outcomes)
+        (self.mailboxes, self.channels) = (mailboxes, channels);
+        Ok(())
     }
 
     /// What a mailbox's owner should get next after `after`, as long as `credit` lasts. Empty means: nothing waits, or
@@ -268,6 +339,7 @@ pub(crate) struct Group<'a, S> {
     pub(crate) policy: &'a Policy,
     pub(crate) rates: &'a mut Rates,
     pub(crate) mailboxes: u64,
+    pub(crate) channels: u64,
 }
 
 /// What deciding a request gives: an outcome, or a refusal, or no store.
@@ -300,6 +372,10 @@ impl<S: Store> Group<'_, S> {
             Request::Open(open) => self.open(&open),
             Request::Deposit { entry, deposits } => self.deposit(&entry, deposits),
             Request::FetchPrekeys { entry, fetch } => self.fetch_prekeys(&entry, fetch),
+            Request::Create { channel, create, seed } => self.create(channel, create, seed),
+            Request::Post { channel, post, seed } => self.post(channel, post, seed),
+            Request::Commit { channel, commit, seed } => self.commit(channel, commit, seed),
+            Request::PutBlob { mailbox, put } => self.put_blob(mailbox, put),
             Request::AddToken { token, row } => self.add_token(token, row),
             Request::Sweep => self.sweep(),
         };

@@ -6,7 +6,7 @@ use crate::{
     draft::Removed,
     limits::{RECEIPT_MEMORY, RECEIPTS_PER_REMINDER, SWEEP_REMINDERS},
     relay::{Group, Halt, Outcome},
-    store::{Contact, Hour, Mailbox, Matter, Reminder, Store, StoreError},
+    store::{About, Contact, Hour, Mailbox, Matter, Reminder, Store, StoreError, Usage},
 };
 
 impl<S: Store> Group<'_, S> {
@@ -33,16 +33,25 @@ impl<S: Store> Group<'_, S> {
                 break;
             }
             self.draft.forget_reminder(reminder);
-            let mailbox = reminder.mailbox;
-            match reminder.matter {
-                Matter::Envelopes => self.expire(mailbox, None)?,
-                Matter::Removal(after) => self.expire(mailbox, Some(after))?,
-                Matter::Receipts(_) => ids.into_iter().for_each(|id| self.draft.forget_receipt(mailbox, id)),
-                Matter::Contact(contact) => self.forget_contact(mailbox, contact)?,
-                Matter::Fetch(contact, fetch) => self.forget_fetch(mailbox, contact, fetch)?,
+            match reminder.about {
+                About::Mailbox(mailbox, matter) => self.see_to(mailbox, matter, ids)?,
+                About::Channel(channel) => self.forget_channel(channel)?,
+                About::Post(channel, post) => self.draft.forget_posted(channel, post),
+                About::Blob(blob) => self.expire_blob(blob)?,
             }
         }
         Ok(Outcome::Swept { more: full || self.draft.is_full() })
+    }
+
+    fn see_to(&mut self, mailbox: MailboxId, matter: Matter, ids: Vec<EnvelopeId>) -> Result<(), StoreError> {
+        match matter {
+            Matter::Envelopes => self.expire(mailbox, None)?,
+            Matter::Removal(after) => self.expire(mailbox, Some(after))?,
+            Matter::Receipts(_) => ids.into_iter().for_each(|id| self.draft.forget_receipt(mailbox, id)),
+            Matter::Contact(contact) => self.forget_contact(mailbox, contact)?,
+            Matter::Fetch(contact, fetch) => self.forget_fetch(mailbox, contact, fetch)?,
+        }
+        Ok(())
     }
 
     /// Deletes the oldest envelopes as far as they are acknowledged or their time is over. Of the gap that the latter
@@ -66,8 +75,8 @@ impl<S: Store> Group<'_, S> {
     ) -> Result<(), StoreError> {
         let removed = self.draft.remove_envelopes(mailbox, after, wanted)?;
         if removed.unfinished {
-            let matter = Matter::Removal(removed.last);
-            self.draft.remind(Reminder { due: self.this_hour(), mailbox, matter }, Vec::new());
+            let about = About::Mailbox(mailbox, Matter::Removal(removed.last));
+            self.draft.remind(Reminder { due: self.this_hour(), about }, Vec::new());
         }
         self.account(mailbox, row, removed)
     }
@@ -78,7 +87,9 @@ impl<S: Store> Group<'_, S> {
         for (contact, usage) in removed.by_contact {
             stored = stored.minus(usage);
             let from = self.draft.contact(mailbox, contact)?;
-            self.draft.put_contact(mailbox, contact, Contact { stored: from.stored.minus(usage), ..from });
+            let left = from.stored.minus(usage);
+            let missed = from.missed && left != Usage::default();
+            self.draft.put_contact(mailbox, contact, Contact { stored: left, missed, ..from });
         }
         self.remember_receipts(mailbox, removed.last, &removed.ids);
         self.draft.put_mailbox(mailbox, Mailbox { stored, ..row });
@@ -90,7 +101,7 @@ impl<S: Store> Group<'_, S> {
         for (part, ids) in (0..).zip(ids.chunks(RECEIPTS_PER_REMINDER)) {
             // Each part needs its own key; there are fewer parts than sequences, so none is taken.
             let matter = Matter::Receipts(Sequence(last.0.saturating_sub(part)));
-            self.draft.remind(Reminder { due, mailbox, matter }, ids.to_vec());
+            self.draft.remind(Reminder { due, about: About::Mailbox(mailbox, matter) }, ids.to_vec());
         }
     }
 
@@ -105,7 +116,7 @@ impl<S: Store> Group<'_, S> {
             }
         }
         if let Some(until) = row.revoked {
-            self.remind_after(until, mailbox, Matter::Contact(contact));
+            self.remind_after(until, About::Mailbox(mailbox, Matter::Contact(contact)));
         }
         if row.fetches.is_some_and(|fetches| fetches.until < self.now) {
             row.fetches = None;

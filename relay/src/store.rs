@@ -1,16 +1,20 @@
 //! What a relay keeps, and what a store must promise: typed rows, point reads, and one atomic, durable commit.
 //!
 //! The rules (quotas, idempotence, who may do what) live above, in [`crate::relay`], so that every backend answers
-//! alike and stays small. Deliberately absent from every row: names, senders, groups, and keys that open a message.
+//! alike and stays small. Deliberately absent from every row: names, senders, which mailboxes a channel copies to, and
+//! keys that open a message.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use hermes_wire::{
-    ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, Sequence, SignedClaim, Timestamp,
+    BlobId, ChannelId, ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, PostId, Sequence,
+    SignedClaim, Timestamp,
+    channel::{Head, PostTokenHash, RosterHash},
     mailbox::{Credit, Delivered},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 pub mod fjall;
@@ -67,12 +71,14 @@ pub struct Mailbox {
     pub fetched: u32,
     /// The newest store claim of its owner.
     pub claim: Option<SignedClaim>,
+    /// How many blobs its owner keeps here, and the bytes of all of them when they are whole.
+    pub blobs: Usage,
 }
 
-/// A number of envelopes and the bytes of their bodies.
+/// A number of envelopes, or of blobs, and the bytes of their bodies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
 pub struct Usage {
-    /// Envelopes.
+    /// How many.
     pub envelopes: u64,
     /// Bytes of body.
     pub bytes: u64,
@@ -95,6 +101,8 @@ pub struct Contact {
     pub revoked: Option<Timestamp>,
     /// Different prekey fetches under its invite, and until when they count.
     pub fetches: Option<Fetches>,
+    /// Whether something that came from a channel did not fit, which stays on record until nothing waits from it.
+    pub missed: bool,
 }
 
 /// How often an invite was used.
@@ -104,6 +112,48 @@ pub struct Fetches {
     pub count: u32,
     /// The invite's expiry.
     pub until: Timestamp,
+}
+
+/// A channel. Its roster lies beside it, sealed: see [`Store::roster`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Channel {
+    /// How many commits there were.
+    pub epoch: u64,
+    /// Which ones.
+    pub head: Head,
+    /// The hash of the epoch's post token.
+    pub token: PostTokenHash,
+    /// Those of the epochs before, the latest first, at most [`crate::limits::EARLIER_TOKENS`].
+    pub earlier: Vec<PostTokenHash>,
+    /// The hash of its roster.
+    pub roster: RosterHash,
+    /// The last sequence that was assigned.
+    pub sequence: Sequence,
+    /// When something was posted last.
+    pub used: Timestamp,
+}
+
+/// A create, post or commit, so that a repeat of it is answered alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Posted {
+    /// SHA-256 of what it is and of its body.
+    #[serde(with = "serde_bytes")]
+    pub content: [u8; 32],
+    /// Its place in the channel; zero for a create.
+    pub sequence: Sequence,
+}
+
+/// A blob. Its bytes lie beside it, in parts of [`hermes_wire::limits::BLOB_PART_BYTES`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Blob {
+    /// Who uploads it, and is charged.
+    pub owner: MailboxId,
+    /// Bytes of all of it.
+    pub total: u32,
+    /// Bytes that are here, from its beginning.
+    pub upto: u32,
+    /// When the last of them came.
+    pub stored: Timestamp,
 }
 
 /// SHA-256 of a registration token; the token itself is nowhere.
@@ -139,17 +189,28 @@ impl Hour {
 }
 
 /// A note to look at something again when its hour has come. It is a hint: what is done then follows from the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize_tuple, Deserialize_tuple)]
 pub struct Reminder {
     /// When.
     pub due: Hour,
-    /// Where.
-    pub mailbox: MailboxId,
     /// At what.
-    pub matter: Matter,
+    pub about: About,
 }
 
 /// What a [`Reminder`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum About {
+    /// Something in a mailbox.
+    Mailbox(MailboxId, Matter),
+    /// A channel may have been idle for too long.
+    Channel(ChannelId),
+    /// A post of a channel may be forgotten.
+    Post(ChannelId, PostId),
+    /// A blob may have reached its time to live.
+    Blob(BlobId),
+}
+
+/// What in a mailbox a [`Reminder`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Matter {
     /// Envelopes may have reached their time to live.
@@ -183,6 +244,16 @@ pub struct Changes {
     pub tokens: BTreeMap<TokenHash, Option<TokenRow>>,
     /// Reminders, with the envelope ids of a [`Matter::Receipts`].
     pub reminders: BTreeMap<Reminder, Option<Vec<EnvelopeId>>>,
+    /// Channels.
+    pub channels: BTreeMap<ChannelId, Option<Channel>>,
+    /// Sealed rosters of channels.
+    pub rosters: BTreeMap<ChannelId, Option<ByteBuf>>,
+    /// What was posted to channels.
+    pub posts: BTreeMap<(ChannelId, PostId), Option<Posted>>,
+    /// Blobs.
+    pub blobs: BTreeMap<BlobId, Option<Blob>>,
+    /// Parts of blobs, by the bytes before them.
+    pub blob_parts: BTreeMap<(BlobId, u32), Option<ByteBuf>>,
 }
 
 impl Changes {
@@ -196,6 +267,11 @@ impl Changes {
             && self.prekeys.is_empty()
             && self.tokens.is_empty()
             && self.reminders.is_empty()
+            && self.channels.is_empty()
+            && self.rosters.is_empty()
+            && self.posts.is_empty()
+            && self.blobs.is_empty()
+            && self.blob_parts.is_empty()
     }
 }
 
@@ -242,6 +318,24 @@ pub trait Store {
 
     /// Up to `limit` reminders that are due at `hour` or before, in order, with their envelope ids.
     fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError>;
+
+    /// One channel.
+    fn channel(&self, channel: ChannelId) -> Result<Option<Channel>, StoreError>;
+
+    /// How many channels there are.
+    fn channel_count(&self) -> Result<u64, StoreError>;
+
+    /// A channel's roster, sealed under a key that the relay does not have.
+    fn roster(&self, channel: ChannelId) -> Result<Option<ByteBuf>, StoreError>;
+
+    /// What was posted to a channel under this id.
+    fn posted(&self, channel: ChannelId, post: PostId) -> Result<Option<Posted>, StoreError>;
+
+    /// One blob.
+    fn blob(&self, blob: BlobId) -> Result<Option<Blob>, StoreError>;
+
+    /// The part of a blob with so many bytes before it.
+    fn blob_part(&self, blob: BlobId, offset: u32) -> Result<Option<ByteBuf>, StoreError>;
 
     /// Makes all of `changes` visible and durable (they survive a power cut from when this returns), or none of it.
     fn commit(&mut self, changes: Changes) -> Result<(), StoreError>;

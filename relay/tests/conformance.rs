@@ -7,12 +7,14 @@ use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     limits::Rate,
     store::{
-        Changes, Contact, Hour, Mailbox, Matter, Receipt, Reminder, TokenHash, TokenRow, Usage,
-        fjall::FjallStore, memory::MemoryStore,
+        About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Reminder, TokenHash,
+        TokenRow, Usage, fjall::FjallStore, memory::MemoryStore,
     },
 };
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, MailboxId, Sequence,
+    BlobId, ChannelId, ContactId, EnvelopeId, FetchId, MailboxId, PostId, Sequence,
+    channel::{Head, PostTokenHash, RosterHash},
+    limits::{BLOB_PART_BYTES, ROSTER_BYTES},
     mailbox::{Credit, Deliver, Delivered},
     prekey::{PrekeyId, PrekeyKind, SealedBundle},
 };
@@ -24,6 +26,8 @@ use serde_bytes::ByteBuf;
 
 const ALICE: MailboxId = MailboxId([1; 32]);
 const BOB: MailboxId = MailboxId([2; 32]);
+const CHANNEL: ChannelId = ChannelId([3; 32]);
+const BLOB: BlobId = BlobId([4; 32]);
 
 /// A place where a store can be opened again and again.
 trait Backend {
@@ -95,7 +99,27 @@ fn bundle() -> SealedBundle {
 }
 
 fn contact() -> Contact {
-    Contact { stored: Usage { envelopes: 2, bytes: 9 }, revoked: Some(NOW), fetches: None }
+    Contact { stored: Usage { envelopes: 2, bytes: 9 }, revoked: Some(NOW), fetches: None, missed: true }
+}
+
+fn channel() -> Channel {
+    Channel {
+        epoch: u64::MAX,
+        head: Head([1; 32]),
+        token: PostTokenHash([2; 32]),
+        earlier: vec![PostTokenHash([3; 32]); 8],
+        roster: RosterHash([4; 32]),
+        sequence: Sequence(5),
+        used: NOW,
+    }
+}
+
+fn posted() -> Posted {
+    Posted { content: [6; 32], sequence: Sequence(7) }
+}
+
+fn blob() -> Blob {
+    Blob { owner: ALICE, total: BLOB_PART_BYTES as u32 + 9, upto: 9, stored: NOW }
 }
 
 /// One row of each kind.
@@ -107,8 +131,15 @@ fn one_of_each() -> Changes {
     changes.fetches.insert((ALICE, ContactId([3; 16]), FetchId([4; 16])), Some(bundle()));
     changes.prekeys.insert((ALICE, PrekeyKind::OneTime, PrekeyId(4)), Some(prekey(PrekeyKind::OneTime, 4)));
     changes.tokens.insert(TokenHash([6; 32]), Some(TokenRow { uses: 2, expiry: NOW }));
-    let reminder = Reminder { due: Hour(1), mailbox: ALICE, matter: Matter::Receipts(Sequence(1)) };
+    let about = About::Mailbox(ALICE, Matter::Receipts(Sequence(1)));
+    let reminder = Reminder { due: Hour(1), about };
     changes.reminders.insert(reminder, Some(vec![EnvelopeId([1; 16]); 1_024]));
+    changes.channels.insert(CHANNEL, Some(channel()));
+    changes.rosters.insert(CHANNEL, Some(ByteBuf::from(vec![9; ROSTER_BYTES + 40])));
+    changes.posts.insert((CHANNEL, PostId([1; 16])), Some(posted()));
+    changes.blobs.insert(BLOB, Some(blob()));
+    changes.blob_parts.insert((BLOB, 0), Some(ByteBuf::from(vec![1; BLOB_PART_BYTES])));
+    changes.blob_parts.insert((BLOB, BLOB_PART_BYTES as u32), Some(ByteBuf::from(vec![2; 9])));
     changes
 }
 
@@ -140,6 +171,15 @@ fn rows_come_back_as_they_went_in_even_after_reopening<B: Backend>(backend: &B) 
     assert_eq!(first, Some(prekey(PrekeyKind::OneTime, 4)));
     assert_eq!(store.token(TokenHash([6; 32])).unwrap(), Some(TokenRow { uses: 2, expiry: NOW }));
     assert_eq!(store.due(Hour(1), 9).unwrap()[0].1.len(), 1_024);
+    assert_eq!(store.channel(CHANNEL).unwrap(), Some(channel()));
+    assert_eq!(store.channel_count().unwrap(), 1);
+    assert_eq!(store.roster(CHANNEL).unwrap().unwrap().len(), ROSTER_BYTES + 40);
+    assert_eq!(store.posted(CHANNEL, PostId([1; 16])).unwrap(), Some(posted()));
+    assert_eq!(store.posted(CHANNEL, PostId([2; 16])).unwrap(), None);
+    assert_eq!(store.blob(BLOB).unwrap(), Some(blob()));
+    assert_eq!(store.blob_part(BLOB, 0).unwrap().unwrap().len(), BLOB_PART_BYTES);
+    assert_eq!(store.blob_part(BLOB, BLOB_PART_BYTES as u32).unwrap().unwrap().as_slice(), [2; 9]);
+    assert_eq!(store.blob_part(BLOB, 1).unwrap(), None);
 }
 
 fn deleted_rows_are_gone<B: Backend>(backend: &B) {
@@ -153,6 +193,11 @@ fn deleted_rows_are_gone<B: Backend>(backend: &B) {
     changes.prekeys.values_mut().for_each(|row| *row = None);
     changes.tokens.values_mut().for_each(|row| *row = None);
     changes.reminders.values_mut().for_each(|row| *row = None);
+    changes.channels.values_mut().for_each(|row| *row = None);
+    changes.rosters.values_mut().for_each(|row| *row = None);
+    changes.posts.values_mut().for_each(|row| *row = None);
+    changes.blobs.values_mut().for_each(|row| *row = None);
+    changes.blob_parts.values_mut().for_each(|row| *row = None);
     store.commit(changes).unwrap();
 
     let store = backend.reopen(Some(store));
@@ -163,6 +208,12 @@ fn deleted_rows_are_gone<B: Backend>(backend: &B) {
     assert_eq!(store.prekey_after(ALICE, PrekeyKind::OneTime, PrekeyId(0)).unwrap(), None);
     assert_eq!(store.token(TokenHash([6; 32])).unwrap(), None);
     assert_eq!(store.due(Hour(u64::MAX), 9).unwrap(), []);
+    assert_eq!(store.channel(CHANNEL).unwrap(), None);
+    assert_eq!(store.channel_count().unwrap(), 0);
+    assert_eq!(store.roster(CHANNEL).unwrap(), None);
+    assert_eq!(store.posted(CHANNEL, PostId([1; 16])).unwrap(), None);
+    assert_eq!(store.blob(BLOB).unwrap(), None);
+    assert_eq!(store.blob_part(BLOB, 0).unwrap(), None);
 }
 
 fn envelopes_are_ordered_and_bounded<B: Backend>(backend: &B) {
@@ -203,7 +254,7 @@ fn prekeys_are_ordered_within_their_kind<B: Backend>(backend: &B) {
 fn reminders_are_due_in_order<B: Backend>(backend: &B) {
     let mut store = backend.reopen(None);
     let mut changes = Changes::default();
-    let reminder = |due, mailbox, matter| Reminder { due: Hour(due), mailbox, matter };
+    let reminder = |due, mailbox, matter| Reminder { due: Hour(due), about: About::Mailbox(mailbox, matter) };
     let contact = ContactId([1; 16]);
     let all = [
         reminder(1, BOB, Matter::Envelopes),
@@ -212,6 +263,9 @@ fn reminders_are_due_in_order<B: Backend>(backend: &B) {
         reminder(256, ALICE, Matter::Contact(contact)),
         reminder(256, ALICE, Matter::Fetch(contact, FetchId([1; 16]))),
         reminder(256, ALICE, Matter::Removal(Sequence(7))),
+        Reminder { due: Hour(256), about: About::Channel(CHANNEL) },
+        Reminder { due: Hour(256), about: About::Post(CHANNEL, PostId([1; 16])) },
+        Reminder { due: Hour(256), about: About::Blob(BLOB) },
         reminder(257, ALICE, Matter::Envelopes),
     ];
     changes.reminders.extend(all.iter().rev().map(|reminder| (*reminder, Some(Vec::new()))));
@@ -220,9 +274,9 @@ fn reminders_are_due_in_order<B: Backend>(backend: &B) {
         store.due(Hour(hour), limit).unwrap().into_iter().map(|(reminder, _)| reminder).collect()
     };
     assert_eq!(due(0, 9), []);
-    assert_eq!(due(256, 9), all[..6]);
+    assert_eq!(due(256, 99), all[..9]);
     assert_eq!(due(256, 2), all[..2]);
-    assert_eq!(due(u64::MAX, 9), all);
+    assert_eq!(due(u64::MAX, 99), all);
 }
 
 /// A history drawn from a seed, applied to both backends at once: they must answer every request alike, across

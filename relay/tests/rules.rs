@@ -2,18 +2,18 @@
 
 mod common;
 
-use std::{cell::Cell, time::Duration};
+use std::time::Duration;
 
-use common::{Ask, DAY, NOW, Owner, PLENTY, at, deposit, prekey, prekeys, summary};
+use common::{Ask, DAY, NOW, Owner, PLENTY, at, counting::Counting, deposit, prekey, prekeys, summary};
 use hermes_relay::{
-    Limits, Outcome, Policy, Registration, Relay, Request, Store, StoreError, entry,
+    Limits, Outcome, Policy, Registration, Relay, Request, Store, entry,
     limits::{REMOVED_BYTES, REMOVED_ROWS, Rate},
-    store::{Changes, Contact, Hour, Mailbox, Receipt, Reminder, TokenHash, TokenRow, memory::MemoryStore},
+    store::{Hour, TokenHash, TokenRow, memory::MemoryStore},
 };
 use hermes_wire::{
-    ContactId, DropKey, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, Timestamp, codec,
-    mailbox::{Credit, Delivered},
-    prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+    ContactId, DropKey, FetchId, MailboxId, Refusal, Sequence, Timestamp, codec,
+    mailbox::Credit,
+    prekey::{PrekeyEntry, PrekeyId, PrekeyKind},
     refusal::FullScope,
     token::Permission,
 };
@@ -601,78 +601,4 @@ fn closed_and_full_relays_take_nobody_new() {
     let mut relay = Relay::new(relay.into_store(), policy(Registration::Closed, 9)).unwrap();
     assert!(matches!(relay.registers(NOW, &Owner::new(1)), Outcome::Registered { .. }));
     assert_eq!(relay.registers(NOW, &Owner::new(2)), Outcome::Refused(Refusal::RegistrationRefused));
-}
-
-/// Counts the reads of a store.
-struct Counting {
-    store: MemoryStore,
-    reads: Cell<u32>,
-}
-
-impl Counting {
-    fn new(store: MemoryStore) -> Self {
-        Self { store, reads: Cell::new(0) }
-    }
-
-    fn counted(&self) -> &MemoryStore {
-        self.reads.set(self.reads.get() + 1);
-        &self.store
-    }
-}
-
-impl Store for Counting {
-    fn mailbox(&self, mailbox: MailboxId) -> Result<Option<Mailbox>, StoreError> {
-        self.counted().mailbox(mailbox)
-    }
-
-    fn mailbox_count(&self) -> Result<u64, StoreError> {
-        self.counted().mailbox_count()
-    }
-
-    fn envelopes(
-        &self,
-        mailbox: MailboxId,
-        after: Sequence,
-        credit: Credit,
-    ) -> Result<Vec<Delivered>, StoreError> {
-        self.counted().envelopes(mailbox, after, credit)
-    }
-
-    fn receipt(&self, mailbox: MailboxId, envelope: EnvelopeId) -> Result<Option<Receipt>, StoreError> {
-        self.counted().receipt(mailbox, envelope)
-    }
-
-    fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Result<Option<Contact>, StoreError> {
-        self.counted().contact(mailbox, contact)
-    }
-
-    fn fetch(
-        &self,
-        mailbox: MailboxId,
-        contact: ContactId,
-        fetch: FetchId,
-    ) -> Result<Option<SealedBundle>, StoreError> {
-        self.counted().fetch(mailbox, contact, fetch)
-    }
-
-    fn prekey_after(
-        &self,
-        mailbox: MailboxId,
-        kind: PrekeyKind,
-        after: PrekeyId,
-    ) -> Result<Option<PrekeyEntry>, StoreError> {
-        self.counted().prekey_after(mailbox, kind, after)
-    }
-
-    fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
-        self.counted().token(token)
-    }
-
-    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
-        self.counted().due(hour, limit)
-    }
-
-    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
-        self.store.commit(changes)
-    }
 }

@@ -8,24 +8,26 @@ use std::{ops::RangeBounds, path::Path};
 
 use fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, MailboxId, Sequence, codec,
+    BlobId, ChannelId, ContactId, EnvelopeId, FetchId, MailboxId, PostId, Sequence, codec,
+    limits::ROSTER_BYTES,
     mailbox::{Credit, Delivered},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_bytes::ByteBuf;
 
 use super::{
-    Budget, Changes, Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, StoreError, TokenHash,
-    TokenRow,
+    About, Blob, Budget, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Reminder, Store,
+    StoreError, TokenHash, TokenRow,
 };
 
 /// The layout of keys and rows. Another layout is another number, and an older relay refuses it.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 
-/// Longest row in bytes: an envelope with its framing is the largest but for a list of receipts, which is bounded by
+/// Longest row in bytes: a sealed roster. Envelopes are shorter, and so are lists of receipts, which are bounded by
 /// [`crate::limits::RECEIPTS_PER_REMINDER`].
-const ROW_BYTES: usize = 128 * 1024;
+const ROW_BYTES: usize = ROSTER_BYTES + 1024;
 
 /// A directory with the relay's rows. Clones share it: readers may be many, the committer is one.
 #[derive(Clone)]
@@ -39,6 +41,11 @@ pub struct FjallStore {
     prekeys: Table,
     tokens: Table,
     reminders: Table,
+    channels: Table,
+    rosters: Table,
+    posts: Table,
+    blobs: Table,
+    blob_parts: Table,
 }
 
 impl FjallStore {
@@ -55,6 +62,11 @@ impl FjallStore {
             prekeys: table("prekeys")?,
             tokens: table("tokens")?,
             reminders: table("reminders")?,
+            channels: table("channels")?,
+            rosters: table("rosters")?,
+            posts: table("posts")?,
+            blobs: table("blobs")?,
+            blob_parts: table("blob_parts")?,
             database,
         };
         store.check_format()?;
@@ -145,6 +157,30 @@ impl Store for FjallStore {
         rows.map(|guard| self.reminders.decode(&guard.value()?)).collect()
     }
 
+    fn channel(&self, channel: ChannelId) -> Result<Option<Channel>, StoreError> {
+        self.channels.get(channel.as_bytes())
+    }
+
+    fn channel_count(&self) -> Result<u64, StoreError> {
+        Ok(self.channels.rows.len()? as u64)
+    }
+
+    fn roster(&self, channel: ChannelId) -> Result<Option<ByteBuf>, StoreError> {
+        self.rosters.get(channel.as_bytes())
+    }
+
+    fn posted(&self, channel: ChannelId, post: PostId) -> Result<Option<Posted>, StoreError> {
+        self.posts.get(&post_key(channel, post))
+    }
+
+    fn blob(&self, blob: BlobId) -> Result<Option<Blob>, StoreError> {
+        self.blobs.get(blob.as_bytes())
+    }
+
+    fn blob_part(&self, blob: BlobId, offset: u32) -> Result<Option<ByteBuf>, StoreError> {
+        self.blob_parts.get(&blob_part_key(blob, offset))
+    }
+
     fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for (mailbox, row) in changes.mailboxes {
@@ -171,6 +207,21 @@ impl Store for FjallStore {
         for (reminder, ids) in changes.reminders {
             let row = ids.map(|ids| (reminder, ids));
             self.reminders.put(&mut batch, reminder_key(&reminder), row);
+        }
+        for (channel, row) in changes.channels {
+            self.channels.put(&mut batch, channel.0.to_vec(), row);
+        }
+        for (channel, row) in changes.rosters {
+            self.rosters.put(&mut batch, channel.0.to_vec(), row);
+        }
+        for ((channel, post), row) in changes.posts {
+            self.posts.put(&mut batch, post_key(channel, post), row);
+        }
+        for (blob, row) in changes.blobs {
+            self.blobs.put(&mut batch, blob.0.to_vec(), row);
+        }
+        for ((blob, offset), row) in changes.blob_parts {
+            self.blob_parts.put(&mut batch, blob_part_key(blob, offset), row);
         }
         Ok(batch.commit()?)
     }
@@ -212,6 +263,14 @@ impl Table {
     }
 }
 
+fn post_key(channel: ChannelId, post: PostId) -> Vec<u8> {
+    [&channel.0[..], &post.0].concat()
+}
+
+fn blob_part_key(blob: BlobId, offset: u32) -> Vec<u8> {
+    [&blob.0[..], &offset.to_be_bytes()].concat()
+}
+
 fn envelope_key(mailbox: MailboxId, sequence: Sequence) -> Vec<u8> {
     [&mailbox.0[..], &sequence.0.to_be_bytes()].concat()
 }
@@ -239,15 +298,22 @@ fn prekey_key(mailbox: MailboxId, kind: PrekeyKind, prekey: PrekeyId) -> Vec<u8>
     [&mailbox.0[..], &[kind], &prekey.0.to_be_bytes()].concat()
 }
 
+/// In the order of [`Reminder`], which is that of the store in memory.
 fn reminder_key(reminder: &Reminder) -> Vec<u8> {
     let due = reminder.due.0.to_be_bytes();
-    let mailbox = &reminder.mailbox.0[..];
-    match reminder.matter {
-        Matter::Envelopes => [&due, mailbox, &[0]].concat(),
-        Matter::Receipts(last) => [&due, mailbox, &[1], &last.0.to_be_bytes()].concat(),
-        Matter::Contact(contact) => [&due, mailbox, &[2], &contact.0].concat(),
-        Matter::Fetch(contact, fetch) => [&due, mailbox, &[3], &contact.0, &fetch.0].concat(),
-        Matter::Removal(after) => [&due, mailbox, &[4], &after.0.to_be_bytes()].concat(),
+    let (mailbox, matter) = match reminder.about {
+        About::Mailbox(mailbox, matter) => (mailbox, matter),
+        About::Channel(channel) => return [&due[..], &[1], &channel.0].concat(),
+        About::Post(channel, post) => return [&due[..], &[2], &channel.0, &post.0].concat(),
+        About::Blob(blob) => return [&due[..], &[3], &blob.0].concat(),
+    };
+    let mailbox = [&[0], &mailbox.0[..]].concat();
+    match matter {
+        Matter::Envelopes => [&due[..], &mailbox, &[0]].concat(),
+        Matter::Receipts(last) => [&due[..], &mailbox, &[1], &last.0.to_be_bytes()].concat(),
+        Matter::Contact(contact) => [&due[..], &mailbox, &[2], &contact.0].concat(),
+        Matter::Fetch(contact, fetch) => [&due[..], &mailbox, &[3], &contact.0, &fetch.0].concat(),
+        Matter::Removal(after) => [&due[..], &mailbox, &[4], &after.0.to_be_bytes()].concat(),
     }
 }
 

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, MailboxId, Sequence,
+    BlobId, ChannelId, ContactId, EnvelopeId, FetchId, MailboxId, PostId, Sequence,
     mailbox::{Credit, Delivered},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
 
+use serde_bytes::ByteBuf;
+
 use super::{
-    Changes, Contact, Hour, Mailbox, Matter, Receipt, Reminder, Store, StoreError, TokenHash, TokenRow,
+    About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Reminder, Store,
+    StoreError, TokenHash, TokenRow,
 };
 
 /// The rows, in ordered maps.
@@ -23,6 +26,11 @@ pub struct MemoryStore {
     prekeys: BTreeMap<(MailboxId, PrekeyKind, PrekeyId), PrekeyEntry>,
     tokens: BTreeMap<TokenHash, TokenRow>,
     reminders: BTreeMap<Reminder, Vec<EnvelopeId>>,
+    channels: BTreeMap<ChannelId, Channel>,
+    rosters: BTreeMap<ChannelId, ByteBuf>,
+    posts: BTreeMap<(ChannelId, PostId), Posted>,
+    blobs: BTreeMap<BlobId, Blob>,
+    blob_parts: BTreeMap<(BlobId, u32), ByteBuf>,
 }
 
 impl MemoryStore {
@@ -88,8 +96,7 @@ impl Store for MemoryStore {
     fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
         let after = Reminder {
             due: Hour(hour.0.saturating_add(1)),
-            mailbox: MailboxId([0; 32]),
-            matter: Matter::Envelopes,
+            about: About::Mailbox(MailboxId([0; 32]), Matter::Envelopes),
         };
         Ok(self
             .reminders
@@ -97,6 +104,30 @@ impl Store for MemoryStore {
             .take(limit)
             .map(|(reminder, ids)| (*reminder, ids.clone()))
             .collect())
+    }
+
+    fn channel(&self, channel: ChannelId) -> Result<Option<Channel>, StoreError> {
+        Ok(self.channels.get(&channel).cloned())
+    }
+
+    fn channel_count(&self) -> Result<u64, StoreError> {
+        Ok(self.channels.len() as u64)
+    }
+
+    fn roster(&self, channel: ChannelId) -> Result<Option<ByteBuf>, StoreError> {
+        Ok(self.rosters.get(&channel).cloned())
+    }
+
+    fn posted(&self, channel: ChannelId, post: PostId) -> Result<Option<Posted>, StoreError> {
+        Ok(self.posts.get(&(channel, post)).cloned())
+    }
+
+    fn blob(&self, blob: BlobId) -> Result<Option<Blob>, StoreError> {
+        Ok(self.blobs.get(&blob).cloned())
+    }
+
+    fn blob_part(&self, blob: BlobId, offset: u32) -> Result<Option<ByteBuf>, StoreError> {
+        Ok(self.blob_parts.get(&(blob, offset)).cloned())
     }
 
     fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
@@ -108,6 +139,11 @@ impl Store for MemoryStore {
         merge(&mut self.prekeys, changes.prekeys);
         merge(&mut self.tokens, changes.tokens);
         merge(&mut self.reminders, changes.reminders);
+        merge(&mut self.channels, changes.channels);
+        merge(&mut self.rosters, changes.rosters);
+        merge(&mut self.posts, changes.posts);
+        merge(&mut self.blobs, changes.blobs);
+        merge(&mut self.blob_parts, changes.blob_parts);
         Ok(())
     }
 }

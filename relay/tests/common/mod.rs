@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod client;
+pub mod counting;
 
 use ed25519_dalek::SigningKey;
 use hermes_relay::{Entry, Outcome, Relay, Request, Store};

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hermes_engine::LinkEvent;
 use hermes_relay::{Outcome, Policy, Registration, Relay, Request, store::memory::MemoryStore};
 use hermes_wire::{
-    MailboxId, Refusal, Sequence, Timestamp,
+    MailboxId, Sequence, Timestamp,
+    blob::PutBlob,
     drop::Open,
     mailbox::{Credit, Deliver, ToClient, ToRelay},
     prekey::{PrekeyEntry, PrekeyId},
@@ -97,7 +98,7 @@ impl SimRelay {
             ToRelay::Revoke(contact, until) => Request::Revoke { mailbox, contact, until },
             ToRelay::Ack(upto) => Request::Ack { mailbox, upto },
             ToRelay::Claim(claim) => Request::Claim { mailbox, claim },
-            ToRelay::PutBlob(_) => return vec![ToClient::Refused(Refusal::BadFrame)],
+            ToRelay::PutBlob(put) => return vec![self.put_blob(mailbox, put, now)],
         };
         match self.apply(now, request) {
             Outcome::Registered { registered, acked } => {
@@ -114,6 +115,15 @@ impl SimRelay {
             Outcome::Revoked(contact) => vec![ToClient::Revoked(contact)],
             Outcome::Refused(refusal) => vec![ToClient::Refused(refusal)],
             _ => Vec::new(),
+        }
+    }
+
+    fn put_blob(&mut self, mailbox: MailboxId, put: PutBlob, now: Timestamp) -> ToClient {
+        let blob = put.blob;
+        match self.apply(now, Request::PutBlob { mailbox, put }) {
+            Outcome::BlobStored(upto) => ToClient::BlobStored(blob, upto),
+            Outcome::Refused(refusal) => ToClient::BlobRefused(blob, refusal),
+            outcome => panic!("a blob was answered with {outcome:?}"),
         }
     }
 
