@@ -1,8 +1,13 @@
 //! What every store must do alike: one suite, run on each backend, and one random history on all of them at once.
 
+#[macro_use]
 mod common;
 
-use common::{Ask, DAY, NOW, Owner, PLENTY, at, claim, deposit, prekey};
+use common::{
+    Ask, DAY, NOW, Owner, PLENTY, at,
+    backend::{Backend, OnDisk},
+    claim, deposit, prekey,
+};
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     limits::Rate,
@@ -29,49 +34,7 @@ const BOB: MailboxId = MailboxId([2; 32]);
 const CHANNEL: ChannelId = ChannelId([3; 32]);
 const BLOB: BlobId = BlobId([4; 32]);
 
-/// A place where a store can be opened again and again.
-trait Backend {
-    type Store: Store;
-    fn reopen(&self, store: Option<Self::Store>) -> Self::Store;
-}
-
-struct InMemory;
-
-impl Backend for InMemory {
-    type Store = MemoryStore;
-    fn reopen(&self, store: Option<MemoryStore>) -> MemoryStore {
-        store.unwrap_or_default()
-    }
-}
-
-struct OnDisk(tempfile::TempDir);
-
-impl OnDisk {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-}
-
-impl Backend for OnDisk {
-    type Store = FjallStore;
-    fn reopen(&self, store: Option<FjallStore>) -> FjallStore {
-        drop(store);
-        FjallStore::open(&self.0.path().join("store")).unwrap()
-    }
-}
-
-macro_rules! conformance {
-    ($($test:ident),* $(,)?) => {
-        mod memory {
-            $(#[test] fn $test() { super::$test(&super::InMemory); })*
-        }
-        mod fjall {
-            $(#[test] fn $test() { super::$test(&super::OnDisk::new()); })*
-        }
-    };
-}
-
-conformance! {
+over_both_stores! {
     rows_come_back_as_they_went_in_even_after_reopening,
     deleted_rows_are_gone,
     envelopes_are_ordered_and_bounded,

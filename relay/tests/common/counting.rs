@@ -16,15 +16,17 @@ use hermes_wire::{
 };
 use serde_bytes::ByteBuf;
 
-/// Counts the reads of a store.
+/// Counts the reads of a store, and what is committed.
 pub struct Counting {
     store: MemoryStore,
     pub reads: Cell<u32>,
+    /// Envelopes in each commit.
+    pub commits: Vec<usize>,
 }
 
 impl Counting {
     pub fn new(store: MemoryStore) -> Self {
-        Self { store, reads: Cell::new(0) }
+        Self { store, reads: Cell::new(0), commits: Vec::new() }
     }
 
     fn counted(&self) -> &MemoryStore {
@@ -110,6 +112,7 @@ impl Store for Counting {
     }
 
     fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+        self.commits.push(changes.envelopes.len());
         self.store.commit(changes)
     }
 }

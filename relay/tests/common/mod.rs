@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod backend;
 pub mod client;
 pub mod counting;
+pub mod group;
 
 use ed25519_dalek::SigningKey;
 use hermes_relay::{Entry, Outcome, Relay, Request, Store};
@@ -16,6 +18,19 @@ use hermes_wire::{
     token::{DropToken, Permission, SignedDropToken},
 };
 use serde_bytes::ByteBuf;
+
+/// Each of the named functions as a test over both stores.
+#[allow(unused_macros, reason = "each test file uses its part")]
+macro_rules! over_both_stores {
+    ($($test:ident),* $(,)?) => {
+        mod memory {
+            $(#[test] fn $test() { super::$test(&super::common::backend::InMemory); })*
+        }
+        mod fjall {
+            $(#[test] fn $test() { super::$test(&super::common::backend::OnDisk::new()); })*
+        }
+    };
+}
 
 /// An ordinary moment, away from zero.
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -73,8 +88,11 @@ impl Owner {
     }
 
     pub fn open(&self, token: &DropToken) -> Open {
-        let token = SignedDropToken::issue(token, self.mailbox, &self.key);
-        Open { version: VERSION, mailbox: self.mailbox, token }
+        Open { version: VERSION, mailbox: self.mailbox, token: self.issue(token) }
+    }
+
+    pub fn issue(&self, token: &DropToken) -> SignedDropToken {
+        SignedDropToken::issue(token, self.mailbox, &self.key)
     }
 }
 
