@@ -15,7 +15,7 @@ use hermes_protocol::{
     RatchetMessage, Session, SkippedChain, SkippedKey, SkippedKeys,
 };
 use hermes_wire::{
-    Timestamp, codec, drop, frame, mailbox,
+    Timestamp, channel, codec, drop, frame, mailbox,
     prekey::SealedBundle,
     token::{DropToken, SignedDropToken, Use},
 };
@@ -46,7 +46,8 @@ pub const TARGETS: [Target; 11] = [
     ("safety_code", safety_code),
 ];
 
-/// Frames of both connections in both directions, from the daemon's, the relay's and a stranger's side.
+/// Frames of both connections in both directions, from the daemon's, the relay's and a stranger's side; and what a relay
+/// seals for itself and for members.
 pub fn frame_decode(bytes: &[u8]) {
     if let Some((prefix, _)) = bytes.split_first_chunk() {
         let _length = frame::body_length(*prefix);
@@ -56,6 +57,8 @@ pub fn frame_decode(bytes: &[u8]) {
     strict::<mailbox::Deliver>(bytes);
     strict::<drop::ToDrop>(bytes);
     strict::<drop::FromDrop>(bytes);
+    strict::<channel::Copy>(bytes);
+    strict::<channel::Roster>(bytes);
 }
 
 /// Tokens as the relay gets them from strangers.

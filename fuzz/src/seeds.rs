@@ -16,12 +16,24 @@ use hermes_wire::{
 
 use super::parties::Parties;
 
+mod channel;
+
 /// A value: its target, its name, its bytes.
 pub type Seed = (&'static str, &'static str, Vec<u8>);
 
 /// Every real value.
 pub fn all() -> Vec<Seed> {
-    [mailbox_frames(), drop_frames(), messages(), contents(), texts(), ephemeral(), actions()].concat()
+    [
+        mailbox_frames(),
+        drop_frames(),
+        messages(),
+        contents(),
+        texts(),
+        ephemeral(),
+        actions(),
+        channel::seeds(),
+    ]
+    .concat()
 }
 
 fn mailbox_frames() -> Vec<Seed> {

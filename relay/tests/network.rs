@@ -5,14 +5,14 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use common::{
-    DAY, Owner, claim,
+    claim,
     client::{Drop, Mailbox, owner},
-    deposit, prekeys,
+    deposit,
+    world::World,
 };
 use hermes_link::{
     client::{self, ConnectError},
     close,
-    credential::RelayIdentity,
     frame::{FrameReader, FrameWriter},
     quinn::ConnectionError,
 };
@@ -21,7 +21,6 @@ use hermes_relay::{
     limits::Rate,
     serve::{Options, Server},
     store::{TokenRow, fjall::FjallStore},
-    tokens::TokenDirectory,
 };
 use hermes_wire::{
     ContactId, InstanceId, MoveClaim, Refusal, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
@@ -29,71 +28,6 @@ use hermes_wire::{
     mailbox::{Register, ToClient, ToRelay},
     prekey::PrekeyId,
 };
-
-/// A relay that can be stopped and started again.
-struct World {
-    directory: tempfile::TempDir,
-    identity: RelayIdentity,
-    policy: Policy,
-    server: Option<Server>,
-    address: RelayAddress,
-}
-
-impl World {
-    fn new(policy: Policy) -> Self {
-        let identity = RelayIdentity::generate().unwrap();
-        let address = RelayAddress::new("127.0.0.1", 1, identity.pin()).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let mut world = Self { directory, identity, policy, server: None, address };
-        world.start();
-        world
-    }
-
-    fn open() -> Self {
-        Self::new(Policy { registration: Registration::Open, limits: Limits::default() })
-    }
-
-    fn start(&mut self) {
-        let options = Options {
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            connections: 100,
-            policy: self.policy.clone(),
-            tokens: self.tokens(),
-        };
-        let store = FjallStore::open(&self.directory.path().join("store")).unwrap();
-        let server = Server::start(&self.identity, store, options).unwrap();
-        let port = server.local_addr().unwrap().port();
-        self.address = RelayAddress::new("127.0.0.1", port, self.identity.pin()).unwrap();
-        self.server = Some(server);
-    }
-
-    async fn stop(&mut self) {
-        self.server.take().unwrap().stop().await.unwrap();
-    }
-
-    fn tokens(&self) -> TokenDirectory {
-        TokenDirectory::open(&self.directory.path().join("tokens")).unwrap()
-    }
-
-    /// Bob, registered and with prekeys.
-    async fn bob(&self) -> (Owner, Mailbox) {
-        let (bob, credential) = owner(1);
-        let mut mailbox = Mailbox::connect(&self.address, &credential, bob.register(None)).await;
-        let entries = prekeys().into_iter().map(|mut entry| {
-            entry.expiry = clock::now().after(std::time::Duration::from_millis(DAY));
-            entry
-        });
-        let stored = mailbox.ask(ToRelay::PutPrekeys(entries.collect())).await;
-        assert_eq!(stored, ToClient::PrekeysStored(PrekeyId(6)));
-        (bob, mailbox)
-    }
-
-    async fn drop_to(&self, bob: &Owner, contact: u8) -> Drop {
-        let mut token = bob.token(contact);
-        token.expiry = clock::now().after(std::time::Duration::from_millis(DAY));
-        Drop::connect(&self.address, bob.open(&token)).await.unwrap()
-    }
-}
 
 #[tokio::test]
 async fn a_message_finds_its_way() {

@@ -7,9 +7,10 @@ use hermes_link::{
     quinn::{Connection, Endpoint},
 };
 use hermes_wire::{
-    EnvelopeId, FetchId, Refusal, RelayAddress, Sequence,
+    ChannelId, EnvelopeId, FetchId, Refusal, RelayAddress, Sequence, VERSION,
+    channel::OpenChannel,
     drop::{Deposit, FromDrop, Open, ToDrop},
-    mailbox::{Credit, Deliver, Register, Registered, ToClient, ToRelay},
+    mailbox::{Credit, Deliver, Delivered, Register, Registered, ToClient, ToRelay},
 };
 
 use super::Owner;
@@ -61,13 +62,18 @@ impl Mailbox {
 
     /// The next envelope's sequence and body.
     pub async fn receive(&mut self) -> (u64, Vec<u8>) {
+        let envelope = self.receive_envelope().await;
+        (envelope.sequence.0, envelope.body.into_vec())
+    }
+
+    pub async fn receive_envelope(&mut self) -> Delivered {
         let deliveries = match &mut self.deliveries {
             Some(deliveries) => deliveries,
             // QUIC shows a stream with its first byte, so it is waited for only here.
             None => self.deliveries.insert(FrameReader::new(self.connection.accept_uni().await.unwrap())),
         };
         match deliveries.next().await.unwrap().unwrap() {
-            Deliver::Envelope(envelope) => (envelope.sequence.0, envelope.body.into_vec()),
+            Deliver::Envelope(envelope) => envelope,
             gone => panic!("{gone:?}"),
         }
     }
@@ -90,16 +96,31 @@ pub struct Drop {
 impl Drop {
     /// Connects and opens a stream; the relay's answer is the caller's.
     pub async fn connect(relay: &RelayAddress, open: Open) -> Result<Self, Refusal> {
+        Self::begin(relay, ToDrop::Open(open)).await
+    }
+
+    /// A stream to a channel.
+    pub async fn channel(relay: &RelayAddress, channel: ChannelId) -> Self {
+        let open = OpenChannel { version: VERSION, channel };
+        Self::begin(relay, ToDrop::OpenChannel(open)).await.unwrap()
+    }
+
+    async fn begin(relay: &RelayAddress, open: ToDrop) -> Result<Self, Refusal> {
         let endpoint = client::endpoint().unwrap();
         let connection = client::connect_drop(&endpoint, relay).await.unwrap();
         let (send, receive) = connection.open_bi().await.unwrap();
         let (mut requests, mut answers) = (FrameWriter::new(send), FrameReader::new(receive));
-        requests.send(&ToDrop::Open(open)).await.unwrap();
+        requests.send(&open).await.unwrap();
         match answers.next().await.unwrap().unwrap() {
             FromDrop::Opened => Ok(Self { connection, requests, answers, _endpoint: endpoint }),
             FromDrop::OpenRefused(refusal) => Err(refusal),
             other => panic!("{other:?}"),
         }
+    }
+
+    pub async fn ask(&mut self, frame: ToDrop) -> FromDrop {
+        self.requests.send(&frame).await.unwrap();
+        self.answers.next().await.unwrap().unwrap()
     }
 
     pub async fn deposit(&mut self, deposit: &Deposit) -> FromDrop {

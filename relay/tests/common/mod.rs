@@ -6,6 +6,7 @@ pub mod backend;
 pub mod client;
 pub mod counting;
 pub mod group;
+pub mod world;
 
 use ed25519_dalek::SigningKey;
 use hermes_relay::{Entry, Outcome, Relay, Request, Store};
