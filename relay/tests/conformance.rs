@@ -13,7 +13,7 @@ use hermes_relay::{
     limits::Rate,
     store::{
         About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Reminder, TokenHash,
-        TokenRow, Usage, fjall::FjallStore, memory::MemoryStore,
+        TokenRow, Usage, memory::MemoryStore,
     },
 };
 use hermes_wire::{
