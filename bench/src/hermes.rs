@@ -2,7 +2,7 @@
 //! old one, records as they are committed.
 
 use hermes_protocol::{
-    Bundle, Envelope, PendingHandshake, Session,
+    Bundle, Envelope, IdentityKeyPair, PendingHandshake, PrekeySecret, Session,
     handshake::{InitiatorParams, initiate},
 };
 use hermes_wire::prekey::SealedBundle;
@@ -56,9 +56,7 @@ impl End for HermesEnd {
         let (next, mut opened) = self.session.open(message, &self.rows, NOW, &mut rng()).expect("opened");
         self.session = next;
         self.pending = None;
-        if !opened.skipped.is_empty() {
-            self.rows.apply(&opened.skipped);
-        }
+        self.rows.apply(&opened.skipped);
         std::mem::take(&mut *opened.plaintext)
     }
 
@@ -146,6 +144,24 @@ impl Responder {
         let account = &self.account;
         let bundle = Bundle::open(&self.sealed, &account.bundle_key, &account.fingerprint(), NOW);
         Published { responder: self, bundle: bundle.expect("a bundle") }
+    }
+
+    /// The same account, its prekeys as they come out of the store: what can be computed from them is still to be.
+    pub fn again(&self) -> Self {
+        let account = &self.account;
+        let prekey = |key: &PrekeySecret| PrekeySecret::from_bytes(&key.to_bytes()).expect("a prekey");
+        let account = Account {
+            keys: IdentityKeyPair::from_bytes(&account.keys.to_bytes()),
+            mailbox: account.mailbox,
+            bundle_key: account.bundle_key.clone(),
+            signed: prekey(&account.signed),
+            one_time: prekey(&account.one_time),
+            kem: prekey(&account.kem),
+            last_resort: prekey(&account.last_resort),
+            ff: prekey(&account.ff),
+            rng: account.rng.clone(),
+        };
+        Self { account, sealed: self.sealed.clone() }
     }
 
     /// The session and the text of its first message.

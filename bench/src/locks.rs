@@ -2,11 +2,11 @@
 
 use std::hint::black_box;
 
+use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
 use hermes_protocol::ffdh::{ELEMENT_BYTES, PublicElement, SecretExponent};
 use libcrux_ml_kem::mlkem1024;
 use rand::{TryRng, rand_core::UnwrapErr, rngs::SysRng};
 use sha2::Sha256;
-use x25519_dalek::{PublicKey, StaticSecret};
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -14,18 +14,19 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// X25519: base point multiplications (public keys) and agreements.
+/// X25519: keys from their bytes, each with its public half, and agreements.
 pub struct Curve {
-    secret: StaticSecret,
-    peer: PublicKey,
+    secret: PrivateKey,
+    peer: [u8; 32],
 }
 
 impl Curve {
     /// Draws the keys.
     #[expect(clippy::new_without_default, reason = "draws keys")]
     pub fn new() -> Self {
-        let secret = StaticSecret::from(random::<32>());
-        Self { peer: PublicKey::from(&secret), secret }
+        let secret = key(&random());
+        let public = secret.compute_public_key().expect("a public key");
+        Self { peer: public.as_ref().try_into().expect("32 bytes"), secret }
     }
 
     /// Ephemeral and first ratchet key; DH1 to DH4 and the first root step.
@@ -33,20 +34,25 @@ impl Curve {
         self.run(2, 5);
     }
 
-    /// The public halves of two prekeys, of the signed one again as ratchet key, and of the next ratchet key; DH1 to
-    /// DH4 and two root steps.
+    /// Signed prekey, one-time prekey and the next ratchet key; DH1 to DH4 and two root steps.
     pub fn respond(&self) {
-        self.run(4, 6);
+        self.run(3, 6);
     }
 
-    fn run(&self, publics: u32, agreements: u32) {
-        for _ in 0..publics {
-            black_box(PublicKey::from(black_box(&self.secret)));
+    fn run(&self, keys: u32, agreements: u32) {
+        for _ in 0..keys {
+            black_box(key(black_box(&[7; 32])));
         }
         for _ in 0..agreements {
-            black_box(self.secret.diffie_hellman(black_box(&self.peer)));
+            let peer = UnparsedPublicKey::new(&X25519, black_box(&self.peer));
+            let shared = agreement::agree(&self.secret, peer, (), |shared| Ok(black_box(shared).len()));
+            assert_eq!(shared, Ok(32));
         }
     }
+}
+
+fn key(bytes: &[u8; 32]) -> PrivateKey {
+    PrivateKey::from_private_key(&X25519, bytes).expect("32 bytes")
 }
 
 /// ML-KEM-1024.
@@ -71,11 +77,10 @@ impl Kem {
         black_box(mlkem1024::encapsulate(&self.public, random()));
     }
 
-    /// The key from its seed, for the decapsulation and again for the transcript; one decapsulation.
+    /// The key from its seed, one decapsulation.
     pub fn respond(&self) {
-        let (secret, _) = mlkem1024::generate_key_pair(self.seed).into_parts();
+        let (secret, _) = mlkem1024::generate_key_pair(black_box(self.seed)).into_parts();
         black_box(mlkem1024::decapsulate(&secret, &self.ciphertext));
-        black_box(mlkem1024::generate_key_pair(black_box(self.seed)));
     }
 }
 

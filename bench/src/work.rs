@@ -229,8 +229,8 @@ fn respond_hermes(iterations: u64) -> Duration {
     timed(
         (),
         iterations,
-        |()| initiator.initiate(&published, &[7; 64]).1,
-        |(), first| {
+        |()| (initiator.initiate(&published, &[7; 64]).1, responder.again()),
+        |(), (first, responder)| {
             black_box(responder.respond(first));
         },
     )

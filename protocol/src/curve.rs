@@ -1,7 +1,14 @@
-//! X25519 (RFC 7748). Every shared secret is checked for contribution: a peer's small-order key would fix it to zero.
+//! X25519 (RFC 7748) through aws-lc. Every shared secret is checked for contribution: a peer's small-order key would fix
+//! it to zero.
+//!
+//! aws-lc-rs and not a library in Rust alone, because a turn of the ratchet is little else than two agreements and a key:
+//! aws-lc takes half the time, its field arithmetic is s2n-bignum's (proven correct in HOL Light, written to be constant
+//! time), and whoever links a relay's connection has it in the program already.
 
+use std::sync::{Arc, OnceLock};
+
+use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
 use rand_core::CryptoRng;
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 /// The peer's public key has small order, so the shared secret would be all zero (RFC 7748, section 6.1).
@@ -10,7 +17,12 @@ pub(crate) struct NotContributory;
 
 /// A secret scalar. `Clone` because a session's key is carried into the next session value.
 #[derive(Clone)]
-pub(crate) struct CurveSecret(StaticSecret);
+pub(crate) struct CurveSecret {
+    bytes: Zeroizing<[u8; 32]>,
+    /// The library's form of it, which has the public key with it. Made when it is first needed, because most messages
+    /// of a session need none; aws-lc wipes what it frees.
+    expanded: OnceLock<Arc<PrivateKey>>,
+}
 
 /// A public u-coordinate as received; any 32 bytes are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,24 +30,38 @@ pub(crate) struct CurvePublic(pub [u8; 32]);
 
 impl CurveSecret {
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self(StaticSecret::random_from_rng(rng))
+        let mut bytes = Zeroizing::new([0; 32]);
+        rng.fill_bytes(bytes.as_mut());
+        Self { bytes, expanded: OnceLock::new() }
     }
 
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(StaticSecret::from(*bytes))
+        Self { bytes: Zeroizing::new(*bytes), expanded: OnceLock::new() }
     }
 
     pub fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
+        &self.bytes
     }
 
     pub fn public(&self) -> CurvePublic {
-        CurvePublic(PublicKey::from(&self.0).to_bytes())
+        let public = self.expanded().compute_public_key();
+        #[expect(clippy::expect_used, reason = "fails only where allocation does, which aborts")]
+        CurvePublic(public.ok().and_then(|key| key.as_ref().try_into().ok()).expect("32 bytes"))
     }
 
     pub fn agree(&self, public: &CurvePublic) -> Result<Zeroizing<[u8; 32]>, NotContributory> {
-        let shared = self.0.diffie_hellman(&PublicKey::from(public.0));
-        if shared.was_contributory() { Ok(Zeroizing::new(shared.to_bytes())) } else { Err(NotContributory) }
+        // It takes X.509 too, for which 32 bytes are too few.
+        let public = UnparsedPublicKey::new(&X25519, &public.0);
+        agreement::agree(self.expanded(), public, NotContributory, |shared| {
+            Ok(Zeroizing::new(shared.try_into().map_err(|_| NotContributory)?))
+        })
+    }
+
+    fn expanded(&self) -> &PrivateKey {
+        self.expanded.get_or_init(|| {
+            #[expect(clippy::expect_used, reason = "any 32 bytes are a key")]
+            Arc::new(PrivateKey::from_private_key(&X25519, self.as_bytes()).expect("32 bytes"))
+        })
     }
 }
 

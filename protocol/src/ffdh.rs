@@ -6,7 +6,9 @@
 //! its operands, and holds public values only; [`SecretExponent`] is crypto-bigint, constant time. Neither converts
 //! into the other; an exponent acts on an element, and that is all.
 
-use crypto_bigint::{U256, U2048, const_monty_params, modular::ConstMontyForm};
+use std::sync::LazyLock;
+
+use crypto_bigint::{CtAssign, CtEq, U256, U2048, const_monty_params, modular::ConstMontyForm};
 use num_bigint::BigUint;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
@@ -40,13 +42,15 @@ pub struct SecretExponent(U256);
 impl PublicElement {
     /// Parses a peer's value. For a safe prime, y^q = 1 exactly when y is a square, so the Jacobi symbol decides.
     pub fn parse(bytes: &[u8; ELEMENT_BYTES]) -> Result<Self, BadElement> {
+        let Self(value) = Self::from_own(bytes)?;
+        if is_square(value.clone(), prime()) { Ok(Self(value)) } else { Err(BadElement) }
+    }
+
+    /// Reads back what this side computed and has kept to itself since, so that only its range is looked at.
+    pub(crate) fn from_own(bytes: &[u8; ELEMENT_BYTES]) -> Result<Self, BadElement> {
         let value = BigUint::from_bytes_be(bytes);
-        let prime = prime();
         let one = BigUint::from(1u8);
-        if value <= one || value >= &prime - &one || !is_square(value.clone(), prime) {
-            return Err(BadElement);
-        }
-        Ok(Self(value))
+        if value <= one || value >= prime() - &one { Err(BadElement) } else { Ok(Self(value)) }
     }
 
     /// The value, big-endian, left-padded with zeros.
@@ -79,22 +83,77 @@ impl SecretExponent {
 
     /// 2^x mod p: what the peer gets.
     pub fn public(&self) -> PublicElement {
-        PublicElement(BigUint::from_bytes_be(self.raise(&U2048::from(2u8)).as_ref()))
+        PublicElement(BigUint::from_bytes_be(value_of(self.raise_generator()).as_ref()))
     }
 
     /// y^x mod p, left-padded with zeros (RFC 7919, section 3): the shared value, to be stretched, never used as a key.
     pub fn agree(&self, peer: &PublicElement) -> Zeroizing<[u8; ELEMENT_BYTES]> {
-        self.raise(&U2048::from_be_slice(&peer.to_bytes()))
+        let base = Residue::new(&U2048::from_be_slice(&peer.to_bytes()));
+        value_of(base.pow_bounded_exp(&self.0, U256::BITS))
     }
 
-    fn raise(&self, base: &U2048) -> Zeroizing<[u8; ELEMENT_BYTES]> {
-        let mut power = Residue::new(base).pow_bounded_exp(&self.0, U256::BITS);
-        let mut value = power.retrieve();
-        let bytes = Zeroizing::new(value.to_be_bytes().into());
-        power.zeroize();
-        value.zeroize();
-        bytes
+    /// 2^x by a fixed-base comb (Lim and Lee, "More flexible exponentiation with precomputation", CRYPTO '94), with 15
+    /// squarings in place of 256: bits of the exponent that stand [`TOOTH_BITS`] apart choose one factor together.
+    fn raise_generator(&self) -> Residue {
+        let mut power = Residue::ONE;
+        for row in (0..BLOCK_BITS).rev() {
+            power = power.square();
+            for (block, factors) in (0..).step_by(BLOCK_BITS as usize).zip(&*COMB) {
+                let mut factor = self.choose(factors, block + row);
+                power *= &factor;
+                factor.zeroize();
+            }
+        }
+        power
     }
+
+    /// The factor for the bits at `at` of each tooth. Each is read, whichever it is.
+    fn choose(&self, factors: &Factors, at: u32) -> Residue {
+        let bits = (0..TEETH).map(|tooth| u32::from(self.0.bit_vartime(TOOTH_BITS * tooth + at)) << tooth);
+        let wanted: u32 = bits.sum();
+        let mut chosen = Residue::ONE;
+        for (number, factor) in (0u32..).zip(factors) {
+            chosen.ct_assign(factor, number.ct_eq(&wanted));
+        }
+        chosen
+    }
+}
+
+/// The exponent as four teeth, and each of them as four blocks: a factor for each choice of teeth and each block, 16 KiB.
+const TEETH: u32 = 4;
+const TOOTH_BITS: u32 = U256::BITS / TEETH;
+const BLOCKS: u32 = 4;
+const BLOCK_BITS: u32 = TOOTH_BITS / BLOCKS;
+
+/// For each choice of teeth, the generator raised to their place values.
+type Factors = [Residue; 1 << TEETH];
+
+/// By block. Public, and made at the first use in half a millisecond.
+static COMB: LazyLock<[Factors; BLOCKS as usize]> = LazyLock::new(|| {
+    let mut factors = [[Residue::ONE; 1 << TEETH]; BLOCKS as usize];
+    let mut power = Residue::new(&U2048::from(2u8));
+    for tooth in 0..TEETH {
+        for block in &mut factors {
+            // A choice without this tooth and those above it is done; with this tooth it is that times its power.
+            let (done, with) = block.split_at_mut(1 << tooth);
+            for (with, without) in with.iter_mut().zip(done) {
+                *with = *without * power;
+            }
+            for _ in 0..BLOCK_BITS {
+                power = power.square();
+            }
+        }
+    }
+    factors
+});
+
+/// The residue, big-endian, and the residue wiped.
+fn value_of(mut power: Residue) -> Zeroizing<[u8; ELEMENT_BYTES]> {
+    let mut value = power.retrieve();
+    let bytes = Zeroizing::new(value.to_be_bytes().into());
+    power.zeroize();
+    value.zeroize();
+    bytes
 }
 
 impl Drop for SecretExponent {
@@ -108,8 +167,9 @@ fn prime() -> BigUint {
     BigUint::from_bytes_be(&bytes)
 }
 
-/// Whether the Jacobi symbol (value / modulus) is 1, by quadratic reciprocity (Cohen, algorithm 1.4.10). The modulus
-/// is odd and the value below it. Public numbers: the running time depends on them.
+/// Whether the Jacobi symbol (value / modulus) is 1, by halving and subtracting (Shallit and Sorenson, "A binary algorithm
+/// for the Jacobi symbol", 1993), which takes a third of the time that dividing does. The modulus is odd. Public
+/// numbers: the running time depends on them.
 fn is_square(mut value: BigUint, mut modulus: BigUint) -> bool {
     let low = |number: &BigUint, mask: u64| number.iter_u64_digits().next().unwrap_or(0) & mask;
     let mut symbol_is_one = true;
@@ -119,12 +179,14 @@ fn is_square(mut value: BigUint, mut modulus: BigUint) -> bool {
         if twos % 2 == 1 && matches!(low(&modulus, 7), 3 | 5) {
             symbol_is_one = !symbol_is_one;
         }
-        // (a/n)(n/a) = -1 if both are 3 mod 4.
-        if low(&value, 3) == 3 && low(&modulus, 3) == 3 {
-            symbol_is_one = !symbol_is_one;
+        if value < modulus {
+            // (a/n)(n/a) = -1 if both are 3 mod 4.
+            if low(&value, 3) == 3 && low(&modulus, 3) == 3 {
+                symbol_is_one = !symbol_is_one;
+            }
+            std::mem::swap(&mut value, &mut modulus);
         }
-        std::mem::swap(&mut value, &mut modulus);
-        value %= &modulus;
+        value -= &modulus;
     }
     symbol_is_one && modulus == BigUint::from(1u8)
 }

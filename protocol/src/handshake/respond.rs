@@ -12,6 +12,7 @@ use crate::{
         transcript::ResponderPublic,
     },
     identity::{Identity, IdentityKeyPair},
+    kem::mlkem1024::KemPublic,
     prekey::PrekeySecret,
     ratchet::Session,
 };
@@ -50,6 +51,8 @@ pub struct Initiator {
     pub unopened: Vec<ReplayId>,
     dh3: Shared,
     ss: Shared,
+    /// The public half of the ML-KEM key, which the decapsulation gave.
+    kem: KemPublic,
 }
 
 /// A session that is ready to open the first message.
@@ -71,13 +74,13 @@ impl HandshakeMessage {
         let signed = keys.signed.curve().ok_or(HandshakeError::WrongPrekeys)?;
         let kem = keys.kem.kem().ok_or(HandshakeError::WrongPrekeys)?;
         let dh3 = signed.agree(&self.opening.ephemeral())?;
-        let ss = kem.decapsulate(&self.opening.ciphertext);
+        let (ss, kem) = kem.decapsulate(&self.opening.ciphertext);
         let introduction = Introduction::open(self, &dh3, &ss)?;
         if &introduction.identity == params.identity.identity() {
             return Err(HandshakeError::Oneself);
         }
         let Introduction { identity, mailbox, counter, unopened } = introduction;
-        Ok(Initiator { identity, mailbox, counter, unopened, dh3, ss })
+        Ok(Initiator { identity, mailbox, counter, unopened, dh3, ss, kem })
     }
 
     /// Completes the handshake. Whether the initiator is who it claims shows when the first message opens.
@@ -91,7 +94,6 @@ impl HandshakeMessage {
         let element = PublicElement::parse(&self.opening.finite_field)?;
         let signed = keys.signed.curve().ok_or(HandshakeError::WrongPrekeys)?;
         let one_time = keys.one_time.and_then(PrekeySecret::curve);
-        let kem = keys.kem.kem().ok_or(HandshakeError::WrongPrekeys)?;
         let (exponent, ff) = keys.ff.finite_field().ok_or(HandshakeError::WrongPrekeys)?;
         let ephemeral = self.opening.ephemeral();
         let locks = Locks {
@@ -108,7 +110,7 @@ impl HandshakeMessage {
             &ResponderPublic {
                 signed: signed.public(),
                 one_time: one_time.map(|one_time| one_time.public()),
-                kem: kem.public().as_bytes(),
+                kem: initiator.kem.as_bytes(),
                 kem_kind: keys.kem.kind(),
                 ff,
             },

@@ -107,7 +107,7 @@ impl PrekeySecret {
             }
             PrekeyKind::SignedFf => Key::FiniteField {
                 secret: SecretExponent::from_bytes(reader.array()?),
-                public: PublicElement::parse(reader.array()?).map_err(|_| RecordError::Malformed)?,
+                public: PublicElement::from_own(reader.array()?).map_err(|_| RecordError::Malformed)?,
             },
         };
         reader.finish()?;

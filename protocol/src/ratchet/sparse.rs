@@ -115,10 +115,8 @@ impl SparseKem {
         }
         match (&self.role, &part.half) {
             (Role::Offering(secret), Half::Answer(ciphertext)) => {
-                let share = KemSecretShare {
-                    secret: secret.decapsulate(ciphertext),
-                    exchange: exchange(secret.public().as_bytes(), ciphertext),
-                };
+                let (secret, key) = secret.decapsulate(ciphertext);
+                let share = KemSecretShare { secret, exchange: exchange(key.as_bytes(), ciphertext) };
                 let progress = Progress { steps: part.step, last: now, messages: 0 };
                 Ok(PeerTurn { share: Some(share), ..PeerTurn::quiet(progress) })
             }
