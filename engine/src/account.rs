@@ -117,6 +117,13 @@ impl Account {
         self.ticket(contact, expiry, Some(1))
     }
 
+    /// The permission to copy what is posted to one group into this mailbox.
+    pub(crate) fn channel_token(&self, contact: ContactId, now: Timestamp) -> SignedDropToken {
+        let expiry = now.after(CONTACT_TOKEN_VALIDITY);
+        let token = DropToken { contact, permission: Permission::Channel, expiry, uses: None };
+        SignedDropToken::issue(&token, self.mailbox, &self.drop)
+    }
+
     fn ticket(&self, contact: ContactId, expiry: Timestamp, uses: Option<u32>) -> Ticket {
         let token = DropToken { contact, permission: Permission::DepositAndPrekeys, expiry, uses };
         Ticket {

@@ -33,6 +33,7 @@ impl<V: View> Turn<'_, V> {
         let steers = plaintext.retired.is_none_or(|since| self.now.since(since) <= limits::RETIRED_GRACE);
         match content.body {
             Body::Hello { .. } | Body::TokenRenewal(_) | Body::ResendRequest { .. } if !steers => Ok(()),
+            Body::KeyPackages(_) | Body::GroupInvite(_) if !steers => Ok(()),
             Body::Text { ref text, .. } => {
                 let text = Text::Plain(text.clone());
                 Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)
@@ -49,6 +50,8 @@ impl<V: View> Turn<'_, V> {
                 self.renew(chat, contact, ticket);
                 Ok(())
             }
+            Body::KeyPackages(ref packages) => Ok(self.take_key_packages(chat, &contact, packages)?),
+            Body::GroupInvite(welcome) => Ok(self.invited(chat, welcome)?),
             Body::ResendRequest { received, ref missing, .. } => {
                 Ok(self.heed_resend_request(chat, contact, received, missing, plaintext.begins)?)
             }
@@ -75,6 +78,7 @@ impl<V: View> Turn<'_, V> {
             sent: content.sent,
             stored: self.now,
             direction: Direction::Received { unread: Some(position) },
+            author: None,
             without_one_time_key,
         };
         let mut counters = self.chat_counters(chat)?;
@@ -153,7 +157,7 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<Result<Reply, CommandError>, V> {
         let mut unread = Vec::new();
         for reference in references {
-            let chat = self.contact_named(&reference.chat)?.map(|(chat, _)| chat);
+            let chat = self.chat_named(&reference.chat)?.map(|(chat, _)| chat);
             let place = chat.map(|chat| Place { chat, number: reference.number });
             let message = match &place {
                 Some(place) => self.get::<MessageRecord>(place)?,

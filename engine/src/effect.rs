@@ -25,6 +25,8 @@ pub enum Effect {
     Fetch(ChatId),
     /// There are prekeys to upload.
     Prekeys,
+    /// There are blobs to upload, or to fetch.
+    Blobs,
     /// Something is to be done about the store claim.
     Claim,
     /// Everything up to this sequence is safe here.
@@ -54,6 +56,10 @@ pub enum Reply {
     Read,
     /// The contact is as asked.
     Contact(ChatId),
+    /// Every contact that had none has key packages.
+    Given,
+    /// The group is to be as asked, once the relay has put the change in its place.
+    Group(ChatId),
     /// This copy of the store goes on, from the moment at which the relay takes its word.
     TakingOver,
     /// This copy has been going on anyway; its alarms are ended.
@@ -98,6 +104,9 @@ pub enum SendError {
     /// Another identity speaks in the contact's place, and the user has not decided.
     #[error("{0}'s identity key changed; nothing is sent to {0} until you decide")]
     IdentityChanged(String),
+    /// Nothing can be written to this group any more.
+    #[error("nothing can be sent to {0}: {1}")]
+    GroupClosed(String, &'static str),
     /// This copy of the store is not the one that works.
     #[error("another copy of this account's store is at work, and this one is stopped")]
     CopyStopped,
@@ -187,6 +196,47 @@ pub enum CommandError {
         /// Whose it is.
         other: String,
     },
+    /// No group of that name.
+    #[error("there is no group named {0:?}")]
+    UnknownGroup(String),
+    /// No member of that name.
+    #[error("{group} has no member {member:?}")]
+    UnknownMember {
+        /// As it was given.
+        member: String,
+        /// The group.
+        group: String,
+    },
+    /// Several members call themselves so.
+    #[error("several members are called {0:?}")]
+    AmbiguousMember(String),
+    /// Only admins change a group.
+    #[error("only an admin of {0} can do that")]
+    NotAdmin(String),
+    /// Nobody could change the group any more.
+    #[error("{0} would be left without an admin")]
+    LastAdmin(String),
+    /// One leaves instead.
+    #[error("you cannot remove yourself from {0}")]
+    RemoveSelf(String),
+    /// Not a name for a group.
+    #[error("{0:?} cannot be a group's name")]
+    BadGroupName(String),
+    /// More groups than an account has.
+    #[error("you are in {0} groups, which is the most there can be")]
+    TooManyGroups(usize),
+    /// More members than a group has.
+    #[error("a group has at most {0} members")]
+    TooManyMembers(usize),
+    /// A contact whose key is in doubt is not brought among others.
+    #[error("{0}'s identity key changed; decide first whether the new one is theirs")]
+    MemberKeyChanged(String),
+    /// The group is at one relay.
+    #[error("{0}'s mailbox is at another relay; groups of several relays are not possible yet")]
+    OtherRelay(String),
+    /// What the key agreement says.
+    #[error("{0}")]
+    Group(String),
     /// No alarm stands.
     #[error("this copy of the store is the one that works")]
     NothingToRecover,
@@ -253,6 +303,15 @@ pub enum Event {
         /// Its name.
         name: String,
     },
+    /// Something became of a group.
+    Group {
+        /// Its chat.
+        chat: ChatId,
+        /// Its name.
+        name: String,
+        /// What.
+        event: GroupEvent,
+    },
     /// The store was put back from an old copy, or took over from another one; its sessions are being renewed.
     StoreRestored,
     /// Another copy of this store is at work; this one is stopped.
@@ -261,6 +320,22 @@ pub enum Event {
     CopySeen,
     /// The relay holds a store claim that the account never signed.
     ForeignClaim,
+}
+
+/// What became of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// This account is a member now.
+    Joined {
+        /// By whom.
+        by: String,
+    },
+    /// Its members, its name or its admins are others.
+    Changed,
+    /// A change that was asked for here cannot be made.
+    ChangeFailed(String),
+    /// It does not work here any more; how it stands says why.
+    Stopped,
 }
 
 /// What became of another identity in a contact's place.

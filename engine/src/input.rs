@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hermes_protocol::{invite::Invite, safety_number::Compared};
 use hermes_wire::{
-    Claim, FetchId, Refusal, Sequence, SignedClaim, Timestamp,
+    BlobId, Claim, FetchId, Refusal, Sequence, SignedClaim, Timestamp,
     mailbox::{Delivered, PrekeyStock},
     prekey::{PrekeyId, SealedBundle},
 };
@@ -41,6 +41,13 @@ pub enum Command {
     MarkRead(Vec<Reference>),
     /// Goes on with this copy of the store, where another one was at work; or takes note of an alarm.
     Recover,
+    /// Gives every contact key packages, so that they can add this account to groups. Asked for by a shell that carries
+    /// blobs: without them nobody would find into a group.
+    GiveKeyPackages,
+    /// A group of this account and contacts: its name, and theirs.
+    CreateGroup(String, Vec<String>),
+    /// Changes the group of this name.
+    Group(String, GroupChange),
     /// Says something of the contact of this name.
     Contact(String, ContactChange),
 }
@@ -60,6 +67,23 @@ pub enum ContactChange {
     AcceptKey,
     /// The key that waits is not the contact's.
     RefuseKey,
+}
+
+/// A user's word about a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupChange {
+    /// These contacts are to be members.
+    Add(Vec<String>),
+    /// These members are to be none.
+    Remove(Vec<String>),
+    /// Another name.
+    Rename(String),
+    /// This member is to be an admin.
+    Promote(String),
+    /// This member is to be no admin.
+    Demote(String),
+    /// This account is to be no member.
+    Leave,
 }
 
 /// A text to send.
@@ -120,6 +144,14 @@ pub enum LinkEvent {
     Bundle(ChatId, FetchId, Box<SealedBundle>),
     /// A bundle that the relay will never give.
     FetchRefused(ChatId, FetchId, Refusal),
+    /// The relay has all of a blob.
+    BlobStored(BlobId),
+    /// The relay will never have it.
+    BlobRefused(BlobId, Refusal),
+    /// A blob that was asked for.
+    BlobFetched(BlobId, Vec<u8>),
+    /// A blob that the relay does not have.
+    BlobGone(BlobId),
 }
 
 /// Place of a row in the outbox; rows of a chat leave in order of position.

@@ -15,12 +15,14 @@
 
 mod account;
 mod changes;
+mod chat;
 mod claim;
 mod contact;
 mod content;
 mod effect;
 mod ephemeral;
 mod gap;
+mod group;
 mod id;
 mod identity_change;
 mod input;
@@ -56,13 +58,16 @@ pub use hermes_protocol::{
 
 pub use changes::ChangeSet;
 pub use effect::{
-    ChangeOutcome, CommandError, Effect, Event, PairingError, Reply, SendError, SendResult, SentMessage,
+    ChangeOutcome, CommandError, Effect, Event, GroupEvent, PairingError, Reply, SendError, SendResult,
+    SentMessage,
 };
+pub use group::{GroupStanding, LostReason, Post};
 pub use id::ChatId;
-pub use input::{Command, CommandId, ContactChange, Input, LinkEvent, OutboxKey, Send};
+pub use input::{Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, OutboxKey, Send};
 pub use reference::{Reference, ReferenceError};
 pub use row::{
-    FailureReason, Finding, FindingKind, MessageState, RenewalReason, Sighting, Text, UnreadableCause,
+    Author, FailureReason, Finding, FindingKind, GroupNote, MessageState, RenewalReason, Sighting, Text,
+    UnreadableCause,
 };
 pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};

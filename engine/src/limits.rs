@@ -47,6 +47,24 @@ pub const RESEND_AGE: Duration = Duration::from_secs(7 * 86_400);
 pub const HELD: u64 = 100;
 /// Identities that are not taken for a contact again; the oldest is forgotten first.
 pub const REFUSED_IDENTITIES: usize = 16;
+/// Groups of an account: each has a row for every member, several times over.
+pub const GROUPS: usize = 1_000;
+/// Members of a group.
+pub const GROUP_MEMBERS: usize = hermes_protocol::limits::GROUP_MEMBERS;
+/// Changes in one commit: what a relay takes in one frame, with the change of the context beside.
+pub const GROUP_CHANGES: usize = 60;
+/// Rows of one kind that a group has at most: chains, members, skipped keys. A scan past it would be a damaged store.
+pub const GROUP_ROWS: usize = 16_384;
+/// Key packages that a contact has of ours: one for the next group, and one for the group after it while we are away.
+pub const KEY_PACKAGES_GIVEN: usize = 2;
+/// Key packages that are kept of a contact, the newest.
+pub const KEY_PACKAGES_KEPT: usize = 4;
+/// Welcomes that are waited for.
+pub const INVITATIONS: usize = 100;
+/// Copies kept for a group that was not joined yet, or waits for a commit's blob: a busy day's worth, up to 20 MiB.
+pub const EARLY_COPIES: u32 = 1_000;
+/// Pieces of one blob.
+pub const BLOB_PARTS: usize = 128;
 /// Unreadable envelopes kept on record.
 pub const UNREADABLE: u64 = 1_000;
 /// Gaps of a chat that are told apart, in rows; of what is missing beyond, the count is kept. A peer can make one with

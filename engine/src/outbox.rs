@@ -48,6 +48,7 @@ impl<V: View> Turn<'_, V> {
             body: ByteBuf::from(envelope),
             queued: self.now,
             message,
+            post: None,
         };
         self.put(&OutboxKey { chat, position }, &row);
         self.counters.outbox = self.counters.outbox.saturating_add(1);
@@ -65,7 +66,26 @@ impl<V: View> Turn<'_, V> {
 
     /// The relay will never have it.
     pub(crate) fn deposit_refused(&mut self, key: OutboxKey, refusal: Refusal) -> StoreResult<(), V> {
+        match self.get::<OutboxRecord>(&key)? {
+            Some(row) if row.post.is_some() => self.post_refused(key, &row, refusal),
+            Some(_) => self.refuse_row(key, refusal),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn refuse_row(&mut self, key: OutboxKey, refusal: Refusal) -> StoreResult<(), V> {
         self.settle(key, MessageState::Failed(FailureReason::Refused(refusal)))
+    }
+
+    /// Takes a row back; what it carried waits to be sealed again.
+    pub(crate) fn withdraw_row(&mut self, key: OutboxKey, row: &OutboxRecord) -> StoreResult<(), V> {
+        self.remove_row(key);
+        self.hold_again(key.chat, &row.message.into_iter().collect())
+    }
+
+    pub(crate) fn remove_row(&mut self, key: OutboxKey) {
+        self.delete::<OutboxRecord>(&key);
+        self.counters.outbox = self.counters.outbox.saturating_sub(1);
     }
 
     /// Takes back a chat's rows from a position on. The messages among them wait for the next session, in which they are
@@ -80,8 +100,7 @@ impl<V: View> Turn<'_, V> {
                 return self.hold_again(chat, &messages);
             }
             for (key, row) in rows {
-                self.delete::<OutboxRecord>(&key);
-                self.counters.outbox = self.counters.outbox.saturating_sub(1);
+                self.remove_row(key);
                 messages.extend(row.message);
             }
         }
@@ -120,8 +139,7 @@ impl<V: View> Turn<'_, V> {
     /// Removes a row and notes what became of the message it carried. A row that is gone was settled before.
     fn settle(&mut self, key: OutboxKey, state: MessageState) -> StoreResult<(), V> {
         let Some(row) = self.get::<OutboxRecord>(&key)? else { return Ok(()) };
-        self.delete::<OutboxRecord>(&key);
-        self.counters.outbox = self.counters.outbox.saturating_sub(1);
+        self.remove_row(key);
         match row.message {
             Some(number) => self.advance(Place { chat: key.chat, number }, state),
             None => Ok(()),
@@ -142,8 +160,7 @@ impl<V: View> Turn<'_, V> {
             // A state comes once, and so does this row.
             _ => self.changes.retract(Table::Unconfirmed, place.to_bytes()),
         }
-        let chat: Option<ContactRecord> = self.get(&place.chat)?;
-        let chat = chat.ok_or(ReadError::Corrupt(Table::Contact))?.name;
+        let chat = self.chat_at(&place.chat)?.name().to_owned();
         let reference = Reference { chat, number: place.number };
         self.event(Event::State { id: message.id, reference, state });
         Ok(())

@@ -5,6 +5,7 @@ use hermes_wire::{Sequence, mailbox::Delivered};
 
 use crate::{
     effect::Effect,
+    group::{CardKey, CardRecord},
     id::ChatId,
     row::{ContactRecord, InviteRecord, UnreadableCause},
     rows::{ReadError, RouteRow, StoreResult},
@@ -57,6 +58,9 @@ impl<V: View> Turn<'_, V> {
     }
 
     fn receive(&mut self, delivered: &Delivered) -> Result<Taken, Halt<V::Error>> {
+        if let Some(record) = self.get::<CardRecord>(&CardKey(delivered.contact))? {
+            return self.copy_arrived(delivered.contact, record, delivered);
+        }
         let envelope = Envelope::decode(&delivered.body).map_err(|_| UnreadableCause::Malformed)?;
         if let Some(RouteRow(chat)) = self.get(&delivered.contact)? {
             let contact: Option<ContactRecord> = self.get(&chat)?;

@@ -214,6 +214,7 @@ impl<V: View> Turn<'_, V> {
             sent: self.now,
             stored: self.now,
             direction: Direction::Noted,
+            author: None,
             without_one_time_key: self.without_one_time_key(&contact)?,
         };
         self.note(chat, &note)?;

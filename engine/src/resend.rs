@@ -13,12 +13,13 @@ use hermes_protocol::{
 
 use crate::{
     gap,
+    group::{GroupRecord, Post, SealedPost},
     id::ChatId,
     limits::{self, RESEND_AGE, RESEND_MESSAGES, RESEND_STEP},
     renewal::is_allowed,
     row::{
-        ChatRecord, ContactRecord, Direction, MessageRecord, MessageState, OutboxRecord, Resend, SentRecord,
-        Text,
+        ChatRecord, ContactRecord, Direction, FailureReason, MessageRecord, MessageState, OutboxRecord,
+        Resend, Sealed, SentRecord, Text,
     },
     rows::{ChatCountersKey, ChatRow, Key, Place, ReadError, SentKey, StoreResult},
     session::Begins,
@@ -91,7 +92,7 @@ impl<V: View> Turn<'_, V> {
             if sealed >= RESEND_STEP {
                 return Ok(Some(key.counter));
             }
-            if record.session != contact.active
+            if record.sealed != contact.active.map(Sealed::Session)
                 && self.is_wanted(resend, key, &record)?
                 && self.send_again(contact, key, record)? == Again::Sealed
             {
@@ -118,7 +119,7 @@ impl<V: View> Turn<'_, V> {
         let Some(first) = self.chat_counters(chat)?.held else { return Ok(()) };
         let mut left = None;
         for (key, record) in self.sent_since(chat, first)? {
-            if record.session.is_none() && self.send_again(contact, key, record)? == Again::NoRoom {
+            if record.sealed.is_none() && self.send_again(contact, key, record)? == Again::NoRoom {
                 left = Some(key.counter);
                 break;
             }
@@ -137,7 +138,7 @@ impl<V: View> Turn<'_, V> {
         for (key, record) in self.sent_since(chat, 0)? {
             if messages.contains(&record.number) {
                 counters.held = Some(counters.held.map_or(key.counter, |first| first.min(key.counter)));
-                self.put(&key, &SentRecord { session: None, ..record });
+                self.put(&key, &SentRecord { sealed: None, ..record });
             }
         }
         self.put(&ChatCountersKey(chat), &ChatRow(counters));
@@ -158,30 +159,74 @@ impl<V: View> Turn<'_, V> {
         key: SentKey,
         record: SentRecord,
     ) -> StoreResult<Again, V> {
-        let message = self.sent_record(key.chat, &record)?;
-        let failed = matches!(message.direction, Direction::Sent(MessageState::Failed(_)));
-        let Text::Plain(text) = message.text else { return Ok(Again::Nothing) };
-        if failed {
-            return Ok(Again::Nothing);
-        }
+        let Some(content) = self.content_again(key, &record)? else { return Ok(Again::Nothing) };
         if self.counters.outbox >= limits::OUTBOX_ROWS {
             return Ok(Again::NoRoom);
         }
-        let content = Content {
+        match self.seal(contact, &content.encode())? {
+            Ok(envelope) => {
+                self.queue(key.chat, envelope, Some(record.number));
+                self.put(&key, &SentRecord { sealed: contact.active.map(Sealed::Session), ..record });
+                Ok(Again::Sealed)
+            }
+            Err(_) => Ok(Again::Nothing),
+        }
+    }
+
+    /// A message word for word, unless it has failed or is none.
+    fn content_again(&self, key: SentKey, record: &SentRecord) -> StoreResult<Option<Content>, V> {
+        let message = self.sent_record(key.chat, record)?;
+        let failed = matches!(message.direction, Direction::Sent(MessageState::Failed(_)));
+        let text = match message.text {
+            Text::Plain(text) if !failed => text,
+            _ => return Ok(None),
+        };
+        Ok(Some(Content {
             id: message.id,
             sent: message.sent,
             place: Some(ChatPlace { counter: key.counter, previous: *record.previous }),
             body: Body::Text { text, reply_to: None },
             newer: Newer::default(),
-        };
-        match self.seal(contact, &content.encode())? {
-            Ok(envelope) => {
-                self.queue(key.chat, envelope, Some(record.number));
-                self.put(&key, &SentRecord { session: contact.active, ..record });
-                Ok(Again::Sealed)
+        }))
+    }
+
+    /// Seals for a group what waited for its epoch. What does not fit into the outbox stays held.
+    pub(crate) fn send_held_posts(&mut self, chat: ChatId, group: &GroupRecord) -> StoreResult<(), V> {
+        let Some(first) = self.chat_counters(chat)?.held else { return Ok(()) };
+        let mut left = None;
+        for (key, record) in self.sent_since(chat, first)? {
+            if record.sealed.is_some() {
+                continue;
             }
-            Err(_) => Ok(Again::Nothing),
+            let Some(content) = self.content_again(key, &record)? else { continue };
+            match self.seal_post(chat, group, &content.encode())? {
+                Ok(SealedPost::Sealed(epoch, body)) if self.counters.outbox < limits::OUTBOX_ROWS => {
+                    self.queue_post(chat, Post::Message { epoch }, body, Some(record.number));
+                    self.put(&key, &SentRecord { sealed: Some(Sealed::Epoch(epoch)), ..record });
+                }
+                Ok(_) | Err(_) => {
+                    left = Some(key.counter);
+                    break;
+                }
+            }
         }
+        let counters = ChatRecord { held: left, ..self.chat_counters(chat)? };
+        self.put(&ChatCountersKey(chat), &ChatRow(counters));
+        Ok(())
+    }
+
+    /// What waits for an epoch that will not come has failed.
+    pub(crate) fn fail_held(&mut self, chat: ChatId) -> StoreResult<(), V> {
+        let counters = self.chat_counters(chat)?;
+        let Some(first) = counters.held else { return Ok(()) };
+        for (_, record) in self.sent_since(chat, first)? {
+            if record.sealed.is_none() {
+                let state = MessageState::Failed(FailureReason::GroupClosed);
+                self.advance(Place { chat, number: record.number }, state)?;
+            }
+        }
+        self.put(&ChatCountersKey(chat), &ChatRow(ChatRecord { held: None, ..counters }));
+        Ok(())
     }
 
     fn sent_record(&self, chat: ChatId, record: &SentRecord) -> StoreResult<MessageRecord, V> {

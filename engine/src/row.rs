@@ -3,7 +3,8 @@
 mod contact;
 
 use hermes_protocol::{
-    content::MessageId, handshake::ReplayId, invite::InviteSecret, prekey::BundleKey, ratchet::SessionId,
+    content::MessageId, handshake::ReplayId, identity::Fingerprint, invite::InviteSecret, prekey::BundleKey,
+    ratchet::SessionId,
 };
 use hermes_wire::{
     EnvelopeId, InstanceId, RelayAddress, Sequence, Timestamp,
@@ -15,7 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use self::contact::RenewalReason;
 pub(crate) use self::contact::{ContactRecord, FetchPurpose, Fetching, Resend};
-use crate::{id::ChatId, session::Begins};
+use crate::{group::Post, id::ChatId, session::Begins};
 
 /// The account's secrets and settings. Written once.
 #[derive(Serialize, Deserialize)]
@@ -197,6 +198,8 @@ pub(crate) struct OutboxRecord {
     pub(crate) queued: Timestamp,
     /// The message of the history it carries, if any.
     pub(crate) message: Option<u64>,
+    /// What it is to a group's channel; nothing for a mailbox.
+    pub(crate) post: Option<Post>,
 }
 
 /// Counters of a chat.
@@ -310,8 +313,19 @@ pub(crate) struct MessageRecord {
     /// When this device stored it.
     pub(crate) stored: Timestamp,
     pub(crate) direction: Direction,
+    /// Who of the members wrote it, when it came in a group.
+    pub(crate) author: Option<Author>,
     /// Whether its session began without a one-time prekey.
     pub(crate) without_one_time_key: bool,
+}
+
+/// A member of a group, as it was when it wrote: members come and go, and the history stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// What it calls itself. Not cleaned, and nobody else has vouched for it.
+    pub profile_name: String,
 }
 
 /// What a message says.
@@ -323,6 +337,36 @@ pub enum Text {
     NeedsNewerVersion,
     /// No message: a new session began here.
     SessionRenewed(RenewalReason),
+    /// No message: the group is another one from here on.
+    GroupChanged(Box<GroupNote>),
+}
+
+/// Who changed what of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupNote {
+    /// Whose commit it was.
+    pub by: Author,
+    /// Who came.
+    pub added: Vec<Author>,
+    /// Who went, by their own wish or not.
+    pub removed: Vec<Author>,
+    /// The new name.
+    pub renamed: Option<String>,
+    /// Members who became admins.
+    pub promoted: Vec<Author>,
+    /// Members who are no admins any more.
+    pub demoted: Vec<Author>,
+}
+
+impl GroupNote {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty()
+            && self.removed.is_empty()
+            && self.renamed.is_none()
+            && self.promoted.is_empty()
+            && self.demoted.is_empty()
+    }
 }
 
 /// A sent message as the peer counts it: enough to say it again in another session, word for word.
@@ -332,8 +376,17 @@ pub(crate) struct SentRecord {
     pub(crate) number: u64,
     /// The hash of the one before.
     pub(crate) previous: ByteArray<32>,
-    /// The session that sealed it last; none while it is held for want of one.
-    pub(crate) session: Option<SessionId>,
+    /// What sealed it last; nothing while it is held for want of it.
+    pub(crate) sealed: Option<Sealed>,
+}
+
+/// What a sent message was sealed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Sealed {
+    /// A contact's session.
+    Session(SessionId),
+    /// A group's epoch.
+    Epoch(u64),
 }
 
 /// Which way a message went, and what is known of it.
@@ -373,6 +426,9 @@ pub enum FailureReason {
     /// The recipient's identity key was replaced before it left.
     #[error("it was sealed for an identity key that is no longer theirs")]
     IdentityChanged,
+    /// The group stopped before it left.
+    #[error("the group stopped before it left")]
+    GroupClosed,
 }
 
 /// Results of a send.

@@ -6,19 +6,18 @@ use serde_bytes::ByteArray;
 
 use crate::{
     account::Lookup,
+    chat::Chat,
     effect::{CommandError, SendError, SendResult, SentMessage},
+    group::{GroupRecord, Post, SealedPost},
     id::ChatId,
     input::Send,
     limits,
     reference::Reference,
     row::{
-        ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, SentRecord,
-        SessionRecord, Text,
+        ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, Sealed,
+        SentRecord, SessionRecord, Text,
     },
-    rows::{
-        ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, NameRow, Place, ReadError, SentKey,
-        StoreResult,
-    },
+    rows::{ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, Place, ReadError, SentKey, StoreResult},
     store::{Range, Table, View},
     turn::Turn,
 };
@@ -71,8 +70,10 @@ impl<V: View> Turn<'_, V> {
     }
 
     fn send_to(&mut self, name: &str, text: &str) -> StoreResult<Result<Place, SendError>, V> {
-        let Some((chat, contact)) = self.contact_named(name)? else {
-            return Ok(Err(SendError::UnknownContact(name.to_owned())));
+        let (chat, contact) = match self.chat_named(name)? {
+            Some((chat, Chat::Contact(contact))) => (chat, *contact),
+            Some((chat, Chat::Group(group))) => return self.send_to_group(chat, &group, text),
+            None => return Ok(Err(SendError::UnknownContact(name.to_owned()))),
         };
         if contact.trust.change.is_some() {
             return Ok(Err(SendError::IdentityChanged(contact.name)));
@@ -80,50 +81,99 @@ impl<V: View> Turn<'_, V> {
         if self.counters.outbox >= limits::OUTBOX_ROWS {
             return Ok(Err(SendError::OutboxFull(self.counters.outbox)));
         }
-        let mut counters = self.chat_counters(chat)?;
-        let content = Content {
-            id: MessageId::random(self.rng),
-            sent: self.now,
-            place: Some(ChatPlace {
-                counter: counters.sent.saturating_add(1),
-                previous: counters.previous.into_array(),
-            }),
-            body: Body::Text { text: text.to_owned(), reply_to: None },
-            newer: Newer::default(),
-        };
+        let (counters, content) = self.next_text(chat, text)?;
         let envelope = match self.seal(&contact, &content.encode())? {
             Ok(envelope) => Some(envelope),
             // The session gave way and the next one is on its way: the message waits for it.
             Err(SendError::NotPaired(_)) if contact.answered => {
-                let held = counters.held.map_or(0, |first| counters.sent.saturating_sub(first));
-                if held >= limits::OUTBOX_ROWS_FOR_RECEIPTS {
-                    return Ok(Err(SendError::OutboxFull(held)));
+                if let Err(error) = may_hold(&counters) {
+                    return Ok(Err(error));
                 }
                 None
             }
             Err(error) => return Ok(Err(error)),
         };
-        counters.sent = counters.sent.saturating_add(1);
-        let previous = std::mem::replace(&mut counters.previous, ByteArray::new(content.hash()));
-        if envelope.is_none() {
-            counters.held.get_or_insert(counters.sent);
-        }
-        let sent = SentKey { chat, counter: counters.sent };
-        let message = MessageRecord {
-            id: content.id,
-            text: Text::Plain(text.to_owned()),
-            sent: self.now,
-            stored: self.now,
-            direction: Direction::Sent(MessageState::Queued),
-            without_one_time_key: self.without_one_time_key(&contact)?,
-        };
-        let place = self.append(chat, counters, &message);
-        let session = envelope.as_ref().and(contact.active);
-        self.put(&sent, &SentRecord { number: place.number, previous, session });
+        let sealed = envelope.as_ref().and(contact.active).map(Sealed::Session);
+        let without_one_time_key = self.without_one_time_key(&contact)?;
+        let place = self.store_sent(chat, counters, content, sealed, without_one_time_key);
         if let Some(envelope) = envelope {
             self.queue(chat, envelope, Some(place.number));
         }
         Ok(Ok(place))
+    }
+
+    fn send_to_group(
+        &mut self,
+        chat: ChatId,
+        group: &GroupRecord,
+        text: &str,
+    ) -> StoreResult<Result<Place, SendError>, V> {
+        if self.counters.outbox >= limits::OUTBOX_ROWS {
+            return Ok(Err(SendError::OutboxFull(self.counters.outbox)));
+        }
+        let (counters, content) = self.next_text(chat, text)?;
+        let sealed = match self.seal_post(chat, group, &content.encode())? {
+            Ok(SealedPost::Sealed(epoch, body)) => Some((epoch, body)),
+            Ok(SealedPost::Waits) => {
+                if let Err(error) = may_hold(&counters) {
+                    return Ok(Err(error));
+                }
+                None
+            }
+            Err(error) => return Ok(Err(error)),
+        };
+        let epoch = sealed.as_ref().map(|(epoch, _)| Sealed::Epoch(*epoch));
+        let place = self.store_sent(chat, counters, content, epoch, false);
+        if let Some((epoch, body)) = sealed {
+            self.queue_post(chat, Post::Message { epoch }, body, Some(place.number));
+        }
+        Ok(Ok(place))
+    }
+
+    /// A text in its place among those that were sent to a chat.
+    fn next_text(&mut self, chat: ChatId, text: &str) -> StoreResult<(ChatRecord, Content), V> {
+        let counters = self.chat_counters(chat)?;
+        let content = Content {
+            id: MessageId::random(self.rng),
+            sent: self.now,
+            place: Some(ChatPlace { counter: counters.sent.saturating_add(1), previous: *counters.previous }),
+            body: Body::Text { text: text.to_owned(), reply_to: None },
+            newer: Newer::default(),
+        };
+        Ok((counters, content))
+    }
+
+    /// Puts a text into the history; without `sealed` it waits.
+    fn store_sent(
+        &mut self,
+        chat: ChatId,
+        mut counters: ChatRecord,
+        content: Content,
+        sealed: Option<Sealed>,
+        without_one_time_key: bool,
+    ) -> Place {
+        counters.sent = counters.sent.saturating_add(1);
+        let previous = std::mem::replace(&mut counters.previous, ByteArray::new(content.hash()));
+        if sealed.is_none() {
+            counters.held.get_or_insert(counters.sent);
+        }
+        let sent = SentKey { chat, counter: counters.sent };
+        let text = match content.body {
+            Body::Text { text, .. } => Text::Plain(text),
+            _ => Text::NeedsNewerVersion,
+        };
+        let message = MessageRecord {
+            id: content.id,
+            text,
+            sent: self.now,
+            stored: self.now,
+            direction: Direction::Sent(MessageState::Queued),
+            author: None,
+            without_one_time_key,
+        };
+        let place = self.append(chat, counters, &message);
+        self.put(&sent, &SentRecord { number: place.number, previous, sealed });
+        place
     }
 
     /// Whether the session that seals for a contact began when the responder had no one-time prekey left.
@@ -151,19 +201,10 @@ impl<V: View> Turn<'_, V> {
         Ok(self.get::<ChatRow>(&ChatCountersKey(chat))?.map(|row| row.0).unwrap_or_default())
     }
 
-    pub(crate) fn contact_named(&self, name: &str) -> StoreResult<Option<(ChatId, ContactRecord)>, V> {
-        let Some(row) = self.get::<NameRow>(&self.account.lookup(Lookup::Name, &[name.as_bytes()]))? else {
-            return Ok(None);
-        };
-        let contact = self.get(&row.0)?.ok_or(ReadError::Corrupt(Table::Contact))?;
-        Ok(Some((row.0, contact)))
-    }
-
     fn sent_message(&self, place: Place) -> StoreResult<SentMessage, V> {
         let damaged = || ReadError::Corrupt(Table::Message);
         let message: MessageRecord = self.get(&place)?.ok_or_else(damaged)?;
-        let contact: Option<ContactRecord> = self.get(&place.chat)?;
-        let chat = contact.ok_or(ReadError::Corrupt(Table::Contact))?.name;
+        let chat = self.chat_at(&place.chat)?.name().to_owned();
         let Direction::Sent(state) = message.direction else { return Err(damaged()) };
         Ok(SentMessage { id: message.id, reference: Reference { chat, number: place.number }, state })
     }
@@ -218,4 +259,10 @@ fn check(send: &Send) -> Result<(), CommandError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether another message may wait for what will seal it.
+fn may_hold(counters: &ChatRecord) -> Result<(), SendError> {
+    let held = counters.held.map_or(0, |first| counters.sent.saturating_sub(first));
+    if held >= limits::OUTBOX_ROWS_FOR_RECEIPTS { Err(SendError::OutboxFull(held)) } else { Ok(()) }
 }

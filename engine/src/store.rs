@@ -60,11 +60,33 @@ pub enum Table {
     Gap,
     /// When the relay took a message whose delivery nobody has confirmed, by chat id and number within the chat.
     Unconfirmed,
+    /// Groups, and what stands beside each: how far it was followed, what an own commit would begin, by chat id.
+    Group,
+    /// Members of a group, by chat id and leaf.
+    Member,
+    /// State of the key agreement, by chat id and the library's own keys.
+    Mls,
+    /// Chains of a group's epoch, by chat id and leaf.
+    SenderChain,
+    /// Keys of a group's messages that have not arrived, by chat id, leaf and number.
+    SenderSkipped,
+    /// Secret halves of key packages, by the contact id of their card.
+    KeyPackage,
+    /// Key packages of contacts, by chat id and position.
+    Offer,
+    /// Welcomes that are not here yet, by their blobs.
+    Invitation,
+    /// Copies of a group that cannot be taken yet, by contact id and position.
+    Early,
+    /// Blobs on their way to the relay, by their ids.
+    Blob,
+    /// Pieces of those, by blob and offset.
+    Part,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 34] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -88,6 +110,17 @@ impl Table {
         Self::Held,
         Self::Gap,
         Self::Unconfirmed,
+        Self::Group,
+        Self::Member,
+        Self::Mls,
+        Self::SenderChain,
+        Self::SenderSkipped,
+        Self::KeyPackage,
+        Self::Offer,
+        Self::Invitation,
+        Self::Early,
+        Self::Blob,
+        Self::Part,
     ];
 
     /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
@@ -95,11 +128,14 @@ impl Table {
     pub fn holds_keys(self) -> bool {
         match self {
             Self::Session | Self::SkippedChain | Self::SkippedKey | Self::Prekey => true,
+            Self::Group | Self::Mls | Self::SenderChain | Self::SenderSkipped | Self::KeyPackage => true,
             // The account's own keys are written once. The secret of an invite that was used opens nothing.
             Self::Account | Self::Contact | Self::Invite => false,
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
             Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
+            // What a blob's key opens is the group's tree and one epoch's welcome, under keys of others.
+            Self::Member | Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
         }
     }
 
@@ -129,6 +165,17 @@ impl Table {
             Self::Held => "held",
             Self::Gap => "gap",
             Self::Unconfirmed => "unconfirmed",
+            Self::Group => "group",
+            Self::Member => "member",
+            Self::Mls => "mls",
+            Self::SenderChain => "sender_chain",
+            Self::SenderSkipped => "sender_skipped",
+            Self::KeyPackage => "key_package",
+            Self::Offer => "offer",
+            Self::Invitation => "invitation",
+            Self::Early => "early",
+            Self::Blob => "blob",
+            Self::Part => "part",
         }
     }
 }

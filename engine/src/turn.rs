@@ -68,6 +68,9 @@ impl<V: View> Turn<'_, V> {
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
             Command::MarkRead(references) => self.mark_read(&references)?,
             Command::Contact(name, change) => self.change_contact(&name, change)?,
+            Command::GiveKeyPackages => self.give_all_key_packages()?,
+            Command::CreateGroup(name, members) => self.create_group(&name, &members)?,
+            Command::Group(name, change) => self.change_group(&name, change)?,
             Command::Recover => self.recover()?,
         };
         self.effects.push(Effect::Reply(id, result));
@@ -92,6 +95,10 @@ impl<V: View> Turn<'_, V> {
             LinkEvent::DepositRefused(key, refusal) => self.deposit_refused(key, refusal),
             LinkEvent::Bundle(chat, fetch, bundle) => self.bundle_arrived(chat, fetch, &bundle),
             LinkEvent::FetchRefused(chat, fetch, refusal) => self.fetch_refused(chat, fetch, refusal),
+            LinkEvent::BlobStored(blob) => self.blob_stored(blob),
+            LinkEvent::BlobRefused(blob, refusal) => self.blob_refused(blob, refusal),
+            LinkEvent::BlobFetched(blob, bytes) => self.blob_fetched(blob, &bytes),
+            LinkEvent::BlobGone(blob) => self.blob_gone(blob),
         }
     }
 

@@ -6,11 +6,16 @@
 
 use ciborium::Value;
 use hermes_wire::{Timestamp, byte_id, codec};
+use serde_bytes::ByteBuf;
 
 use crate::{
+    blob::BlobRef,
     content::fields::Fields,
     kdf::{self, Label},
-    limits::{CONTENT_BYTES, PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES, TEXT_BYTES},
+    limits::{
+        CONTENT_BYTES, KEY_PACKAGE_BYTES, KEY_PACKAGES, PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES,
+        TEXT_BYTES,
+    },
     ticket::Ticket,
 };
 
@@ -84,6 +89,10 @@ pub enum Body {
         /// The counter of the author's own last message in this chat.
         sent: u64,
     },
+    /// Key packages for this reader alone, each for one group that the author may be added to.
+    KeyPackages(Vec<ByteBuf>),
+    /// The author has added the reader to a group: the welcome lies as a blob at the author's relay.
+    GroupInvite(BlobRef),
     /// Something a newer version says.
     Unknown(UnknownBody),
 }
@@ -138,6 +147,9 @@ pub enum ContentError {
     /// A resend request with more than 64 ranges.
     #[error("a resend request names at most {max} ranges", max = RESEND_RANGES)]
     ResendRequestTooLong,
+    /// More or larger key packages than one content brings.
+    #[error("a content brings at most {max} key packages of {KEY_PACKAGE_BYTES} bytes", max = KEY_PACKAGES)]
+    KeyPackagesTooLong,
 }
 
 /// Keys of a content.
@@ -153,6 +165,10 @@ const RECEIPT: u64 = 2;
 const HELLO: u64 = 3;
 const TOKEN_RENEWAL: u64 = 4;
 const RESEND_REQUEST: u64 = 5;
+const GROUP_KEY_PACKAGES: u64 = 6;
+const GROUP_INVITE: u64 = 7;
+const KINDS: [u64; 7] =
+    [TEXT, RECEIPT, HELLO, TOKEN_RENEWAL, RESEND_REQUEST, GROUP_KEY_PACKAGES, GROUP_INVITE];
 
 impl Content {
     /// The one encoding.
@@ -217,6 +233,12 @@ impl Body {
             Self::ResendRequest { missing, .. } if missing.len() > RESEND_RANGES => {
                 Err(ContentError::ResendRequestTooLong)
             }
+            Self::KeyPackages(packages)
+                if packages.len() > KEY_PACKAGES
+                    || packages.iter().any(|package| package.len() > KEY_PACKAGE_BYTES) =>
+            {
+                Err(ContentError::KeyPackagesTooLong)
+            }
             _ => Ok(()),
         }
     }
@@ -254,6 +276,15 @@ impl Body {
                 fields.put(2, (*sent).into());
                 RESEND_REQUEST
             }
+            Self::KeyPackages(packages) => {
+                let packages = packages.iter().map(|package| Value::Bytes(package.to_vec()));
+                fields.put(0, Value::Array(packages.collect()));
+                GROUP_KEY_PACKAGES
+            }
+            Self::GroupInvite(welcome) => {
+                fields.put(0, fields::nested(welcome));
+                GROUP_INVITE
+            }
             Self::Unknown(UnknownBody { kind, payload }) => return (*kind, payload.clone()),
         };
         (kind, fields.into_value())
@@ -261,7 +292,7 @@ impl Body {
 
     /// The body, and the fields of it that this version does not know.
     fn decode(kind: u64, payload: Value) -> Option<(Self, Fields)> {
-        if !matches!(kind, TEXT | RECEIPT | HELLO | TOKEN_RENEWAL | RESEND_REQUEST) {
+        if !KINDS.contains(&kind) {
             return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default()));
         }
         let mut fields = Fields::from_value(payload.clone())?;
@@ -284,6 +315,8 @@ impl Body {
                 missing: ranges(fields.take(1)?)?,
                 sent: fields::integer(fields.take(2)?)?,
             },
+            GROUP_KEY_PACKAGES => Self::KeyPackages(byte_strings(fields.take(0)?)?),
+            GROUP_INVITE => Self::GroupInvite(fields.take(0)?.deserialized().ok()?),
             _ => Self::TokenRenewal(fields.take(0)?.deserialized().ok()?),
         };
         Some((body, fields))
@@ -292,6 +325,10 @@ impl Body {
 
 fn messages(value: Value) -> Option<Vec<MessageId>> {
     value.into_array().ok()?.into_iter().map(|id| fields::array(id).map(MessageId)).collect()
+}
+
+fn byte_strings(value: Value) -> Option<Vec<ByteBuf>> {
+    value.into_array().ok()?.into_iter().map(|bytes| bytes.into_bytes().ok().map(ByteBuf::from)).collect()
 }
 
 fn ranges(value: Value) -> Option<Vec<CounterRange>> {

@@ -35,6 +35,21 @@ impl Label {
     pub const MESSAGE_MAC: Self = Self("Hermes/1 message mac|");
     pub const EPHEMERAL: Self = Self("Hermes/1 ephemeral keys|");
     pub const EPHEMERAL_MAC: Self = Self("Hermes/1 ephemeral mac|");
+    /// Followed by the leaf's signature key.
+    pub const GROUP_CREDENTIAL: Self = Self("Hermes/1 group credential|");
+    /// Followed by group, epoch and 0xffffffff, which is no leaf.
+    pub const GROUP_EPOCH: Self = Self("Hermes/1 group epoch|");
+    /// Followed by group, epoch and leaf.
+    pub const GROUP_SENDER: Self = Self("Hermes/1 sender|");
+    pub const GROUP_HEADER: Self = Self("Hermes/1 group header|");
+    pub const GROUP_MESSAGE: Self = Self("Hermes/1 group message|");
+    pub const GROUP_MAC: Self = Self("Hermes/1 group mac|");
+    pub const GROUP_MAC_KEY: Self = Self("Hermes/1 group mac key|");
+    pub const GROUP_CIPHERTEXT: Self = Self("Hermes/1 group ciphertext|");
+    pub const GROUP_SIGNATURE: Self = Self("Hermes/1 group signature|");
+    pub const GROUP_CHANGE: Self = Self("Hermes/1 group change|");
+    /// Also the associated data.
+    pub const BLOB: Self = Self("Hermes/1 blob|");
     pub const CONTENT: Self = Self("Hermes/1 content|");
     pub const INVITE_PROOF: Self = Self("Hermes/1 invite proof|");
     pub const INVITE_CHECK: Self = Self("Hermes/1 invite check|");
@@ -133,7 +148,7 @@ fn hmac(key: &[u8; 32]) -> HmacSha256 {
 mod tests {
     use super::*;
 
-    const LABELS: [Label; 22] = [
+    const LABELS: [Label; 33] = [
         Label::IDENTITY_CROSS,
         Label::FINGERPRINT,
         Label::PREKEY,
@@ -152,6 +167,17 @@ mod tests {
         Label::MESSAGE_MAC,
         Label::EPHEMERAL,
         Label::EPHEMERAL_MAC,
+        Label::GROUP_CREDENTIAL,
+        Label::GROUP_EPOCH,
+        Label::GROUP_SENDER,
+        Label::GROUP_HEADER,
+        Label::GROUP_MESSAGE,
+        Label::GROUP_MAC,
+        Label::GROUP_MAC_KEY,
+        Label::GROUP_CIPHERTEXT,
+        Label::GROUP_SIGNATURE,
+        Label::GROUP_CHANGE,
+        Label::BLOB,
         Label::CONTENT,
         Label::INVITE_PROOF,
         Label::INVITE_CHECK,

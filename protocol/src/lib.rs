@@ -14,10 +14,12 @@
 )]
 
 mod aead;
+pub mod blob;
 pub mod content;
 mod curve;
 pub mod envelope;
 pub mod ffdh;
+pub mod group;
 pub mod handshake;
 pub mod identity;
 pub mod invite;

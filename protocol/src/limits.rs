@@ -12,6 +12,10 @@ pub const SKIPPED_KEYS_PER_SESSION: usize = 2_000;
 pub const SKIPPED_CHAINS: usize = 8;
 /// How long a skipped key opens its message: a relay's retention of 30 days and a week of slack.
 pub const SKIPPED_LIFETIME: Duration = Duration::from_secs(37 * 86_400);
+/// Members of a group: what one atomic fan-out of the relay carries.
+pub const GROUP_MEMBERS: usize = 1_000;
+/// Adds, removals and replacements in one commit, so that a Welcome and a commit stay of a size.
+pub const GROUP_CHANGES: usize = 64;
 /// PBKDF2 iterations of the finite-field lock. Its input is already strong, and a stranger chooses when we compute it.
 pub const FF_ITERATIONS: u32 = 1_000;
 /// Initiations that a handshake may list as unopened: more than two sides can cross in one retention period.
@@ -31,6 +35,10 @@ pub const CONTENT_BYTES: usize = 64 * 1024;
 pub const TEXT_BYTES: usize = 16 * 1024;
 /// Characters of a profile name.
 pub const PROFILE_NAME_CHARS: usize = 64;
+/// Key packages that one content brings.
+pub const KEY_PACKAGES: usize = 4;
+/// Bytes of one key package: two X-Wing keys (1,216 each), signatures, identity and member card.
+pub const KEY_PACKAGE_BYTES: usize = 6 * 1024;
 /// Messages that one receipt names.
 pub const RECEIPT_MESSAGES: usize = 256;
 /// Characters of an invite: a relay address with the longest host name, a drop token, keys, in base64.

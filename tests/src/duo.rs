@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
+use crate::way::{body_of, permission};
 use hermes_engine::{
     ChangeSet, ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount,
     Order, OutboxKey, Range, Reply, Send, Store, Table, Text,
@@ -294,9 +295,10 @@ impl<S: Store> Peer<S> {
         let mut flying = Vec::new();
         for chat in query::outbox_chats(&self.store).expect("memory") {
             let destination = query::destination(&self.store, chat).expect("memory").expect("a contact");
-            let token = destination.token.verify(owner.mailbox, owner.drop_key).expect("its own token");
+            let token =
+                permission(&destination).verify(owner.mailbox, owner.drop_key).expect("its own token");
             for row in query::outbox(&self.store, chat, None, usize::MAX).expect("memory") {
-                flying.push(Flying { key: row.key, contact: token.contact, body: row.body });
+                flying.push(Flying { key: row.key, contact: token.contact, body: body_of(row.frame) });
             }
         }
         flying.sort_by_key(|flying| flying.key.position);
@@ -314,7 +316,7 @@ impl<S: Store> Peer<S> {
         let owner = query::mailbox(&self.store).expect("memory");
         let chat = query::contacts(&other.store).expect("memory")[0].chat;
         let destination = query::destination(&other.store, chat).expect("memory").expect("a contact");
-        let token = destination.token.verify(owner.mailbox, owner.drop_key).expect("its own token");
+        let token = permission(&destination).verify(owner.mailbox, owner.drop_key).expect("its own token");
         self.head += 1;
         let mut body = vec![7; 256];
         body[..2].copy_from_slice(&[1, 2]);
@@ -423,7 +425,7 @@ impl<S: Store> Peer<S> {
         let owner = query::mailbox(&recipient.store).expect("memory");
         let chat = query::contacts(&self.store).expect("memory")[0].chat;
         let destination = query::destination(&self.store, chat).expect("memory").expect("a contact");
-        let token = destination.token.verify(owner.mailbox, owner.drop_key).expect("its own token");
+        let token = permission(&destination).verify(owner.mailbox, owner.drop_key).expect("its own token");
         Flying { key: OutboxKey { chat, position: 0 }, contact: token.contact, body }
     }
 
@@ -440,6 +442,7 @@ impl<S: Store> Peer<S> {
     pub fn texts(&self, chat: &str) -> Vec<String> {
         let log = query::log(&self.store, chat, None, usize::MAX).expect("memory").unwrap_or_default();
         let text = |message: query::MessageView| match message.text {
+            Text::GroupChanged(_) => None,
             Text::Plain(text) => Some(text),
             Text::NeedsNewerVersion => Some("?".to_owned()),
             Text::SessionRenewed(_) => None,

@@ -2,6 +2,7 @@
 //!
 //! Below the engine, which would not do this: handshake and session straight from the protocol.
 
+use crate::way::{body_of, permission};
 use hermes_engine::{Table, View, query};
 use hermes_protocol::{
     Body, Bundle, Content, Envelope, Fingerprint, IdentityKeyPair, Initiated, InitiatorParams, Invite,
@@ -138,7 +139,7 @@ impl Impostor {
             let rows = query::outbox(&victim.store, chat, Some(self.heard), usize::MAX).expect("memory");
             for row in rows {
                 self.heard = row.key.position;
-                let Ok(Envelope::Ordinary(message)) = Envelope::decode(&row.body) else { continue };
+                let Ok(Envelope::Ordinary(message)) = Envelope::decode(&body_of(row.frame)) else { continue };
                 let opened = self.session.open(&message, &NothingSkipped, victim.now, &mut self.rng);
                 let Ok((session, opened)) = opened else { continue };
                 self.session = session;
@@ -160,7 +161,7 @@ fn contact_id(friend: &Peer, name: &str, victim: &Peer) -> ContactId {
     let owner = query::mailbox(&victim.store).expect("memory");
     let contact = query::contact_named(&friend.store, name).expect("memory").expect("a contact");
     let destination = query::destination(&friend.store, contact.contact.chat).expect("memory");
-    let token = destination.expect("a way").token.verify(owner.mailbox, owner.drop_key);
+    let token = permission(&destination.expect("a way")).verify(owner.mailbox, owner.drop_key);
     token.expect("its own token").contact
 }
 

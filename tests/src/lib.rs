@@ -9,4 +9,5 @@ pub mod duo;
 pub mod impostor;
 pub mod remote;
 pub mod sim;
+mod way;
 pub mod world;

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::way::body_of;
 use hermes_engine::{LinkEvent, query};
 use hermes_link::{
     client,
@@ -10,7 +11,7 @@ use hermes_link::{
 };
 use hermes_wire::{
     EnvelopeId, FetchId, RelayAddress, RunId, Timestamp, VERSION,
-    drop::{Deposit, FromDrop, Open, ToDrop},
+    drop::{Deposit, FromDrop, ToDrop},
     mailbox::{Credit, Deliver, Register, ToClient, ToRelay},
     prekey::SealedBundle,
 };
@@ -48,7 +49,7 @@ impl Remote {
             // The mailbox has to exist before somebody writes to it.
             let mailbox = Mailbox::open(&settings).await;
             for row in &rows {
-                deposit(&destination, row.envelope, &row.body).await;
+                deposit(&destination, row.envelope, &body_of(row.frame.clone())).await;
             }
             mailbox.next().await
         });
@@ -82,8 +83,7 @@ async fn ask(destination: &query::Destination, request: ToDrop) -> FromDrop {
     let connection = client::connect_drop(&endpoint, &destination.relay).await.expect("a connection");
     let (send, receive) = connection.open_bi().await.expect("a stream");
     let (mut requests, mut answers) = (FrameWriter::new(send), FrameReader::new(receive));
-    let (mailbox, token) = (destination.mailbox, destination.token.clone());
-    requests.push(&ToDrop::Open(Open { version: VERSION, mailbox, token }));
+    requests.push(&destination.opening());
     requests.push(&request);
     requests.flush().await.expect("written");
     let mut answer = async || answers.next().await.expect("an answer").expect("an answer");

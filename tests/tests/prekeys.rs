@@ -99,7 +99,10 @@ impl RealRelay {
         let (chat, fetch) = guest.accept(&host.invite());
         let destination = query::fetches(&guest.store).unwrap().pop().unwrap().destination;
         let version = hermes_wire::VERSION;
-        let open = Open { version, mailbox: destination.mailbox, token: destination.token };
+        let hermes_engine::query::Place::Mailbox(mailbox, token) = destination.place else {
+            panic!("a contact has a mailbox")
+        };
+        let open = Open { version, mailbox, token };
         let outcome = self.ask(guest, Request::Open(open));
         let Outcome::Opened(entry) = outcome else { panic!("{outcome:?}") };
         let outcome = self.ask(guest, Request::FetchPrekeys { entry, fetch });

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use hermes_protocol::content::MessageId;
 use hermes_wire::Timestamp;
 
-use super::{chat_named, contact};
+use super::chat_named;
 use crate::{
-    gap,
+    chat, gap,
     id::ChatId,
     limits::QUERY_ROWS,
     reference::Reference,
-    row::{Direction, MessageRecord, MessageState, Text},
+    row::{Author, Direction, MessageRecord, MessageState, Text},
     rows::{self, IndexRow, Key, Place, ReadError, StoreResult, UnreadRow},
     store::{Order, Range, Table, View},
 };
@@ -31,6 +31,8 @@ pub struct MessageView {
     pub stored: Timestamp,
     /// Which way it went.
     pub direction: MessageDirection,
+    /// Which of the members wrote it, when it came in a group.
+    pub author: Option<Author>,
     /// Whether its session began without a one-time prekey.
     pub without_one_time_key: bool,
     /// Messages right before it, from the same sender, that have not arrived.
@@ -184,15 +186,16 @@ impl Chats {
                 Direction::Sent(state) => MessageDirection::Sent(state),
                 Direction::Noted => MessageDirection::Noted,
             },
+            author: message.author,
             without_one_time_key: message.without_one_time_key,
         })
     }
 }
 
 impl Chat {
-    fn read<V: View>(view: &V, chat: ChatId) -> StoreResult<Self, V> {
-        let gaps = gap::gaps(view, chat, QUERY_ROWS)?.into_iter();
+    fn read<V: View>(view: &V, id: ChatId) -> StoreResult<Self, V> {
+        let gaps = gap::gaps(view, id, QUERY_ROWS)?.into_iter();
         let gaps = gaps.map(|(first, gap)| (gap.after.number, gap::length(first, gap.last)));
-        Ok(Self { name: contact(view, &chat)?.name, gaps: gaps.collect() })
+        Ok(Self { name: chat::chat(view, &id)?.name().to_owned(), gaps: gaps.collect() })
     }
 }

@@ -1,7 +1,11 @@
 //! What a link needs to know: where the mailbox is, what waits to leave, and by whose permission.
 
+use hermes_protocol::ticket::Ticket;
 use hermes_wire::{
-    DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayAddress, Sequence,
+    BlobId, ChannelId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, PostId, RelayAddress, Sequence,
+    VERSION,
+    channel::OpenChannel,
+    drop::{Deposit, Open, ToDrop},
     limits::PREKEYS_PER_FRAME,
     prekey::{PrekeyEntry, PrekeyId},
     token::SignedDropToken,
@@ -10,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     account,
+    group::{self, GroupRecord, InvitationRecord, PartKey, PartRow, UploadRecord},
     id::ChatId,
     input::OutboxKey,
     limits::{self, QUERY_ROWS},
@@ -36,26 +41,73 @@ pub struct MailboxSettings {
     pub cursor: Sequence,
 }
 
-/// A mailbox to write to, and the permission.
+/// Where a chat's envelopes go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// Where it is.
+    /// The relay.
     pub relay: RelayAddress,
-    /// Whose it is.
-    pub mailbox: MailboxId,
-    /// The permission.
-    pub token: SignedDropToken,
+    /// What is opened there.
+    pub place: Place,
 }
 
-/// An envelope on its way out.
+/// What a stream to a relay is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Somebody's mailbox, and the permission to write to it.
+    Mailbox(MailboxId, SignedDropToken),
+    /// A group's channel.
+    Channel(ChannelId),
+}
+
+impl Destination {
+    /// The first frame of a stream there.
+    pub fn opening(&self) -> ToDrop {
+        match &self.place {
+            Place::Mailbox(mailbox, token) => {
+                ToDrop::Open(Open { version: VERSION, mailbox: *mailbox, token: token.clone() })
+            }
+            Place::Channel(channel) => {
+                ToDrop::OpenChannel(OpenChannel { version: VERSION, channel: *channel })
+            }
+        }
+    }
+
+    fn of(ticket: Ticket) -> Self {
+        Self { relay: ticket.relay, place: Place::Mailbox(ticket.mailbox, ticket.token) }
+    }
+}
+
+/// Something on its way out.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// Its place in the outbox.
     pub key: OutboxKey,
     /// Its id, the same at every try.
     pub envelope: EnvelopeId,
-    /// Its bytes, the same at every try.
-    pub body: Vec<u8>,
+    /// Bytes of its body.
+    pub bytes: usize,
+    /// What is said to the relay, the same at every try.
+    pub frame: ToDrop,
+}
+
+/// A blob that the relay is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upload {
+    /// Which.
+    pub blob: BlobId,
+    /// Bytes of all of it.
+    pub total: u32,
+}
+
+/// A blob that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobFetch {
+    /// Which.
+    pub blob: BlobId,
+    /// Bytes that it has if it is the right one.
+    pub size: u32,
+    /// Where it is.
+    pub relay: RelayAddress,
 }
 
 /// A bundle that a pairing waits for.
@@ -97,7 +149,7 @@ pub fn outbox_chats<V: View>(view: &V) -> StoreResult<Vec<ChatId>, V> {
     Ok(chats)
 }
 
-/// A chat's outbox rows past a position, in the order they leave.
+/// A chat's outbox rows past a position, in the order they leave. Ends before one that has to wait for something else.
 pub fn outbox<V: View>(
     view: &V,
     chat: ChatId,
@@ -109,20 +161,59 @@ pub fn outbox<V: View>(
         range.from = OutboxKey { chat, position: position.saturating_add(1) }.to_bytes();
     }
     let rows = rows::scan::<OutboxRecord, _>(view, &range, Order::Ascending, limit.min(QUERY_ROWS))?;
-    Ok(rows
-        .into_iter()
-        .map(|(key, row)| Outgoing { key, envelope: row.envelope, body: row.body.into_vec() })
-        .collect())
+    let mut outgoing = Vec::with_capacity(rows.len());
+    for (key, row) in rows {
+        let (envelope, bytes) = (row.envelope, row.body.len());
+        let frame = match row.post {
+            None => Some(ToDrop::Deposit(Deposit { envelope, body: row.body })),
+            Some(post) => group::frame(view, chat, PostId(envelope.0), post, row.body)?,
+        };
+        let Some(frame) = frame else { break };
+        outgoing.push(Outgoing { key, envelope, bytes, frame });
+    }
+    Ok(outgoing)
 }
 
 /// How to write to a chat; `None` when it is gone.
 pub fn destination<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<Destination>, V> {
-    let contact: Option<ContactRecord> = rows::get(view, &chat)?;
-    Ok(contact.map(|contact| Destination {
-        relay: contact.ticket.relay,
-        mailbox: contact.ticket.mailbox,
-        token: contact.ticket.token,
+    if let Some(contact) = rows::get::<ContactRecord, _>(view, &chat)? {
+        return Ok(Some(Destination::of(contact.ticket)));
+    }
+    let group: Option<GroupRecord> = rows::get(view, &chat)?;
+    Ok(group.map(|group| Destination {
+        relay: group.context.relay,
+        place: Place::Channel(group.context.channel),
     }))
+}
+
+/// Blobs that the account's relay is to have.
+pub fn uploads<V: View>(view: &V) -> StoreResult<Vec<Upload>, V> {
+    let rows = rows::scan::<UploadRecord, _>(view, &Range::all(), Order::Ascending, QUERY_ROWS)?;
+    Ok(rows.into_iter().map(|(blob, row)| Upload { blob, total: row.total }).collect())
+}
+
+/// The piece of a blob that begins at `offset`.
+pub fn upload_part<V: View>(view: &V, blob: BlobId, offset: u32) -> StoreResult<Option<Vec<u8>>, V> {
+    let part: Option<PartRow> = rows::get(view, &PartKey(blob, offset))?;
+    Ok(part.map(|part| part.0.expose().to_vec()))
+}
+
+/// Blobs that are waited for: welcomes, and commits.
+pub fn blob_fetches<V: View>(view: &V) -> StoreResult<Vec<BlobFetch>, V> {
+    let own = account::record(view)?.relay;
+    let invitations =
+        rows::scan::<InvitationRecord, _>(view, &Range::all(), Order::Ascending, limits::INVITATIONS)?;
+    let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, limits::GROUPS)?;
+    let welcomes = invitations.into_iter().map(|(blob, row)| BlobFetch {
+        blob,
+        size: row.welcome.size,
+        relay: own.clone(),
+    });
+    let commits = groups.into_iter().filter_map(|(_, group)| {
+        let blob = group.awaiting?.blob;
+        Some(BlobFetch { blob: blob.id, size: blob.size, relay: group.context.relay })
+    });
+    Ok(welcomes.chain(commits).collect())
 }
 
 /// Bundles that pairings wait for.
@@ -131,8 +222,7 @@ pub fn fetches<V: View>(view: &V) -> StoreResult<Vec<PendingFetch>, V> {
     let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
     let waiting = contacts.into_iter().filter_map(|(chat, contact)| {
         let Fetching { fetch, ticket, .. } = *contact.fetching?;
-        let destination = Destination { relay: ticket.relay, mailbox: ticket.mailbox, token: ticket.token };
-        Some(PendingFetch { chat, fetch, destination })
+        Some(PendingFetch { chat, fetch, destination: Destination::of(ticket) })
     });
     Ok(waiting.collect())
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod contact;
+mod group;
 mod history;
 mod link;
 
@@ -14,10 +15,12 @@ pub use audit::{
     missing,
 };
 pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, contact_named};
+pub use group::{GroupDetails, GroupView, MemberView, group_at, group_authenticator, group_named, groups};
 pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
 pub use link::{
-    Destination, MailboxSettings, Outgoing, PendingFetch, destination, fetches, mailbox, outbox,
-    outbox_chats, prekey_floor, prekeys_to_publish,
+    BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,
+    destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, upload_part,
+    uploads,
 };
 
 use crate::{

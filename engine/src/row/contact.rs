@@ -3,7 +3,7 @@
 use hermes_protocol::{
     handshake::ReplayId, identity::Fingerprint, invite::InviteSecret, ratchet::SessionId, ticket::Ticket,
 };
-use hermes_wire::{FetchId, Timestamp};
+use hermes_wire::{ContactId, FetchId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::UnreadableCause;
@@ -36,6 +36,8 @@ pub(crate) struct ContactRecord {
     pub(crate) renewal: Renewal,
     /// What the contact lacks, as it said last, until all of it has been said again.
     pub(crate) resend: Option<Resend>,
+    /// Key packages of ours that it has and has not used.
+    pub(crate) given: Vec<ContactId>,
 }
 
 /// A resend request that is being heeded.
@@ -126,6 +128,7 @@ impl ContactRecord {
             told: Vec::new(),
             renewal: Renewal::default(),
             resend: None,
+            given: Vec::new(),
         }
     }
 }

@@ -203,6 +203,8 @@ impl<R: Reopen> Owner<R> {
                 Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
                 Effect::Prekeys => self.outlets.wakes.prekeys(),
                 Effect::Claim => self.outlets.wakes.claim(),
+                // Groups cannot be made from outside yet, and nothing else has blobs.
+                Effect::Blobs => {}
                 Effect::Ack(sequence) => ack = ack.max(Some(sequence)),
             }
         }

@@ -9,8 +9,8 @@ use hermes_link::{
     quinn::Connection,
 };
 use hermes_wire::{
-    Advice, Refusal, VERSION,
-    drop::{FromDrop, Open, ToDrop},
+    Advice, Refusal,
+    drop::{FromDrop, ToDrop},
 };
 use tokio::time::{sleep, timeout};
 
@@ -48,8 +48,7 @@ async fn ask(connection: &Connection, pending: &PendingFetch) -> Result<LinkEven
     let (send, receive) = connection.open_bi().await.map_err(|_| Reason::Lost)?;
     let mut writer = FrameWriter::new(send);
     let mut reader = FrameReader::<FromDrop>::new(receive);
-    let (mailbox, token) = (destination.mailbox, destination.token.clone());
-    writer.push(&ToDrop::Open(Open { version: VERSION, mailbox, token }));
+    writer.push(&destination.opening());
     writer.push(&ToDrop::FetchPrekeys(*fetch));
     // A relay that refuses the open stops reading; why, stands in its answer.
     let _ = writer.flush().await;

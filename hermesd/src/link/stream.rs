@@ -11,8 +11,8 @@ use hermes_link::{
     quinn::Connection,
 };
 use hermes_wire::{
-    Advice, Refusal, VERSION,
-    drop::{FromDrop, Open, ToDrop},
+    Advice, Refusal,
+    drop::{FromDrop, ToDrop},
 };
 use rand::RngExt;
 use tokio::{
@@ -127,8 +127,7 @@ async fn run(
         drained: false,
         stopped: false,
     };
-    let (mailbox, token) = (destination.mailbox, destination.token.clone());
-    stream.writer.push(&ToDrop::Open(Open { version: VERSION, mailbox, token }));
+    stream.writer.push(&destination.opening());
     let mut liveness = Liveness::new(connection);
     let mut silence = interval(SILENCE);
     silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -196,8 +195,8 @@ impl Stream<'_> {
     async fn fill(&mut self) -> Result<(), LinkError> {
         while self.window.has_room() && !self.writer.is_full() && !self.stopped {
             if let Some(row) = self.ahead.pop_front() {
-                let deposit = self.window.deposit(row);
-                self.writer.push(&ToDrop::Deposit(deposit));
+                let frame = self.window.deposit(row);
+                self.writer.push(&frame);
                 continue;
             }
             if self.drained {

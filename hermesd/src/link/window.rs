@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use hermes_engine::{LinkEvent, OutboxKey, query::Outgoing};
 use hermes_wire::{
     Advice, EnvelopeId, Refusal,
-    drop::{Deposit, FromDrop},
+    drop::{FromDrop, ToDrop},
 };
-use serde_bytes::ByteBuf;
 
 use super::board::Reason;
 use crate::limits::{IN_FLIGHT, IN_FLIGHT_BYTES};
@@ -68,12 +67,12 @@ impl Window {
     }
 
     /// Takes a row in, as the frame to write.
-    pub(super) fn deposit(&mut self, row: Outgoing) -> Deposit {
-        let Outgoing { key, envelope, body } = row;
+    pub(super) fn deposit(&mut self, row: Outgoing) -> ToDrop {
+        let Outgoing { key, envelope, bytes, frame } = row;
         self.sent = Some(key.position);
-        self.bytes += body.len();
-        self.in_flight.push_back(InFlight { key, envelope, bytes: body.len() });
-        Deposit { envelope, body: ByteBuf::from(body) }
+        self.bytes += bytes;
+        self.in_flight.push_back(InFlight { key, envelope, bytes });
+        frame
     }
 
     /// Every row up to here was answered otherwise.
@@ -95,6 +94,16 @@ impl Window {
             FromDrop::Receipt(envelope) if self.opened => {
                 Ok(Answer::Settled(LinkEvent::Deposited(self.oldest(envelope)?)))
             }
+            FromDrop::Created(post) | FromDrop::Posted(post, _) if self.opened => {
+                Ok(Answer::Settled(LinkEvent::Deposited(self.oldest(EnvelopeId(post.0))?)))
+            }
+            FromDrop::PostRefused(post, refusal) if self.opened => match refusal.advice() {
+                // The engine knows what is to be made anew.
+                Advice::Permanent | Advice::CatchUp => {
+                    Ok(Answer::Settled(LinkEvent::DepositRefused(self.oldest(EnvelopeId(post.0))?, refusal)))
+                }
+                Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),
+            },
             FromDrop::DepositRefused(envelope, refusal) if self.opened => match refusal.advice() {
                 Advice::Permanent | Advice::CatchUp => {
                     Ok(Answer::Settled(LinkEvent::DepositRefused(self.oldest(envelope)?, refusal)))
@@ -118,6 +127,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use hermes_engine::ChatId;
+    use hermes_wire::drop::Deposit;
 
     use super::*;
 
@@ -127,7 +137,8 @@ mod tests {
 
     fn row(position: u64, bytes: usize) -> Outgoing {
         let key = OutboxKey { chat: ChatId([1; 16]), position };
-        Outgoing { key, envelope: id(position), body: vec![0; bytes] }
+        let frame = ToDrop::Deposit(Deposit { envelope: id(position), body: vec![0; bytes].into() });
+        Outgoing { key, envelope: id(position), bytes, frame }
     }
 
     /// Three rows written on a stream that is open.

@@ -93,6 +93,8 @@ impl Listener {
             }
             // Counted in the status; there is no message to show.
             hermes_engine::Event::Unreadable(_) | hermes_engine::Event::ForeignClaim => None,
+            // Nobody can make a group from outside yet.
+            hermes_engine::Event::Group { .. } => None,
             hermes_engine::Event::SessionRenewed { name, reason, .. } => {
                 Some(Event::SessionRenewed { contact: name, reason: reason.to_string() })
             }

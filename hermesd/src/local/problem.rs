@@ -73,6 +73,18 @@ impl ToProblem for CommandError {
             | Self::KeyChanged { .. }
             | Self::KeyUnchanged(_)
             | Self::KeyOfAnother { .. } => of_contact(self),
+            Self::UnknownGroup(_)
+            | Self::UnknownMember { .. }
+            | Self::AmbiguousMember(_)
+            | Self::NotAdmin(_)
+            | Self::LastAdmin(_)
+            | Self::RemoveSelf(_)
+            | Self::BadGroupName(_)
+            | Self::TooManyGroups(_)
+            | Self::TooManyMembers(_)
+            | Self::MemberKeyChanged(_)
+            | Self::OtherRelay(_)
+            | Self::Group(_) => (ErrorCode::Usage, "nothing was changed".to_owned()),
         };
         Problem::new(code, self.to_string(), hint)
     }
@@ -133,6 +145,7 @@ impl ToProblem for SendError {
                 (ErrorCode::OutboxFull, "wait until some have left; hermesctl status says what holds them up")
             }
             Self::CopyStopped => (ErrorCode::StoreCopy, COPY_HINT),
+            Self::GroupClosed(..) => (ErrorCode::SessionFailed, "ask an admin of the group to add you again"),
             Self::Session(..) => (ErrorCode::SessionFailed, "pair again: ask them for a new invite"),
             Self::IdentityChanged(name) => {
                 return Problem::new(ErrorCode::IdentityChanged, self.to_string(), decide(name));
@@ -291,6 +304,11 @@ impl ToProblem for FailureReason {
                 ErrorCode::IdentityChanged,
                 self.to_string(),
                 "send it again, once you have verified the new key",
+            ),
+            Self::GroupClosed => Problem::new(
+                ErrorCode::SessionFailed,
+                self.to_string(),
+                "ask an admin of the group to add you again",
             ),
             Self::GaveUp(_) => Problem::new(
                 ErrorCode::RelayUnreachable,

@@ -39,6 +39,8 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
     let body = match view.text {
         Text::Plain(text) => Body::Text { text },
         Text::NeedsNewerVersion => Body::Unsupported,
+        // Nobody can make a group from outside yet.
+        Text::GroupChanged(_) => Body::Unsupported,
         Text::SessionRenewed(reason) => Body::SessionRenewed { reason: reason.to_string() },
     };
     let common = Message {

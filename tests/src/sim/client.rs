@@ -1,18 +1,19 @@
 //! A client: an engine on a store, and the links that a daemon would run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hermes_engine::{
-    ChatId, Command, CommandId, Effect, Engine, Input, LinkEvent, NewAccount, OutboxKey, Reply, Send,
-    query::{self, Claiming},
+    ChatId, Command, CommandId, Effect, Engine, GroupChange, Input, LinkEvent, NewAccount, OutboxKey, Reply,
+    Send, SendError,
+    query::{self, Claiming, Place},
 };
 use hermes_wire::{
-    FetchId, MailboxId, MoveClaim, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
-    drop::Deposit,
+    BlobId, FetchId, MailboxId, MoveClaim, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
+    blob::PutBlob,
+    drop::ToDrop,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, Register, ToClient, ToRelay},
     prekey::PrekeyId,
-    token::SignedDropToken,
 };
 use rand_chacha::ChaCha8Rng;
 use serde_bytes::ByteBuf;
@@ -51,6 +52,9 @@ pub enum Typed {
     Send { to: String, text: String, key: String },
     Invite,
     Accept(String),
+    GiveKeyPackages,
+    CreateGroup(String, Vec<String>),
+    Group(String, GroupChange),
 }
 
 /// The mailbox connection as the client sees it.
@@ -74,6 +78,10 @@ pub struct MailboxLink {
     answered: bool,
     /// Whether its shell says that a claim is due.
     pub claim_due: bool,
+    /// Blobs of which the first piece was put on this connection.
+    uploading: BTreeSet<BlobId>,
+    /// Blobs that were asked for and have come.
+    pub fetched: VecDeque<(BlobId, Vec<u8>)>,
 }
 
 /// What arrives on a mailbox connection, control and deliveries alike.
@@ -96,15 +104,14 @@ pub struct DropLink {
 #[derive(Clone, Debug)]
 pub struct DropRequest {
     pub chat: ChatId,
-    pub mailbox: MailboxId,
-    pub token: SignedDropToken,
+    pub place: Place,
     pub what: DropBody,
 }
 
-/// A deposit or a fetch.
+/// An outbox row or a fetch.
 #[derive(Clone, Debug)]
 pub enum DropBody {
-    Deposit(OutboxKey, Deposit),
+    Row(OutboxKey, Box<ToDrop>),
     Fetch(FetchId),
 }
 
@@ -157,6 +164,20 @@ impl Client {
         if std::mem::take(&mut link.more_claims) {
             link.claim(query::claiming(&self.store).expect("memory"));
         }
+        if link.settled {
+            for upload in query::uploads(&self.store).expect("memory") {
+                if link.uploading.insert(upload.blob) {
+                    let bytes = query::upload_part(&self.store, upload.blob, 0).expect("memory");
+                    let put = PutBlob {
+                        blob: upload.blob,
+                        total: upload.total,
+                        offset: 0,
+                        bytes: ByteBuf::from(bytes.expect("the first piece")),
+                    };
+                    link.to_relay.push_back(ToRelay::PutBlob(put));
+                }
+            }
+        }
         if !link.settled || !std::mem::take(&mut link.more_prekeys) {
             return;
         }
@@ -180,8 +201,7 @@ impl Client {
             link.fetched = Some(fetch.fetch);
             link.to_relay.push_back(DropRequest {
                 chat,
-                mailbox: fetch.destination.mailbox,
-                token: fetch.destination.token,
+                place: fetch.destination.place,
                 what: DropBody::Fetch(fetch.fetch),
             });
         }
@@ -191,12 +211,8 @@ impl Client {
             link.sent_through = Some(row.key.position);
             link.to_relay.push_back(DropRequest {
                 chat,
-                mailbox: destination.mailbox,
-                token: destination.token.clone(),
-                what: DropBody::Deposit(
-                    row.key,
-                    Deposit { envelope: row.envelope, body: ByteBuf::from(row.body) },
-                ),
+                place: destination.place.clone(),
+                what: DropBody::Row(row.key, Box::new(row.frame)),
             });
         }
     }
@@ -231,7 +247,17 @@ impl Client {
             let count = link.to_client.len().min(BATCH);
             let arrived: Vec<_> = link.to_client.drain(..count).collect();
             link.answered |= arrived.iter().any(is_claim_answer);
-            inputs.extend(arrived.into_iter().filter_map(input_from));
+            for frame in arrived {
+                match frame {
+                    FromMailbox::Control(ToClient::BlobStored(blob, upto)) => {
+                        inputs.extend(link.blob_stored(&self.store, blob, upto).map(Input::Link));
+                    }
+                    frame => inputs.extend(input_from(frame)),
+                }
+            }
+            for (blob, bytes) in link.fetched.drain(..) {
+                inputs.push(Input::Link(LinkEvent::BlobFetched(blob, bytes)));
+            }
             if std::mem::take(&mut link.claim_due) {
                 inputs.push(Input::Link(LinkEvent::ClaimDue));
             }
@@ -283,7 +309,13 @@ impl Client {
                 Effect::Ack(through) => ack = ack.max(through),
                 Effect::Reply(id, reply) => {
                     let typed = commands.remove(&id).expect("a reply to a command of this turn");
-                    self.answered(typed, reply.expect("the simulation types nothing invalid"));
+                    match (typed, reply) {
+                        // Typed by somebody who does not know yet how the group stands, or typed again.
+                        (Typed::Group(..), _) => {}
+                        (typed, reply) => {
+                            self.answered(typed, reply.expect("the simulation types nothing invalid"));
+                        }
+                    }
                 }
                 Effect::Prekeys => {
                     if let Some(link) = &mut self.link {
@@ -296,7 +328,7 @@ impl Client {
                     }
                 }
                 // The drop links look into the store themselves.
-                Effect::Event(_) | Effect::Outbox(_) | Effect::Fetch(_) => {}
+                Effect::Event(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Blobs => {}
             }
         }
         if let Some(link) = &mut self.link
@@ -320,21 +352,32 @@ impl Client {
 
     fn answered(&mut self, typed: Typed, reply: Reply) {
         match (typed, reply) {
-            (Typed::Send { to, text, .. }, Reply::Sent(results)) => {
-                assert!(
-                    results.iter().all(|result| result.outcome.is_ok()),
-                    "a ready contact takes messages"
-                );
-                self.accepted.entry(to).or_default().push(text);
-            }
+            (Typed::Send { to, text, .. }, Reply::Sent(results)) => match &results[0].outcome {
+                Ok(_) => self.accepted.entry(to).or_default().push(text),
+                Err(SendError::GroupClosed(..)) => {}
+                Err(error) => panic!("a ready contact takes messages: {error}"),
+            },
             (Typed::Invite, Reply::Invite { link, .. }) => self.invites.push(link),
             (Typed::Accept(_), Reply::Accepted { .. }) => {}
+            (Typed::CreateGroup(..), Reply::Group(_)) | (Typed::GiveKeyPackages, Reply::Given) => {}
             (typed, reply) => panic!("{typed:?} was answered with {reply:?}"),
         }
     }
 }
 
 impl MailboxLink {
+    /// The relay has so much of a blob: the next piece, or the news that it is all.
+    fn blob_stored(&mut self, store: &MemoryStore, blob: BlobId, upto: u32) -> Option<LinkEvent> {
+        let uploads = query::uploads(store).expect("memory");
+        let total = uploads.into_iter().find(|upload| upload.blob == blob)?.total;
+        if upto >= total {
+            return Some(LinkEvent::BlobStored(blob));
+        }
+        let bytes = ByteBuf::from(query::upload_part(store, blob, upto).expect("memory")?);
+        self.to_relay.push_back(ToRelay::PutBlob(PutBlob { blob, total, offset: upto, bytes }));
+        None
+    }
+
     /// Asks for what is to be claimed; once there is nothing more, for deliveries.
     fn claim(&mut self, claiming: Claiming) {
         match claiming {
@@ -361,6 +404,9 @@ fn command(typed: &Typed) -> Command {
         Typed::Send { to, text, key } => {
             Command::Send(Send { to: vec![to.clone()], text: text.clone(), idempotency: Some(key.clone()) })
         }
+        Typed::GiveKeyPackages => Command::GiveKeyPackages,
+        Typed::CreateGroup(name, members) => Command::CreateGroup(name.clone(), members.clone()),
+        Typed::Group(name, change) => Command::Group(name.clone(), change.clone()),
         Typed::Invite => Command::CreateInvite { validity: std::time::Duration::from_secs(30 * 86_400) },
         Typed::Accept(link) => Command::Accept(Box::new(link.parse().expect("our own invite parses"))),
     }

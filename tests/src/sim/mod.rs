@@ -7,10 +7,12 @@
 
 mod check;
 mod client;
+mod groups;
 mod relay;
 mod store;
 mod world;
 
 pub use check::Violation;
+pub use groups::{GroupPlan, run_groups};
 pub use store::{Doom, MemoryStore};
 pub use world::{Plan, Report, run, run_with_relay_put_back};

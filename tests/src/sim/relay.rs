@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use hermes_engine::LinkEvent;
-use hermes_relay::{Outcome, Policy, Registration, Relay, Request, store::memory::MemoryStore};
+use hermes_engine::{LinkEvent, query::Place};
+use hermes_relay::{Outcome, Policy, Registration, Relay, Request, fanout::Seed, store::memory::MemoryStore};
 use hermes_wire::{
-    MailboxId, Sequence, Timestamp,
+    BlobId, ChannelId, MailboxId, Sequence, Timestamp,
     blob::PutBlob,
-    drop::Open,
+    drop::{Open, ToDrop},
     mailbox::{Credit, Deliver, ToClient, ToRelay},
     prekey::{PrekeyEntry, PrekeyId},
     refusal::Advice,
+    token::SignedDropToken,
 };
 
 use super::client::{DropBody, DropRequest};
@@ -20,6 +21,7 @@ pub struct SimRelay {
     relay: Relay<MemoryStore>,
     /// Every prekey that was ever offered, whatever became of it.
     prekeys: BTreeMap<(MailboxId, PrekeyId), PrekeyEntry>,
+    seeds: u64,
 }
 
 /// What the relay knows of one mailbox connection.
@@ -41,7 +43,7 @@ pub enum Answer {
 
 impl SimRelay {
     pub fn new() -> Self {
-        Self { relay: Self::start(MemoryStore::new()), prekeys: BTreeMap::new() }
+        Self { relay: Self::start(MemoryStore::new()), prekeys: BTreeMap::new(), seeds: 0 }
     }
 
     fn start(store: MemoryStore) -> Relay<MemoryStore> {
@@ -159,27 +161,68 @@ impl SimRelay {
     pub fn drop_requests(&mut self, requests: Vec<DropRequest>, now: Timestamp) -> Answer {
         let mut events = Vec::new();
         for request in requests {
-            let open = Open {
-                version: hermes_wire::VERSION,
-                mailbox: request.mailbox,
-                token: request.token.clone(),
+            let result = match &request.place {
+                Place::Mailbox(mailbox, token) => self.at_mailbox(*mailbox, token, &request.what, now),
+                Place::Channel(channel) => self.at_channel(*channel, &request.what, now),
             };
-            let result = match self.apply(now, Request::Open(open)) {
-                Outcome::Opened(entry) => match &request.what {
-                    DropBody::Deposit(_, deposit) => {
-                        let deposits = vec![deposit.clone()];
-                        self.apply(now, Request::Deposit { entry, deposits })
-                    }
-                    DropBody::Fetch(fetch) => self.apply(now, Request::FetchPrekeys { entry, fetch: *fetch }),
-                },
-                outcome => outcome,
-            };
+            let overtaken =
+                matches!(&result, Outcome::Refused(refusal) if refusal.advice() == Advice::CatchUp);
             match settle(&request, result) {
                 Ok(event) => events.push(event),
                 Err(Retry) => return Answer::Closed(events),
             }
+            if overtaken {
+                return Answer::Closed(events);
+            }
         }
         Answer::Events(events)
+    }
+
+    fn at_mailbox(
+        &mut self,
+        mailbox: MailboxId,
+        token: &SignedDropToken,
+        what: &DropBody,
+        now: Timestamp,
+    ) -> Outcome {
+        let open = Open { version: hermes_wire::VERSION, mailbox, token: token.clone() };
+        match self.apply(now, Request::Open(open)) {
+            Outcome::Opened(entry) => match what {
+                DropBody::Row(_, frame) => {
+                    let ToDrop::Deposit(deposit) = &**frame else { panic!("a mailbox is told {frame:?}") };
+                    let deposits = vec![deposit.clone()];
+                    self.apply(now, Request::Deposit { entry, deposits })
+                }
+                DropBody::Fetch(fetch) => self.apply(now, Request::FetchPrekeys { entry, fetch: *fetch }),
+            },
+            outcome => outcome,
+        }
+    }
+
+    fn at_channel(&mut self, channel: ChannelId, what: &DropBody, now: Timestamp) -> Outcome {
+        // Of the relay alone, so that the clients' luck does not hang on it.
+        self.seeds += 1;
+        let mut seed = Seed([0; 32]);
+        seed.0[..8].copy_from_slice(&self.seeds.to_be_bytes());
+        let DropBody::Row(_, frame) = what else { panic!("a channel has no prekeys") };
+        let request = match (**frame).clone() {
+            ToDrop::Create(create) => Request::Create { channel, create, seed },
+            ToDrop::Post(post) => Request::Post { channel, post, seed },
+            ToDrop::Commit(commit) => Request::Commit { channel, commit, seed },
+            other => panic!("a channel is told {other:?}"),
+        };
+        self.apply(now, request)
+    }
+
+    /// A whole blob, once it is there.
+    pub fn blob(&self, blob: BlobId, size: u32) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while bytes.len() < size as usize {
+            let offset = u32::try_from(bytes.len()).expect("a blob's size");
+            let part = hermes_relay::blob::read(self.relay.store(), blob, offset).expect("memory")?;
+            bytes.extend_from_slice(&part.bytes);
+        }
+        Some(bytes)
     }
 
     fn apply(&mut self, now: Timestamp, request: Request) -> Outcome {
@@ -193,7 +236,10 @@ struct Retry;
 
 fn settle(request: &DropRequest, outcome: Outcome) -> Result<LinkEvent, Retry> {
     let refusal = match (&request.what, outcome) {
-        (DropBody::Deposit(key, _), Outcome::Deposited(results)) => match results.into_iter().next() {
+        (DropBody::Row(key, _), Outcome::Created | Outcome::Posted { .. }) => {
+            return Ok(LinkEvent::Deposited(*key));
+        }
+        (DropBody::Row(key, _), Outcome::Deposited(results)) => match results.into_iter().next() {
             Some((_, Ok(()))) => return Ok(LinkEvent::Deposited(*key)),
             Some((_, Err(refusal))) => refusal,
             None => return Err(Retry),
@@ -209,7 +255,7 @@ fn settle(request: &DropRequest, outcome: Outcome) -> Result<LinkEvent, Retry> {
         (Advice::Permanent | Advice::CatchUp, DropBody::Fetch(fetch)) => {
             Ok(LinkEvent::FetchRefused(request.chat, *fetch, refusal))
         }
-        (Advice::Permanent | Advice::CatchUp, DropBody::Deposit(key, _)) => {
+        (Advice::Permanent | Advice::CatchUp, DropBody::Row(key, _)) => {
             Ok(LinkEvent::DepositRefused(*key, refusal))
         }
     }

@@ -28,7 +28,7 @@ pub struct Plan {
 
 /// What happens to the relay besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RelayLife {
+pub(super) enum RelayLife {
     /// It keeps its store.
     Ordinary,
     /// It is put back from an old copy now and then.
@@ -50,15 +50,15 @@ pub struct Report {
 /// receipts back.
 const QUIET_ROUNDS: u32 = 60;
 
-struct World {
+pub(super) struct World {
     rng: ChaCha8Rng,
     now: Timestamp,
-    clients: Vec<Client>,
-    relay: SimRelay,
+    pub(super) clients: Vec<Client>,
+    pub(super) relay: SimRelay,
     /// Requests whose stream was given up, still on their way, each stream's in order.
     orphans: Vec<VecDeque<DropRequest>>,
     texts: u64,
-    faults: u64,
+    pub(super) faults: u64,
     relay_life: RelayLife,
     relay_copy: RelayStore,
 }
@@ -88,7 +88,7 @@ pub fn run_with_relay_put_back(seed: u64, plan: Plan) -> Result<u64, Violation> 
 }
 
 impl World {
-    fn new(seed: u64, clients: usize, relay_life: RelayLife) -> Self {
+    pub(super) fn new(seed: u64, clients: usize, relay_life: RelayLife) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Timestamp(1_790_000_000_000);
         let clients = (0..clients).map(|i| Client::new(&format!("user{i}"), now, &mut rng)).collect();
@@ -98,33 +98,38 @@ impl World {
         Self { rng, now, clients, relay, orphans, texts: 0, faults: 0, relay_life, relay_copy }
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.rng.next_u64() % (bound as u64)).expect("below a usize")
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// Every client invites its successor, with faults on from the start.
     fn pair_neighbours(&mut self, plan: Plan) {
         for inviter in 0..self.clients.len() - 1 {
-            while !query::summary(&self.clients[inviter].store).expect("memory").registered {
-                self.clients[inviter].pump();
-                self.relay_turn(plan);
-                self.client_turn(inviter, plan);
-            }
-            self.clients[inviter].typed.push_back(Typed::Invite);
-            while self.clients[inviter].invites.is_empty() {
-                self.client_turn(inviter, plan);
-            }
-            let link = self.clients[inviter].invites.remove(0);
-            self.clients[inviter + 1].typed.push_back(Typed::Accept(link));
+            self.pair(inviter, inviter + 1, plan);
         }
     }
 
+    /// One client accepts another's invite.
+    pub(super) fn pair(&mut self, inviter: usize, accepter: usize, plan: Plan) {
+        while !query::summary(&self.clients[inviter].store).expect("memory").registered {
+            self.clients[inviter].pump();
+            self.relay_turn(plan);
+            self.client_turn(inviter, plan);
+        }
+        self.clients[inviter].typed.push_back(Typed::Invite);
+        while self.clients[inviter].invites.is_empty() {
+            self.client_turn(inviter, plan);
+        }
+        let link = self.clients[inviter].invites.remove(0);
+        self.clients[accepter].typed.push_back(Typed::Accept(link));
+    }
+
     /// One thing happens.
-    fn happen(&mut self, plan: Plan) {
+    pub(super) fn happen(&mut self, plan: Plan) {
         let client = self.below(self.clients.len());
         self.now = self.now.after(Duration::from_millis(self.below(400) as u64));
         match self.below(100) {
@@ -172,26 +177,32 @@ impl World {
             return;
         }
         let to = ready[self.below(ready.len())].name.clone();
-        self.texts += 1;
-        let text = format!("text {} {}", self.texts, "x".repeat(self.texts as usize % 300));
-        let key = format!("key {}", self.texts);
+        let (key, text) = self.next_text();
         self.clients[client].typed.push_back(Typed::Send { to, text, key });
     }
 
-    fn client_turn(&mut self, client: usize, plan: Plan) {
+    /// An idempotency key and a text that nobody has written yet.
+    pub(super) fn next_text(&mut self) -> (String, String) {
+        self.texts += 1;
+        let text = format!("text {} {}", self.texts, "x".repeat(self.texts as usize % 300));
+        (format!("key {}", self.texts), text)
+    }
+
+    pub(super) fn client_turn(&mut self, client: usize, plan: Plan) {
         let doom = if plan.crash_one_in == 0 { None } else { Doom::draw(plan.crash_one_in, &mut self.rng) };
         self.faults += u64::from(doom.is_some());
         self.clients[client].turn(self.now, doom, &mut self.rng);
     }
 
     /// The relay takes some of what has arrived, from streams in an order drawn at random.
-    fn relay_turn(&mut self, plan: Plan) {
+    pub(super) fn relay_turn(&mut self, plan: Plan) {
         let doom = if plan.crash_one_in == 0 { None } else { Doom::draw(plan.crash_one_in, &mut self.rng) };
         let mut order: Vec<_> = (0..self.clients.len()).collect();
         for i in (1..order.len()).rev() {
             order.swap(i, self.below(i + 1));
         }
         for client in order {
+            self.serve_blobs(client);
             let count = self.below(4);
             self.take_control(client, count, doom);
             for chat in self.clients[client].drops.keys().copied().collect::<Vec<_>>() {
@@ -236,6 +247,17 @@ impl World {
             Answer::Closed(events) => {
                 // What was answered arrives; what was not is sent again on the next stream.
                 self.clients[client].close_drop(chat, events);
+            }
+        }
+    }
+
+    /// Whoever waits for a blob that is there gets it.
+    fn serve_blobs(&mut self, client: usize) {
+        for fetch in query::blob_fetches(&self.clients[client].store).expect("memory") {
+            if let Some(bytes) = self.relay.blob(fetch.blob, fetch.size)
+                && let Some(link) = &mut self.clients[client].link
+            {
+                link.fetched.push_back((fetch.blob, bytes));
             }
         }
     }
@@ -291,7 +313,7 @@ impl World {
     /// A request arrives twice, the copy later.
     fn repeat_request(&mut self, client: usize) {
         let first = self.clients[client].drops.values().find_map(|link| link.to_relay.front()).cloned();
-        if let Some(request) = first.filter(|request| matches!(request.what, DropBody::Deposit(..))) {
+        if let Some(request) = first.filter(|request| matches!(request.what, DropBody::Row(..))) {
             self.faults += 1;
             self.orphans.push(VecDeque::from([request]));
         }
@@ -308,7 +330,7 @@ impl World {
     }
 
     /// No more faults: everything must come to rest.
-    fn settle(&mut self) -> Result<u32, Violation> {
+    pub(super) fn settle(&mut self) -> Result<u32, Violation> {
         let calm = Plan { clients: self.clients.len(), events: 0, crash_one_in: 0 };
         for round in 1..=QUIET_ROUNDS {
             // Longer than any refusal's delay, so that what waits for a rate goes on.
@@ -346,6 +368,8 @@ impl World {
                     && summary.outbox == 0
                     && self.relay.waiting(client.mailbox) == 0
                     && query::fetches(&client.store).expect("memory").is_empty()
+                    && query::uploads(&client.store).expect("memory").is_empty()
+                    && query::blob_fetches(&client.store).expect("memory").is_empty()
                     && links_empty(client)
             })
     }

@@ -1,0 +1,58 @@
+//! Conversations: with a contact, or in a group. Both are named in one space.
+
+use crate::{
+    account::Lookup,
+    group::GroupRecord,
+    id::ChatId,
+    row::ContactRecord,
+    rows::{self, NameRow, ReadError, StoreResult},
+    store::{Table, View},
+    turn::Turn,
+};
+
+/// What a conversation is with.
+pub(crate) enum Chat {
+    Contact(Box<ContactRecord>),
+    Group(Box<GroupRecord>),
+}
+
+impl Chat {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Contact(contact) => &contact.name,
+            Self::Group(group) => &group.name,
+        }
+    }
+}
+
+/// A conversation that another row points at.
+pub(crate) fn chat<V: View>(view: &V, chat: &ChatId) -> StoreResult<Chat, V> {
+    if let Some(contact) = rows::get(view, chat)? {
+        return Ok(Chat::Contact(Box::new(contact)));
+    }
+    let group = rows::get(view, chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
+    Ok(Chat::Group(Box::new(group)))
+}
+
+impl<V: View> Turn<'_, V> {
+    pub(crate) fn chat_at(&self, id: &ChatId) -> StoreResult<Chat, V> {
+        chat(&self.overlay(), id)
+    }
+
+    /// The conversation of a name.
+    pub(crate) fn chat_named(&self, name: &str) -> StoreResult<Option<(ChatId, Chat)>, V> {
+        let key = self.account.lookup(Lookup::Name, &[name.as_bytes()]);
+        match self.get::<NameRow>(&key)? {
+            Some(NameRow(id)) => Ok(Some((id, self.chat_at(&id)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// The contact of a name; a group's name is no contact's.
+    pub(crate) fn contact_named(&self, name: &str) -> StoreResult<Option<(ChatId, ContactRecord)>, V> {
+        Ok(match self.chat_named(name)? {
+            Some((id, Chat::Contact(contact))) => Some((id, *contact)),
+            Some((_, Chat::Group(_))) | None => None,
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! Groups: who is in one, what is said in it, and how it changes.
+//!
+//! The relay orders a group: every member sees the same posts and the same commits in the same order, its own among them.
+//! So nothing of a group happens when it is asked for, but when its copy comes back from the relay. A change of the group
+//! waits in `wanted` ([`change`]), becomes a commit ([`commit`]) while no other of ours is under way, and begins the next
+//! epoch when its copy arrives ([`receive`]), or is prepared anew when another's came first. A message is sealed in the
+//! epoch that is current ([`post`]), and once more in the next one when a commit overtook it.
+//!
+//! Whoever is added finds the welcome as a blob ([`join`], [`blob`]) by a pairwise message of the inviter, which used up
+//! one of the key packages that contacts give each other ([`key_package`]).
+
+mod blob;
+mod change;
+mod commit;
+mod join;
+mod key_package;
+mod leave;
+mod mls;
+mod note;
+mod post;
+mod receive;
+mod record;
+
+pub(crate) use self::mls::mls_rows;
+pub(crate) use self::post::{SealedPost, frame};
+pub(crate) use self::record::{
+    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, InvitationRecord, KeyPackageRow, MemberKey,
+    MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey, PartRow, PositionKey, PositionRecord,
+    SenderChainRow, SenderSkippedKey, SenderSkippedRow, Standing, UploadRecord,
+};
+pub use self::record::{GroupStanding, LostReason, Post};

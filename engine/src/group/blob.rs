@@ -1,0 +1,85 @@
+//! Blobs on their way: up in parts, down in one.
+
+use hermes_protocol::blob::{self, BlobError, BlobRef};
+use hermes_wire::{BlobId, Refusal, limits::BLOB_PART_BYTES};
+
+use super::{GroupRecord, InvitationRecord, PartKey, PartRow, UploadRecord};
+use crate::{
+    effect::Effect,
+    id::ChatId,
+    limits::{BLOB_PARTS, GROUPS},
+    row::SecretBuf,
+    rows::{Key, StoreResult},
+    store::{Range, View},
+    turn::Turn,
+};
+
+impl<V: View> Turn<'_, V> {
+    /// Puts a blob where the link finds it.
+    pub(super) fn upload(&mut self, chat: ChatId, text: &[u8]) -> Result<BlobRef, BlobError> {
+        let (bytes, reference) = blob::seal(text, self.rng)?;
+        let blob = reference.id;
+        let mut offset = 0;
+        for part in bytes.chunks(BLOB_PART_BYTES) {
+            self.put(&PartKey(blob, offset), &PartRow(SecretBuf::new(part)));
+            offset = offset.saturating_add(u32::try_from(part.len()).unwrap_or(u32::MAX));
+        }
+        self.put(&blob, &UploadRecord { chat, total: reference.size });
+        self.effects.push(Effect::Blobs);
+        Ok(reference)
+    }
+
+    /// The relay has all of it: what waited for it goes on.
+    pub(crate) fn blob_stored(&mut self, blob: BlobId) -> StoreResult<(), V> {
+        let Some(upload) = self.get::<UploadRecord>(&blob)? else { return Ok(()) };
+        self.forget_upload(blob)?;
+        self.effects.push(Effect::Outbox(upload.chat));
+        match self.get::<GroupRecord>(&upload.chat)? {
+            Some(group) => self.send_invitations(upload.chat, group),
+            None => Ok(()),
+        }
+    }
+
+    /// The relay will not have it.
+    pub(crate) fn blob_refused(&mut self, blob: BlobId, refusal: Refusal) -> StoreResult<(), V> {
+        let Some(upload) = self.get::<UploadRecord>(&blob)? else { return Ok(()) };
+        self.forget_upload(blob)?;
+        match self.get::<GroupRecord>(&upload.chat)? {
+            Some(group) => self.give_up_commit(upload.chat, group, refusal),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn forget_upload(&mut self, blob: BlobId) -> StoreResult<(), V> {
+        for (key, _) in self.scan::<PartRow>(&Range::prefix(&blob.to_bytes()), BLOB_PARTS)? {
+            self.delete::<PartRow>(&key);
+        }
+        self.delete::<UploadRecord>(&blob);
+        Ok(())
+    }
+
+    /// A blob that was asked for. Whoever waits for it says whether it is the right one.
+    pub(crate) fn blob_fetched(&mut self, blob: BlobId, bytes: &[u8]) -> StoreResult<(), V> {
+        if let Some(invitation) = self.get::<InvitationRecord>(&blob)? {
+            self.delete::<InvitationRecord>(&blob);
+            self.join_with(&invitation, bytes)?;
+        }
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob) {
+                self.commit_fetched(chat, group, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A blob that is not to be had.
+    pub(crate) fn blob_gone(&mut self, blob: BlobId) -> StoreResult<(), V> {
+        self.delete::<InvitationRecord>(&blob);
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob) {
+                self.lose(chat, group, super::record::LostReason::BlobGone)?;
+            }
+        }
+        Ok(())
+    }
+}

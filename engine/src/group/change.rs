@@ -1,0 +1,246 @@
+//! What a user asks of a group.
+
+use std::collections::BTreeSet;
+
+use hermes_protocol::{
+    group::{Created, GroupContext, GroupId, create},
+    identity::Fingerprint,
+    limits::PROFILE_NAME_CHARS,
+};
+use hermes_wire::channel::{ChannelId, Epoch as NextEpoch, Head, PostTokenHash, Roster};
+
+use super::{
+    CardKey, CardRecord, GroupRecord, MemberRecord, PositionKey, PositionRecord, Post, Standing, mls,
+    record::Wanted,
+};
+use crate::{
+    chat::Chat,
+    effect::{CommandError, Reply},
+    id::ChatId,
+    input::GroupChange,
+    limits::{GROUP_MEMBERS, GROUP_ROWS, GROUPS},
+    row::{ContactRecord, SecretBuf},
+    rows::StoreResult,
+    store::{Range, View},
+    turn::Turn,
+};
+
+/// Digits of a fingerprint that name a member.
+const FINGERPRINT_DIGITS: usize = 8;
+
+type Answer<T, V> = StoreResult<Result<T, CommandError>, V>;
+
+impl<V: View> Turn<'_, V> {
+    /// Makes a group of this account and contacts.
+    pub(crate) fn create_group(&mut self, name: &str, members: &[String]) -> Answer<Reply, V> {
+        if let Err(error) = check_name(name) {
+            return Ok(Err(error));
+        }
+        if self.scan::<GroupRecord>(&Range::all(), GROUPS)?.len() >= GROUPS {
+            return Ok(Err(CommandError::TooManyGroups(GROUPS)));
+        }
+        if !self.counters.registered {
+            return Ok(Err(CommandError::NotRegistered));
+        }
+        let mut wanted = Vec::new();
+        for member in members {
+            match self.addable(member)? {
+                Ok(chat) if wanted.contains(&Wanted::Add(chat)) => {}
+                Ok(chat) => wanted.push(Wanted::Add(chat)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        if wanted.len() >= GROUP_MEMBERS {
+            return Ok(Err(CommandError::TooManyMembers(GROUP_MEMBERS)));
+        }
+        let (card, member) = self.draw_card();
+        let context = GroupContext {
+            name: name.to_owned(),
+            channel: ChannelId::random(self.rng),
+            relay: self.account.relay.clone(),
+            admins: BTreeSet::from([self.account.fingerprint()]),
+        };
+        let id = GroupId::random(self.rng);
+        let created = match create(&self.account.identity, id, &context, &member, self.rng) {
+            Ok(created) => created,
+            Err(error) => return Ok(Err(CommandError::Group(error.to_string()))),
+        };
+        let chat = ChatId::random(self.rng);
+        let name = self.claim_name(chat, name)?;
+        let record = CardRecord { key: member.copy_key.clone(), given: None, group: Some(chat), early: 0 };
+        self.put(&CardKey(card), &record);
+        let mut group = GroupRecord {
+            id,
+            name,
+            since: self.now,
+            standing: Standing::Member,
+            card,
+            keys: SecretBuf::new(&[]),
+            epoch: 0,
+            head: Head::first(context.channel),
+            context,
+            members: 1,
+            wanted,
+            pending: None,
+            awaiting: None,
+            welcomes: Vec::new(),
+        };
+        if let Err(error) = self.found(chat, &mut group, created)? {
+            return Ok(Err(error));
+        }
+        self.drive(chat, group)?;
+        Ok(Ok(Reply::Group(chat)))
+    }
+
+    /// Stores epoch 0 and has the relay make the channel.
+    fn found(&mut self, chat: ChatId, group: &mut GroupRecord, created: Created) -> Answer<(), V> {
+        let Created { rows, epoch, secrets } = created;
+        let change = mls::roster(&epoch).and_then(|roster| {
+            let change = Roster::default().change_to(&roster)?;
+            Ok((change, roster.hash(group.context.channel)))
+        });
+        let (change, roster) = match change {
+            Ok(change) => change,
+            Err(error) => return Ok(Err(CommandError::Group(error.to_string()))),
+        };
+        let first = NextEpoch {
+            token: PostTokenHash::of(&secrets.keys.post_token()),
+            change,
+            roster,
+            key: secrets.keys.roster_key(),
+        };
+        self.apply_mls(chat, hermes_protocol::group::RowChanges { put: rows.0, delete: BTreeSet::new() });
+        self.begin_epoch(chat, group, &epoch, &secrets)?;
+        self.put(&PositionKey(chat), &PositionRecord::default());
+        self.queue_post(chat, Post::Create(first), Vec::new(), None);
+        Ok(Ok(()))
+    }
+
+    /// Changes a group of this name.
+    pub(crate) fn change_group(&mut self, name: &str, change: GroupChange) -> Answer<Reply, V> {
+        let (chat, mut group) = match self.chat_named(name)? {
+            Some((chat, Chat::Group(group))) => (chat, *group),
+            Some((_, Chat::Contact(_))) | None => {
+                return Ok(Err(CommandError::UnknownGroup(name.to_owned())));
+            }
+        };
+        if let GroupChange::Leave = change {
+            return Ok(self.leave_group(chat, group)?.map(|()| Reply::Group(chat)));
+        }
+        if let Err(error) = super::post::may_post(&group) {
+            return Ok(Err(CommandError::Group(error.to_string())));
+        }
+        if !group.context.admins.contains(&self.account.fingerprint()) {
+            return Ok(Err(CommandError::NotAdmin(group.name)));
+        }
+        let wanted = match self.wanted(chat, &group, change)? {
+            Ok(wanted) => wanted,
+            Err(error) => return Ok(Err(error)),
+        };
+        for wanted in wanted {
+            if !group.wanted.contains(&wanted) {
+                group.wanted.push(wanted);
+            }
+        }
+        self.drive(chat, group)?;
+        Ok(Ok(Reply::Group(chat)))
+    }
+
+    fn wanted(&mut self, chat: ChatId, group: &GroupRecord, change: GroupChange) -> Answer<Vec<Wanted>, V> {
+        let mut all = Vec::new();
+        match change {
+            GroupChange::Leave => {}
+            GroupChange::Add(names) => {
+                let room = GROUP_MEMBERS.saturating_sub(usize::try_from(group.members).unwrap_or(usize::MAX));
+                if names.len() > room {
+                    return Ok(Err(CommandError::TooManyMembers(GROUP_MEMBERS)));
+                }
+                for name in names {
+                    match self.addable(&name)? {
+                        Ok(contact) => all.push(Wanted::Add(contact)),
+                        Err(error) => return Ok(Err(error)),
+                    }
+                }
+            }
+            GroupChange::Remove(names) => {
+                for name in names {
+                    match self.member_named(chat, group, &name)? {
+                        Ok(member) if member == self.account.fingerprint() => {
+                            return Ok(Err(CommandError::RemoveSelf(group.name.clone())));
+                        }
+                        Ok(member) => all.push(Wanted::Remove(member)),
+                        Err(error) => return Ok(Err(error)),
+                    }
+                }
+            }
+            GroupChange::Rename(name) => match check_name(&name) {
+                Ok(()) => all.push(Wanted::Rename(name)),
+                Err(error) => return Ok(Err(error)),
+            },
+            GroupChange::Promote(name) => match self.member_named(chat, group, &name)? {
+                Ok(member) => all.push(Wanted::Promote(member)),
+                Err(error) => return Ok(Err(error)),
+            },
+            GroupChange::Demote(name) => match self.member_named(chat, group, &name)? {
+                Ok(member) if group.context.admins.len() <= 1 && group.context.admins.contains(&member) => {
+                    return Ok(Err(CommandError::LastAdmin(group.name.clone())));
+                }
+                Ok(member) => all.push(Wanted::Demote(member)),
+                Err(error) => return Ok(Err(error)),
+            },
+        }
+        Ok(Ok(all))
+    }
+
+    /// A contact that can be a member.
+    fn addable(&self, name: &str) -> Answer<ChatId, V> {
+        let Some((chat, contact)) = self.contact_named(name)? else {
+            return Ok(Err(CommandError::UnknownContact(name.to_owned())));
+        };
+        if !contact.answered {
+            return Ok(Err(CommandError::NotPaired(contact.name)));
+        }
+        if contact.trust.change.is_some() {
+            return Ok(Err(CommandError::MemberKeyChanged(contact.name)));
+        }
+        if contact.ticket.relay != self.account.relay {
+            return Ok(Err(CommandError::OtherRelay(contact.name)));
+        }
+        Ok(Ok(chat))
+    }
+
+    /// A member by the name of a contact, by the name it gives itself if only one does, or by the beginning of its
+    /// fingerprint.
+    fn member_named(&self, chat: ChatId, group: &GroupRecord, name: &str) -> Answer<Fingerprint, V> {
+        let members = self.scan::<MemberRecord>(&Range::prefix(&chat.0), GROUP_ROWS)?;
+        if let Some((_, ContactRecord { fingerprint, .. })) = self.contact_named(name)?
+            && members.iter().any(|(_, member)| member.fingerprint == fingerprint)
+        {
+            return Ok(Ok(fingerprint));
+        }
+        let digits = name.to_ascii_lowercase();
+        let by_digits = name.len() >= FINGERPRINT_DIGITS;
+        let fits = |member: &MemberRecord| {
+            member.profile_name == name
+                || (by_digits && member.fingerprint.to_string().replace(' ', "").starts_with(&digits))
+        };
+        let mut found = members.into_iter().filter(|(_, member)| fits(member));
+        match (found.next(), found.next()) {
+            (Some((_, member)), None) => Ok(Ok(member.fingerprint)),
+            (Some(_), Some(_)) => Ok(Err(CommandError::AmbiguousMember(name.to_owned()))),
+            (None, _) => {
+                Ok(Err(CommandError::UnknownMember { member: name.to_owned(), group: group.name.clone() }))
+            }
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), CommandError> {
+    let characters = name.chars().count();
+    let clean = !name.chars().any(char::is_control);
+    if (1..=PROFILE_NAME_CHARS).contains(&characters) && clean && !name.trim().is_empty() {
+        Ok(())
+    } else {
+        Err(CommandError::BadGroupName(name.to_owned()))
+    }
+}

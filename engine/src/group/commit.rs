@@ -1,0 +1,310 @@
+//! Own commits: prepared from what is wanted, posted, and true once their copy is back.
+
+use hermes_protocol::group::{
+    Change, Epoch, EpochSecrets, GroupContext, GroupError, Prepared, commit, drop_own, merge_own,
+};
+use hermes_wire::{
+    Refusal,
+    channel::{Epoch as NextEpoch, PostTokenHash, RosterHash},
+    codec,
+    limits::POST_BYTES,
+};
+
+use super::{
+    GroupRecord, NextKey, NextRow, OfferKey, OfferRow, Post, Standing, UploadRecord, mls,
+    record::{LostReason, Pending, Wanted, Welcome},
+};
+use crate::{
+    effect::{Event, GroupEvent},
+    id::ChatId,
+    limits::{GROUP_CHANGES, GROUPS},
+    row::{ContactRecord, SecretBuf, StoreStanding},
+    rows::{ReadError, StoreResult},
+    store::{Range, Table, View},
+    turn::Turn,
+};
+
+/// The first bytes of a commit's body that says in which blob the commit is. No body of the key agreement begins so.
+pub(super) const IN_BLOB: [u8; 2] = [1, 0xb0];
+
+/// What one commit is made of.
+#[derive(Default)]
+struct Batch {
+    changes: Vec<Change>,
+    carries: Vec<Wanted>,
+    offers: Vec<(ChatId, u64)>,
+    /// Who is added, for the welcome.
+    added: Vec<ChatId>,
+    /// What has to wait.
+    left: Vec<Wanted>,
+    context: Option<GroupContext>,
+}
+
+impl<V: View> Turn<'_, V> {
+    /// Makes a commit of what is wanted, unless one is under way. Puts the group.
+    pub(super) fn drive(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
+        let idle = group.standing == Standing::Member
+            && group.pending.is_none()
+            && group.awaiting.is_none()
+            && !group.wanted.is_empty()
+            && self.counters.standing == StoreStanding::Newest;
+        if !idle {
+            self.put(&chat, &group);
+            return Ok(());
+        }
+        let rows = self.mls_rows(chat)?;
+        let epoch = self.epoch(&rows)?;
+        let batch = self.batch(&group, &epoch)?;
+        group.wanted = batch.left;
+        if batch.changes.is_empty() && epoch.leaving.is_empty() {
+            self.put(&chat, &group);
+            return Ok(());
+        }
+        let keys = self.epoch_keys(&group)?;
+        match commit(&rows, &keys, &self.account.identity, &batch.changes, self.rng) {
+            Ok(prepared) => {
+                let carried = Carried { carries: batch.carries, offers: batch.offers, added: batch.added };
+                self.post_commit(chat, group, &epoch, prepared, carried)
+            }
+            Err(error) => {
+                self.change_failed(chat, &group, &error.to_string());
+                self.put(&chat, &group);
+                Ok(())
+            }
+        }
+    }
+
+    /// What of the wanted goes into one commit.
+    fn batch(&mut self, group: &GroupRecord, epoch: &Epoch) -> StoreResult<Batch, V> {
+        let mut batch = Batch::default();
+        for wanted in group.wanted.clone() {
+            if batch.changes.len() >= GROUP_CHANGES {
+                batch.left.push(wanted);
+                continue;
+            }
+            self.put_into(&mut batch, epoch, wanted)?;
+        }
+        batch.changes.extend(batch.context.take().map(Change::SetContext));
+        Ok(batch)
+    }
+
+    fn put_into(&mut self, batch: &mut Batch, epoch: &Epoch, wanted: Wanted) -> StoreResult<(), V> {
+        let place = |fingerprint| {
+            epoch.members.iter().find(|(_, member)| member.identity.fingerprint() == fingerprint)
+        };
+        match &wanted {
+            Wanted::Add(contact_chat) => {
+                let Some(contact) = self.get::<ContactRecord>(contact_chat)? else { return Ok(()) };
+                if place(contact.fingerprint).is_some() {
+                    return Ok(());
+                }
+                let Some((key, package)) = self.offer_of(*contact_chat, &contact)? else {
+                    batch.left.push(wanted);
+                    return Ok(());
+                };
+                batch.offers.push((key.0, key.1));
+                batch.added.push(*contact_chat);
+                batch.changes.push(Change::Add(package));
+            }
+            Wanted::Remove(fingerprint) => {
+                let Some((leaf, _)) = place(*fingerprint) else { return Ok(()) };
+                batch.changes.push(Change::Remove(*leaf));
+            }
+            Wanted::Rename(name) => batch.context(epoch).name.clone_from(name),
+            Wanted::Promote(fingerprint) => drop(batch.context(epoch).admins.insert(*fingerprint)),
+            Wanted::Demote(fingerprint) => drop(batch.context(epoch).admins.remove(fingerprint)),
+            Wanted::CoverLeave => {
+                if epoch.leaving.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+        batch.carries.push(wanted);
+        Ok(())
+    }
+
+    fn post_commit(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        epoch: &Epoch,
+        prepared: Prepared,
+        carried: Carried,
+    ) -> StoreResult<(), V> {
+        let next = match next_epoch(epoch, &prepared) {
+            Ok(next) => next,
+            Err(error) => {
+                self.change_failed(chat, &group, &error);
+                self.put(&chat, &group);
+                return Ok(());
+            }
+        };
+        let blobs = self.blobs_of(chat, &prepared, &carried);
+        let Ok((body, blob, welcome)) = blobs else {
+            self.change_failed(chat, &group, "the change is too large");
+            self.put(&chat, &group);
+            return Ok(());
+        };
+        self.apply_mls(chat, prepared.changes);
+        self.put(&NextKey(chat), &NextRow(SecretBuf::new(&prepared.secrets.to_bytes())));
+        let row = Post::Commit { epoch: epoch.number, head: group.head, next, blob };
+        let post = self.queue_post(chat, row, body, None);
+        group.pending = Some(Pending { post, carries: carried.carries, offers: carried.offers, welcome });
+        self.put(&chat, &group);
+        Ok(())
+    }
+
+    #[allow(clippy::type_complexity, reason = "a body, the blob it is in, and a welcome")]
+    fn blobs_of(
+        &mut self,
+        chat: ChatId,
+        prepared: &Prepared,
+        carried: &Carried,
+    ) -> Result<(Vec<u8>, Option<hermes_wire::BlobId>, Option<Welcome>), hermes_protocol::blob::BlobError>
+    {
+        let (body, blob) = if prepared.commit.len() <= POST_BYTES {
+            (prepared.commit.clone(), None)
+        } else {
+            let reference = self.upload(chat, &prepared.commit)?;
+            ([&IN_BLOB[..], &codec::encode(&reference)].concat(), Some(reference.id))
+        };
+        let welcome = match &prepared.welcome {
+            Some(welcome) => Some(Welcome { blob: self.upload(chat, welcome)?, to: carried.added.clone() }),
+            None => None,
+        };
+        Ok((body, blob, welcome))
+    }
+
+    /// The own commit has come back: it is the group's next epoch.
+    pub(super) fn merge(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        attested: RosterHash,
+        body: &[u8],
+    ) -> StoreResult<(), V> {
+        let Some(pending) = group.pending.take() else { return Ok(()) };
+        let secrets = self.next_secrets(chat)?;
+        let rows = self.mls_rows(chat)?;
+        let before = self.epoch(&rows)?;
+        let (Ok(merged), Some(secrets)) = (merge_own(&rows), secrets) else {
+            return self.lose(chat, group, LostReason::Damaged);
+        };
+        self.apply_mls(chat, merged.changes);
+        self.delete::<NextRow>(&NextKey(chat));
+        for (offer_chat, number) in pending.offers {
+            self.delete::<OfferRow>(&OfferKey(offer_chat, number));
+        }
+        group.welcomes.extend(pending.welcome);
+        let me = self.account.fingerprint();
+        self.enter(chat, group, Entering { before, epoch: merged.epoch, secrets, author: me }, attested, body)
+    }
+
+    fn next_secrets(&self, chat: ChatId) -> StoreResult<Option<EpochSecrets>, V> {
+        let Some(NextRow(bytes)) = self.get(&NextKey(chat))? else { return Ok(None) };
+        EpochSecrets::from_bytes(bytes.expose()).map(Some).map_err(|_| ReadError::Corrupt(Table::Group))
+    }
+
+    /// Another commit came first: what the own one carried is wanted again.
+    pub(super) fn lost_race(&mut self, chat: ChatId, group: &mut GroupRecord) -> StoreResult<(), V> {
+        let Some(pending) = group.pending.take() else { return Ok(()) };
+        self.delete::<NextRow>(&NextKey(chat));
+        if let Some(welcome) = pending.welcome {
+            self.forget_upload(welcome.blob.id)?;
+        }
+        group.wanted.splice(0..0, pending.carries);
+        Ok(())
+    }
+
+    /// The relay will never take the own commit.
+    pub(super) fn give_up_commit(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        refusal: Refusal,
+    ) -> StoreResult<(), V> {
+        let Some(pending) = group.pending.take() else { return Ok(()) };
+        self.withdraw_commits(chat)?;
+        self.delete::<NextRow>(&NextKey(chat));
+        if let Some(welcome) = pending.welcome {
+            self.forget_upload(welcome.blob.id)?;
+        }
+        let rows = self.mls_rows(chat)?;
+        match drop_own(&rows) {
+            Ok(changes) => self.apply_mls(chat, changes),
+            Err(GroupError::NotPending) => {}
+            Err(_) => return self.lose(chat, group, LostReason::Damaged),
+        }
+        self.change_failed(chat, &group, &refusal.to_string());
+        self.put(&chat, &group);
+        self.send_held_posts(chat, &group)
+    }
+
+    fn change_failed(&mut self, chat: ChatId, group: &GroupRecord, reason: &str) {
+        let event = GroupEvent::ChangeFailed(reason.to_owned());
+        self.event(Event::Group { chat, name: group.name.clone(), event });
+    }
+
+    /// Somebody's key packages have come: groups that waited for them go on.
+    pub(super) fn drive_groups_that_want(&mut self, contact: ChatId) -> StoreResult<(), V> {
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if group.wanted.contains(&Wanted::Add(contact)) {
+                self.drive(chat, group)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells those whom a commit added, once their welcome is at the relay.
+    pub(super) fn send_invitations(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
+        let mut waiting = Vec::new();
+        for welcome in std::mem::take(&mut group.welcomes) {
+            if self.get::<UploadRecord>(&welcome.blob.id)?.is_some() {
+                waiting.push(welcome);
+                continue;
+            }
+            for contact in welcome.to {
+                self.invite(contact, &welcome.blob)?;
+            }
+        }
+        group.welcomes = waiting;
+        self.put(&chat, &group);
+        Ok(())
+    }
+}
+
+/// What a commit takes with it.
+struct Carried {
+    carries: Vec<Wanted>,
+    offers: Vec<(ChatId, u64)>,
+    added: Vec<ChatId>,
+}
+
+/// An epoch that begins, and the one before it.
+pub(super) struct Entering {
+    pub(super) before: Epoch,
+    pub(super) epoch: Epoch,
+    pub(super) secrets: EpochSecrets,
+    /// Whose commit it was.
+    pub(super) author: hermes_protocol::identity::Fingerprint,
+}
+
+impl Batch {
+    /// The context as it is to be.
+    fn context(&mut self, epoch: &Epoch) -> &mut GroupContext {
+        self.context.get_or_insert_with(|| epoch.context.clone())
+    }
+}
+
+/// What the relay has to know of the epoch that a commit begins.
+fn next_epoch(before: &Epoch, prepared: &Prepared) -> Result<NextEpoch, String> {
+    let (old, new) = (mls::roster(before), mls::roster(&prepared.epoch));
+    let (old, new) = (old.map_err(|error| error.to_string())?, new.map_err(|error| error.to_string())?);
+    let keys = &prepared.secrets.keys;
+    Ok(NextEpoch {
+        token: PostTokenHash::of(&keys.post_token()),
+        change: old.change_to(&new).map_err(|error| error.to_string())?,
+        roster: new.hash(before.context.channel),
+        key: keys.roster_key(),
+    })
+}

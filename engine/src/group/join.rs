@@ -1,0 +1,145 @@
+//! Becoming a member: an invitation, its welcome, and what arrived in between.
+
+use hermes_protocol::{
+    blob::BlobRef,
+    content::Body,
+    group::{Joined, join},
+};
+use hermes_wire::{ContactId, channel::Head};
+
+use super::{
+    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, InvitationRecord, KeyPackageRow, PositionKey,
+    PositionRecord, Standing,
+};
+use crate::{
+    effect::{Effect, Event, GroupEvent},
+    id::ChatId,
+    limits::{EARLY_COPIES, GROUPS, INVITATIONS},
+    row::{ContactRecord, SecretBuf},
+    rows::{Key, StoreResult},
+    store::{Range, View},
+    turn::Turn,
+};
+
+impl<V: View> Turn<'_, V> {
+    /// Tells a contact that it is a member.
+    pub(super) fn invite(&mut self, chat: ChatId, welcome: &BlobRef) -> StoreResult<(), V> {
+        let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
+        // Without a session that seals, the contact stays a member that never comes: an admin adds it again.
+        let _unsent = self.post(chat, &contact, Body::GroupInvite(welcome.clone()))?;
+        Ok(())
+    }
+
+    /// A contact has added this account to a group.
+    pub(crate) fn invited(&mut self, chat: ChatId, welcome: BlobRef) -> StoreResult<(), V> {
+        let waiting = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?.len();
+        let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?.len();
+        if waiting < INVITATIONS && groups < GROUPS {
+            let blob = welcome.id;
+            self.put(&blob, &InvitationRecord { from: chat, welcome, at: self.now });
+            self.effects.push(Effect::Blobs);
+        }
+        Ok(())
+    }
+
+    /// The welcome is here. It is for one of the key packages that the inviter was given, or for none.
+    pub(super) fn join_with(&mut self, invitation: &InvitationRecord, bytes: &[u8]) -> StoreResult<(), V> {
+        let Ok(welcome) = invitation.welcome.open(bytes) else { return Ok(()) };
+        let Some(mut inviter) = self.get::<ContactRecord>(&invitation.from)? else { return Ok(()) };
+        for card in inviter.given.clone() {
+            let Some(package) = self.get::<KeyPackageRow>(&card)? else { continue };
+            let Ok(joined) = join(&package.rows(), &welcome) else { continue };
+            let by = joined.epoch.members.get(&joined.inviter).map(|member| member.identity.fingerprint());
+            // A welcome tells who made it. Whoever passes on another's is not believed.
+            if by != Some(inviter.fingerprint) || joined.epoch.context.relay != self.account.relay {
+                continue;
+            }
+            inviter.given.retain(|given| *given != card);
+            self.put(&invitation.from, &inviter);
+            self.become_member(card, &inviter.name, joined)?;
+            return self.give_key_packages(invitation.from);
+        }
+        Ok(())
+    }
+
+    fn become_member(&mut self, card: ContactId, inviter: &str, joined: Joined) -> StoreResult<(), V> {
+        // Who lost its place, or was removed, goes on in the same conversation.
+        let earlier = self
+            .scan::<GroupRecord>(&Range::all(), GROUPS)?
+            .into_iter()
+            .find(|(_, group)| group.id == joined.epoch.group);
+        let (chat, name) = match earlier {
+            Some((_, group)) if matches!(group.standing, Standing::Member | Standing::Leaving) => {
+                return Ok(());
+            }
+            Some((chat, group)) => {
+                self.forget_agreement(chat)?;
+                (chat, group.name)
+            }
+            None => {
+                let chat = ChatId::random(self.rng);
+                (chat, self.claim_name(chat, &joined.epoch.context.name)?)
+            }
+        };
+        let mut group = GroupRecord {
+            id: joined.epoch.group,
+            name: name.clone(),
+            since: self.now,
+            standing: Standing::Member,
+            card,
+            keys: SecretBuf::new(&[]),
+            epoch: joined.epoch.number,
+            context: joined.epoch.context.clone(),
+            members: 0,
+            head: Head::first(joined.epoch.context.channel),
+            wanted: Vec::new(),
+            pending: None,
+            awaiting: None,
+            welcomes: Vec::new(),
+        };
+        // With the welcome, which others have seen, the key package would give the epoch's secrets again.
+        self.delete::<KeyPackageRow>(&card);
+        let rows = hermes_protocol::group::RowChanges { put: joined.rows.0, delete: Default::default() };
+        self.apply_mls(chat, rows);
+        self.begin_epoch(chat, &mut group, &joined.epoch, &joined.secrets)?;
+        self.put(&PositionKey(chat), &PositionRecord::default());
+        self.put(&chat, &group);
+        let event = GroupEvent::Joined { by: inviter.to_owned() };
+        self.event(Event::Group { chat, name, event });
+        if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
+            self.put(&CardKey(card), &CardRecord { group: Some(chat), ..record });
+        }
+        self.take_early(card)
+    }
+
+    /// Keeps a copy that cannot be taken yet.
+    pub(super) fn keep_early(&mut self, card: ContactId, mut record: CardRecord, body: &[u8]) {
+        if record.early >= EARLY_COPIES {
+            return;
+        }
+        record.early = record.early.saturating_add(1);
+        self.put(&CardKey(card), &record);
+        let key = EarlyKey(card, self.next_position());
+        self.put(&key, &EarlyRecord { body: body.to_vec().into() });
+    }
+
+    /// Takes what waited, in order, until something has to wait again.
+    pub(super) fn take_early(&mut self, card: ContactId) -> StoreResult<(), V> {
+        let mut range = Range::prefix(&card.0);
+        loop {
+            let Some((key, early)) = self.scan::<EarlyRecord>(&range, 1)?.pop() else { break };
+            let Some(record) = self.get::<CardRecord>(&CardKey(card))? else { break };
+            let Some(chat) = record.group else { break };
+            let Some(group) = self.get::<GroupRecord>(&chat)? else { break };
+            if group.awaiting.is_some() {
+                break;
+            }
+            self.delete::<EarlyRecord>(&key);
+            let early_left = record.early.saturating_sub(1);
+            self.put(&CardKey(card), &CardRecord { early: early_left, ..record.clone() });
+            self.take_copy_of(card, &record, chat, group, &early.body)?;
+            range.from = key.to_bytes();
+        }
+        Ok(())
+    }
+}

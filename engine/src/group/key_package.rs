@@ -1,0 +1,124 @@
+//! Key packages that contacts give each other, so that either can add the other to a group while it is offline.
+//!
+//! Each is for one contact and for one group. Nobody else can use them up, and no relay sees who is fetched for a group.
+
+use hermes_protocol::{
+    content::Body,
+    group::{KeyPackage, MemberCard},
+};
+use hermes_wire::{ContactId, channel::CopyKey};
+use serde_bytes::ByteBuf;
+
+use super::{CardKey, CardRecord, KeyPackageRow, OfferKey, OfferRow};
+use crate::{
+    effect::{CommandError, Reply},
+    id::ChatId,
+    limits::{CONTACTS, KEY_PACKAGES_GIVEN, KEY_PACKAGES_KEPT},
+    row::{ContactRecord, SecretBuf},
+    rows::StoreResult,
+    store::{Range, View},
+    turn::Turn,
+};
+
+impl<V: View> Turn<'_, V> {
+    /// Sees to it that every contact has key packages of ours.
+    pub(crate) fn give_all_key_packages(&mut self) -> StoreResult<Result<Reply, CommandError>, V> {
+        let most = usize::try_from(CONTACTS).unwrap_or(usize::MAX);
+        for (chat, _) in self.scan::<ContactRecord>(&Range::all(), most)? {
+            self.give_key_packages(chat)?;
+        }
+        Ok(Ok(Reply::Given))
+    }
+
+    /// Sees to it that a contact has key packages of ours.
+    pub(crate) fn give_key_packages(&mut self, chat: ChatId) -> StoreResult<(), V> {
+        let Some(mut contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
+        if !contact.answered {
+            return Ok(());
+        }
+        let mut packages = Vec::new();
+        while contact.given.len() < KEY_PACKAGES_GIVEN {
+            let Some((card, package)) = self.draw_key_package(chat) else { break };
+            contact.given.push(card);
+            packages.push(ByteBuf::from(package));
+        }
+        if packages.is_empty() {
+            return Ok(());
+        }
+        // Without a session to send them they stay unused, and the next time finds them given. A session that is renewed
+        // says them again no more than any other content outside the conversation.
+        match self.post(chat, &contact, Body::KeyPackages(packages))? {
+            Ok(()) => self.put(&chat, &contact),
+            Err(_) => {
+                for card in &contact.given {
+                    self.forget_key_package(*card);
+                }
+                contact.given.clear();
+                self.put(&chat, &contact);
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` if the library fails, for want of randomness.
+    fn draw_key_package(&mut self, chat: ChatId) -> Option<(ContactId, Vec<u8>)> {
+        let (card, member) = self.draw_card();
+        let drawn = KeyPackage::draw(&self.account.identity, &member, self.rng).ok()?;
+        let record = CardRecord { key: member.copy_key.clone(), given: Some(chat), group: None, early: 0 };
+        self.put(&CardKey(card), &record);
+        self.put(&card, &KeyPackageRow::new(&drawn.rows));
+        Some((card, drawn.public))
+    }
+
+    /// A place in a roster: where copies go, by whose permission, under which key.
+    pub(super) fn draw_card(&mut self) -> (ContactId, MemberCard) {
+        let contact = ContactId::random(self.rng);
+        let card = MemberCard {
+            mailbox: self.account.mailbox,
+            token: self.account.channel_token(contact, self.now),
+            copy_key: CopyKey::random(self.rng),
+            name: self.account.name.clone(),
+        };
+        (contact, card)
+    }
+
+    pub(super) fn forget_key_package(&mut self, card: ContactId) {
+        self.delete::<KeyPackageRow>(&card);
+        self.delete::<CardRecord>(&CardKey(card));
+    }
+
+    /// A contact gives key packages of its own. What is none of its is passed over.
+    pub(crate) fn take_key_packages(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+        packages: &[ByteBuf],
+    ) -> StoreResult<(), V> {
+        for package in packages {
+            if KeyPackage::check(package, &contact.fingerprint).is_ok() {
+                let key = OfferKey(chat, self.next_position());
+                self.put(&key, &OfferRow(SecretBuf::new(package)));
+            }
+        }
+        let offers = self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT.saturating_mul(2))?;
+        for (key, _) in offers.iter().take(offers.len().saturating_sub(KEY_PACKAGES_KEPT)) {
+            self.delete::<OfferRow>(key);
+        }
+        self.drive_groups_that_want(chat)
+    }
+
+    /// The oldest key package of a contact that is good for its identity. Others are deleted.
+    pub(super) fn offer_of(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+    ) -> StoreResult<Option<(OfferKey, KeyPackage)>, V> {
+        for (key, OfferRow(package)) in self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT)? {
+            match KeyPackage::check(package.expose(), &contact.fingerprint) {
+                Ok(package) => return Ok(Some((key, package))),
+                Err(_) => self.delete::<OfferRow>(&key),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,461 @@
+//! Copies of what was posted to a group, in the order of the channel.
+
+use std::cell::RefCell;
+
+use hermes_protocol::{
+    blob::BlobRef,
+    content::{Body, Content},
+    group::{
+        BodyKind, Followed, GroupMessage, GroupMessageError, GroupSkippedChanges, GroupSkippedKey,
+        GroupSkippedKeys, Leaf, OpenedGroupMessage, ReceiveError, Received, body_kind, open, receive,
+    },
+};
+use hermes_wire::{
+    ContactId, PostId, Sequence,
+    channel::{Copy, RosterHash},
+    codec,
+    mailbox::Delivered,
+};
+use serde_bytes::ByteBuf;
+
+use super::{
+    CardRecord, GroupRecord, MemberKey, MemberRecord, PositionKey, PositionRecord, SenderSkippedKey,
+    SenderSkippedRow, Standing,
+    commit::{Entering, IN_BLOB},
+    mls,
+    record::{Awaiting, LostReason, Wanted},
+};
+use crate::{
+    changes::Overlay,
+    effect::{Effect, Event, GroupEvent},
+    id::ChatId,
+    limits::GROUP_ROWS,
+    receive::Taken,
+    reference::Reference,
+    row::{Author, Direction, FailureReason, MessageRecord, SecretBuf, Text, UnreadableCause},
+    rows::{IndexRow, ReadError, StoreResult, UnreadRow},
+    store::{Order, Range, Table, View},
+    turn::{Halt, Turn},
+};
+
+/// Bytes of a reference to a blob, with slack.
+const REFERENCE_BYTES: usize = 256;
+
+impl<V: View> Turn<'_, V> {
+    /// Takes an envelope that came under the contact id of one of our cards.
+    pub(crate) fn copy_arrived(
+        &mut self,
+        card: ContactId,
+        record: CardRecord,
+        delivered: &Delivered,
+    ) -> Result<Taken, Halt<V::Error>> {
+        let waits = match record.group {
+            None => true,
+            Some(chat) => self.get::<GroupRecord>(&chat)?.is_some_and(|group| group.awaiting.is_some()),
+        };
+        if waits {
+            self.keep_early(card, record, &delivered.body);
+            return Ok(Taken::New);
+        }
+        let Some(chat) = record.group else { return Ok(Taken::New) };
+        let Some(group) = self.get::<GroupRecord>(&chat)? else {
+            return Err(UnreadableCause::UnknownContact.into());
+        };
+        let copy = Copy::open(&delivered.body, &record.key, self.account.mailbox)
+            .map_err(|_| UnreadableCause::Forged)?;
+        self.take_copy(chat, group, copy)
+    }
+
+    /// The same for a copy that had to wait. Whatever is wrong with it is put on record.
+    pub(super) fn take_copy_of(
+        &mut self,
+        _card: ContactId,
+        record: &CardRecord,
+        chat: ChatId,
+        group: GroupRecord,
+        body: &[u8],
+    ) -> StoreResult<(), V> {
+        let taken = match Copy::open(body, &record.key, self.account.mailbox) {
+            Ok(copy) => self.take_copy(chat, group, copy),
+            Err(_) => Err(UnreadableCause::Forged.into()),
+        };
+        match taken {
+            Ok(_) => Ok(()),
+            Err(Halt::Unreadable(cause)) => {
+                self.unreadable(cause, Some(chat));
+                Ok(())
+            }
+            Err(Halt::Store(error)) => Err(error),
+        }
+    }
+
+    fn take_copy(&mut self, chat: ChatId, group: GroupRecord, copy: Copy) -> Result<Taken, Halt<V::Error>> {
+        if copy.channel() != group.context.channel {
+            return Err(UnreadableCause::UnknownContact.into());
+        }
+        let mut position: PositionRecord = self.get(&PositionKey(chat))?.unwrap_or_default();
+        if copy.sequence() <= position.sequence {
+            return Ok(Taken::Repeated);
+        }
+        // Who has just joined came in the middle.
+        if position.sequence.0 > 0 {
+            let skipped = copy.sequence().0.saturating_sub(position.sequence.0).saturating_sub(1);
+            position.missed = position.missed.saturating_add(skipped);
+        }
+        position.sequence = Sequence(copy.sequence().0);
+        if let Copy::Missed { .. } = copy {
+            position.missed = position.missed.saturating_add(1);
+        }
+        self.put(&PositionKey(chat), &position);
+        if !matches!(group.standing, Standing::Member | Standing::Leaving) {
+            return Ok(Taken::New);
+        }
+        match copy {
+            Copy::Missed { .. } => Ok(Taken::New),
+            Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch < group.epoch => Ok(Taken::New),
+            Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch > group.epoch => {
+                self.lose(chat, group, LostReason::Missed)?;
+                Ok(Taken::New)
+            }
+            Copy::Message { post, body, .. } => self.take_post(chat, group, post, &body),
+            Copy::Commit { post, roster, body, .. } => {
+                self.take_commit(chat, group, post, roster, body)?;
+                Ok(Taken::New)
+            }
+        }
+    }
+
+    fn take_post(
+        &mut self,
+        chat: ChatId,
+        group: GroupRecord,
+        post: PostId,
+        body: &[u8],
+    ) -> Result<Taken, Halt<V::Error>> {
+        match body_kind(body) {
+            Ok(BodyKind::Message) => self.take_message(chat, &group, post, body),
+            Ok(BodyKind::LeaveProposal) => {
+                self.settle_post(chat, post)?;
+                self.take_proposal(chat, group, body)?;
+                Ok(Taken::New)
+            }
+            Ok(BodyKind::Commit) => Err(UnreadableCause::Malformed.into()),
+            Err(GroupMessageError::Newer) => Err(UnreadableCause::NeedsNewerVersion.into()),
+            Err(_) => Err(UnreadableCause::Malformed.into()),
+        }
+    }
+
+    fn take_message(
+        &mut self,
+        chat: ChatId,
+        group: &GroupRecord,
+        post: PostId,
+        body: &[u8],
+    ) -> Result<Taken, Halt<V::Error>> {
+        let keys = self.epoch_keys(group)?;
+        let message = GroupMessage::decode(body).map_err(cause)?;
+        let header = message.header(&keys).map_err(cause)?;
+        if header.leaf == keys.me() {
+            self.settle_post(chat, post)?;
+            return Ok(Taken::New);
+        }
+        let chain = self.chain(chat, header.leaf)?.ok_or(UnreadableCause::Forged)?;
+        let opened = self.with_sender_skipped(chat, |rows| open(&keys, &chain, &message, rows))?;
+        let (next, OpenedGroupMessage { plaintext, skipped }) = match opened {
+            Ok(opened) => opened,
+            Err(GroupMessageError::Duplicate) => return Ok(Taken::Repeated),
+            Err(error) => return Err(cause(error).into()),
+        };
+        self.put_chain(chat, &next);
+        self.apply_sender_skipped(chat, &skipped);
+        let content = Content::decode(&plaintext).map_err(|_| UnreadableCause::BadContent)?;
+        let author: Option<MemberRecord> = self.get(&MemberKey(chat, header.leaf))?;
+        let author = author.ok_or(ReadError::Corrupt(Table::Member))?;
+        self.store_group_message(chat, group, &content, author)?;
+        Ok(Taken::New)
+    }
+
+    fn store_group_message(
+        &mut self,
+        chat: ChatId,
+        group: &GroupRecord,
+        content: &Content,
+        author: MemberRecord,
+    ) -> StoreResult<(), V> {
+        let text = match &content.body {
+            Body::Text { text, .. } => Text::Plain(text.clone()),
+            Body::Unknown(_) => Text::NeedsNewerVersion,
+            // What two parties say to each other has no meaning among many.
+            Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return Ok(()),
+            Body::ResendRequest { .. } | Body::KeyPackages(_) | Body::GroupInvite(_) => return Ok(()),
+        };
+        if self.get::<IndexRow>(&content.id)?.is_some() {
+            return Ok(());
+        }
+        let position = self.next_position();
+        let message = MessageRecord {
+            id: content.id,
+            text,
+            sent: content.sent,
+            stored: self.now,
+            direction: Direction::Received { unread: Some(position) },
+            author: Some(Author { fingerprint: author.fingerprint, profile_name: author.profile_name }),
+            without_one_time_key: false,
+        };
+        let counters = self.chat_counters(chat)?;
+        let place = self.append(chat, counters, &message);
+        self.put(&position, &UnreadRow(place));
+        self.counters.unread = self.counters.unread.saturating_add(1);
+        self.event(Event::Received(Reference { chat: group.name.clone(), number: place.number }));
+        Ok(())
+    }
+
+    /// Somebody wants to leave: an admin's next commit covers it.
+    fn take_proposal(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        body: &[u8],
+    ) -> Result<(), Halt<V::Error>> {
+        let rows = self.mls_rows(chat)?;
+        let keys = self.epoch_keys(&group)?;
+        match receive(&rows, &keys, body) {
+            Ok(Received::Leave(proposal)) => {
+                self.apply_mls(chat, proposal.changes);
+                if group.context.admins.contains(&self.account.fingerprint()) {
+                    group.wanted.push(Wanted::CoverLeave);
+                }
+                Ok(self.drive(chat, group)?)
+            }
+            Ok(Received::Commit(_) | Received::Removed(_)) => Err(UnreadableCause::Malformed.into()),
+            Err(ReceiveError::Own) => Ok(()),
+            Err(_) => Err(UnreadableCause::Forged.into()),
+        }
+    }
+
+    fn take_commit(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        post: PostId,
+        roster: RosterHash,
+        body: ByteBuf,
+    ) -> Result<(), Halt<V::Error>> {
+        if group.pending.as_ref().is_some_and(|pending| pending.post == post) {
+            self.settle_post(chat, post)?;
+            return Ok(self.merge(chat, group, roster, &body)?);
+        }
+        let Some(reference) = body.strip_prefix(&IN_BLOB) else {
+            let commit = body.to_vec();
+            return Ok(self.follow(chat, group, roster, &body, &commit)?);
+        };
+        let Ok(blob) = codec::decode::<BlobRef>(reference, REFERENCE_BYTES) else {
+            // Whoever made it had the epoch's token. Nobody can follow, so nobody does.
+            return Ok(self.lose(chat, group, LostReason::BlobGone)?);
+        };
+        group.awaiting = Some(Awaiting { post, roster, blob, body });
+        self.put(&chat, &group);
+        self.effects.push(Effect::Blobs);
+        Ok(())
+    }
+
+    /// The blob that a commit lies in is here.
+    pub(super) fn commit_fetched(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        bytes: &[u8],
+    ) -> StoreResult<(), V> {
+        let Some(awaiting) = group.awaiting.take() else { return Ok(()) };
+        let card = group.card;
+        match awaiting.blob.open(bytes) {
+            Ok(commit) => self.follow(chat, group, awaiting.roster, &awaiting.body, &commit)?,
+            Err(_) => self.lose(chat, group, LostReason::BlobGone)?,
+        }
+        self.take_early(card)
+    }
+
+    /// Follows another member's commit, or says why not.
+    fn follow(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        attested: RosterHash,
+        body: &[u8],
+        commit: &[u8],
+    ) -> StoreResult<(), V> {
+        let rows = self.mls_rows(chat)?;
+        let before = self.epoch(&rows)?;
+        let keys = self.epoch_keys(&group)?;
+        let who = |leaf: Leaf| before.members.get(&leaf).map(|member| member.identity.fingerprint());
+        match receive(&rows, &keys, commit) {
+            Ok(Received::Commit(followed)) => {
+                let Followed { changes, author, epoch, secrets } = *followed;
+                let author = who(author).ok_or(ReadError::Corrupt(Table::Mls))?;
+                self.lost_race(chat, &mut group)?;
+                self.apply_mls(chat, changes);
+                self.enter(chat, group, Entering { before, epoch, secrets, author }, attested, body)
+            }
+            Ok(Received::Removed(removed)) => {
+                let author = who(removed.author).ok_or(ReadError::Corrupt(Table::Mls))?;
+                group.standing = match group.standing {
+                    Standing::Leaving => Standing::Left,
+                    _ => Standing::Removed(author),
+                };
+                self.end_group(chat, group)
+            }
+            Ok(Received::Leave(_)) => Ok(()),
+            Err(ReceiveError::Refused { author, rule }) => {
+                let author = who(author).ok_or(ReadError::Corrupt(Table::Mls))?;
+                self.freeze(chat, group, author, rule.to_string())
+            }
+            // Whoever made it had the epoch's token: the channel has gone where this member cannot follow.
+            Err(_) => self.lose(chat, group, LostReason::Missed),
+        }
+    }
+
+    /// The group's next epoch begins here too.
+    pub(super) fn enter(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        entering: Entering,
+        attested: RosterHash,
+        body: &[u8],
+    ) -> StoreResult<(), V> {
+        let Entering { before, epoch, secrets, author } = entering;
+        let roster = mls::roster(&epoch).map(|roster| roster.hash(epoch.context.channel));
+        if roster != Ok(attested) {
+            // The relay copies to others than the members: it was told so by the committer, or does it by itself.
+            return self.freeze(chat, group, author, "the relay has another list of members".to_owned());
+        }
+        group.head = group.head.after(body);
+        self.begin_epoch(chat, &mut group, &epoch, &secrets)?;
+        self.note_change(chat, &group, &before, &epoch, author)?;
+        self.withdraw_posts(chat)?;
+        self.put(&chat, &group);
+        self.send_invitations(chat, group)?;
+        let group: GroupRecord = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Group))?;
+        self.send_held_posts(chat, &group)?;
+        if group.standing == Standing::Leaving {
+            return self.propose_to_leave(chat, group);
+        }
+        self.drive(chat, group)
+    }
+
+    fn freeze(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        author: hermes_protocol::identity::Fingerprint,
+        rule: String,
+    ) -> StoreResult<(), V> {
+        group.standing = Standing::Frozen(author, rule);
+        self.stop_group(chat, group)
+    }
+
+    /// This member cannot follow any more.
+    pub(super) fn lose(
+        &mut self,
+        chat: ChatId,
+        mut group: GroupRecord,
+        reason: LostReason,
+    ) -> StoreResult<(), V> {
+        group.standing = Standing::Lost(reason);
+        group.awaiting = None;
+        self.stop_group(chat, group)
+    }
+
+    /// Membership is over: its keys go.
+    pub(super) fn end_group(&mut self, chat: ChatId, group: GroupRecord) -> StoreResult<(), V> {
+        self.forget_agreement(chat)?;
+        self.stop_group(chat, group)
+    }
+
+    fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
+        self.lost_race(chat, &mut group)?;
+        group.wanted.clear();
+        group.welcomes.clear();
+        self.put(&chat, &group);
+        self.fail_outbox(chat, &FailureReason::GroupClosed)?;
+        self.fail_held(chat)?;
+        let event = GroupEvent::Stopped;
+        self.event(Event::Group { chat, name: group.name, event });
+        Ok(())
+    }
+
+    /// Lends the keys of a group's skipped messages.
+    fn with_sender_skipped<T>(
+        &mut self,
+        chat: ChatId,
+        act: impl FnOnce(&SenderSkippedRows<'_, V>) -> T,
+    ) -> StoreResult<T, V> {
+        let rows = SenderSkippedRows {
+            view: Overlay { base: self.view, changes: self.changes },
+            chat,
+            failure: RefCell::new(None),
+        };
+        let result = act(&rows);
+        match rows.failure.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(result),
+        }
+    }
+
+    fn apply_sender_skipped(&mut self, chat: ChatId, changes: &GroupSkippedChanges) {
+        for key in &changes.put {
+            let row = SenderSkippedRow(SecretBuf::new(&key.to_bytes()));
+            self.put(&SenderSkippedKey(chat, key.leaf, key.iteration), &row);
+        }
+        for (leaf, iteration) in &changes.delete {
+            self.delete::<SenderSkippedRow>(&SenderSkippedKey(chat, *leaf, *iteration));
+        }
+    }
+}
+
+fn cause(error: GroupMessageError) -> UnreadableCause {
+    match error {
+        GroupMessageError::Newer => UnreadableCause::NeedsNewerVersion,
+        GroupMessageError::TooLong | GroupMessageError::Malformed => UnreadableCause::Malformed,
+        GroupMessageError::Forged | GroupMessageError::WrongLeaf | GroupMessageError::Duplicate => {
+            UnreadableCause::Forged
+        }
+        GroupMessageError::TooOld => UnreadableCause::TooOld,
+        GroupMessageError::TooFarAhead => UnreadableCause::TooFarAhead,
+        GroupMessageError::BadPadding => UnreadableCause::BadContent,
+        GroupMessageError::Exhausted => UnreadableCause::SessionExhausted,
+    }
+}
+
+/// Skipped keys of one group. The protocol cannot be told of a failed read, so that is kept aside.
+struct SenderSkippedRows<'a, V: View> {
+    view: Overlay<'a, V>,
+    chat: ChatId,
+    failure: RefCell<Option<ReadError<V::Error>>>,
+}
+
+impl<V: View> SenderSkippedRows<'_, V> {
+    fn checked<T: Default>(&self, result: StoreResult<T, V>) -> T {
+        result.unwrap_or_else(|error| {
+            *self.failure.borrow_mut() = Some(error);
+            T::default()
+        })
+    }
+}
+
+impl<V: View> GroupSkippedKeys for SenderSkippedRows<'_, V> {
+    fn message_key(&self, leaf: Leaf, iteration: u32) -> Option<GroupSkippedKey> {
+        let key = SenderSkippedKey(self.chat, leaf, iteration);
+        let row: Option<SenderSkippedRow> = self.checked(crate::rows::get(&self.view, &key));
+        row.and_then(|row| {
+            let parsed = GroupSkippedKey::from_bytes(row.0.expose()).map(Some);
+            self.checked(parsed.map_err(|_| ReadError::Corrupt(Table::SenderSkipped)))
+        })
+    }
+
+    fn stored(&self) -> Vec<(Leaf, u32)> {
+        let range = Range::prefix(&self.chat.0);
+        let rows = crate::rows::scan::<SenderSkippedRow, _>(&self.view, &range, Order::Ascending, GROUP_ROWS);
+        self.checked(rows).into_iter().map(|(key, _)| (key.1, key.2)).collect()
+    }
+}

@@ -1,0 +1,397 @@
+//! What stands in a store of a group.
+
+use std::collections::BTreeMap;
+
+use hermes_protocol::{
+    blob::BlobRef,
+    group::{GroupContext, GroupId, Leaf},
+    identity::Fingerprint,
+};
+use hermes_wire::{
+    BlobId, ContactId, PostId, Sequence, Timestamp,
+    channel::{CopyKey, Epoch as NextEpoch, Head, RosterHash},
+};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::{
+    id::ChatId,
+    row::SecretBuf,
+    rows::{Key, Row},
+    store::Table,
+};
+
+/// A group. Written when it changes; what moves with every message stands in [`PositionRecord`].
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct GroupRecord {
+    pub(crate) id: GroupId,
+    /// Its name here.
+    pub(crate) name: String,
+    pub(crate) since: Timestamp,
+    pub(crate) standing: Standing,
+    /// The contact id under which its copies arrive.
+    pub(crate) card: ContactId,
+    /// The epoch's keys (`EpochKeys`).
+    pub(crate) keys: SecretBuf,
+    pub(crate) epoch: u64,
+    pub(crate) context: GroupContext,
+    pub(crate) members: u32,
+    /// Names the commits so far.
+    pub(crate) head: Head,
+    /// What is to be changed, in the order it was asked for.
+    pub(crate) wanted: Vec<Wanted>,
+    /// The commit that is under way.
+    pub(crate) pending: Option<Pending>,
+    /// A commit that lies in a blob which is not here yet. Whatever comes behind it waits.
+    pub(crate) awaiting: Option<Awaiting>,
+    /// Welcomes that are not all at the relay yet: their invitations follow.
+    pub(crate) welcomes: Vec<Welcome>,
+}
+
+impl GroupRecord {
+    /// Contacts who are to be added.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = ChatId> {
+        self.wanted.iter().filter_map(|wanted| match wanted {
+            Wanted::Add(contact) => Some(*contact),
+            _ => None,
+        })
+    }
+}
+
+/// Whether the group works here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Standing {
+    /// It does.
+    Member,
+    /// The user leaves: a proposal is made in each epoch, until one covers it.
+    Leaving,
+    /// A member's commit broke a rule. The group cannot go on from it.
+    Frozen(Fingerprint, String),
+    /// Somebody removed this account.
+    Removed(Fingerprint),
+    /// The user left.
+    Left,
+    /// This store has lost its place: a commit is missing, or the store was put back from an old copy.
+    Lost(LostReason),
+    /// The relay took no channel.
+    Refused(hermes_wire::Refusal),
+}
+
+/// How a group's place was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum LostReason {
+    /// A commit never arrived.
+    #[error("a change of the group did not arrive")]
+    Missed,
+    /// A commit's blob is gone.
+    #[error("a change of the group could not be fetched")]
+    BlobGone,
+    /// The store went back to an old state.
+    #[error("this store was put back from an old copy")]
+    Restored,
+    /// The rows do not fit together.
+    #[error("the stored state of the group cannot be used")]
+    Damaged,
+}
+
+/// How a group stands, as a user sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupStanding {
+    /// It works.
+    Member,
+    /// The way out is asked for.
+    Leaving,
+    /// A member broke a rule: who, and which.
+    Frozen(Fingerprint, String),
+    /// Somebody removed this account.
+    Removed(Fingerprint),
+    /// The user left.
+    Left,
+    /// This store has lost its place.
+    Lost(LostReason),
+    /// The relay took no channel.
+    Refused(hermes_wire::Refusal),
+}
+
+/// A change that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Wanted {
+    /// This contact is to be a member.
+    Add(ChatId),
+    /// This member is to be none.
+    Remove(Fingerprint),
+    /// The group is to have this name.
+    Rename(String),
+    /// This member is to be an admin.
+    Promote(Fingerprint),
+    /// This member is to be no admin.
+    Demote(Fingerprint),
+    /// Somebody's leaving is to be covered.
+    CoverLeave,
+}
+
+/// A commit of ours that the relay has not answered with its copy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub(crate) post: PostId,
+    /// What it changes; to be wanted again if it loses.
+    pub(crate) carries: Vec<Wanted>,
+    /// The key packages that it uses up.
+    pub(crate) offers: Vec<(ChatId, u64)>,
+    /// The welcome of those whom it adds.
+    pub(crate) welcome: Option<Welcome>,
+}
+
+/// An invitation on its way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    pub(crate) blob: BlobRef,
+    /// To whom.
+    pub(crate) to: Vec<ChatId>,
+}
+
+/// A commit whose body is still at the relay.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Awaiting {
+    pub(crate) post: PostId,
+    pub(crate) roster: RosterHash,
+    pub(crate) blob: BlobRef,
+    /// The body at the relay, which the head names.
+    pub(crate) body: ByteBuf,
+}
+
+/// How far a group's channel was followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PositionRecord {
+    /// The highest sequence taken.
+    pub(crate) sequence: Sequence,
+    /// Posts that did not fit into the mailbox, ever.
+    pub(crate) missed: u64,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MemberRecord {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) profile_name: String,
+}
+
+/// A key package of ours, or what has become of it: the way in for a group's copies.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct CardRecord {
+    /// Encrypts the copies.
+    pub(crate) key: CopyKey,
+    /// To whom the key package was given; nobody for a group that was made here.
+    pub(crate) given: Option<ChatId>,
+    /// The group that it led into.
+    pub(crate) group: Option<ChatId>,
+    /// Copies that came before the group was joined.
+    pub(crate) early: u32,
+}
+
+/// A welcome that is not here yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InvitationRecord {
+    /// Who invites.
+    pub(crate) from: ChatId,
+    pub(crate) welcome: BlobRef,
+    pub(crate) at: Timestamp,
+}
+
+/// A copy that cannot be taken yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EarlyRecord {
+    pub(crate) body: ByteBuf,
+}
+
+/// A blob on its way to the relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UploadRecord {
+    /// The group that waits for it.
+    pub(crate) chat: ChatId,
+    /// Bytes of all of it.
+    pub(crate) total: u32,
+}
+
+/// What an outbox row of a group's channel is. Its body stands beside it in the row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Post {
+    /// The channel itself.
+    Create(NextEpoch),
+    /// A message, sealed in this epoch.
+    Message {
+        /// Which.
+        epoch: u64,
+    },
+    /// A commit that ends this epoch.
+    Commit {
+        /// Which.
+        epoch: u64,
+        /// What was committed before.
+        head: Head,
+        /// The epoch after it.
+        next: NextEpoch,
+        /// The blob that has to be at the relay first.
+        blob: Option<BlobId>,
+    },
+}
+
+macro_rules! secret_rows {
+    ($($(#[$doc:meta])* $name:ident: $table:ident by $key:ty;)*) => {
+        $($(#[$doc])*
+        #[derive(Clone, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub(crate) struct $name(pub(crate) SecretBuf);
+
+        impl Row for $name {
+            const TABLE: Table = Table::$table;
+            type Key = $key;
+        })*
+    };
+}
+
+secret_rows! {
+    /// The secrets of the epoch that an own commit would begin.
+    NextRow: Group by NextKey;
+    /// A member's chain.
+    SenderChainRow: SenderChain by MemberKey;
+    /// The key of a message that has not arrived.
+    SenderSkippedRow: SenderSkipped by SenderSkippedKey;
+    /// A contact's key package, for one group.
+    OfferRow: Offer by OfferKey;
+    /// A piece of a blob on its way to the relay.
+    PartRow: Part by PartKey;
+}
+
+/// The secret half of a key package: rows of the MLS library.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct KeyPackageRow(pub(crate) BTreeMap<ByteBuf, SecretBuf>);
+
+macro_rules! rows {
+    ($($record:ty: $table:ident by $key:ty;)*) => {
+        $(impl Row for $record {
+            const TABLE: Table = Table::$table;
+            type Key = $key;
+        })*
+    };
+}
+
+rows! {
+    GroupRecord: Group by ChatId;
+    PositionRecord: Group by PositionKey;
+    MemberRecord: Member by MemberKey;
+    CardRecord: Route by CardKey;
+    KeyPackageRow: KeyPackage by ContactId;
+    InvitationRecord: Invitation by BlobId;
+    EarlyRecord: Early by EarlyKey;
+    UploadRecord: Blob by BlobId;
+}
+
+/// Declares keys that are an identifier and one byte: rows of their own beside another.
+macro_rules! beside {
+    ($($(#[$doc:meta])* $name:ident($id:ident) = $byte:literal;)*) => {
+        $($(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name(pub(crate) $id);
+
+        impl Key for $name {
+            fn to_bytes(&self) -> Vec<u8> {
+                [&self.0.0[..], &[$byte]].concat()
+            }
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                let (id, rest) = bytes.split_first_chunk()?;
+                (rest == [$byte]).then_some(Self($id(*id)))
+            }
+        })*
+    };
+}
+
+beside! {
+    /// How far a group was followed.
+    PositionKey(ChatId) = 1;
+    /// What an own commit would begin.
+    NextKey(ChatId) = 2;
+    /// Beside a route and a used invite.
+    CardKey(ContactId) = 2;
+}
+
+impl Key for BlobId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemberKey(pub(crate) ChatId, pub(crate) Leaf);
+
+/// Group, leaf, number in the leaf's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SenderSkippedKey(pub(crate) ChatId, pub(crate) Leaf, pub(crate) u32);
+
+/// A contact's key package, by the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OfferKey(pub(crate) ChatId, pub(crate) u64);
+
+/// A copy that waits, by the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EarlyKey(pub(crate) ContactId, pub(crate) u64);
+
+/// A piece of a blob, by the bytes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartKey(pub(crate) BlobId, pub(crate) u32);
+
+impl Key for MemberKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &self.1.0.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, leaf) = bytes.split_first_chunk()?;
+        Some(Self(ChatId(*chat), Leaf(u32::from_be_bytes(leaf.try_into().ok()?))))
+    }
+}
+
+impl Key for SenderSkippedKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &self.1.0.to_be_bytes(), &self.2.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, rest) = bytes.split_first_chunk()?;
+        let (leaf, iteration) = rest.split_first_chunk()?;
+        let iteration = u32::from_be_bytes(iteration.try_into().ok()?);
+        Some(Self(ChatId(*chat), Leaf(u32::from_be_bytes(*leaf)), iteration))
+    }
+}
+
+impl Key for OfferKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &self.1.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, number) = bytes.split_first_chunk()?;
+        Some(Self(ChatId(*chat), u64::from_bytes(number)?))
+    }
+}
+
+impl Key for EarlyKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &self.1.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (card, position) = bytes.split_first_chunk()?;
+        Some(Self(ContactId(*card), u64::from_bytes(position)?))
+    }
+}
+
+impl Key for PartKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &self.1.to_be_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (blob, offset) = bytes.split_first_chunk()?;
+        Some(Self(BlobId(*blob), u32::from_be_bytes(offset.try_into().ok()?)))
+    }
+}

@@ -1,0 +1,166 @@
+//! Groups as a user sees them.
+
+use hermes_protocol::{
+    group::{Authenticator, Leaf, read},
+    identity::Fingerprint,
+};
+use hermes_wire::{ChannelId, Timestamp};
+
+use super::chat_named;
+use crate::{
+    account::{self, Lookup},
+    group::{
+        self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord, Standing,
+    },
+    id::ChatId,
+    limits::{GROUP_ROWS, GROUPS},
+    row::ContactRecord,
+    rows::{self, PeerRow, StoreResult},
+    store::{Order, Range, View},
+};
+
+/// A group.
+#[derive(Debug, Clone)]
+pub struct GroupView {
+    /// Its chat.
+    pub chat: ChatId,
+    /// Its name here.
+    pub name: String,
+    /// The name that its admins gave it. Not cleaned.
+    pub title: String,
+    /// How it stands here.
+    pub standing: GroupStanding,
+    /// How many are in it.
+    pub members: u32,
+    /// Whether this account is an admin.
+    pub admin: bool,
+    /// Commits so far.
+    pub epoch: u64,
+    /// Whether a change is on its way, or waits for somebody's key package.
+    pub changing: bool,
+    /// Posts that did not fit into the mailbox, ever.
+    pub missed: u64,
+    /// When it came to be here.
+    pub since: Timestamp,
+}
+
+/// A group and who is in it.
+#[derive(Debug, Clone)]
+pub struct GroupDetails {
+    /// The group.
+    pub group: GroupView,
+    /// Its members, this account among them, in the order of the tree.
+    pub members: Vec<MemberView>,
+    /// Contacts who are to be added and have no key package here; they are added when one comes.
+    pub waiting: Vec<String>,
+    /// The channel at the relay.
+    pub channel: ChannelId,
+}
+
+/// A member.
+#[derive(Debug, Clone)]
+pub struct MemberView {
+    /// The contact it is, by its name here.
+    pub contact: Option<String>,
+    /// What it calls itself. Not cleaned, and nobody else has vouched for it.
+    pub profile_name: String,
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// Whether it is an admin.
+    pub admin: bool,
+    /// Whether it is this account.
+    pub me: bool,
+}
+
+/// Every group, by name.
+pub fn groups<V: View>(view: &V) -> StoreResult<Vec<GroupView>, V> {
+    let own = own_fingerprint(view)?;
+    let rows = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, GROUPS)?;
+    let shown = rows.into_iter().map(|(chat, row)| show(view, chat, &row, &own));
+    let mut groups = shown.collect::<Result<Vec<_>, _>>()?;
+    groups.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(groups)
+}
+
+/// The group of a name; `None` when there is no such group.
+pub fn group_named<V: View>(view: &V, name: &str) -> StoreResult<Option<GroupDetails>, V> {
+    match chat_named(view, name)? {
+        Some(chat) => group_at(view, chat),
+        None => Ok(None),
+    }
+}
+
+/// The group of a chat; `None` when it is none.
+pub fn group_at<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<GroupDetails>, V> {
+    let Some(row) = rows::get::<GroupRecord, _>(view, &chat)? else { return Ok(None) };
+    let own = own_fingerprint(view)?;
+    let lookup = account::record(view)?.lookup_key();
+    let rows = rows::scan::<MemberRecord, _>(view, &Range::prefix(&chat.0), Order::Ascending, GROUP_ROWS)?;
+    let mut members = Vec::with_capacity(rows.len());
+    for (MemberKey(_, Leaf(_)), MemberRecord { fingerprint, profile_name }) in rows {
+        let peer: Option<PeerRow> = rows::get(view, &lookup.hash(Lookup::Peer, &[&fingerprint.0]))?;
+        let contact: Option<ContactRecord> = match peer {
+            Some(PeerRow(chat)) => rows::get(view, &chat)?,
+            None => None,
+        };
+        members.push(MemberView {
+            contact: contact.map(|contact| contact.name),
+            profile_name,
+            fingerprint,
+            admin: row.context.admins.contains(&fingerprint),
+            me: fingerprint == own,
+        });
+    }
+    let mut waiting = Vec::new();
+    for contact in row.waiting() {
+        let contact: Option<ContactRecord> = rows::get(view, &contact)?;
+        waiting.extend(contact.map(|contact| contact.name));
+    }
+    let group = show(view, chat, &row, &own)?;
+    Ok(Some(GroupDetails { group, members, waiting, channel: row.context.channel }))
+}
+
+/// What shows that members agree: equal at all who are in the same epoch of the same group, and nowhere else. `None` when
+/// there is no such group, or its keys are gone.
+pub fn group_authenticator<V: View>(view: &V, name: &str) -> StoreResult<Option<Authenticator>, V> {
+    let Some(chat) = chat_named(view, name)? else { return Ok(None) };
+    if rows::get::<GroupRecord, _>(view, &chat)?.is_none() {
+        return Ok(None);
+    }
+    let rows = group::mls_rows(view, chat)?;
+    Ok(read(&rows).ok().map(|epoch| epoch.authenticator))
+}
+
+fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, own: &Fingerprint) -> StoreResult<GroupView, V> {
+    let position: PositionRecord = rows::get(view, &PositionKey(chat))?.unwrap_or_default();
+    Ok(GroupView {
+        chat,
+        name: row.name.clone(),
+        title: row.context.name.clone(),
+        standing: standing(&row.standing),
+        members: row.members,
+        admin: row.context.admins.contains(own),
+        epoch: row.epoch,
+        changing: row.pending.is_some() || !row.wanted.is_empty() || row.awaiting.is_some(),
+        missed: position.missed,
+        since: row.since,
+    })
+}
+
+fn standing(standing: &Standing) -> GroupStanding {
+    match standing {
+        Standing::Member => GroupStanding::Member,
+        Standing::Leaving => GroupStanding::Leaving,
+        Standing::Frozen(author, rule) => GroupStanding::Frozen(*author, rule.clone()),
+        Standing::Removed(by) => GroupStanding::Removed(*by),
+        Standing::Left => GroupStanding::Left,
+        Standing::Lost(reason) => GroupStanding::Lost(*reason),
+        Standing::Refused(refusal) => GroupStanding::Refused(refusal.clone()),
+    }
+}
+
+fn own_fingerprint<V: View>(view: &V) -> StoreResult<Fingerprint, V> {
+    let record = account::record(view)?;
+    let pair = hermes_protocol::identity::IdentityKeyPair::from_bytes(record.identity.expose());
+    Ok(pair.identity().fingerprint())
+}

@@ -1,0 +1,48 @@
+//! The library's storage as rows: opaque keys and values that the caller keeps sealed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zeroize::Zeroizing;
+
+/// All rows of one group, or of one key package. Keys are at most 128 bytes; the value with the tree grows with the group
+/// (about 3 kB per member).
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MlsRows(pub BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>>);
+
+/// What a step does to the rows of its group. No row is both put and deleted.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RowChanges {
+    /// Rows that are new or differ.
+    pub put: BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>>,
+    /// Keys of rows that are gone.
+    pub delete: BTreeSet<Vec<u8>>,
+}
+
+impl MlsRows {
+    /// Bytes of all keys and values.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
+    /// Carries changes out, as the caller's store does.
+    pub fn apply(&mut self, changes: RowChanges) {
+        for key in &changes.delete {
+            self.0.remove(key);
+        }
+        self.0.extend(changes.put);
+    }
+
+    /// What leads from `self` to `next`.
+    pub(super) fn changes_to(&self, next: Self) -> RowChanges {
+        let delete = self.0.keys().filter(|key| !next.0.contains_key(*key)).cloned().collect();
+        let put = next.0.into_iter().filter(|(key, value)| self.0.get(key) != Some(value)).collect();
+        RowChanges { put, delete }
+    }
+}
+
+impl RowChanges {
+    /// Bytes of all rows that are put.
+    pub fn bytes(&self) -> usize {
+        self.put.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+}

@@ -1,0 +1,66 @@
+//! What a commit of another member must keep to. Every member checks every commit before it follows: the relay cannot.
+
+use std::collections::BTreeSet;
+
+use openmls::prelude::{Proposal, QueuedProposal, Sender, StagedCommit};
+
+use crate::{
+    group::{Epoch, GroupContext, Leaf, Member, Rule},
+    limits::GROUP_MEMBERS,
+};
+
+/// Whether a proposal is its own sender's wish to leave.
+pub(super) fn is_leave(proposal: &QueuedProposal) -> bool {
+    match (proposal.proposal(), proposal.sender()) {
+        (Proposal::Remove(remove), Sender::Member(sender)) => remove.removed() == *sender,
+        _ => false,
+    }
+}
+
+/// Checks what a staged commit of `author` is going to do in the epoch before it.
+pub(super) fn check_commit(before: &Epoch, author: Leaf, staged: &StagedCommit) -> Result<(), Rule> {
+    let member = before.members.get(&author).ok_or(Rule::Author)?;
+    let admin = before.context.admins.contains(&member.identity.fingerprint());
+    for queued in staged.queued_proposals() {
+        match queued.proposal() {
+            _ if is_leave(queued) => {}
+            Proposal::Add(add) => {
+                if !admin {
+                    return Err(Rule::NotAdmin);
+                }
+                Member::of(Leaf(0), add.key_package().leaf_node())?;
+            }
+            Proposal::Remove(_) if admin => {}
+            Proposal::GroupContextExtensions(proposal) if admin => {
+                GroupContext::of(proposal.extensions())?;
+            }
+            Proposal::Remove(_) | Proposal::GroupContextExtensions(_) => return Err(Rule::NotAdmin),
+            _ => return Err(Rule::Proposal),
+        }
+        // What another proposed is covered only when it is that member's wish to leave.
+        if !is_leave(queued) && !matches!(queued.sender(), Sender::Member(sender) if sender.u32() == author.0)
+        {
+            return Err(Rule::Proposal);
+        }
+    }
+    match staged.update_path_leaf_node() {
+        Some(leaf) if Member::of(author, leaf)?.identity != member.identity => Err(Rule::Identity),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Checks what has come of a commit, or a group that is joined.
+pub(super) fn check_epoch(epoch: &Epoch) -> Result<(), Rule> {
+    if epoch.members.len() > GROUP_MEMBERS {
+        return Err(Rule::TooManyMembers);
+    }
+    let identities: BTreeSet<_> =
+        epoch.members.values().map(|member| member.identity.fingerprint()).collect();
+    if identities.len() < epoch.members.len() {
+        return Err(Rule::AlreadyMember);
+    }
+    if epoch.context.admins.is_disjoint(&identities) {
+        return Err(Rule::LastAdmin);
+    }
+    Ok(())
+}

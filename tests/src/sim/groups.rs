@@ -1,0 +1,204 @@
+//! Groups in the simulation: members come and go while everybody writes, connections break and processes die.
+
+use std::collections::BTreeMap;
+
+use hermes_engine::{
+    GroupChange, GroupStanding, MessageState, Text,
+    query::{self, GroupDetails, MessageDirection, MessageView},
+};
+
+use super::{
+    check::Violation,
+    client::{Client, Typed},
+    world::{Plan, RelayLife, Report, World},
+};
+
+/// How large a run with a group is.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupPlan {
+    /// Clients; the first makes the group and knows all the others.
+    pub clients: usize,
+    /// Of these, so many are members from the beginning and are never removed.
+    pub core: usize,
+    /// Things that happen while there are faults.
+    pub events: usize,
+    /// One commit in so many kills its process; 0 is never.
+    pub crash_one_in: u32,
+}
+
+const GROUP: &str = "ops";
+
+/// Runs one seed with a group.
+pub fn run_groups(seed: u64, plan: GroupPlan) -> Result<Report, Violation> {
+    let ordinary = Plan { clients: plan.clients, events: plan.events, crash_one_in: plan.crash_one_in };
+    let calm = Plan { crash_one_in: 0, ..ordinary };
+    let mut world = World::new(seed, plan.clients, RelayLife::Ordinary);
+    for other in 1..plan.clients {
+        world.pair(0, other, calm);
+    }
+    world.settle()?;
+    for client in &mut world.clients {
+        client.typed.push_back(Typed::GiveKeyPackages);
+    }
+    world.settle()?;
+    let core = (1..plan.core).map(|client| world.clients[client].name.clone()).collect();
+    world.clients[0].typed.push_back(Typed::CreateGroup(GROUP.to_owned(), core));
+    world.settle()?;
+    // A second admin, for commits that meet.
+    let second = world.clients[1].name.clone();
+    world.clients[0].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Promote(second)));
+    world.settle()?;
+    for _ in 0..plan.events {
+        world.happen(ordinary);
+        world.happen_in_group(plan);
+    }
+    let rounds = world.settle()?;
+    let messages = check_group(&world.clients, plan)?;
+    Ok(Report { messages, faults: world.faults, rounds })
+}
+
+impl World {
+    fn happen_in_group(&mut self, plan: GroupPlan) {
+        let client = self.below(self.clients.len());
+        match self.below(100) {
+            0..30 => self.type_to_group(client),
+            30..33 => self.change_members(plan),
+            33 => {
+                let name = format!("ops {}", self.below(1_000));
+                self.clients[1].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Rename(name)));
+            }
+            34 if client >= plan.core => {
+                self.clients[client].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Leave));
+            }
+            _ => {}
+        }
+    }
+
+    fn type_to_group(&mut self, client: usize) {
+        if standing(&self.clients[client]) == Some(GroupStanding::Member) {
+            let (key, text) = self.next_text();
+            self.clients[client].typed.push_back(Typed::Send { to: GROUP.to_owned(), text, key });
+        }
+    }
+
+    /// The first admin adds, either of them removes.
+    fn change_members(&mut self, plan: GroupPlan) {
+        if plan.core >= plan.clients {
+            return;
+        }
+        let other = plan.core + self.below(plan.clients - plan.core);
+        let name = self.clients[other].name.clone();
+        let (admin, change) = match self.below(4) {
+            0 | 1 => (0, GroupChange::Add(vec![name])),
+            2 => (0, GroupChange::Remove(vec![name])),
+            _ => (1, GroupChange::Remove(vec![name])),
+        };
+        self.clients[admin].typed.push_back(Typed::Group(GROUP.to_owned(), change));
+    }
+}
+
+fn details(client: &Client) -> Option<GroupDetails> {
+    query::group_named(&client.store, GROUP).expect("memory")
+}
+
+fn standing(client: &Client) -> Option<GroupStanding> {
+    details(client).map(|details| details.group.standing)
+}
+
+/// Nothing has forked, nobody lost its place, and what one of the core wrote all of the core have, once and in order.
+fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
+    let mut epochs = BTreeMap::new();
+    for client in clients {
+        let Some(details) = details(client) else { continue };
+        match &details.group.standing {
+            GroupStanding::Member | GroupStanding::Leaving => {
+                let state = query::group_authenticator(&client.store, GROUP).expect("memory");
+                epochs.insert(client.name.clone(), (details.group.epoch, state, details.members.len()));
+            }
+            GroupStanding::Removed(_) | GroupStanding::Left => {}
+            other => return Err(Violation(format!("{}'s group ended as {other:?}", client.name))),
+        }
+        if details.group.missed > 0 {
+            return Err(Violation(format!("{} missed {} posts", client.name, details.group.missed)));
+        }
+    }
+    let first = epochs.get("user0").cloned();
+    for (name, epoch) in &epochs {
+        if Some(epoch) != first.as_ref() {
+            return Err(Violation(format!("{name} is at {epoch:?}, user0 at {first:?}")));
+        }
+    }
+    if first.as_ref().map(|(_, _, members)| *members) != Some(epochs.len()) {
+        return Err(Violation(format!("{first:?} for the members {:?}", epochs.keys())));
+    }
+    let mut messages = 0;
+    for author in &clients[..plan.core] {
+        let sent = sent(author)?;
+        for reader in clients[..plan.core].iter().filter(|reader| reader.name != author.name) {
+            let received = received(reader, &author.name);
+            if received != sent {
+                let at = received.iter().zip(&sent).take_while(|(a, b)| a == b).count();
+                return Err(Violation(format!(
+                    "{} wrote {} messages, {} has {} of them; they differ at {at}: {:?}, {:?}",
+                    author.name,
+                    sent.len(),
+                    reader.name,
+                    received.len(),
+                    sent.get(at),
+                    received.get(at)
+                )));
+            }
+        }
+        messages += sent.len() as u64;
+    }
+    for client in clients {
+        check_nothing_waits(client)?;
+    }
+    Ok(messages)
+}
+
+/// What the author was told that it was sent.
+fn sent(author: &Client) -> Result<Vec<String>, Violation> {
+    let stored: Vec<_> = log(author)
+        .into_iter()
+        .filter_map(|message| match message.direction {
+            MessageDirection::Sent(state) => Some((plain(message.text), state)),
+            _ => None,
+        })
+        .collect();
+    let accepted = author.accepted.get(GROUP).cloned().unwrap_or_default();
+    if stored.iter().map(|(text, _)| text).ne(&accepted) {
+        return Err(Violation(format!("{} was told of other messages than it stored", author.name)));
+    }
+    match stored.iter().find(|(_, state)| *state != MessageState::Relayed) {
+        Some((text, state)) => Err(Violation(format!("{}'s {text:?} ended as {state:?}", author.name))),
+        None => Ok(accepted),
+    }
+}
+
+fn received(reader: &Client, author: &str) -> Vec<String> {
+    let by = |message: &MessageView| message.author.as_ref().is_some_and(|by| by.profile_name == author);
+    log(reader).into_iter().filter(by).map(|message| plain(message.text)).collect()
+}
+
+/// Whatever somebody wrote left, or has failed.
+fn check_nothing_waits(client: &Client) -> Result<(), Violation> {
+    let waits = log(client)
+        .into_iter()
+        .find(|message| message.direction == MessageDirection::Sent(MessageState::Queued));
+    match waits {
+        Some(message) => Err(Violation(format!("{}'s {:?} still waits", client.name, message.text))),
+        None => Ok(()),
+    }
+}
+
+fn log(client: &Client) -> Vec<MessageView> {
+    query::log(&client.store, GROUP, None, usize::MAX).expect("memory").unwrap_or_default()
+}
+
+fn plain(text: Text) -> String {
+    match text {
+        Text::Plain(text) => text,
+        other => format!("{other:?}"),
+    }
+}
