@@ -13,9 +13,6 @@ pub struct Programs {
     directory: PathBuf,
 }
 
-/// The packages that have programs.
-const PACKAGES: [&str; 3] = ["hermes-relay", "hermesd", "hermesctl"];
-
 impl Programs {
     /// Builds the programs, once for all tests of this process.
     pub fn get() -> &'static Self {
@@ -50,9 +47,9 @@ impl Programs {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(workspace()).args(["build", "--quiet", "--profile", profile]);
         cargo.arg("--target-dir").arg(target);
-        for package in PACKAGES {
-            cargo.args(["--package", package]);
-        }
+        // All packages and some test, so that dependencies have the features that they have in `cargo test --workspace`,
+        // which has just built them: with fewer packages half of the tree would be built anew.
+        cargo.args(["--workspace", "--bins", "--test", "architecture"]);
         let status = cargo.status().expect("cargo runs");
         assert!(status.success(), "the programs do not build: {cargo:?}");
         Self { directory: directory.to_owned() }
