@@ -262,11 +262,13 @@ impl<V: View> Turn<'_, V> {
     /// is not finished goes on as it is; there is no other way to reach that contact.
     fn renew_everything(&mut self, claims: &mut ClaimsRecord) -> StoreResult<(), V> {
         self.counters.standing = StoreStanding::Newest;
+        self.lose_groups()?;
         let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
         let contacts = self.scan::<ContactRecord>(&Range::all(), limit)?;
         let mut renewed: u64 = 0;
         for (chat, _) in contacts.iter().filter(|(_, contact)| contact.answered) {
             self.withdraw_from(*chat, claims.claimed_before)?;
+            self.take_back_key_packages(*chat)?;
             self.renew_session(*chat, RenewalReason::Restored)?;
             renewed = renewed.saturating_add(1);
         }

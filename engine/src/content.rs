@@ -8,7 +8,7 @@ use crate::{
     id::ChatId,
     limits,
     reference::Reference,
-    row::{ContactRecord, Direction, MessageRecord, MessageState, Text, UnreadableCause},
+    row::{ChatRecord, ContactRecord, Direction, MessageRecord, MessageState, Text, UnreadableCause},
     rows::{IndexRow, Place, ReadError, StoreResult, UnreadRow},
     session::Plaintext,
     store::{Table, View},
@@ -51,7 +51,7 @@ impl<V: View> Turn<'_, V> {
                 Ok(())
             }
             Body::KeyPackages(ref packages) => Ok(self.take_key_packages(chat, &contact, packages)?),
-            Body::GroupInvite(welcome) => Ok(self.invited(chat, welcome)?),
+            Body::GroupInvite(welcome) => Ok(self.invited(chat, &contact, welcome)?),
             Body::ResendRequest { received, ref missing, .. } => {
                 Ok(self.heed_resend_request(chat, contact, received, missing, plaintext.begins)?)
             }
@@ -84,11 +84,23 @@ impl<V: View> Turn<'_, V> {
         let mut counters = self.chat_counters(chat)?;
         let number = counters.messages.saturating_add(1);
         self.note_place(chat, &mut counters.received, content, number)?;
-        let place = self.append(chat, counters, &message);
+        self.add_unread(chat, contact.name, counters, position, &message);
+        Ok(())
+    }
+
+    /// Puts a received message at the end of the history and among the unread.
+    pub(crate) fn add_unread(
+        &mut self,
+        chat: ChatId,
+        name: String,
+        counters: ChatRecord,
+        position: u64,
+        message: &MessageRecord,
+    ) {
+        let place = self.append(chat, counters, message);
         self.put(&position, &UnreadRow(place));
         self.counters.unread = self.counters.unread.saturating_add(1);
-        self.event(Event::Received(Reference { chat: contact.name, number: place.number }));
-        Ok(())
+        self.event(Event::Received(Reference { chat: name, number: place.number }));
     }
 
     /// Only messages sent to the contact that confirms them are moved on.

@@ -26,6 +26,6 @@ pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
     CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, InvitationRecord, KeyPackageRow, MemberKey,
     MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey, PartRow, PositionKey, PositionRecord,
-    SenderChainRow, SenderSkippedKey, SenderSkippedRow, Standing, UploadRecord,
+    SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

@@ -113,7 +113,9 @@ impl<V: View> Turn<'_, V> {
         loop {
             let range = Range { from, to: None };
             let Some((key, row)) = self.scan::<OutboxRecord>(&range, 1)?.pop() else { return Ok(()) };
-            if self.now.since(row.queued) > limits::OUTBOX_AGE {
+            // What a group waits for has no reader who could be told, and is tried until the relay answers.
+            let of_group = row.post.is_some() && row.message.is_none();
+            if self.now.since(row.queued) > limits::OUTBOX_AGE && !of_group {
                 self.settle(key, MessageState::Failed(FailureReason::GaveUp(days)))?;
                 from = key.to_bytes();
             } else {

@@ -4,7 +4,7 @@ use std::{error::Error, ops::ControlFlow};
 
 use hermes_protocol::{content::MessageId, handshake::ReplayId, ratchet::SessionId};
 use hermes_wire::{
-    ContactId, Timestamp, codec,
+    BlobId, ContactId, Timestamp, codec,
     prekey::{PrekeyEntry, PrekeyId},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,12 +57,14 @@ pub(crate) trait Key: Sized {
 /// Declares which record stands where.
 macro_rules! rows {
     ($($record:ty: $table:ident by $key:ty;)*) => {
-        $(impl Row for $record {
-            const TABLE: Table = Table::$table;
+        $(impl $crate::rows::Row for $record {
+            const TABLE: $crate::store::Table = $crate::store::Table::$table;
             type Key = $key;
         })*
     };
 }
+
+pub(crate) use rows;
 
 rows! {
     AccountRecord: Account by AccountKey;
@@ -89,12 +91,14 @@ macro_rules! wrapped_rows {
         #[serde(transparent)]
         pub(crate) struct $name(pub(crate) $value);
 
-        impl Row for $name {
-            const TABLE: Table = Table::$table;
+        impl $crate::rows::Row for $name {
+            const TABLE: $crate::store::Table = $crate::store::Table::$table;
             type Key = $key;
         })*
     };
 }
+
+pub(crate) use wrapped_rows;
 
 wrapped_rows! {
     /// The account's counters, beside its secrets.
@@ -183,7 +187,24 @@ macro_rules! id_keys {
         })*
     };
 }
-id_keys!(ChatId, ContactId, SessionId, ReplayId, MessageId, Hash);
+id_keys!(BlobId, ChatId, ContactId, SessionId, ReplayId, MessageId, Hash);
+
+/// Declares keys that are two others, the first of so many bytes.
+macro_rules! pair_keys {
+    ($($name:ident($first:ident, $bytes:literal, $second:ident);)*) => {
+        $(impl $crate::rows::Key for $name {
+            fn to_bytes(&self) -> Vec<u8> {
+                [self.0.to_bytes(), self.1.to_bytes()].concat()
+            }
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                let (first, second) = bytes.split_at_checked($bytes)?;
+                Some(Self($first::from_bytes(first)?, $second::from_bytes(second)?))
+            }
+        })*
+    };
+}
+
+pub(crate) use pair_keys;
 
 macro_rules! single_keys {
     ($($id:ident = $byte:literal),*) => {
@@ -220,6 +241,15 @@ impl Key for UsedInviteKey {
 }
 
 impl Key for u64 {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl Key for u32 {
     fn to_bytes(&self) -> Vec<u8> {
         self.to_be_bytes().to_vec()
     }

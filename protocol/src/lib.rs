@@ -15,6 +15,7 @@
 
 mod aead;
 pub mod blob;
+mod body_keys;
 pub mod content;
 mod curve;
 pub mod envelope;

@@ -34,13 +34,10 @@ impl<V: View> Turn<'_, V> {
         let Some(upload) = self.get::<UploadRecord>(&blob)? else { return Ok(()) };
         self.forget_upload(blob)?;
         self.effects.push(Effect::Outbox(upload.chat));
-        match self.get::<GroupRecord>(&upload.chat)? {
-            Some(group) => self.send_invitations(upload.chat, group),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    /// The relay will not have it.
+    /// The relay will not have it, so that the commit which waits for it never leaves.
     pub(crate) fn blob_refused(&mut self, blob: BlobId, refusal: Refusal) -> StoreResult<(), V> {
         let Some(upload) = self.get::<UploadRecord>(&blob)? else { return Ok(()) };
         self.forget_upload(blob)?;

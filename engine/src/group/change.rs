@@ -10,7 +10,7 @@ use hermes_protocol::{
 use hermes_wire::channel::{ChannelId, Epoch as NextEpoch, Head, PostTokenHash, Roster};
 
 use super::{
-    CardKey, CardRecord, GroupRecord, MemberRecord, PositionKey, PositionRecord, Post, Standing, mls,
+    CardKey, CardRecord, GroupRecord, GroupStanding, MemberRecord, PositionKey, PositionRecord, Post, mls,
     record::Wanted,
 };
 use crate::{
@@ -73,7 +73,7 @@ impl<V: View> Turn<'_, V> {
             id,
             name,
             since: self.now,
-            standing: Standing::Member,
+            standing: GroupStanding::Member,
             card,
             keys: SecretBuf::new(&[]),
             epoch: 0,
@@ -83,7 +83,6 @@ impl<V: View> Turn<'_, V> {
             wanted,
             pending: None,
             awaiting: None,
-            welcomes: Vec::new(),
         };
         if let Err(error) = self.found(chat, &mut group, created)? {
             return Ok(Err(error));

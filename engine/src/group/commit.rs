@@ -1,17 +1,19 @@
 //! Own commits: prepared from what is wanted, posted, and true once their copy is back.
 
-use hermes_protocol::group::{
-    Change, Epoch, EpochSecrets, GroupContext, GroupError, Prepared, commit, drop_own, merge_own,
+use hermes_protocol::{
+    blob::BlobError,
+    group::{Change, Epoch, EpochSecrets, GroupContext, GroupError, Prepared, commit, drop_own, merge_own},
+    identity::Fingerprint,
 };
 use hermes_wire::{
-    Refusal,
+    BlobId, Refusal,
     channel::{Epoch as NextEpoch, PostTokenHash, RosterHash},
     codec,
     limits::POST_BYTES,
 };
 
 use super::{
-    GroupRecord, NextKey, NextRow, OfferKey, OfferRow, Post, Standing, UploadRecord, mls,
+    GroupRecord, GroupStanding, NextKey, NextRow, OfferKey, OfferRow, Post, mls,
     record::{LostReason, Pending, Wanted, Welcome},
 };
 use crate::{
@@ -43,7 +45,7 @@ struct Batch {
 impl<V: View> Turn<'_, V> {
     /// Makes a commit of what is wanted, unless one is under way. Puts the group.
     pub(super) fn drive(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
-        let idle = group.standing == Standing::Member
+        let idle = group.standing == GroupStanding::Member
             && group.pending.is_none()
             && group.awaiting.is_none()
             && !group.wanted.is_empty()
@@ -139,40 +141,40 @@ impl<V: View> Turn<'_, V> {
                 return Ok(());
             }
         };
-        let blobs = self.blobs_of(chat, &prepared, &carried);
-        let Ok((body, blob, welcome)) = blobs else {
+        let packaged = self.package(chat, &prepared, carried.added);
+        let Ok(Packaged { body, blobs, welcome }) = packaged else {
             self.change_failed(chat, &group, "the change is too large");
             self.put(&chat, &group);
             return Ok(());
         };
         self.apply_mls(chat, prepared.changes);
         self.put(&NextKey(chat), &NextRow(SecretBuf::new(&prepared.secrets.to_bytes())));
-        let row = Post::Commit { epoch: epoch.number, head: group.head, next, blob };
+        let row = Post::Commit { epoch: epoch.number, head: group.head, next, blobs };
         let post = self.queue_post(chat, row, body, None);
         group.pending = Some(Pending { post, carries: carried.carries, offers: carried.offers, welcome });
         self.put(&chat, &group);
         Ok(())
     }
 
-    #[allow(clippy::type_complexity, reason = "a body, the blob it is in, and a welcome")]
-    fn blobs_of(
-        &mut self,
-        chat: ChatId,
-        prepared: &Prepared,
-        carried: &Carried,
-    ) -> Result<(Vec<u8>, Option<hermes_wire::BlobId>, Option<Welcome>), hermes_protocol::blob::BlobError>
-    {
-        let (body, blob) = if prepared.commit.len() <= POST_BYTES {
-            (prepared.commit.clone(), None)
+    /// The commit's body, in a blob if it is too large for a post, and the welcome, which always lies in one.
+    fn package(&mut self, chat: ChatId, prepared: &Prepared, to: Vec<ChatId>) -> Result<Packaged, BlobError> {
+        let mut blobs = Vec::new();
+        let body = if prepared.commit.len() <= POST_BYTES {
+            prepared.commit.clone()
         } else {
             let reference = self.upload(chat, &prepared.commit)?;
-            ([&IN_BLOB[..], &codec::encode(&reference)].concat(), Some(reference.id))
+            blobs.push(reference.id);
+            [&IN_BLOB[..], &codec::encode(&reference)].concat()
         };
         let welcome = match &prepared.welcome {
-            Some(welcome) => Some(Welcome { blob: self.upload(chat, welcome)?, to: carried.added.clone() }),
+            Some(welcome) => {
+                let blob = self.upload(chat, welcome)?;
+                blobs.push(blob.id);
+                Some(Welcome { blob, to })
+            }
             None => None,
         };
-        Ok((body, blob, welcome))
+        Ok(Packaged { body, blobs, welcome })
     }
 
     /// The own commit has come back: it is the group's next epoch.
@@ -195,9 +197,10 @@ impl<V: View> Turn<'_, V> {
         for (offer_chat, number) in pending.offers {
             self.delete::<OfferRow>(&OfferKey(offer_chat, number));
         }
-        group.welcomes.extend(pending.welcome);
-        let me = self.account.fingerprint();
-        self.enter(chat, group, Entering { before, epoch: merged.epoch, secrets, author: me }, attested, body)
+        let author = self.account.fingerprint();
+        let welcome = pending.welcome;
+        let entering = Entering { before, epoch: merged.epoch, secrets, author, welcome };
+        self.enter(chat, group, entering, attested, body)
     }
 
     fn next_secrets(&self, chat: ChatId) -> StoreResult<Option<EpochSecrets>, V> {
@@ -209,9 +212,7 @@ impl<V: View> Turn<'_, V> {
     pub(super) fn lost_race(&mut self, chat: ChatId, group: &mut GroupRecord) -> StoreResult<(), V> {
         let Some(pending) = group.pending.take() else { return Ok(()) };
         self.delete::<NextRow>(&NextKey(chat));
-        if let Some(welcome) = pending.welcome {
-            self.forget_upload(welcome.blob.id)?;
-        }
+        self.withdraw_commits(chat)?;
         group.wanted.splice(0..0, pending.carries);
         Ok(())
     }
@@ -223,12 +224,11 @@ impl<V: View> Turn<'_, V> {
         mut group: GroupRecord,
         refusal: Refusal,
     ) -> StoreResult<(), V> {
-        let Some(pending) = group.pending.take() else { return Ok(()) };
+        if group.pending.take().is_none() {
+            return Ok(());
+        }
         self.withdraw_commits(chat)?;
         self.delete::<NextRow>(&NextKey(chat));
-        if let Some(welcome) = pending.welcome {
-            self.forget_upload(welcome.blob.id)?;
-        }
         let rows = self.mls_rows(chat)?;
         match drop_own(&rows) {
             Ok(changes) => self.apply_mls(chat, changes),
@@ -254,23 +254,6 @@ impl<V: View> Turn<'_, V> {
         }
         Ok(())
     }
-
-    /// Tells those whom a commit added, once their welcome is at the relay.
-    pub(super) fn send_invitations(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
-        let mut waiting = Vec::new();
-        for welcome in std::mem::take(&mut group.welcomes) {
-            if self.get::<UploadRecord>(&welcome.blob.id)?.is_some() {
-                waiting.push(welcome);
-                continue;
-            }
-            for contact in welcome.to {
-                self.invite(contact, &welcome.blob)?;
-            }
-        }
-        group.welcomes = waiting;
-        self.put(&chat, &group);
-        Ok(())
-    }
 }
 
 /// What a commit takes with it.
@@ -280,13 +263,22 @@ struct Carried {
     added: Vec<ChatId>,
 }
 
+/// A commit as it leaves: what is posted, and what has to be at the relay before.
+struct Packaged {
+    body: Vec<u8>,
+    blobs: Vec<BlobId>,
+    welcome: Option<Welcome>,
+}
+
 /// An epoch that begins, and the one before it.
 pub(super) struct Entering {
     pub(super) before: Epoch,
     pub(super) epoch: Epoch,
     pub(super) secrets: EpochSecrets,
     /// Whose commit it was.
-    pub(super) author: hermes_protocol::identity::Fingerprint,
+    pub(super) author: Fingerprint,
+    /// For those whom an own commit has added. It was at the relay before the commit was.
+    pub(super) welcome: Option<Welcome>,
 }
 
 impl Batch {

@@ -8,8 +8,8 @@ use hermes_protocol::{
 use hermes_wire::{ContactId, channel::Head};
 
 use super::{
-    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, InvitationRecord, KeyPackageRow, PositionKey,
-    PositionRecord, Standing,
+    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, GroupStanding, InvitationRecord, KeyPackageRow,
+    PositionKey, PositionRecord,
 };
 use crate::{
     effect::{Effect, Event, GroupEvent},
@@ -31,12 +31,21 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// A contact has added this account to a group.
-    pub(crate) fn invited(&mut self, chat: ChatId, welcome: BlobRef) -> StoreResult<(), V> {
+    pub(crate) fn invited(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+        welcome: BlobRef,
+    ) -> StoreResult<(), V> {
+        // Only who has a key package of ours can have added us.
+        if contact.given.is_empty() {
+            return Ok(());
+        }
         let waiting = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?.len();
         let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?.len();
         if waiting < INVITATIONS && groups < GROUPS {
             let blob = welcome.id;
-            self.put(&blob, &InvitationRecord { from: chat, welcome, at: self.now });
+            self.put(&blob, &InvitationRecord { from: chat, welcome });
             self.effects.push(Effect::Blobs);
         }
         Ok(())
@@ -63,13 +72,15 @@ impl<V: View> Turn<'_, V> {
     }
 
     fn become_member(&mut self, card: ContactId, inviter: &str, joined: Joined) -> StoreResult<(), V> {
+        // With the welcome, which others have seen, the key package would give the epoch's secrets again.
+        self.delete::<KeyPackageRow>(&card);
         // Who lost its place, or was removed, goes on in the same conversation.
         let earlier = self
             .scan::<GroupRecord>(&Range::all(), GROUPS)?
             .into_iter()
             .find(|(_, group)| group.id == joined.epoch.group);
         let (chat, name) = match earlier {
-            Some((_, group)) if matches!(group.standing, Standing::Member | Standing::Leaving) => {
+            Some((_, group)) if matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) => {
                 return Ok(());
             }
             Some((chat, group)) => {
@@ -85,7 +96,7 @@ impl<V: View> Turn<'_, V> {
             id: joined.epoch.group,
             name: name.clone(),
             since: self.now,
-            standing: Standing::Member,
+            standing: GroupStanding::Member,
             card,
             keys: SecretBuf::new(&[]),
             epoch: joined.epoch.number,
@@ -95,10 +106,7 @@ impl<V: View> Turn<'_, V> {
             wanted: Vec::new(),
             pending: None,
             awaiting: None,
-            welcomes: Vec::new(),
         };
-        // With the welcome, which others have seen, the key package would give the epoch's secrets again.
-        self.delete::<KeyPackageRow>(&card);
         let rows = hermes_protocol::group::RowChanges { put: joined.rows.0, delete: Default::default() };
         self.apply_mls(chat, rows);
         self.begin_epoch(chat, &mut group, &joined.epoch, &joined.secrets)?;
@@ -137,7 +145,7 @@ impl<V: View> Turn<'_, V> {
             self.delete::<EarlyRecord>(&key);
             let early_left = record.early.saturating_sub(1);
             self.put(&CardKey(card), &CardRecord { early: early_left, ..record.clone() });
-            self.take_copy_of(card, &record, chat, group, &early.body)?;
+            self.take_copy_of(&record, chat, group, &early.body)?;
             range.from = key.to_bytes();
         }
         Ok(())

@@ -37,25 +37,22 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         let mut packages = Vec::new();
-        while contact.given.len() < KEY_PACKAGES_GIVEN {
+        let mut drawn = Vec::new();
+        while contact.given.len().saturating_add(drawn.len()) < KEY_PACKAGES_GIVEN {
             let Some((card, package)) = self.draw_key_package(chat) else { break };
-            contact.given.push(card);
+            drawn.push(card);
             packages.push(ByteBuf::from(package));
         }
         if packages.is_empty() {
             return Ok(());
         }
-        // Without a session to send them they stay unused, and the next time finds them given. A session that is renewed
-        // says them again no more than any other content outside the conversation.
+        // Without a session to send them, they are drawn again the next time.
         match self.post(chat, &contact, Body::KeyPackages(packages))? {
-            Ok(()) => self.put(&chat, &contact),
-            Err(_) => {
-                for card in &contact.given {
-                    self.forget_key_package(*card);
-                }
-                contact.given.clear();
+            Ok(()) => {
+                contact.given.append(&mut drawn);
                 self.put(&chat, &contact);
             }
+            Err(_) => drawn.into_iter().for_each(|card| self.forget_key_package(card)),
         }
         Ok(())
     }
@@ -82,7 +79,20 @@ impl<V: View> Turn<'_, V> {
         (contact, card)
     }
 
-    pub(super) fn forget_key_package(&mut self, card: ContactId) {
+    /// Key packages of ours that a contact has are void: they are given anew.
+    pub(crate) fn take_back_key_packages(&mut self, chat: ChatId) -> StoreResult<(), V> {
+        let Some(mut contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
+        if contact.given.is_empty() {
+            return Ok(());
+        }
+        for card in std::mem::take(&mut contact.given) {
+            self.forget_key_package(card);
+        }
+        self.put(&chat, &contact);
+        Ok(())
+    }
+
+    fn forget_key_package(&mut self, card: ContactId) {
         self.delete::<KeyPackageRow>(&card);
         self.delete::<CardRecord>(&CardKey(card));
     }

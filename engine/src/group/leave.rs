@@ -2,7 +2,7 @@
 
 use hermes_protocol::group::{GroupError, propose_leave};
 
-use super::{GroupRecord, Post, Standing};
+use super::{GroupRecord, GroupStanding, Post};
 use crate::{
     effect::CommandError,
     id::ChatId,
@@ -17,13 +17,14 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         mut group: GroupRecord,
     ) -> StoreResult<Result<(), CommandError>, V> {
-        if matches!(group.standing, Standing::Leaving | Standing::Left | Standing::Removed(_)) {
+        if matches!(group.standing, GroupStanding::Leaving | GroupStanding::Left | GroupStanding::Removed(_))
+        {
             return Ok(Ok(()));
         }
-        let works = group.standing == Standing::Member;
+        let works = group.standing == GroupStanding::Member;
         if group.members <= 1 || !works {
             // Nobody is left to cover it, or nothing can be said to those who are.
-            group.standing = Standing::Left;
+            group.standing = GroupStanding::Left;
             self.end_group(chat, group)?;
             return Ok(Ok(()));
         }
@@ -31,7 +32,7 @@ impl<V: View> Turn<'_, V> {
         if group.context.admins.contains(&me) && group.context.admins.len() == 1 {
             return Ok(Err(CommandError::LastAdmin(group.name)));
         }
-        group.standing = Standing::Leaving;
+        group.standing = GroupStanding::Leaving;
         if group.pending.is_some() || group.awaiting.is_some() {
             // The next epoch proposes it.
             self.put(&chat, &group);
@@ -54,7 +55,7 @@ impl<V: View> Turn<'_, V> {
             }
             // Every other admin has left meanwhile: this one stays one.
             Err(GroupError::LastAdmin) => {
-                self.put(&chat, &GroupRecord { standing: Standing::Member, ..group });
+                self.put(&chat, &GroupRecord { standing: GroupStanding::Member, ..group });
                 Ok(())
             }
             Err(_) => Err(ReadError::Corrupt(Table::Mls)),

@@ -4,7 +4,7 @@ use hermes_protocol::group::{EpochKeys, Leaf, SenderChain, seal};
 use hermes_wire::{EnvelopeId, PostId, Refusal, channel as wire, drop::ToDrop};
 use serde_bytes::ByteBuf;
 
-use super::{GroupRecord, MemberKey, Post, SenderChainRow, Standing, UploadRecord};
+use super::{GroupRecord, GroupStanding, MemberKey, Post, SenderChainRow, UploadRecord};
 use crate::{
     effect::{Effect, SendError},
     id::ChatId,
@@ -40,7 +40,8 @@ impl<V: View> Turn<'_, V> {
         if let Err(error) = may_post(group) {
             return Ok(Err(error));
         }
-        if group.pending.is_some() || group.awaiting.is_some() {
+        let recovers = self.counters.standing != StoreStanding::Newest;
+        if recovers || group.pending.is_some() || group.awaiting.is_some() {
             return Ok(Ok(SealedPost::Waits));
         }
         let keys = self.epoch_keys(group)?;
@@ -112,7 +113,7 @@ impl<V: View> Turn<'_, V> {
             }
             Some(Post::Create(_)) => {
                 self.remove_row(key);
-                group.standing = Standing::Refused(refusal);
+                group.standing = GroupStanding::Refused(refusal);
                 self.end_group(key.chat, group)
             }
             Some(Post::Message { .. }) | None => self.refuse_row(key, refusal),
@@ -126,7 +127,7 @@ impl<V: View> Turn<'_, V> {
         self.withdraw_from(chat, 0)
     }
 
-    /// Takes back commits that have not left, and the blobs they lie in. A channel that is still to be made stays.
+    /// Takes back commits that have not left, and the blobs that they wait for.
     pub(super) fn withdraw_commits(&mut self, chat: ChatId) -> StoreResult<(), V> {
         let mut range = Range::prefix(&chat.0);
         loop {
@@ -134,9 +135,9 @@ impl<V: View> Turn<'_, V> {
             let Some((last, _)) = rows.last() else { return Ok(()) };
             range.from = OutboxKey { chat, position: last.position.saturating_add(1) }.to_bytes();
             for (key, row) in rows {
-                if let Some(Post::Commit { blob, .. }) = row.post {
+                if let Some(Post::Commit { blobs, .. }) = row.post {
                     self.remove_row(key);
-                    if let Some(blob) = blob {
+                    for blob in blobs {
                         self.forget_upload(blob)?;
                     }
                 }
@@ -157,13 +158,13 @@ impl<V: View> Turn<'_, V> {
 /// Whether a message may be written to the group at all.
 pub(crate) fn may_post(group: &GroupRecord) -> Result<(), SendError> {
     let why = match &group.standing {
-        Standing::Member => return Ok(()),
-        Standing::Leaving => "you are leaving it",
-        Standing::Frozen(..) => "a member broke its rules",
-        Standing::Removed(_) => "you were removed from it",
-        Standing::Left => "you left it",
-        Standing::Lost(_) => "this device has lost its place in it",
-        Standing::Refused(_) => "the relay did not take it",
+        GroupStanding::Member => return Ok(()),
+        GroupStanding::Leaving => "you are leaving it",
+        GroupStanding::Frozen(..) => "a member broke its rules",
+        GroupStanding::Removed(_) => "you were removed from it",
+        GroupStanding::Left => "you left it",
+        GroupStanding::Lost(_) => "this device has lost its place in it",
+        GroupStanding::Refused(_) => "the relay did not take it",
     };
     Err(SendError::GroupClosed(group.name.clone(), why))
 }
@@ -185,13 +186,13 @@ pub(crate) fn frame<V: View>(
         Post::Message { epoch } if epoch == group.epoch => {
             Some(ToDrop::Post(wire::Post { post, epoch, token, roster, body }))
         }
-        Post::Commit { epoch, head, next, blob } if epoch == group.epoch => {
-            let uploading = match blob {
-                Some(blob) => rows::get::<UploadRecord, _>(view, &blob)?.is_some(),
-                None => false,
-            };
-            let commit = wire::Commit { post, epoch, token, roster, head, body, next };
-            (!uploading).then_some(ToDrop::Commit(commit))
+        Post::Commit { epoch, head, next, blobs } if epoch == group.epoch => {
+            for blob in blobs {
+                if rows::get::<UploadRecord, _>(view, &blob)?.is_some() {
+                    return Ok(None);
+                }
+            }
+            Some(ToDrop::Commit(wire::Commit { post, epoch, token, roster, head, body, next }))
         }
         Post::Message { .. } | Post::Commit { .. } => None,
     })

@@ -19,21 +19,20 @@ use hermes_wire::{
 use serde_bytes::ByteBuf;
 
 use super::{
-    CardRecord, GroupRecord, MemberKey, MemberRecord, PositionKey, PositionRecord, SenderSkippedKey,
-    SenderSkippedRow, Standing,
+    CardRecord, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord,
+    SenderSkippedKey, SenderSkippedRow,
     commit::{Entering, IN_BLOB},
     mls,
-    record::{Awaiting, LostReason, Wanted},
+    record::{Awaiting, LostReason, Wanted, Welcome},
 };
 use crate::{
     changes::Overlay,
     effect::{Effect, Event, GroupEvent},
     id::ChatId,
-    limits::GROUP_ROWS,
+    limits::{GROUP_ROWS, GROUPS},
     receive::Taken,
-    reference::Reference,
     row::{Author, Direction, FailureReason, MessageRecord, SecretBuf, Text, UnreadableCause},
-    rows::{IndexRow, ReadError, StoreResult, UnreadRow},
+    rows::{IndexRow, ReadError, StoreResult},
     store::{Order, Range, Table, View},
     turn::{Halt, Turn},
 };
@@ -69,7 +68,6 @@ impl<V: View> Turn<'_, V> {
     /// The same for a copy that had to wait. Whatever is wrong with it is put on record.
     pub(super) fn take_copy_of(
         &mut self,
-        _card: ContactId,
         record: &CardRecord,
         chat: ChatId,
         group: GroupRecord,
@@ -107,7 +105,7 @@ impl<V: View> Turn<'_, V> {
             position.missed = position.missed.saturating_add(1);
         }
         self.put(&PositionKey(chat), &position);
-        if !matches!(group.standing, Standing::Member | Standing::Leaving) {
+        if !matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) {
             return Ok(Taken::New);
         }
         match copy {
@@ -203,10 +201,7 @@ impl<V: View> Turn<'_, V> {
             without_one_time_key: false,
         };
         let counters = self.chat_counters(chat)?;
-        let place = self.append(chat, counters, &message);
-        self.put(&position, &UnreadRow(place));
-        self.counters.unread = self.counters.unread.saturating_add(1);
-        self.event(Event::Received(Reference { chat: group.name.clone(), number: place.number }));
+        self.add_unread(chat, group.name.clone(), counters, position, &message);
         Ok(())
     }
 
@@ -253,7 +248,7 @@ impl<V: View> Turn<'_, V> {
             // Whoever made it had the epoch's token. Nobody can follow, so nobody does.
             return Ok(self.lose(chat, group, LostReason::BlobGone)?);
         };
-        group.awaiting = Some(Awaiting { post, roster, blob, body });
+        group.awaiting = Some(Awaiting { roster, blob, body });
         self.put(&chat, &group);
         self.effects.push(Effect::Blobs);
         Ok(())
@@ -294,13 +289,19 @@ impl<V: View> Turn<'_, V> {
                 let author = who(author).ok_or(ReadError::Corrupt(Table::Mls))?;
                 self.lost_race(chat, &mut group)?;
                 self.apply_mls(chat, changes);
-                self.enter(chat, group, Entering { before, epoch, secrets, author }, attested, body)
+                self.enter(
+                    chat,
+                    group,
+                    Entering { before, epoch, secrets, author, welcome: None },
+                    attested,
+                    body,
+                )
             }
             Ok(Received::Removed(removed)) => {
                 let author = who(removed.author).ok_or(ReadError::Corrupt(Table::Mls))?;
                 group.standing = match group.standing {
-                    Standing::Leaving => Standing::Left,
-                    _ => Standing::Removed(author),
+                    GroupStanding::Leaving => GroupStanding::Left,
+                    _ => GroupStanding::Removed(author),
                 };
                 self.end_group(chat, group)
             }
@@ -323,7 +324,7 @@ impl<V: View> Turn<'_, V> {
         attested: RosterHash,
         body: &[u8],
     ) -> StoreResult<(), V> {
-        let Entering { before, epoch, secrets, author } = entering;
+        let Entering { before, epoch, secrets, author, welcome } = entering;
         let roster = mls::roster(&epoch).map(|roster| roster.hash(epoch.context.channel));
         if roster != Ok(attested) {
             // The relay copies to others than the members: it was told so by the committer, or does it by itself.
@@ -334,10 +335,13 @@ impl<V: View> Turn<'_, V> {
         self.note_change(chat, &group, &before, &epoch, author)?;
         self.withdraw_posts(chat)?;
         self.put(&chat, &group);
-        self.send_invitations(chat, group)?;
-        let group: GroupRecord = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Group))?;
+        if let Some(Welcome { blob, to }) = welcome {
+            for contact in to {
+                self.invite(contact, &blob)?;
+            }
+        }
         self.send_held_posts(chat, &group)?;
-        if group.standing == Standing::Leaving {
+        if group.standing == GroupStanding::Leaving {
             return self.propose_to_leave(chat, group);
         }
         self.drive(chat, group)
@@ -350,7 +354,7 @@ impl<V: View> Turn<'_, V> {
         author: hermes_protocol::identity::Fingerprint,
         rule: String,
     ) -> StoreResult<(), V> {
-        group.standing = Standing::Frozen(author, rule);
+        group.standing = GroupStanding::Frozen(author, rule);
         self.stop_group(chat, group)
     }
 
@@ -361,9 +365,20 @@ impl<V: View> Turn<'_, V> {
         mut group: GroupRecord,
         reason: LostReason,
     ) -> StoreResult<(), V> {
-        group.standing = Standing::Lost(reason);
+        group.standing = GroupStanding::Lost(reason);
         group.awaiting = None;
         self.stop_group(chat, group)
+    }
+
+    /// This store went back to an old state: what it knows of its groups' chains is not what their members have heard, and
+    /// key packages may have been used. Admins add it again.
+    pub(crate) fn lose_groups(&mut self) -> StoreResult<(), V> {
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) {
+                self.lose(chat, group, LostReason::Restored)?;
+            }
+        }
+        Ok(())
     }
 
     /// Membership is over: its keys go.
@@ -375,7 +390,6 @@ impl<V: View> Turn<'_, V> {
     fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
         self.lost_race(chat, &mut group)?;
         group.wanted.clear();
-        group.welcomes.clear();
         self.put(&chat, &group);
         self.fail_outbox(chat, &FailureReason::GroupClosed)?;
         self.fail_held(chat)?;

@@ -17,8 +17,7 @@ use serde_bytes::ByteBuf;
 use crate::{
     id::ChatId,
     row::SecretBuf,
-    rows::{Key, Row},
-    store::Table,
+    rows::{Key, pair_keys, rows, wrapped_rows},
 };
 
 /// A group. Written when it changes; what moves with every message stands in [`PositionRecord`].
@@ -28,7 +27,7 @@ pub(crate) struct GroupRecord {
     /// Its name here.
     pub(crate) name: String,
     pub(crate) since: Timestamp,
-    pub(crate) standing: Standing,
+    pub(crate) standing: GroupStanding,
     /// The contact id under which its copies arrive.
     pub(crate) card: ContactId,
     /// The epoch's keys (`EpochKeys`).
@@ -44,8 +43,6 @@ pub(crate) struct GroupRecord {
     pub(crate) pending: Option<Pending>,
     /// A commit that lies in a blob which is not here yet. Whatever comes behind it waits.
     pub(crate) awaiting: Option<Awaiting>,
-    /// Welcomes that are not all at the relay yet: their invitations follow.
-    pub(crate) welcomes: Vec<Welcome>,
 }
 
 impl GroupRecord {
@@ -58,20 +55,20 @@ impl GroupRecord {
     }
 }
 
-/// Whether the group works here.
+/// How a group stands here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Standing {
-    /// It does.
+pub enum GroupStanding {
+    /// It works.
     Member,
-    /// The user leaves: a proposal is made in each epoch, until one covers it.
+    /// The user leaves: a proposal is made in each epoch, until a commit covers it.
     Leaving,
-    /// A member's commit broke a rule. The group cannot go on from it.
+    /// A member's commit broke a rule: who, and which. The group cannot go on from it.
     Frozen(Fingerprint, String),
     /// Somebody removed this account.
     Removed(Fingerprint),
     /// The user left.
     Left,
-    /// This store has lost its place: a commit is missing, or the store was put back from an old copy.
+    /// This store has lost its place.
     Lost(LostReason),
     /// The relay took no channel.
     Refused(hermes_wire::Refusal),
@@ -92,25 +89,6 @@ pub enum LostReason {
     /// The rows do not fit together.
     #[error("the stored state of the group cannot be used")]
     Damaged,
-}
-
-/// How a group stands, as a user sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GroupStanding {
-    /// It works.
-    Member,
-    /// The way out is asked for.
-    Leaving,
-    /// A member broke a rule: who, and which.
-    Frozen(Fingerprint, String),
-    /// Somebody removed this account.
-    Removed(Fingerprint),
-    /// The user left.
-    Left,
-    /// This store has lost its place.
-    Lost(LostReason),
-    /// The relay took no channel.
-    Refused(hermes_wire::Refusal),
 }
 
 /// A change that is asked for.
@@ -153,7 +131,6 @@ pub(crate) struct Welcome {
 /// A commit whose body is still at the relay.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Awaiting {
-    pub(crate) post: PostId,
     pub(crate) roster: RosterHash,
     pub(crate) blob: BlobRef,
     /// The body at the relay, which the head names.
@@ -195,7 +172,6 @@ pub(crate) struct InvitationRecord {
     /// Who invites.
     pub(crate) from: ChatId,
     pub(crate) welcome: BlobRef,
-    pub(crate) at: Timestamp,
 }
 
 /// A copy that cannot be taken yet.
@@ -231,50 +207,27 @@ pub enum Post {
         head: Head,
         /// The epoch after it.
         next: NextEpoch,
-        /// The blob that has to be at the relay first.
-        blob: Option<BlobId>,
+        /// The blobs that have to be at the relay first: what it says is known to all, or it is not said.
+        blobs: Vec<BlobId>,
     },
 }
 
-macro_rules! secret_rows {
-    ($($(#[$doc:meta])* $name:ident: $table:ident by $key:ty;)*) => {
-        $($(#[$doc])*
-        #[derive(Clone, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub(crate) struct $name(pub(crate) SecretBuf);
-
-        impl Row for $name {
-            const TABLE: Table = Table::$table;
-            type Key = $key;
-        })*
-    };
-}
-
-secret_rows! {
+wrapped_rows! {
     /// The secrets of the epoch that an own commit would begin.
-    NextRow: Group by NextKey;
+    NextRow(SecretBuf): Group by NextKey;
     /// A member's chain.
-    SenderChainRow: SenderChain by MemberKey;
+    SenderChainRow(SecretBuf): SenderChain by MemberKey;
     /// The key of a message that has not arrived.
-    SenderSkippedRow: SenderSkipped by SenderSkippedKey;
+    SenderSkippedRow(SecretBuf): SenderSkipped by SenderSkippedKey;
     /// A contact's key package, for one group.
-    OfferRow: Offer by OfferKey;
+    OfferRow(SecretBuf): Offer by OfferKey;
     /// A piece of a blob on its way to the relay.
-    PartRow: Part by PartKey;
+    PartRow(SecretBuf): Part by PartKey;
 }
 
 /// The secret half of a key package: rows of the MLS library.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct KeyPackageRow(pub(crate) BTreeMap<ByteBuf, SecretBuf>);
-
-macro_rules! rows {
-    ($($record:ty: $table:ident by $key:ty;)*) => {
-        $(impl Row for $record {
-            const TABLE: Table = Table::$table;
-            type Key = $key;
-        })*
-    };
-}
 
 rows! {
     GroupRecord: Group by ChatId;
@@ -315,15 +268,6 @@ beside! {
     CardKey(ContactId) = 2;
 }
 
-impl Key for BlobId {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_vec()
-    }
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-}
-
 /// A member of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemberKey(pub(crate) ChatId, pub(crate) Leaf);
@@ -344,13 +288,19 @@ pub(crate) struct EarlyKey(pub(crate) ContactId, pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartKey(pub(crate) BlobId, pub(crate) u32);
 
-impl Key for MemberKey {
+pair_keys! {
+    MemberKey(ChatId, 16, Leaf);
+    OfferKey(ChatId, 16, u64);
+    EarlyKey(ContactId, 16, u64);
+    PartKey(BlobId, 32, u32);
+}
+
+impl Key for Leaf {
     fn to_bytes(&self) -> Vec<u8> {
-        [&self.0.0[..], &self.1.0.to_be_bytes()].concat()
+        self.0.to_bytes()
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (chat, leaf) = bytes.split_first_chunk()?;
-        Some(Self(ChatId(*chat), Leaf(u32::from_be_bytes(leaf.try_into().ok()?))))
+        u32::from_bytes(bytes).map(Self)
     }
 }
 
@@ -363,35 +313,5 @@ impl Key for SenderSkippedKey {
         let (leaf, iteration) = rest.split_first_chunk()?;
         let iteration = u32::from_be_bytes(iteration.try_into().ok()?);
         Some(Self(ChatId(*chat), Leaf(u32::from_be_bytes(*leaf)), iteration))
-    }
-}
-
-impl Key for OfferKey {
-    fn to_bytes(&self) -> Vec<u8> {
-        [&self.0.0[..], &self.1.to_be_bytes()].concat()
-    }
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (chat, number) = bytes.split_first_chunk()?;
-        Some(Self(ChatId(*chat), u64::from_bytes(number)?))
-    }
-}
-
-impl Key for EarlyKey {
-    fn to_bytes(&self) -> Vec<u8> {
-        [&self.0.0[..], &self.1.to_be_bytes()].concat()
-    }
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (card, position) = bytes.split_first_chunk()?;
-        Some(Self(ContactId(*card), u64::from_bytes(position)?))
-    }
-}
-
-impl Key for PartKey {
-    fn to_bytes(&self) -> Vec<u8> {
-        [&self.0.0[..], &self.1.to_be_bytes()].concat()
-    }
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (blob, offset) = bytes.split_first_chunk()?;
-        Some(Self(BlobId(*blob), u32::from_be_bytes(offset.try_into().ok()?)))
     }
 }

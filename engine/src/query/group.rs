@@ -9,9 +9,7 @@ use hermes_wire::{ChannelId, Timestamp};
 use super::chat_named;
 use crate::{
     account::{self, Lookup},
-    group::{
-        self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord, Standing,
-    },
+    group::{self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord},
     id::ChatId,
     limits::{GROUP_ROWS, GROUPS},
     row::ContactRecord,
@@ -137,7 +135,7 @@ fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, own: &Fingerprint) -
         chat,
         name: row.name.clone(),
         title: row.context.name.clone(),
-        standing: standing(&row.standing),
+        standing: row.standing.clone(),
         members: row.members,
         admin: row.context.admins.contains(own),
         epoch: row.epoch,
@@ -145,18 +143,6 @@ fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, own: &Fingerprint) -
         missed: position.missed,
         since: row.since,
     })
-}
-
-fn standing(standing: &Standing) -> GroupStanding {
-    match standing {
-        Standing::Member => GroupStanding::Member,
-        Standing::Leaving => GroupStanding::Leaving,
-        Standing::Frozen(author, rule) => GroupStanding::Frozen(*author, rule.clone()),
-        Standing::Removed(by) => GroupStanding::Removed(*by),
-        Standing::Left => GroupStanding::Left,
-        Standing::Lost(reason) => GroupStanding::Lost(*reason),
-        Standing::Refused(refusal) => GroupStanding::Refused(refusal.clone()),
-    }
 }
 
 fn own_fingerprint<V: View>(view: &V) -> StoreResult<Fingerprint, V> {

@@ -82,14 +82,4 @@ impl KeyPackage {
         }
         Ok(Self { identity, card, package })
     }
-
-    /// Whose it is.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// What its owner tells the group.
-    pub fn card(&self) -> &MemberCard {
-        &self.card
-    }
 }

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     aead::{self, TAG_BYTES},
+    body_keys::BodyKeys,
     group::{EpochKeys, GroupMessageError, GroupSkippedChanges, GroupSkippedKeys, Leaf, SenderChain},
     kdf::{self, HmacSha256, Label},
     padding::{self, LENGTH_BYTES},
@@ -113,8 +114,8 @@ pub fn seal(
     let (key, next) = chain.advance().ok_or(GroupMessageError::Exhausted)?;
     let mut guard = [0; GUARD_BYTES];
     rng.fill_bytes(&mut guard);
-    let body = BodyKeys::derive(keys, &key, of, &guard);
     let associated = associated(keys, of);
+    let body = body_keys(&associated, &key, &guard);
     let tag = aead::seal(body.cipher(), &body.nonce(), &associated, &mut ciphertext);
     let mac = authenticator(&body, &associated, &ciphertext, &tag).finalize().into_bytes().into();
     let signed = signed(&body, &associated, &ciphertext, &tag);
@@ -186,8 +187,8 @@ fn open_body(
     header: &FullHeader,
     key: &MessageKey,
 ) -> Result<Zeroizing<Vec<u8>>, GroupMessageError> {
-    let body = BodyKeys::derive(keys, key, header.of, &header.guard);
     let associated = associated(keys, header.of);
+    let body = body_keys(&associated, key, &header.guard);
     authenticator(&body, &associated, &message.ciphertext, &message.tag)
         .verify(&message.mac.into())
         .map_err(|_| GroupMessageError::Forged)?;
@@ -274,28 +275,8 @@ fn header_keys(keys: &EpochKeys, sample: &[u8; MAC_BYTES]) -> (Zeroizing<[u8; 32
     (Zeroizing::new(*key), kdf::nonce(nonce))
 }
 
-/// `k_enc`, `k_mac`, and the nonce in the first 12 bytes of the third block.
-struct BodyKeys(Zeroizing<[[u8; 32]; 3]>);
-
-impl BodyKeys {
-    /// The random guard is the salt: a restored old state that writes its next message under the same message key still
-    /// has a keystream of its own (RFC 9420, section 6.3.1, mixes it into the nonce only).
-    fn derive(keys: &EpochKeys, key: &MessageKey, of: GroupHeader, guard: &[u8; GUARD_BYTES]) -> Self {
-        Self(kdf::derive(guard, key.as_bytes(), Label::GROUP_MESSAGE, &associated(keys, of)))
-    }
-
-    fn cipher(&self) -> &[u8; 32] {
-        let [cipher, _, _] = &*self.0;
-        cipher
-    }
-
-    fn mac(&self) -> &[u8; 32] {
-        let [_, mac, _] = &*self.0;
-        mac
-    }
-
-    fn nonce(&self) -> [u8; 12] {
-        let [_, _, nonce] = &*self.0;
-        kdf::nonce(nonce)
-    }
+/// The random guard is the salt: a restored old state that writes its next message under the same message key still has a
+/// keystream of its own (RFC 9420, section 6.3.1, mixes it into the nonce only).
+fn body_keys(associated: &[u8], key: &MessageKey, guard: &[u8; GUARD_BYTES]) -> BodyKeys {
+    BodyKeys::derive(guard, key, Label::GROUP_MESSAGE, associated)
 }

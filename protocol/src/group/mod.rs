@@ -26,13 +26,15 @@ mod message;
 mod rows;
 mod rules;
 mod skipped;
+#[cfg(test)]
+mod tests;
 
 use hermes_wire::byte_id;
 use serde::{Deserialize, Serialize};
 
 pub use agreement::{
     Change, Created, Followed, Joined, LeaveProposal, Merged, Prepared, Received, Removed, commit, create,
-    drop_own, export_again, join, merge_own, propose_leave, read, receive,
+    drop_own, join, merge_own, propose_leave, read, receive,
 };
 pub use chain::SenderChain;
 pub use context::GroupContext;

@@ -19,11 +19,6 @@ pub struct RowChanges {
 }
 
 impl MlsRows {
-    /// Bytes of all keys and values.
-    pub fn bytes(&self) -> usize {
-        self.0.iter().map(|(key, value)| key.len() + value.len()).sum()
-    }
-
     /// Carries changes out, as the caller's store does.
     pub fn apply(&mut self, changes: RowChanges) {
         for key in &changes.delete {
@@ -37,12 +32,5 @@ impl MlsRows {
         let delete = self.0.keys().filter(|key| !next.0.contains_key(*key)).cloned().collect();
         let put = next.0.into_iter().filter(|(key, value)| self.0.get(key) != Some(value)).collect();
         RowChanges { put, delete }
-    }
-}
-
-impl RowChanges {
-    /// Bytes of all rows that are put.
-    pub fn bytes(&self) -> usize {
-        self.put.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 }

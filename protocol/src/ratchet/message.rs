@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     aead::{self, TAG_BYTES, XNONCE_BYTES},
+    body_keys::BodyKeys,
     envelope::{EnvelopeError, VERSION},
     kdf::{self, HmacSha256, Label},
     padding,
@@ -65,7 +66,7 @@ impl RatchetMessage {
         mut padded: Zeroizing<Vec<u8>>,
         context: Context<'_>,
     ) -> Self {
-        let keys = BodyKeys::derive(key, &header);
+        let keys = BodyKeys::derive(&header.nonce, key, Label::MESSAGE, &[]);
         let tag = aead::seal(keys.cipher(), &keys.nonce(), &context.binding.0, &mut padded);
         kem_part.append(&mut padded);
         let mut message = Self { header, rest: kem_part, tag, mac: [0; MAC_BYTES] };
@@ -96,7 +97,7 @@ impl RatchetMessage {
         key: &MessageKey,
         context: Context<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let keys = BodyKeys::derive(key, &self.header);
+        let keys = BodyKeys::derive(&self.header.nonce, key, Label::MESSAGE, &[]);
         self.authenticator(&keys, context).verify(&self.mac.into()).map_err(|_| OpenError::Forged)?;
         let (_, body) = self.split(follows)?;
         let mut padded = Zeroizing::new(body.to_vec());
@@ -139,31 +140,5 @@ impl RatchetMessage {
         let (rest, tag) = rest.split_last_chunk()?;
         let header = SealedHeader { nonce: *nonce, ciphertext: ciphertext.to_vec() };
         Some(Self { header, rest: rest.to_vec(), tag: *tag, mac: *mac })
-    }
-}
-
-/// `k_enc`, `k_mac`, and the nonce in the first 12 bytes of the third block.
-struct BodyKeys(Zeroizing<[[u8; 32]; 3]>);
-
-impl BodyKeys {
-    /// Salted with the header's nonce: a restored old state seals its next message under the same message key, and the
-    /// random nonce still gives it a keystream of its own.
-    fn derive(key: &MessageKey, header: &SealedHeader) -> Self {
-        Self(kdf::derive(&header.nonce, key.as_bytes(), Label::MESSAGE, &[]))
-    }
-
-    fn cipher(&self) -> &[u8; 32] {
-        let [cipher, _, _] = &*self.0;
-        cipher
-    }
-
-    fn mac(&self) -> &[u8; 32] {
-        let [_, mac, _] = &*self.0;
-        mac
-    }
-
-    fn nonce(&self) -> [u8; 12] {
-        let [_, _, nonce] = &*self.0;
-        kdf::nonce(nonce)
     }
 }

@@ -1,0 +1,110 @@
+//! What an engine does with a group by itself: what it holds back, what it gives up, and what it loses.
+
+use std::time::Duration;
+
+use hermes_engine::{
+    ChatId, Command, Event, GroupEvent, GroupStanding, Input, LinkEvent, LostReason, MessageState, Reply,
+    SendError,
+    limits::OUTBOX_AGE,
+    query::{self, MessageDirection},
+};
+
+use hermes_tests::duo::{Peer, paired, settle};
+use hermes_wire::{Refusal, drop::ToDrop};
+
+/// Two contacts, the second of whom can be added to a group by the first.
+fn paired_for_groups() -> (Peer, Peer) {
+    let (mut alice, mut bob) = paired();
+    assert!(matches!(bob.command(Command::GiveKeyPackages), Ok(Reply::Given)));
+    settle(&mut alice, &mut bob);
+    (alice, bob)
+}
+
+fn create(peer: &mut Peer, members: &[&str]) -> ChatId {
+    let members = members.iter().map(|member| (*member).to_owned()).collect();
+    match peer.command(Command::CreateGroup("ops".to_owned(), members)) {
+        Ok(Reply::Group(chat)) => chat,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the link may send, in order.
+fn leaving(peer: &Peer, chat: ChatId) -> Vec<&'static str> {
+    let kind = |row: query::Outgoing| match row.frame {
+        ToDrop::Create(_) => "create",
+        ToDrop::Commit(_) => "commit",
+        ToDrop::Post(_) => "post",
+        _ => "?",
+    };
+    query::outbox(&peer.store, chat, None, 100).unwrap().into_iter().map(kind).collect()
+}
+
+fn standing(peer: &Peer) -> GroupStanding {
+    query::group_named(&peer.store, "ops").unwrap().expect("a group").group.standing
+}
+
+fn state_of(peer: &Peer, text: &str) -> MessageDirection {
+    let log = query::log(&peer.store, "ops", None, 100).unwrap().unwrap();
+    let wanted = hermes_engine::Text::Plain(text.to_owned());
+    log.into_iter().find(|message| message.text == wanted).expect("stored").direction
+}
+
+#[test]
+fn a_commit_waits_for_the_welcome_of_those_whom_it_adds() {
+    let (mut alice, _bob) = paired_for_groups();
+    let chat = create(&mut alice, &["bob"]);
+    assert_eq!(leaving(&alice, chat), ["create"]);
+    let uploads = query::uploads(&alice.store).unwrap();
+    assert_eq!(uploads.len(), 1);
+    alice.link(LinkEvent::BlobStored(uploads[0].blob));
+    assert_eq!(leaving(&alice, chat), ["create", "commit"]);
+    assert!(query::uploads(&alice.store).unwrap().is_empty());
+}
+
+#[test]
+fn a_welcome_that_the_relay_refuses_ends_the_change_and_nothing_else() {
+    let (mut alice, _bob) = paired_for_groups();
+    let chat = create(&mut alice, &["bob"]);
+    alice.send("ops", "it waits").unwrap();
+    assert_eq!(leaving(&alice, chat), ["create"]);
+    let blob = query::uploads(&alice.store).unwrap()[0].blob;
+    alice.link(LinkEvent::BlobRefused(blob, Refusal::TooLarge { max: 1 }));
+    let failed = |event: &Event| matches!(event, Event::Group { event: GroupEvent::ChangeFailed(_), .. });
+    assert!(alice.events().iter().any(failed));
+    assert_eq!(leaving(&alice, chat), ["create", "post"], "what waited for the change goes on without it");
+    assert_eq!(standing(&alice), GroupStanding::Member);
+}
+
+#[test]
+fn a_groups_own_rows_are_not_given_up_for_their_age() {
+    let (mut alice, _bob) = paired_for_groups();
+    let chat = create(&mut alice, &["bob"]);
+    let blob = query::uploads(&alice.store).unwrap()[0].blob;
+    alice.link(LinkEvent::BlobStored(blob));
+    alice.now = alice.now.after(OUTBOX_AGE).after(Duration::from_secs(1));
+    alice.turn(Input::Tick);
+    assert_eq!(leaving(&alice, chat), ["create", "commit"]);
+}
+
+#[test]
+fn a_store_that_was_put_back_has_lost_its_groups() {
+    let (mut alice, _bob) = paired_for_groups();
+    create(&mut alice, &[]);
+    alice.send("ops", "before").unwrap();
+    let copy = alice.snapshot();
+    alice.register(alice.head);
+    alice.put_back(&copy);
+    alice.open_mailbox(alice.head, alice.now, false);
+    alice.send("ops", "while it recovers").unwrap();
+    alice.settle_claims();
+    assert_eq!(standing(&alice), GroupStanding::Lost(LostReason::Restored));
+    for text in ["before", "while it recovers"] {
+        assert!(matches!(state_of(&alice, text), MessageDirection::Sent(MessageState::Failed(_))), "{text}");
+    }
+    match alice.send("ops", "after") {
+        Ok(Reply::Sent(results)) => {
+            assert!(matches!(results[0].outcome, Err(SendError::GroupClosed(..))));
+        }
+        other => panic!("{other:?}"),
+    }
+}
