@@ -33,7 +33,7 @@ impl<V: View> Turn<'_, V> {
         let steers = plaintext.retired.is_none_or(|since| self.now.since(since) <= limits::RETIRED_GRACE);
         match content.body {
             Body::Hello { .. } | Body::TokenRenewal(_) | Body::ResendRequest { .. } if !steers => Ok(()),
-            Body::KeyPackages(_) | Body::GroupInvite(_) if !steers => Ok(()),
+            Body::KeyPackages(_) | Body::GroupInvite { .. } if !steers => Ok(()),
             Body::Text { ref text, .. } => {
                 let text = Text::Plain(text.clone());
                 Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)
@@ -51,7 +51,7 @@ impl<V: View> Turn<'_, V> {
                 Ok(())
             }
             Body::KeyPackages(ref packages) => Ok(self.take_key_packages(chat, &contact, packages)?),
-            Body::GroupInvite(welcome) => Ok(self.invited(chat, &contact, welcome)?),
+            Body::GroupInvite { welcome, head } => Ok(self.invited(chat, &contact, welcome, head)?),
             Body::ResendRequest { received, ref missing, .. } => {
                 Ok(self.heed_resend_request(chat, contact, received, missing, plaintext.begins)?)
             }
@@ -103,7 +103,8 @@ impl<V: View> Turn<'_, V> {
         self.event(Event::Received(Reference { chat: name, number: place.number }));
     }
 
-    /// Only messages sent to the contact that confirms them are moved on.
+    /// Only messages sent to the contact that confirms them are moved on, and those to groups. The id of one of those is
+    /// known to its members alone.
     fn receipt(&mut self, chat: ChatId, kind: ReceiptKind, messages: &[MessageId]) -> StoreResult<(), V> {
         match kind {
             ReceiptKind::Delivered | ReceiptKind::Read => {}
@@ -113,7 +114,8 @@ impl<V: View> Turn<'_, V> {
                 Some(IndexRow(place)) if place.chat == chat => {
                     self.advance(place, MessageState::Delivered)?
                 }
-                _ => {}
+                Some(IndexRow(place)) => self.delivered_to_member(place, chat)?,
+                None => {}
             }
         }
         Ok(())

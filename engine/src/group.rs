@@ -12,6 +12,7 @@
 mod blob;
 mod change;
 mod commit;
+mod delivery;
 mod join;
 mod key_package;
 mod leave;
@@ -24,8 +25,8 @@ mod record;
 pub(crate) use self::mls::mls_rows;
 pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
-    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, InvitationRecord, KeyPackageRow, MemberKey,
-    MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey, PartRow, PositionKey, PositionRecord,
-    SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord,
+    CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
+    InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey,
+    PartRow, PositionKey, PositionRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

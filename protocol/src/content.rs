@@ -5,7 +5,7 @@
 //! gives the same bytes, and the hash that chains a chat's messages is the same on both sides.
 
 use ciborium::Value;
-use hermes_wire::{Timestamp, byte_id, codec};
+use hermes_wire::{Timestamp, byte_id, channel::Head, codec};
 use serde_bytes::ByteBuf;
 
 use crate::{
@@ -91,8 +91,13 @@ pub enum Body {
     },
     /// Key packages for this reader alone, each for one group that the author may be added to.
     KeyPackages(Vec<ByteBuf>),
-    /// The author has added the reader to a group: the welcome lies as a blob at the author's relay.
-    GroupInvite(BlobRef),
+    /// The author has added the reader to a group.
+    GroupInvite {
+        /// The welcome lies as a blob at the author's relay.
+        welcome: BlobRef,
+        /// The channel's head after the commit that added the reader, who has not seen the ones before.
+        head: Head,
+    },
     /// Something a newer version says.
     Unknown(UnknownBody),
 }
@@ -281,8 +286,9 @@ impl Body {
                 fields.put(0, Value::Array(packages.collect()));
                 GROUP_KEY_PACKAGES
             }
-            Self::GroupInvite(welcome) => {
+            Self::GroupInvite { welcome, head } => {
                 fields.put(0, fields::nested(welcome));
+                fields.put(1, Value::Bytes(head.0.to_vec()));
                 GROUP_INVITE
             }
             Self::Unknown(UnknownBody { kind, payload }) => return (*kind, payload.clone()),
@@ -316,7 +322,10 @@ impl Body {
                 sent: fields::integer(fields.take(2)?)?,
             },
             GROUP_KEY_PACKAGES => Self::KeyPackages(byte_strings(fields.take(0)?)?),
-            GROUP_INVITE => Self::GroupInvite(fields.take(0)?.deserialized().ok()?),
+            GROUP_INVITE => Self::GroupInvite {
+                welcome: fields.take(0)?.deserialized().ok()?,
+                head: fields::array(fields.take(1)?).map(Head)?,
+            },
             _ => Self::TokenRenewal(fields.take(0)?.deserialized().ok()?),
         };
         Some((body, fields))

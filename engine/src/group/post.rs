@@ -4,7 +4,7 @@ use hermes_protocol::group::{EpochKeys, Leaf, SenderChain, seal};
 use hermes_wire::{EnvelopeId, PostId, Refusal, channel as wire, drop::ToDrop};
 use serde_bytes::ByteBuf;
 
-use super::{GroupRecord, GroupStanding, MemberKey, Post, SenderChainRow, UploadRecord};
+use super::{GroupRecord, GroupStanding, MemberKey, Post, SenderChainRow, UploadRecord, record::LostReason};
 use crate::{
     effect::{Effect, SendError},
     id::ChatId,
@@ -105,7 +105,14 @@ impl<V: View> Turn<'_, V> {
             Some(Post::Message { .. }) if overtaken => self.withdraw_row(key, row),
             Some(Post::Commit { .. }) if overtaken => {
                 self.remove_row(key);
-                Ok(())
+                match refusal {
+                    // Another commit began this very epoch there: the relay went back to an old state, and the group
+                    // has gone on without this member.
+                    Refusal::StaleEpoch { epoch, head } if epoch == group.epoch && head != group.head => {
+                        self.lose(key.chat, group, LostReason::Missed)
+                    }
+                    _ => Ok(()),
+                }
             }
             Some(Post::Commit { .. }) => {
                 self.remove_row(key);

@@ -185,8 +185,9 @@ impl<V: View> Turn<'_, V> {
             Body::Unknown(_) => Text::NeedsNewerVersion,
             // What two parties say to each other has no meaning among many.
             Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return Ok(()),
-            Body::ResendRequest { .. } | Body::KeyPackages(_) | Body::GroupInvite(_) => return Ok(()),
+            Body::ResendRequest { .. } | Body::KeyPackages(_) | Body::GroupInvite { .. } => return Ok(()),
         };
+        self.owe_receipt(group, &author.fingerprint, content.id)?;
         if self.get::<IndexRow>(&content.id)?.is_some() {
             return Ok(());
         }
@@ -337,7 +338,7 @@ impl<V: View> Turn<'_, V> {
         self.put(&chat, &group);
         if let Some(Welcome { blob, to }) = welcome {
             for contact in to {
-                self.invite(contact, &blob)?;
+                self.invite(contact, &blob, group.head)?;
             }
         }
         self.send_held_posts(chat, &group)?;

@@ -37,7 +37,10 @@ fn every_kind_round_trips() {
         },
         Body::KeyPackages(vec![]),
         Body::KeyPackages(vec![ByteBuf::from(vec![3; KEY_PACKAGE_BYTES]); KEY_PACKAGES]),
-        Body::GroupInvite(crate::blob::seal(b"welcome", &mut crate::testing::rng(1)).unwrap().1),
+        Body::GroupInvite {
+            welcome: crate::blob::seal(b"welcome", &mut crate::testing::rng(1)).unwrap().1,
+            head: hermes_wire::channel::Head([8; 32]),
+        },
     ] {
         let content = content(body);
         assert_eq!(Content::decode(&content.encode()), Ok(content.clone()));

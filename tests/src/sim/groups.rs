@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hermes_engine::{
     GroupChange, GroupStanding, MessageState, Text,
-    query::{self, GroupDetails, MessageDirection, MessageView},
+    query::{self, GroupDetails, MessageDirection, MessageView, RecipientView},
 };
 
 use super::{
@@ -118,6 +118,9 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
             GroupStanding::Removed(_) | GroupStanding::Left => {}
             other => return Err(Violation(format!("{}'s group ended as {other:?}", client.name))),
         }
+        if details.group.changing && details.waiting.is_empty() {
+            return Err(Violation(format!("a change that {} asked for is stuck", client.name)));
+        }
         if details.group.missed > 0 {
             return Err(Violation(format!("{} missed {} posts", client.name, details.group.missed)));
         }
@@ -151,6 +154,7 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
         }
         messages += sent.len() as u64;
     }
+    check_confirmed(&clients[0], plan)?;
     for client in clients {
         check_nothing_waits(client)?;
     }
@@ -170,10 +174,30 @@ fn sent(author: &Client) -> Result<Vec<String>, Violation> {
     if stored.iter().map(|(text, _)| text).ne(&accepted) {
         return Err(Violation(format!("{} was told of other messages than it stored", author.name)));
     }
-    match stored.iter().find(|(_, state)| *state != MessageState::Relayed) {
+    // Whether all have it is told by those who confirm, and they may be removed before.
+    let arrived = |state: &MessageState| matches!(state, MessageState::Relayed | MessageState::Delivered);
+    match stored.iter().find(|(_, state)| !arrived(state)) {
         Some((text, state)) => Err(Violation(format!("{}'s {text:?} ended as {state:?}", author.name))),
         None => Ok(accepted),
     }
+}
+
+/// The first client knows everybody, so the core, which receives everything, has confirmed everything.
+fn check_confirmed(author: &Client, plan: GroupPlan) -> Result<(), Violation> {
+    for message in log(author) {
+        if !matches!(message.direction, MessageDirection::Sent(_)) {
+            continue;
+        }
+        let recipients = query::recipients(&author.store, &message.id).expect("memory");
+        let has = |recipient: &RecipientView| recipient.state == MessageState::Delivered;
+        let core = (1..plan.core).map(|client| format!("user{client}"));
+        for name in core {
+            if !recipients.iter().any(|recipient| recipient.person.profile_name == name && has(recipient)) {
+                return Err(Violation(format!("{name} has not confirmed {:?}", plain(message.text))));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn received(reader: &Client, author: &str) -> Vec<String> {
