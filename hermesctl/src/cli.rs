@@ -72,7 +72,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     #[command(flatten)]
     Client(ClientCommand),
-    /// Watch a relay and two people at work, on this machine, in about ten seconds
+    /// Watch a relay and three people at work, on this machine, in about ten seconds
     Demo,
 }
 
