@@ -26,7 +26,8 @@ pub struct GroupPlan {
     pub crash_one_in: u32,
 }
 
-const GROUP: &str = "ops";
+/// What the group is called.
+pub(super) const GROUP: &str = "ops";
 
 /// Runs one seed with a group.
 pub fn run_groups(seed: u64, plan: GroupPlan) -> Result<Report, Violation> {
@@ -97,11 +98,11 @@ impl World {
     }
 }
 
-fn details(client: &Client) -> Option<GroupDetails> {
+pub(super) fn details(client: &Client) -> Option<GroupDetails> {
     query::group_named(&client.store, GROUP).expect("memory")
 }
 
-fn standing(client: &Client) -> Option<GroupStanding> {
+pub(super) fn standing(client: &Client) -> Option<GroupStanding> {
     details(client).map(|details| details.group.standing)
 }
 
@@ -216,11 +217,11 @@ fn check_nothing_waits(client: &Client) -> Result<(), Violation> {
     }
 }
 
-fn log(client: &Client) -> Vec<MessageView> {
+pub(super) fn log(client: &Client) -> Vec<MessageView> {
     query::log(&client.store, GROUP, None, usize::MAX).expect("memory").unwrap_or_default()
 }
 
-fn plain(text: Text) -> String {
+pub(super) fn plain(text: Text) -> String {
     match text {
         Text::Plain(text) => text,
         other => format!("{other:?}"),

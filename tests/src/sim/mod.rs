@@ -8,11 +8,13 @@
 mod check;
 mod client;
 mod groups;
+mod large;
 mod relay;
 mod store;
 mod world;
 
 pub use check::Violation;
 pub use groups::{GroupPlan, run_groups};
+pub use large::{Large, run_large};
 pub use store::{Doom, MemoryStore};
 pub use world::{Plan, Report, run, run_with_relay_put_back};
