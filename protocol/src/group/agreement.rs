@@ -101,6 +101,8 @@ pub struct Followed {
     pub changes: RowChanges,
     /// Who committed (a leaf of the old epoch).
     pub author: Leaf,
+    /// The old epoch.
+    pub before: Epoch,
     /// The new epoch.
     pub epoch: Epoch,
     /// Its secrets.
@@ -277,7 +279,7 @@ pub fn receive(rows: &MlsRows, keys: &EpochKeys, body: &[u8]) -> Result<Received
                 return Ok(Received::Removed(Removed { author }));
             }
             let followed =
-                follow(rows, &library, &mut group, *staged, author).map_err(|error| match error {
+                follow(rows, &library, &mut group, *staged, author, before).map_err(|error| match error {
                     Failure::Rule(rule) => refused(rule),
                     Failure::Own(error) => error.into(),
                 })?;
@@ -311,13 +313,14 @@ fn follow(
     group: &mut MlsGroup,
     staged: StagedCommit,
     author: Leaf,
+    before: Epoch,
 ) -> Result<Followed, Failure> {
     let vouched = Vouched::of(group);
     group.merge_staged_commit(library.provider(), staged).map_err(failed)?;
     let epoch = epoch_of(group, &vouched)?;
     rules::check_epoch(&epoch)?;
     let secrets = export(library, group, &epoch)?;
-    Ok(Followed { changes: rows.changes_to(library.rows()?), author, epoch, secrets })
+    Ok(Followed { changes: rows.changes_to(library.rows()?), author, before, epoch, secrets })
 }
 
 /// Joins with one of the own key packages.
