@@ -59,6 +59,7 @@ impl<V: View> Turn<'_, V> {
         self.put_members(chat, &epoch.members)?;
         group.keys = SecretBuf::new(&secrets.keys.to_bytes());
         group.epoch = epoch.number;
+        group.overtaken = None;
         group.context = epoch.context.clone();
         group.members = u32::try_from(epoch.members.len()).unwrap_or(u32::MAX);
         Ok(())

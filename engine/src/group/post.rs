@@ -4,7 +4,7 @@ use hermes_protocol::group::{EpochKeys, Leaf, SenderChain, seal};
 use hermes_wire::{EnvelopeId, PostId, Refusal, channel as wire, drop::ToDrop};
 use serde_bytes::ByteBuf;
 
-use super::{GroupRecord, GroupStanding, MemberKey, Post, SenderChainRow, UploadRecord};
+use super::{GroupRecord, GroupStanding, LostReason, MemberKey, Post, SenderChainRow, UploadRecord};
 use crate::{
     effect::{Effect, SendError},
     id::ChatId,
@@ -99,13 +99,17 @@ impl<V: View> Turn<'_, V> {
         let group: Option<GroupRecord> = self.get(&key.chat)?;
         let mut group = group.ok_or(ReadError::Corrupt(Table::Group))?;
         // The next epoch is on its way here, or will be: what was for this one is made anew then.
-        let overtaken = matches!(refusal, Refusal::StaleEpoch { .. })
-            || (refusal == Refusal::NoEntry && self.counters.cursor < self.counters.head);
+        let overtaken = matches!(refusal, Refusal::StaleEpoch { .. } | Refusal::NoEntry);
         match &row.post {
-            Some(Post::Message { .. }) if overtaken => self.withdraw_row(key, row),
-            Some(Post::Commit { .. }) if overtaken => {
-                self.remove_row(key);
-                Ok(())
+            Some(Post::Message { .. } | Post::Commit { .. }) if overtaken => {
+                group.overtaken.get_or_insert(self.now);
+                self.put(&key.chat, &group);
+                self.withdraw_row(key, row)
+            }
+            Some(Post::Message { .. } | Post::Commit { .. })
+                if matches!(refusal, Refusal::EpochAhead { .. }) =>
+            {
+                self.lose(key.chat, group, LostReason::RelayBehind)
             }
             Some(Post::Commit { .. }) => {
                 self.remove_row(key);

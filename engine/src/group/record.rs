@@ -43,6 +43,8 @@ pub(crate) struct GroupRecord {
     pub(crate) pending: Option<Pending>,
     /// A commit that lies in a blob which is not here yet. Whatever comes behind it waits.
     pub(crate) awaiting: Option<Awaiting>,
+    /// Since when the relay refuses what is posted in this epoch, because the channel has gone on.
+    pub(crate) overtaken: Option<Timestamp>,
 }
 
 impl GroupRecord {
@@ -86,6 +88,9 @@ pub enum LostReason {
     /// The store went back to an old state.
     #[error("this store was put back from an old copy")]
     Restored,
+    /// The relay went back to an old state, and knows less of the group than this member.
+    #[error("the relay has forgotten a change of the group")]
+    RelayBehind,
     /// The rows do not fit together.
     #[error("the stored state of the group cannot be used")]
     Damaged,
@@ -106,6 +111,8 @@ pub(crate) enum Wanted {
     Demote(Fingerprint),
     /// Somebody's leaving is to be covered.
     CoverLeave,
+    /// This contact has lost its place: it is to be removed and added again, with the key package of this number.
+    Replace(ChatId, u64),
 }
 
 /// A commit of ours that the relay has not answered with its copy.
@@ -144,6 +151,29 @@ pub(crate) struct PositionRecord {
     pub(crate) sequence: Sequence,
     /// Posts that did not fit into the mailbox, ever.
     pub(crate) missed: u64,
+}
+
+/// What is asked, and heeded, for the sake of members who have lost their place.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RejoinRecord {
+    /// What was asked last, while this account's own place is lost.
+    pub(crate) round: Option<Round>,
+    /// Whether the user was leaving when it was lost.
+    pub(crate) leaving: bool,
+    /// Whose commit had broken a rule before it was lost: not to be asked.
+    pub(crate) frozen_by: Option<Fingerprint>,
+    /// Members whose asking was heeded lately, and when.
+    pub(crate) heeded: Vec<(Fingerprint, Timestamp)>,
+}
+
+/// A day's asking.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Round {
+    pub(crate) since: Timestamp,
+    /// That of every key package in it.
+    pub(crate) copy_key: CopyKey,
+    /// Which admins were asked.
+    pub(crate) asked: Vec<Fingerprint>,
 }
 
 /// A member.
@@ -232,6 +262,7 @@ pub(crate) struct KeyPackageRow(pub(crate) BTreeMap<ByteBuf, SecretBuf>);
 rows! {
     GroupRecord: Group by ChatId;
     PositionRecord: Group by PositionKey;
+    RejoinRecord: Group by RejoinKey;
     MemberRecord: Member by MemberKey;
     CardRecord: Route by CardKey;
     KeyPackageRow: KeyPackage by ContactId;
@@ -264,6 +295,8 @@ beside! {
     PositionKey(ChatId) = 1;
     /// What an own commit would begin.
     NextKey(ChatId) = 2;
+    /// Who asked to be added again, and whom this account has asked.
+    RejoinKey(ChatId) = 3;
     /// Beside a route and a used invite.
     CardKey(ContactId) = 2;
 }

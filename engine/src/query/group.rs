@@ -9,7 +9,10 @@ use hermes_wire::{ChannelId, Timestamp};
 use super::chat_named;
 use crate::{
     account::{self, Lookup},
-    group::{self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord},
+    group::{
+        self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord, RejoinKey,
+        RejoinRecord,
+    },
     id::ChatId,
     limits::{GROUP_ROWS, GROUPS},
     row::ContactRecord,
@@ -28,6 +31,8 @@ pub struct GroupView {
     pub title: String,
     /// How it stands here.
     pub standing: GroupStanding,
+    /// How this account comes back, while its place is lost.
+    pub way_back: Option<WayBack>,
     /// How many are in it.
     pub members: u32,
     /// Whether this account is an admin.
@@ -40,6 +45,20 @@ pub struct GroupView {
     pub missed: u64,
     /// When it came to be here.
     pub since: Timestamp,
+}
+
+/// Who can add an account again that has lost its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WayBack {
+    /// These contacts, by their names here: admins of the group, which asks each of them once a day.
+    Admins {
+        /// Names.
+        names: Vec<String>,
+        /// When the last asking began.
+        asked: Option<Timestamp>,
+    },
+    /// No admin of it is a contact: an admin has to become one, or to be told in another way.
+    Nobody,
 }
 
 /// A group and who is in it.
@@ -136,6 +155,10 @@ fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, own: &Fingerprint) -
         name: row.name.clone(),
         title: row.context.name.clone(),
         standing: row.standing.clone(),
+        way_back: match row.standing {
+            GroupStanding::Lost(_) => Some(way_back(view, chat, row, own)?),
+            _ => None,
+        },
         members: row.members,
         admin: row.context.admins.contains(own),
         epoch: row.epoch,
@@ -143,6 +166,28 @@ fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, own: &Fingerprint) -
         missed: position.missed,
         since: row.since,
     })
+}
+
+fn way_back<V: View>(
+    view: &V,
+    chat: ChatId,
+    row: &GroupRecord,
+    own: &Fingerprint,
+) -> StoreResult<WayBack, V> {
+    let lookup = account::record(view)?.lookup_key();
+    let record: RejoinRecord = rows::get(view, &RejoinKey(chat))?.unwrap_or_default();
+    let mut names = Vec::new();
+    for admin in &row.context.admins {
+        if admin == own || record.frozen_by == Some(*admin) {
+            continue;
+        }
+        if let Some(PeerRow(contact)) = rows::get(view, &lookup.hash(Lookup::Peer, &[&admin.0]))? {
+            let contact: Option<ContactRecord> = rows::get(view, &contact)?;
+            names.extend(contact.filter(|contact| contact.answered).map(|contact| contact.name));
+        }
+    }
+    let asked = record.round.map(|round| round.since);
+    Ok(if names.is_empty() { WayBack::Nobody } else { WayBack::Admins { names, asked } })
 }
 
 fn own_fingerprint<V: View>(view: &V) -> StoreResult<Fingerprint, V> {

@@ -217,6 +217,19 @@ impl Client {
         }
     }
 
+    /// The process ends, and its store is put back from a copy.
+    pub fn put_back(&mut self, copy: MemoryStore) {
+        self.store = copy;
+        self.stop();
+    }
+
+    /// The process ends.
+    pub fn stop(&mut self) {
+        self.engine = None;
+        self.link = None;
+        self.drops.clear();
+    }
+
     /// The mailbox connection is lost with everything on it.
     pub fn lose_mailbox(&mut self) {
         self.link = None;
@@ -271,9 +284,7 @@ impl Client {
             Ok(effects) => self.act(effects, &mut commands),
             Err(Died) => {
                 self.crashes += 1;
-                self.engine = None;
-                self.link = None;
-                self.drops.clear();
+                self.stop();
             }
         }
         // Whoever was not answered types it again. Without an idempotency key (an invite) that only makes another.

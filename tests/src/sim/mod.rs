@@ -7,12 +7,14 @@
 
 mod check;
 mod client;
+mod crowd;
 mod groups;
 mod relay;
 mod store;
 mod world;
 
 pub use check::Violation;
+pub use crowd::{Crowd, Death};
 pub use groups::{GroupPlan, run_groups};
 pub use store::{Doom, MemoryStore};
 pub use world::{Plan, Report, run, run_with_relay_put_back};

@@ -51,8 +51,8 @@ pub struct Report {
 const QUIET_ROUNDS: u32 = 60;
 
 pub(super) struct World {
-    rng: ChaCha8Rng,
-    now: Timestamp,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) now: Timestamp,
     pub(super) clients: Vec<Client>,
     pub(super) relay: SimRelay,
     /// Requests whose stream was given up, still on their way, each stream's in order.
@@ -284,7 +284,7 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, client: usize) {
+    pub(super) fn deliver(&mut self, client: usize) {
         let mailbox = self.clients[client].mailbox;
         if let Some(link) = &mut self.clients[client].link {
             let frames = self.relay.deliver(mailbox, &mut link.attached);
@@ -357,20 +357,21 @@ impl World {
     }
 
     fn is_quiet(&self) -> bool {
-        let links_empty = |client: &Client| {
+        self.orphans.is_empty() && self.clients.iter().all(|client| self.is_at_rest(client))
+    }
+
+    /// Whether nothing is under way to or from a client.
+    pub(super) fn is_at_rest(&self, client: &Client) -> bool {
+        let links_empty =
             client.link.as_ref().is_some_and(|l| l.to_relay.is_empty() && l.to_client.is_empty())
-                && client.drops.values().all(|l| l.to_relay.is_empty() && l.to_client.is_empty())
-        };
-        self.orphans.is_empty()
-            && self.clients.iter().all(|client| {
-                let summary = query::summary(&client.store).expect("memory");
-                client.typed.is_empty()
-                    && summary.outbox == 0
-                    && self.relay.waiting(client.mailbox) == 0
-                    && query::fetches(&client.store).expect("memory").is_empty()
-                    && query::uploads(&client.store).expect("memory").is_empty()
-                    && query::blob_fetches(&client.store).expect("memory").is_empty()
-                    && links_empty(client)
-            })
+                && client.drops.values().all(|l| l.to_relay.is_empty() && l.to_client.is_empty());
+        let summary = query::summary(&client.store).expect("memory");
+        client.typed.is_empty()
+            && summary.outbox == 0
+            && self.relay.waiting(client.mailbox) == 0
+            && query::fetches(&client.store).expect("memory").is_empty()
+            && query::uploads(&client.store).expect("memory").is_empty()
+            && query::blob_fetches(&client.store).expect("memory").is_empty()
+            && links_empty
     }
 }

@@ -1,0 +1,144 @@
+//! A member that cannot follow its group any more comes back by itself.
+
+use std::time::Duration;
+
+use hermes_engine::{GroupChange, GroupStanding, LostReason, query::WayBack};
+use hermes_tests::sim::{Crowd, Death, Doom, MemoryStore};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Three members of whom the first is the admin, and an old copy of the last one's store.
+fn three(seed: u64) -> (Crowd, MemoryStore) {
+    let mut crowd = Crowd::new(seed, 3);
+    crowd.create(&[1, 2]);
+    crowd.say(0, "before");
+    crowd.settle();
+    let copy = crowd.copy(2);
+    crowd.say(0, "meanwhile");
+    crowd.settle();
+    (crowd, copy)
+}
+
+fn agree(crowd: &Crowd, members: &[usize]) {
+    for member in members {
+        assert_eq!(crowd.standing(*member), GroupStanding::Member, "of {member}");
+        assert_eq!(crowd.authenticator(*member), crowd.authenticator(members[0]), "of {member}");
+        assert_eq!(crowd.details(*member).members.len(), members.len(), "of {member}");
+    }
+}
+
+#[test]
+fn a_restored_member_comes_back_in_the_same_chat() {
+    let (mut crowd, copy) = three(1);
+    let chat = crowd.details(2).group.chat;
+    crowd.put_back(2, &copy);
+    crowd.settle();
+    crowd.say(1, "after");
+    crowd.say(2, "I am back");
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2]);
+    assert_eq!(crowd.details(2).group.chat, chat);
+    assert_eq!(crowd.heard(2), ["before", "after"], "what was sent in between is gone");
+    assert_eq!(crowd.heard(0), ["after", "I am back"]);
+    assert_eq!(crowd.heard(1), ["before", "meanwhile", "I am back"]);
+}
+
+#[test]
+fn a_member_is_back_whoever_dies_when() {
+    let (mut crowd, copy) = three(2);
+    crowd.put_back(2, &copy);
+    let turns = crowd.settle_with(&[]);
+    assert!(turns > 3);
+    for turn in 0..turns {
+        for (client, doom) in
+            [0, 2].into_iter().flat_map(|c| [(c, Doom::BeforeCommit), (c, Doom::AfterCommit)])
+        {
+            let (mut crowd, copy) = three(2);
+            crowd.put_back(2, &copy);
+            crowd.settle_with(&[Death { client, turn, doom }]);
+            crowd.wait(DAY);
+            crowd.settle();
+            crowd.say(1, "after");
+            crowd.settle();
+            agree(&crowd, &[0, 1, 2]);
+            assert_eq!(crowd.heard(2), ["before", "after"], "{client} died {doom:?} {turn}");
+        }
+    }
+}
+
+#[test]
+fn of_two_admins_one_adds_a_member_again() {
+    let mut crowd = Crowd::new(3, 3);
+    crowd.pair(1, 2);
+    crowd.create(&[1, 2]);
+    let name = crowd.name(1);
+    crowd.change(0, GroupChange::Promote(name));
+    crowd.settle();
+    let copy = crowd.copy(2);
+    let epoch = crowd.details(0).group.epoch;
+    crowd.put_back(2, &copy);
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2]);
+    assert_eq!(crowd.details(0).group.epoch, epoch + 1, "one commit, though both were asked");
+}
+
+#[test]
+fn an_admin_that_was_away_answers_when_it_comes() {
+    let (mut crowd, copy) = three(4);
+    crowd.stop(0);
+    crowd.put_back(2, &copy);
+    crowd.settle();
+    assert_eq!(crowd.standing(2), GroupStanding::Lost(LostReason::Restored));
+    match crowd.details(2).group.way_back {
+        Some(WayBack::Admins { names, asked: Some(_) }) => assert_eq!(names, [crowd.name(0)]),
+        other => panic!("{other:?}"),
+    }
+    for _ in 0..3 {
+        crowd.wait(DAY);
+        crowd.settle();
+    }
+    crowd.start(0);
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2]);
+    let epoch = crowd.details(0).group.epoch;
+    crowd.wait(DAY);
+    crowd.settle();
+    assert_eq!(crowd.details(0).group.epoch, epoch, "nobody asks any more");
+}
+
+#[test]
+fn a_lost_admin_without_another_is_told_so() {
+    let (mut crowd, _) = three(5);
+    let copy = crowd.copy(0);
+    crowd.put_back(0, &copy);
+    crowd.settle();
+    assert_eq!(crowd.standing(0), GroupStanding::Lost(LostReason::Restored));
+    assert_eq!(crowd.details(0).group.way_back, Some(WayBack::Nobody));
+    assert_eq!(crowd.details(1).group.way_back, None);
+}
+
+#[test]
+fn a_member_that_was_leaving_comes_back_to_leave() {
+    let (mut crowd, copy) = three(6);
+    crowd.change(0, GroupChange::Rename("ops 2".to_owned()));
+    crowd.settle();
+    crowd.put_back(2, &copy);
+    // A wish in an epoch that is over, which nobody hears.
+    crowd.change(2, GroupChange::Leave);
+    crowd.settle();
+    assert_eq!(crowd.standing(2), GroupStanding::Left);
+    agree(&crowd, &[0, 1]);
+}
+
+#[test]
+fn a_member_whose_leaving_was_granted_unseen_has_left_a_day_later() {
+    let (mut crowd, copy) = three(6);
+    crowd.put_back(2, &copy);
+    // The process learns only then that its store is an old one.
+    crowd.change(2, GroupChange::Leave);
+    crowd.settle();
+    agree(&crowd, &[0, 1]);
+    crowd.wait(DAY);
+    crowd.settle();
+    assert_eq!(crowd.standing(2), GroupStanding::Left);
+}
