@@ -67,9 +67,9 @@ pub const REJOIN_ROUND: Duration = Duration::from_secs(86_400);
 pub const REJOIN_ADMINS: usize = 32;
 /// A member's asking is heeded once in this time, for each group: a commit costs every member a step.
 pub const REJOIN_HEEDED: Duration = Duration::from_secs(3_600);
-/// A commit that the relay had taken before it refused a post is in the mailbox by then. If the mailbox is seen to be
-/// empty this long after the refusal, it has missed this member.
-pub const OVERTAKEN: Duration = Duration::from_secs(3_600);
+/// A mailbox that is seen to be empty so long after the relay refused a post had no commit to bring: twice what the two
+/// clocks may differ by, so that what was taken from it last was put there after the refusal.
+pub const OVERTAKEN: Duration = Duration::from_secs(2 * 86_400);
 /// Welcomes that are waited for.
 pub const INVITATIONS: usize = 100;
 /// Copies kept for a group that was not joined yet, or waits for a commit's blob: a busy day's worth, up to 20 MiB.

@@ -43,8 +43,20 @@ pub(crate) struct GroupRecord {
     pub(crate) pending: Option<Pending>,
     /// A commit that lies in a blob which is not here yet. Whatever comes behind it waits.
     pub(crate) awaiting: Option<Awaiting>,
-    /// Since when the relay refuses what is posted in this epoch, because the channel has gone on.
-    pub(crate) overtaken: Option<Timestamp>,
+    /// What the relay said of this epoch that leaves it only until its commit is here.
+    pub(crate) overtaken: Option<Overtaken>,
+}
+
+/// The relay refuses what is posted in an epoch: the commit that ended it is in the mailbox, or has missed this member.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Overtaken {
+    pub(crate) since: Timestamp,
+    /// What it means if no commit comes.
+    pub(crate) reason: LostReason,
+    /// Whether the relay has opened the mailbox since then. What it said then may be older than its refusal.
+    pub(crate) reopened: bool,
+    /// The highest sequence of the mailbox when it was opened once more: the commit is not behind it.
+    pub(crate) head: Option<Sequence>,
 }
 
 impl GroupRecord {
@@ -88,9 +100,10 @@ pub enum LostReason {
     /// The store went back to an old state.
     #[error("this store was put back from an old copy")]
     Restored,
-    /// The relay went back to an old state, and knows less of the group than this member.
-    #[error("the relay has forgotten a change of the group")]
-    RelayBehind,
+    /// The relay knows no such state of the group, and its word outlasted what was on its way: it has forgotten the
+    /// channel, or went back to an old copy of its own, or many changes never arrived.
+    #[error("the relay does not know the group as this device does")]
+    RelayDiffers,
     /// The rows do not fit together.
     #[error("the stored state of the group cannot be used")]
     Damaged,

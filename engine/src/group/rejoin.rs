@@ -11,7 +11,7 @@ use hermes_protocol::{
     group::{GroupId, KeyPackage, Member},
     identity::Fingerprint,
 };
-use hermes_wire::{Timestamp, channel::CopyKey};
+use hermes_wire::{Sequence, Timestamp, channel::CopyKey};
 use serde_bytes::ByteBuf;
 
 use super::{
@@ -34,10 +34,9 @@ impl<V: View> Turn<'_, V> {
     /// What time brings about: who has missed a commit is lost, and who is lost asks.
     pub(crate) fn look_after_groups(&mut self) -> StoreResult<(), V> {
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
-            if self.has_missed_a_commit(&group) {
-                self.lose(chat, group, LostReason::Missed)?;
-            } else {
-                self.ask_to_be_added_again(chat, &group)?;
+            match self.left_behind(&group) {
+                Some(reason) => self.lose(chat, group, reason)?,
+                None => self.ask_to_be_added_again(chat, &group)?,
             }
         }
         Ok(())
@@ -45,12 +44,25 @@ impl<V: View> Turn<'_, V> {
 
     /// The commit that overtook a post was put into the mailbox before the post was refused. Whoever has emptied it since
     /// then has not got it.
-    fn has_missed_a_commit(&self, group: &GroupRecord) -> bool {
+    fn left_behind(&self, group: &GroupRecord) -> Option<LostReason> {
         let follows = matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving);
+        let overtaken = group.overtaken.filter(|_| follows && group.awaiting.is_none())?;
+        let emptied = overtaken.head.is_some_and(|head| self.counters.cursor >= head);
         let drained = self.counters.drained;
-        follows
-            && group.awaiting.is_none()
-            && group.overtaken.is_some_and(|since| drained > since && drained.since(since) >= OVERTAKEN)
+        let long_ago = drained > overtaken.since && drained.since(overtaken.since) >= OVERTAKEN;
+        (emptied || long_ago).then_some(overtaken.reason)
+    }
+
+    /// The mailbox was opened, and this is the highest sequence in it.
+    pub(crate) fn note_head_for_groups(&mut self, head: Sequence) -> StoreResult<(), V> {
+        for (chat, mut group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if let Some(overtaken) = group.overtaken.as_mut().filter(|overtaken| overtaken.head.is_none()) {
+                overtaken.head = overtaken.reopened.then_some(head);
+                overtaken.reopened = true;
+                self.put(&chat, &group);
+            }
+        }
+        Ok(())
     }
 
     /// Another contact can be written to, or the same one again.

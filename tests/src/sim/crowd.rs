@@ -7,6 +7,7 @@ use hermes_engine::{
     query::{self, GroupDetails, MessageDirection},
 };
 use hermes_protocol::group::Authenticator;
+use hermes_relay::store::memory::MemoryStore as RelayStore;
 
 use super::{
     client::Typed,
@@ -24,7 +25,12 @@ pub struct Crowd {
     world: World,
     /// Those whose process does not run.
     offline: BTreeSet<usize>,
+    /// Those for whose envelopes there is no room.
+    full: BTreeSet<usize>,
 }
+
+/// A relay's store as it was.
+pub struct RelayCopy(RelayStore);
 
 /// When a process dies while everything comes to rest.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +50,7 @@ impl Crowd {
         for other in 1..clients {
             world.pair(0, other, calm(clients));
         }
-        let mut crowd = Self { world, offline: BTreeSet::new() };
+        let mut crowd = Self { world, offline: BTreeSet::new(), full: BTreeSet::new() };
         crowd.settle();
         for client in &mut crowd.world.clients {
             client.typed.push_back(Typed::GiveKeyPackages);
@@ -88,6 +94,13 @@ impl Crowd {
         self.world.clients[client].typed.push_back(typed);
     }
 
+    /// Somebody writes to a contact.
+    pub fn write(&mut self, client: usize, to: usize, text: &str) {
+        let (key, _) = self.world.next_text();
+        let typed = Typed::Send { to: self.name(to), text: text.to_owned(), key };
+        self.world.clients[client].typed.push_back(typed);
+    }
+
     /// A client's process ends, and does not run until [`Self::start`].
     pub fn stop(&mut self, client: usize) {
         self.world.clients[client].stop();
@@ -97,6 +110,33 @@ impl Crowd {
     /// It runs again.
     pub fn start(&mut self, client: usize) {
         self.offline.remove(&client);
+    }
+
+    /// Whether there is no room for a client's envelopes: they are lost.
+    pub fn fill(&mut self, client: usize, full: bool) {
+        if full { self.full.insert(client) } else { self.full.remove(&client) };
+    }
+
+    /// Whether the relay gives a client no blobs.
+    pub fn withhold_blobs(&mut self, client: usize, withheld: bool) {
+        let withholds = &mut self.world.without_blobs;
+        if withheld { withholds.insert(client) } else { withholds.remove(&client) };
+    }
+
+    /// The relay as it is.
+    pub fn copy_relay(&self) -> RelayCopy {
+        RelayCopy(self.world.relay.copy())
+    }
+
+    /// The relay goes back to a copy of its store; every connection is lost.
+    pub fn put_relay_back(&mut self, copy: RelayCopy) {
+        self.world.relay.put_back(copy.0);
+        self.world.restart_relay();
+    }
+
+    /// A client connects anew.
+    pub fn reconnect(&mut self, client: usize) {
+        self.world.clients[client].lose_mailbox();
     }
 
     /// A copy of a client's store, which the relay is then told to be an old one.
@@ -139,6 +179,9 @@ impl Crowd {
                 self.world.clients[client].pump();
                 self.world.relay_turn(plan);
                 self.world.deliver(client);
+                if self.full.contains(&client) {
+                    self.world.clients[client].lose_deliveries();
+                }
                 let dies = deaths.iter().find(|death| (death.client, death.turn) == (client, turn));
                 let (now, doom) = (self.world.now, dies.map(|death| death.doom));
                 self.world.clients[client].turn(now, doom, &mut self.world.rng);

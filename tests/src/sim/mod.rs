@@ -14,7 +14,7 @@ mod store;
 mod world;
 
 pub use check::Violation;
-pub use crowd::{Crowd, Death};
+pub use crowd::{Crowd, Death, RelayCopy};
 pub use groups::{GroupPlan, run_groups};
 pub use store::{Doom, MemoryStore};
 pub use world::{Plan, Report, run, run_with_relay_put_back};

@@ -1,6 +1,9 @@
 //! The world: a seed decides who does what, what is lost, and who dies.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use hermes_engine::{ChatId, query};
 use hermes_relay::store::memory::MemoryStore as RelayStore;
@@ -12,7 +15,7 @@ use super::{
     check::{Violation, check, check_stores},
     client::{Client, DropBody, DropRequest, FromMailbox, Typed},
     relay::{Answer, SimRelay},
-    store::Doom,
+    store::{Doom, MemoryStore},
 };
 
 /// How large a run is.
@@ -61,6 +64,10 @@ pub(super) struct World {
     pub(super) faults: u64,
     relay_life: RelayLife,
     relay_copy: RelayStore,
+    /// Clients to whom the relay gives no blob.
+    pub(super) without_blobs: BTreeSet<usize>,
+    /// Old copies of clients' stores.
+    pub(super) store_copies: BTreeMap<usize, MemoryStore>,
 }
 
 /// Runs one seed. Equal seeds and plans give equal runs.
@@ -95,7 +102,19 @@ impl World {
         let relay = SimRelay::new();
         let relay_copy = relay.copy();
         let orphans = Vec::new();
-        Self { rng, now, clients, relay, orphans, texts: 0, faults: 0, relay_life, relay_copy }
+        Self {
+            rng,
+            now,
+            clients,
+            relay,
+            orphans,
+            texts: 0,
+            faults: 0,
+            relay_life,
+            relay_copy,
+            without_blobs: BTreeSet::new(),
+            store_copies: BTreeMap::new(),
+        }
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
@@ -254,10 +273,11 @@ impl World {
     /// Whoever waits for a blob that is there gets it.
     fn serve_blobs(&mut self, client: usize) {
         for fetch in query::blob_fetches(&self.clients[client].store).expect("memory") {
+            let gone = self.without_blobs.contains(&client);
             if let Some(bytes) = self.relay.blob(fetch.blob, fetch.size)
                 && let Some(link) = &mut self.clients[client].link
             {
-                link.fetched.push_back((fetch.blob, bytes));
+                link.fetched.push_back((fetch.blob, Some(bytes).filter(|_| !gone)));
             }
         }
     }
@@ -274,7 +294,7 @@ impl World {
         }
     }
 
-    fn restart_relay(&mut self) {
+    pub(super) fn restart_relay(&mut self) {
         self.faults += 1;
         self.relay.restart();
         self.orphans.clear();
