@@ -5,7 +5,7 @@
 //! gives the same bytes, and the hash that chains a chat's messages is the same on both sides.
 
 use ciborium::Value;
-use hermes_wire::{Timestamp, byte_id, codec};
+use hermes_wire::{Timestamp, byte_id, channel::Head, codec};
 use serde_bytes::ByteBuf;
 
 use crate::{
@@ -97,8 +97,13 @@ pub enum Body {
         /// Whether the reader has no other that is good: the author has lost or used up all earlier ones.
         only: bool,
     },
-    /// The author has added the reader to a group: the welcome lies as a blob at the author's relay.
-    GroupInvite(BlobRef),
+    /// The author has added the reader to a group.
+    GroupInvite {
+        /// The welcome lies as a blob at the author's relay.
+        welcome: BlobRef,
+        /// Names the commits up to the one that added the reader, which has seen none of them.
+        head: Head,
+    },
     /// The author is a member of a group and cannot follow it: the reader, an admin, is asked to add it anew.
     GroupRejoin {
         /// Which group.
@@ -302,8 +307,9 @@ impl Body {
                 }
                 GROUP_KEY_PACKAGES
             }
-            Self::GroupInvite(welcome) => {
+            Self::GroupInvite { welcome, head } => {
                 fields.put(0, fields::nested(welcome));
+                fields.put(1, Value::Bytes(head.0.to_vec()));
                 GROUP_INVITE
             }
             Self::GroupRejoin { group, package } => {
@@ -345,7 +351,10 @@ impl Body {
                 packages: byte_strings(fields.take(0)?)?,
                 only: fields.take_optional(1, |value| value.into_bool().ok())?.unwrap_or(false),
             },
-            GROUP_INVITE => Self::GroupInvite(fields.take(0)?.deserialized().ok()?),
+            GROUP_INVITE => Self::GroupInvite {
+                welcome: fields.take(0)?.deserialized().ok()?,
+                head: Head(fields::array(fields.take(1)?)?),
+            },
             GROUP_REJOIN => Self::GroupRejoin {
                 group: GroupId(fields::array(fields.take(0)?)?),
                 package: ByteBuf::from(fields.take(1)?.into_bytes().ok()?),

@@ -81,6 +81,10 @@ fn of_two_admins_one_adds_a_member_again() {
     crowd.settle();
     agree(&crowd, &[0, 1, 2]);
     assert_eq!(crowd.details(0).group.epoch, epoch + 1, "one commit, though both were asked");
+    crowd.change(1, GroupChange::Rename("ops 2".to_owned()));
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2]);
+    assert_eq!(crowd.details(2).group.title, "ops 2", "who was added and made an admin changes the group");
 }
 
 #[test]

@@ -23,10 +23,10 @@ use crate::{
 
 impl<V: View> Turn<'_, V> {
     /// Tells a contact that it is a member.
-    pub(super) fn invite(&mut self, chat: ChatId, welcome: &BlobRef) -> StoreResult<(), V> {
+    pub(super) fn invite(&mut self, chat: ChatId, welcome: &BlobRef, head: Head) -> StoreResult<(), V> {
         let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
         // Without a session that seals, the contact stays a member that never comes: an admin adds it again.
-        let _unsent = self.post(chat, &contact, Body::GroupInvite(welcome.clone()))?;
+        let _unsent = self.post(chat, &contact, Body::GroupInvite { welcome: welcome.clone(), head })?;
         Ok(())
     }
 
@@ -36,6 +36,7 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: &ContactRecord,
         welcome: BlobRef,
+        head: Head,
     ) -> StoreResult<(), V> {
         // Only who has a key package of ours can have added us.
         if contact.given.is_empty() {
@@ -45,7 +46,7 @@ impl<V: View> Turn<'_, V> {
         let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?.len();
         if waiting < INVITATIONS && groups < GROUPS {
             let blob = welcome.id;
-            self.put(&blob, &InvitationRecord { from: chat, welcome });
+            self.put(&blob, &InvitationRecord { from: chat, welcome, head });
             self.effects.push(Effect::Blobs);
         }
         Ok(())
@@ -65,13 +66,19 @@ impl<V: View> Turn<'_, V> {
             }
             inviter.given.retain(|given| *given != card);
             self.put(&invitation.from, &inviter);
-            self.become_member(card, &inviter.name, joined)?;
+            self.become_member(card, &inviter.name, joined, invitation.head)?;
             return self.give_key_packages(invitation.from);
         }
         Ok(())
     }
 
-    fn become_member(&mut self, card: ContactId, inviter: &str, joined: Joined) -> StoreResult<(), V> {
+    fn become_member(
+        &mut self,
+        card: ContactId,
+        inviter: &str,
+        joined: Joined,
+        head: Head,
+    ) -> StoreResult<(), V> {
         // With the welcome, which others have seen, the key package would give the epoch's secrets again.
         self.delete::<KeyPackageRow>(&card);
         // Who lost its place, or was removed, goes on in the same conversation.
@@ -112,7 +119,7 @@ impl<V: View> Turn<'_, V> {
             epoch: joined.epoch.number,
             context: joined.epoch.context.clone(),
             members: 0,
-            head: Head::first(joined.epoch.context.channel),
+            head,
             wanted: Vec::new(),
             pending: None,
             awaiting: None,

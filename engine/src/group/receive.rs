@@ -186,7 +186,7 @@ impl<V: View> Turn<'_, V> {
             // What two parties say to each other has no meaning among many.
             Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return Ok(()),
             Body::ResendRequest { .. } | Body::KeyPackages { .. } => return Ok(()),
-            Body::GroupInvite(_) | Body::GroupRejoin { .. } => return Ok(()),
+            Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return Ok(()),
         };
         if self.get::<IndexRow>(&content.id)?.is_some() {
             return Ok(());
@@ -338,7 +338,7 @@ impl<V: View> Turn<'_, V> {
         self.put(&chat, &group);
         if let Some(Welcome { blob, to }) = welcome {
             for contact in to {
-                self.invite(contact, &blob)?;
+                self.invite(contact, &blob, group.head)?;
             }
         }
         self.send_held_posts(chat, &group)?;

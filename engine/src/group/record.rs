@@ -215,6 +215,8 @@ pub(crate) struct InvitationRecord {
     /// Who invites.
     pub(crate) from: ChatId,
     pub(crate) welcome: BlobRef,
+    /// Names the commits before the account is a member.
+    pub(crate) head: Head,
 }
 
 /// A copy that cannot be taken yet.

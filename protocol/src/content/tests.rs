@@ -41,7 +41,10 @@ fn every_kind_round_trips() {
             only: true,
         },
         Body::GroupRejoin { group: GroupId([7; 32]), package: ByteBuf::from(vec![3; KEY_PACKAGE_BYTES]) },
-        Body::GroupInvite(crate::blob::seal(b"welcome", &mut crate::testing::rng(1)).unwrap().1),
+        Body::GroupInvite {
+            welcome: crate::blob::seal(b"welcome", &mut crate::testing::rng(1)).unwrap().1,
+            head: Head([8; 32]),
+        },
     ] {
         let content = content(body);
         assert_eq!(Content::decode(&content.encode()), Ok(content.clone()));

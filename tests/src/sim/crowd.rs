@@ -114,13 +114,21 @@ impl Crowd {
 
     /// Whether there is no room for a client's envelopes: they are lost.
     pub fn fill(&mut self, client: usize, full: bool) {
-        if full { self.full.insert(client) } else { self.full.remove(&client) };
+        if full {
+            self.full.insert(client)
+        } else {
+            self.full.remove(&client)
+        };
     }
 
     /// Whether the relay gives a client no blobs.
     pub fn withhold_blobs(&mut self, client: usize, withheld: bool) {
         let withholds = &mut self.world.without_blobs;
-        if withheld { withholds.insert(client) } else { withholds.remove(&client) };
+        if withheld {
+            withholds.insert(client)
+        } else {
+            withholds.remove(&client)
+        };
     }
 
     /// The relay as it is.

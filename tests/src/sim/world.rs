@@ -342,7 +342,8 @@ impl World {
     /// The relay delivers again what it has delivered.
     fn repeat_delivery(&mut self, client: usize) {
         if let Some(link) = &mut self.clients[client].link
-            && let Some(frame) = link.to_client.front().cloned()
+            // One stream brings all that is said about the mailbox itself, once.
+            && let Some(frame @ FromMailbox::Deliver(_)) = link.to_client.front().cloned()
         {
             self.faults += 1;
             link.to_client.push_front(frame);
