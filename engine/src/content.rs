@@ -33,7 +33,9 @@ impl<V: View> Turn<'_, V> {
         let steers = plaintext.retired.is_none_or(|since| self.now.since(since) <= limits::RETIRED_GRACE);
         match content.body {
             Body::Hello { .. } | Body::TokenRenewal(_) | Body::ResendRequest { .. } if !steers => Ok(()),
-            Body::KeyPackages(_) | Body::GroupInvite { .. } if !steers => Ok(()),
+            Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } if !steers => {
+                Ok(())
+            }
             Body::Text { ref text, .. } => {
                 let text = Text::Plain(text.clone());
                 Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)
@@ -50,8 +52,13 @@ impl<V: View> Turn<'_, V> {
                 self.renew(chat, contact, ticket);
                 Ok(())
             }
-            Body::KeyPackages(ref packages) => Ok(self.take_key_packages(chat, &contact, packages)?),
+            Body::KeyPackages { ref packages, only } => {
+                Ok(self.take_key_packages(chat, &contact, packages, only)?)
+            }
             Body::GroupInvite { welcome, head } => Ok(self.invited(chat, &contact, welcome, head)?),
+            Body::GroupRejoin { group, ref package } => {
+                Ok(self.asked_to_add_again(chat, &contact, group, package)?)
+            }
             Body::ResendRequest { received, ref missing, .. } => {
                 Ok(self.heed_resend_request(chat, contact, received, missing, plaintext.begins)?)
             }

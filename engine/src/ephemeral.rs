@@ -25,7 +25,7 @@ impl<V: View> Turn<'_, V> {
             // All of these act, or stay: only the ratchet says of content that it comes for the first time.
             Body::Text { .. } | Body::Receipt { .. } | Body::Hello { .. } => Ok(()),
             Body::TokenRenewal(_) | Body::ResendRequest { .. } => Ok(()),
-            Body::KeyPackages(_) | Body::GroupInvite { .. } => Ok(()),
+            Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } => Ok(()),
             // For a newer version, in which it will be too old to matter.
             Body::Unknown(_) => Ok(()),
         }

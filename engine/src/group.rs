@@ -7,7 +7,8 @@
 //! epoch that is current ([`post`]), and once more in the next one when a commit overtook it.
 //!
 //! Whoever is added finds the welcome as a blob ([`join`], [`blob`]) by a pairwise message of the inviter, which used up
-//! one of the key packages that contacts give each other ([`key_package`]).
+//! one of the key packages that contacts give each other ([`key_package`]). Whoever cannot follow any more comes back the
+//! same way, once an admin has heeded its asking ([`rejoin`]).
 
 mod blob;
 mod change;
@@ -21,12 +22,14 @@ mod note;
 mod post;
 mod receive;
 mod record;
+mod rejoin;
 
 pub(crate) use self::mls::mls_rows;
 pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
     CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
     InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey,
-    PartRow, PositionKey, PositionRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord,
+    PartRow, PositionKey, PositionRecord, RejoinKey, RejoinRecord, SenderChainRow, SenderSkippedKey,
+    SenderSkippedRow, UploadRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

@@ -59,8 +59,19 @@ pub const GROUP_ROWS: usize = 16_384;
 pub const GROUP_RECEIPTS: usize = 100;
 /// Key packages that a contact has of ours: one for the next group, and one for the group after it while we are away.
 pub const KEY_PACKAGES_GIVEN: usize = 2;
-/// Key packages that are kept of a contact, the newest.
-pub const KEY_PACKAGES_KEPT: usize = 4;
+/// Key packages that are kept of a contact, the newest: those for the next groups, and those of its askings to be added
+/// again to groups that it has lost its place in, until the commit has won.
+pub const KEY_PACKAGES_KEPT: usize = 16;
+/// A member that has lost its place asks each admin once in a round of this length: who is online answers at once, and
+/// who is not finds the asking when it comes.
+pub const REJOIN_ROUND: Duration = Duration::from_secs(86_400);
+/// Admins that are asked in one step, each with a key package drawn for it; the others follow in the next.
+pub const REJOIN_ADMINS: usize = 32;
+/// A member's asking is heeded once in this time, for each group: a commit costs every member a step.
+pub const REJOIN_HEEDED: Duration = Duration::from_secs(3_600);
+/// A mailbox that is seen to be empty so long after the relay refused a post had no commit to bring: twice what the two
+/// clocks may differ by, so that what was taken from it last was put there after the refusal.
+pub const OVERTAKEN: Duration = Duration::from_secs(2 * 86_400);
 /// Welcomes that are waited for.
 pub const INVITATIONS: usize = 100;
 /// Copies kept for a group that was not joined yet, or waits for a commit's blob: a busy day's worth, up to 20 MiB.

@@ -219,7 +219,8 @@ impl<V: View> Turn<'_, V> {
         };
         self.note(chat, &note)?;
         self.event(Event::SessionRenewed { chat, name: contact.name.clone(), reason });
-        self.send_held(chat, &contact)
+        self.send_held(chat, &contact)?;
+        self.ask_admin_of_lost_groups(contact.fingerprint)
     }
 
     /// Puts a note at the end of the history; one that stands there gives way, so that nobody can fill it with notes.

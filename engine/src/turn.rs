@@ -107,6 +107,7 @@ impl<V: View> Turn<'_, V> {
         self.drop_expired_invites()?;
         self.forget_old_idempotency_keys()?;
         self.begin_wanted_renewals()?;
+        self.look_after_groups()?;
         self.keep_prekeys_fresh()
     }
 

@@ -11,6 +11,7 @@ use serde_bytes::ByteBuf;
 use crate::{
     blob::BlobRef,
     content::fields::Fields,
+    group::GroupId,
     kdf::{self, Label},
     limits::{
         CONTENT_BYTES, KEY_PACKAGE_BYTES, KEY_PACKAGES, PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES,
@@ -90,13 +91,26 @@ pub enum Body {
         sent: u64,
     },
     /// Key packages for this reader alone, each for one group that the author may be added to.
-    KeyPackages(Vec<ByteBuf>),
+    KeyPackages {
+        /// At most 4.
+        packages: Vec<ByteBuf>,
+        /// Whether the reader has no other that is good: the author has lost or used up all earlier ones.
+        only: bool,
+    },
     /// The author has added the reader to a group.
     GroupInvite {
         /// The welcome lies as a blob at the author's relay.
         welcome: BlobRef,
-        /// The channel's head after the commit that added the reader, who has not seen the ones before.
+        /// Names the commits up to the one that added the reader, which has seen none of them.
         head: Head,
+    },
+    /// The author is a member of a group and cannot follow it: the reader, an admin, is asked to add it anew.
+    GroupRejoin {
+        /// Which group.
+        group: GroupId,
+        /// A key package drawn for this. All that are drawn for one loss have one copy key, so that an admin sees in the
+        /// tree whether another one was quicker.
+        package: ByteBuf,
     },
     /// Something a newer version says.
     Unknown(UnknownBody),
@@ -172,8 +186,9 @@ const TOKEN_RENEWAL: u64 = 4;
 const RESEND_REQUEST: u64 = 5;
 const GROUP_KEY_PACKAGES: u64 = 6;
 const GROUP_INVITE: u64 = 7;
-const KINDS: [u64; 7] =
-    [TEXT, RECEIPT, HELLO, TOKEN_RENEWAL, RESEND_REQUEST, GROUP_KEY_PACKAGES, GROUP_INVITE];
+const GROUP_REJOIN: u64 = 8;
+const KINDS: [u64; 8] =
+    [TEXT, RECEIPT, HELLO, TOKEN_RENEWAL, RESEND_REQUEST, GROUP_KEY_PACKAGES, GROUP_INVITE, GROUP_REJOIN];
 
 impl Content {
     /// The one encoding.
@@ -238,10 +253,13 @@ impl Body {
             Self::ResendRequest { missing, .. } if missing.len() > RESEND_RANGES => {
                 Err(ContentError::ResendRequestTooLong)
             }
-            Self::KeyPackages(packages)
+            Self::KeyPackages { packages, .. }
                 if packages.len() > KEY_PACKAGES
                     || packages.iter().any(|package| package.len() > KEY_PACKAGE_BYTES) =>
             {
+                Err(ContentError::KeyPackagesTooLong)
+            }
+            Self::GroupRejoin { package, .. } if package.len() > KEY_PACKAGE_BYTES => {
                 Err(ContentError::KeyPackagesTooLong)
             }
             _ => Ok(()),
@@ -281,15 +299,23 @@ impl Body {
                 fields.put(2, (*sent).into());
                 RESEND_REQUEST
             }
-            Self::KeyPackages(packages) => {
+            Self::KeyPackages { packages, only } => {
                 let packages = packages.iter().map(|package| Value::Bytes(package.to_vec()));
                 fields.put(0, Value::Array(packages.collect()));
+                if *only {
+                    fields.put(1, true.into());
+                }
                 GROUP_KEY_PACKAGES
             }
             Self::GroupInvite { welcome, head } => {
                 fields.put(0, fields::nested(welcome));
                 fields.put(1, Value::Bytes(head.0.to_vec()));
                 GROUP_INVITE
+            }
+            Self::GroupRejoin { group, package } => {
+                fields.put(0, Value::Bytes(group.0.to_vec()));
+                fields.put(1, Value::Bytes(package.to_vec()));
+                GROUP_REJOIN
             }
             Self::Unknown(UnknownBody { kind, payload }) => return (*kind, payload.clone()),
         };
@@ -321,10 +347,17 @@ impl Body {
                 missing: ranges(fields.take(1)?)?,
                 sent: fields::integer(fields.take(2)?)?,
             },
-            GROUP_KEY_PACKAGES => Self::KeyPackages(byte_strings(fields.take(0)?)?),
+            GROUP_KEY_PACKAGES => Self::KeyPackages {
+                packages: byte_strings(fields.take(0)?)?,
+                only: fields.take_optional(1, |value| value.into_bool().ok())?.unwrap_or(false),
+            },
             GROUP_INVITE => Self::GroupInvite {
                 welcome: fields.take(0)?.deserialized().ok()?,
-                head: fields::array(fields.take(1)?).map(Head)?,
+                head: Head(fields::array(fields.take(1)?)?),
+            },
+            GROUP_REJOIN => Self::GroupRejoin {
+                group: GroupId(fields::array(fields.take(0)?)?),
+                package: ByteBuf::from(fields.take(1)?.into_bytes().ok()?),
             },
             _ => Self::TokenRenewal(fields.take(0)?.deserialized().ok()?),
         };

@@ -7,7 +7,7 @@ use hermes_protocol::{
     identity::Fingerprint,
     limits::PROFILE_NAME_CHARS,
 };
-use hermes_wire::channel::{ChannelId, Epoch as NextEpoch, Head, PostTokenHash, Roster};
+use hermes_wire::channel::{ChannelId, CopyKey, Epoch as NextEpoch, Head, PostTokenHash, Roster};
 
 use super::{
     CardKey, CardRecord, GroupRecord, GroupStanding, MemberRecord, PositionKey, PositionRecord, Post, mls,
@@ -53,7 +53,8 @@ impl<V: View> Turn<'_, V> {
         if wanted.len() >= GROUP_MEMBERS {
             return Ok(Err(CommandError::TooManyMembers(GROUP_MEMBERS)));
         }
-        let (card, member) = self.draw_card();
+        let copy_key = CopyKey::random(self.rng);
+        let (card, member) = self.draw_card(copy_key);
         let context = GroupContext {
             name: name.to_owned(),
             channel: ChannelId::random(self.rng),
@@ -84,6 +85,7 @@ impl<V: View> Turn<'_, V> {
             wanted,
             pending: None,
             awaiting: None,
+            overtaken: None,
         };
         if let Err(error) = self.found(chat, &mut group, created)? {
             return Ok(Err(error));

@@ -2,7 +2,9 @@
 
 use hermes_protocol::{
     blob::BlobError,
-    group::{Change, Epoch, EpochSecrets, GroupContext, GroupError, Prepared, commit, drop_own, merge_own},
+    group::{
+        Change, Epoch, EpochSecrets, GroupContext, GroupError, Leaf, Prepared, commit, drop_own, merge_own,
+    },
     identity::Fingerprint,
 };
 use hermes_wire::{
@@ -110,7 +112,24 @@ impl<V: View> Turn<'_, V> {
             }
             Wanted::Remove(fingerprint) => {
                 let Some((leaf, _)) = place(*fingerprint) else { return Ok(()) };
+                if batch.takes_from(*leaf) {
+                    batch.left.push(wanted);
+                    return Ok(());
+                }
                 batch.changes.push(Change::Remove(*leaf));
+            }
+            Wanted::Replace(contact_chat, number) => {
+                let Some(contact) = self.get::<ContactRecord>(contact_chat)? else { return Ok(()) };
+                let Some((leaf, member)) = place(contact.fingerprint) else { return Ok(()) };
+                let admin = epoch.context.admins.contains(&self.account.fingerprint());
+                if !admin || epoch.leaving.contains(leaf) || batch.takes_from(*leaf) {
+                    return Ok(());
+                }
+                let key = OfferKey(*contact_chat, *number);
+                let Some(package) = self.replacement(&key, &contact, member)? else { return Ok(()) };
+                batch.offers.push((key.0, key.1));
+                batch.added.push(*contact_chat);
+                batch.changes.push(Change::Replace(*leaf, package));
             }
             Wanted::Rename(name) => batch.context(epoch).name.clone_from(name),
             Wanted::Promote(fingerprint) => drop(batch.context(epoch).admins.insert(*fingerprint)),
@@ -282,6 +301,14 @@ pub(super) struct Entering {
 }
 
 impl Batch {
+    /// Whether a member of the old epoch loses this leaf already.
+    fn takes_from(&self, leaf: Leaf) -> bool {
+        self.changes.iter().any(|change| match change {
+            Change::Remove(other) | Change::Replace(other, _) => *other == leaf,
+            Change::Add(_) | Change::SetContext(_) | Change::Update(_) => false,
+        })
+    }
+
     /// The context as it is to be.
     fn context(&mut self, epoch: &Epoch) -> &mut GroupContext {
         self.context.get_or_insert_with(|| epoch.context.clone())

@@ -5,7 +5,7 @@ use hermes_protocol::{
     content::Body,
     group::{Joined, join},
 };
-use hermes_wire::{ContactId, channel::Head};
+use hermes_wire::{ContactId, Sequence, channel::Head};
 
 use super::{
     CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, GroupStanding, InvitationRecord, KeyPackageRow,
@@ -26,8 +26,7 @@ impl<V: View> Turn<'_, V> {
     pub(super) fn invite(&mut self, chat: ChatId, welcome: &BlobRef, head: Head) -> StoreResult<(), V> {
         let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
         // Without a session that seals, the contact stays a member that never comes: an admin adds it again.
-        let body = Body::GroupInvite { welcome: welcome.clone(), head };
-        let _unsent = self.post(chat, &contact, body)?;
+        let _unsent = self.post(chat, &contact, Body::GroupInvite { welcome: welcome.clone(), head })?;
         Ok(())
     }
 
@@ -87,24 +86,34 @@ impl<V: View> Turn<'_, V> {
             .scan::<GroupRecord>(&Range::all(), GROUPS)?
             .into_iter()
             .find(|(_, group)| group.id == joined.epoch.group);
-        let (chat, name) = match earlier {
+        let by = joined.epoch.members.get(&joined.inviter).map(|member| member.identity.fingerprint());
+        let (chat, name, since) = match earlier {
             Some((_, group)) if matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) => {
+                return Ok(());
+            }
+            // Whoever broke the rules would only lead further astray.
+            Some((_, GroupRecord { standing: GroupStanding::Frozen(author, _), .. }))
+                if by == Some(author) =>
+            {
                 return Ok(());
             }
             Some((chat, group)) => {
                 self.forget_agreement(chat)?;
-                (chat, group.name)
+                self.forget_card(group.card)?;
+                (chat, group.name, group.since)
             }
             None => {
                 let chat = ChatId::random(self.rng);
-                (chat, self.claim_name(chat, &joined.epoch.context.name)?)
+                (chat, self.claim_name(chat, &joined.epoch.context.name)?, self.now)
             }
         };
+        let leaving = self.has_come_back(chat)?;
+        let standing = if leaving { GroupStanding::Leaving } else { GroupStanding::Member };
         let mut group = GroupRecord {
             id: joined.epoch.group,
             name: name.clone(),
-            since: self.now,
-            standing: GroupStanding::Member,
+            since,
+            standing,
             card,
             keys: SecretBuf::new(&[]),
             epoch: joined.epoch.number,
@@ -115,18 +124,42 @@ impl<V: View> Turn<'_, V> {
             wanted: Vec::new(),
             pending: None,
             awaiting: None,
+            overtaken: None,
         };
         let rows = hermes_protocol::group::RowChanges { put: joined.rows.0, delete: Default::default() };
         self.apply_mls(chat, rows);
         self.begin_epoch(chat, &mut group, &joined.epoch, &joined.secrets)?;
-        self.put(&PositionKey(chat), &PositionRecord::default());
+        let missed = self.get::<PositionRecord>(&PositionKey(chat))?.unwrap_or_default().missed;
+        self.put(&PositionKey(chat), &PositionRecord { sequence: Sequence(0), missed });
         self.put(&chat, &group);
         let event = GroupEvent::Joined { by: inviter.to_owned() };
         self.event(Event::Group { chat, name, event });
         if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
             self.put(&CardKey(card), &CardRecord { group: Some(chat), ..record });
         }
+        if leaving {
+            self.propose_to_leave(chat, group)?;
+        }
         self.take_early(card)
+    }
+
+    /// Nothing arrives under this card any more.
+    fn forget_card(&mut self, card: ContactId) -> StoreResult<(), V> {
+        self.forget_early(card)?;
+        self.delete::<CardRecord>(&CardKey(card));
+        Ok(())
+    }
+
+    /// Deletes what waits under a card.
+    pub(super) fn forget_early(&mut self, card: ContactId) -> StoreResult<(), V> {
+        let most = usize::try_from(EARLY_COPIES).unwrap_or(usize::MAX);
+        for (key, _) in self.scan::<EarlyRecord>(&Range::prefix(&card.0), most)? {
+            self.delete::<EarlyRecord>(&key);
+        }
+        if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
+            self.put(&CardKey(card), &CardRecord { early: 0, ..record });
+        }
+        Ok(())
     }
 
     /// Keeps a copy that cannot be taken yet.

@@ -39,7 +39,8 @@ impl<V: View> Turn<'_, V> {
         let mut packages = Vec::new();
         let mut drawn = Vec::new();
         while contact.given.len().saturating_add(drawn.len()) < KEY_PACKAGES_GIVEN {
-            let Some((card, package)) = self.draw_key_package(chat) else { break };
+            let copy_key = CopyKey::random(self.rng);
+            let Some((card, package)) = self.draw_key_package(chat, copy_key) else { break };
             drawn.push(card);
             packages.push(ByteBuf::from(package));
         }
@@ -47,7 +48,8 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         // Without a session to send them, they are drawn again the next time.
-        match self.post(chat, &contact, Body::KeyPackages(packages))? {
+        let only = contact.given.is_empty();
+        match self.post(chat, &contact, Body::KeyPackages { packages, only })? {
             Ok(()) => {
                 contact.given.append(&mut drawn);
                 self.put(&chat, &contact);
@@ -58,8 +60,12 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// `None` if the library fails, for want of randomness.
-    fn draw_key_package(&mut self, chat: ChatId) -> Option<(ContactId, Vec<u8>)> {
-        let (card, member) = self.draw_card();
+    pub(super) fn draw_key_package(
+        &mut self,
+        chat: ChatId,
+        copy_key: CopyKey,
+    ) -> Option<(ContactId, Vec<u8>)> {
+        let (card, member) = self.draw_card(copy_key);
         let drawn = KeyPackage::draw(&self.account.identity, &member, self.rng).ok()?;
         let record = CardRecord { key: member.copy_key.clone(), given: Some(chat), group: None, early: 0 };
         self.put(&CardKey(card), &record);
@@ -68,12 +74,12 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// A place in a roster: where copies go, by whose permission, under which key.
-    pub(super) fn draw_card(&mut self) -> (ContactId, MemberCard) {
+    pub(super) fn draw_card(&mut self, copy_key: CopyKey) -> (ContactId, MemberCard) {
         let contact = ContactId::random(self.rng);
         let card = MemberCard {
             mailbox: self.account.mailbox,
             token: self.account.channel_token(contact, self.now),
-            copy_key: CopyKey::random(self.rng),
+            copy_key,
             name: self.account.name.clone(),
         };
         (contact, card)
@@ -92,29 +98,45 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn forget_key_package(&mut self, card: ContactId) {
+    pub(super) fn forget_key_package(&mut self, card: ContactId) {
         self.delete::<KeyPackageRow>(&card);
         self.delete::<CardRecord>(&CardKey(card));
     }
 
-    /// A contact gives key packages of its own. What is none of its is passed over.
+    /// A contact gives key packages of its own: `only` these are good. What is none of its is passed over.
     pub(crate) fn take_key_packages(
         &mut self,
         chat: ChatId,
         contact: &ContactRecord,
         packages: &[ByteBuf],
+        only: bool,
     ) -> StoreResult<(), V> {
-        for package in packages {
-            if KeyPackage::check(package, &contact.fingerprint).is_ok() {
-                let key = OfferKey(chat, self.next_position());
-                self.put(&key, &OfferRow(SecretBuf::new(package)));
+        if only {
+            for (key, _) in self.offers(chat)? {
+                self.delete::<OfferRow>(&key);
             }
         }
-        let offers = self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT.saturating_mul(2))?;
+        for package in packages {
+            if KeyPackage::check(package, &contact.fingerprint).is_ok() {
+                self.keep_offer(chat, package)?;
+            }
+        }
+        self.drive_groups_that_want(chat)
+    }
+
+    /// Keeps a key package that has been checked, and of all only the newest. Its number.
+    pub(super) fn keep_offer(&mut self, chat: ChatId, package: &[u8]) -> StoreResult<u64, V> {
+        let position = self.next_position();
+        self.put(&OfferKey(chat, position), &OfferRow(SecretBuf::new(package)));
+        let offers = self.offers(chat)?;
         for (key, _) in offers.iter().take(offers.len().saturating_sub(KEY_PACKAGES_KEPT)) {
             self.delete::<OfferRow>(key);
         }
-        self.drive_groups_that_want(chat)
+        Ok(position)
+    }
+
+    fn offers(&self, chat: ChatId) -> StoreResult<Vec<(OfferKey, OfferRow)>, V> {
+        self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT.saturating_mul(2))
     }
 
     /// The oldest key package of a contact that is good for its identity. Others are deleted.

@@ -60,6 +60,7 @@ impl<V: View> Turn<'_, V> {
         group.confirming = self.confirming(epoch)?;
         group.keys = SecretBuf::new(&secrets.keys.to_bytes());
         group.epoch = epoch.number;
+        group.overtaken = None;
         group.context = epoch.context.clone();
         group.members = u32::try_from(epoch.members.len()).unwrap_or(u32::MAX);
         Ok(())

@@ -4,7 +4,9 @@ use hermes_protocol::group::{EpochKeys, Leaf, SenderChain, seal};
 use hermes_wire::{EnvelopeId, PostId, Refusal, channel as wire, drop::ToDrop};
 use serde_bytes::ByteBuf;
 
-use super::{GroupRecord, GroupStanding, MemberKey, Post, SenderChainRow, UploadRecord, record::LostReason};
+use super::{
+    GroupRecord, GroupStanding, LostReason, MemberKey, Post, SenderChainRow, UploadRecord, record::Overtaken,
+};
 use crate::{
     effect::{Effect, SendError},
     id::ChatId,
@@ -99,31 +101,33 @@ impl<V: View> Turn<'_, V> {
         let group: Option<GroupRecord> = self.get(&key.chat)?;
         let mut group = group.ok_or(ReadError::Corrupt(Table::Group))?;
         // The next epoch is on its way here, or will be: what was for this one is made anew then.
-        let overtaken = matches!(refusal, Refusal::StaleEpoch { .. })
-            || (refusal == Refusal::NoEntry && self.counters.cursor < self.counters.head);
-        match &row.post {
-            Some(Post::Message { .. }) if overtaken => self.withdraw_row(key, row),
-            Some(Post::Commit { .. }) if overtaken => {
-                self.remove_row(key);
-                match refusal {
-                    // Another commit began this very epoch there: the relay went back to an old state, and the group
-                    // has gone on without this member.
-                    Refusal::StaleEpoch { epoch, head } if epoch == group.epoch && head != group.head => {
-                        self.lose(key.chat, group, LostReason::Missed)
-                    }
-                    _ => Ok(()),
-                }
+        let overtaken = match refusal {
+            Refusal::StaleEpoch { .. } => Some(LostReason::Missed),
+            Refusal::NoEntry => Some(LostReason::RelayDiffers),
+            _ => None,
+        };
+        match (&row.post, overtaken) {
+            (Some(Post::Message { .. } | Post::Commit { .. }), Some(reason)) => {
+                let overtaken = Overtaken { since: self.now, reason, reopened: false, head: None };
+                group.overtaken.get_or_insert(overtaken);
+                self.put(&key.chat, &group);
+                self.withdraw_row(key, row)
             }
-            Some(Post::Commit { .. }) => {
+            (Some(Post::Message { .. } | Post::Commit { .. }), None)
+                if matches!(refusal, Refusal::EpochAhead { .. }) =>
+            {
+                self.lose(key.chat, group, LostReason::RelayDiffers)
+            }
+            (Some(Post::Commit { .. }), None) => {
                 self.remove_row(key);
                 self.give_up_commit(key.chat, group, refusal)
             }
-            Some(Post::Create(_)) => {
+            (Some(Post::Create(_)), _) => {
                 self.remove_row(key);
                 group.standing = GroupStanding::Refused(refusal);
                 self.end_group(key.chat, group)
             }
-            Some(Post::Message { .. }) | None => self.refuse_row(key, refusal),
+            (Some(Post::Message { .. }) | None, _) => self.refuse_row(key, refusal),
         }
     }
 

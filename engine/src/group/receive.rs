@@ -186,7 +186,8 @@ impl<V: View> Turn<'_, V> {
             Body::Unknown(_) => Text::NeedsNewerVersion,
             // What two parties say to each other has no meaning among many.
             Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return Ok(()),
-            Body::ResendRequest { .. } | Body::KeyPackages(_) | Body::GroupInvite { .. } => return Ok(()),
+            Body::ResendRequest { .. } | Body::KeyPackages { .. } => return Ok(()),
+            Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return Ok(()),
         };
         self.owe_receipt(group, &author.fingerprint, content.id)?;
         if self.get::<IndexRow>(&content.id)?.is_some() {
@@ -370,17 +371,25 @@ impl<V: View> Turn<'_, V> {
         mut group: GroupRecord,
         reason: LostReason,
     ) -> StoreResult<(), V> {
+        self.note_lost(chat, &group)?;
+        self.forget_early(group.card)?;
         group.standing = GroupStanding::Lost(reason);
         group.awaiting = None;
-        self.stop_group(chat, group)
+        self.stop_group(chat, group.clone())?;
+        // The sessions of a store that was put back are as old as itself: it asks once there are others.
+        if reason == LostReason::Restored { Ok(()) } else { self.ask_to_be_added_again(chat, &group) }
     }
 
     /// This store went back to an old state: what it knows of its groups' chains is not what their members have heard, and
     /// key packages may have been used. Admins add it again.
     pub(crate) fn lose_groups(&mut self) -> StoreResult<(), V> {
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
-            if matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) {
-                self.lose(chat, group, LostReason::Restored)?;
+            match group.standing {
+                GroupStanding::Member | GroupStanding::Leaving | GroupStanding::Frozen(..) => {
+                    self.lose(chat, group, LostReason::Restored)?;
+                }
+                GroupStanding::Lost(_) => self.note_lost(chat, &group)?,
+                GroupStanding::Removed(_) | GroupStanding::Left | GroupStanding::Refused(_) => {}
             }
         }
         Ok(())

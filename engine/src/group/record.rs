@@ -45,6 +45,20 @@ pub(crate) struct GroupRecord {
     pub(crate) pending: Option<Pending>,
     /// A commit that lies in a blob which is not here yet. Whatever comes behind it waits.
     pub(crate) awaiting: Option<Awaiting>,
+    /// What the relay said of this epoch that leaves it only until its commit is here.
+    pub(crate) overtaken: Option<Overtaken>,
+}
+
+/// The relay refuses what is posted in an epoch: the commit that ended it is in the mailbox, or has missed this member.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Overtaken {
+    pub(crate) since: Timestamp,
+    /// What it means if no commit comes.
+    pub(crate) reason: LostReason,
+    /// Whether the relay has opened the mailbox since then. What it said then may be older than its refusal.
+    pub(crate) reopened: bool,
+    /// The highest sequence of the mailbox when it was opened once more: the commit is not behind it.
+    pub(crate) head: Option<Sequence>,
 }
 
 impl GroupRecord {
@@ -88,6 +102,10 @@ pub enum LostReason {
     /// The store went back to an old state.
     #[error("this store was put back from an old copy")]
     Restored,
+    /// The relay knows no such state of the group, and its word outlasted what was on its way: it has forgotten the
+    /// channel, or went back to an old copy of its own, or many changes never arrived.
+    #[error("the relay does not know the group as this device does")]
+    RelayDiffers,
     /// The rows do not fit together.
     #[error("the stored state of the group cannot be used")]
     Damaged,
@@ -108,6 +126,8 @@ pub(crate) enum Wanted {
     Demote(Fingerprint),
     /// Somebody's leaving is to be covered.
     CoverLeave,
+    /// This contact has lost its place: it is to be removed and added again, with the key package of this number.
+    Replace(ChatId, u64),
 }
 
 /// A commit of ours that the relay has not answered with its copy.
@@ -148,6 +168,29 @@ pub(crate) struct PositionRecord {
     pub(crate) missed: u64,
 }
 
+/// What is asked, and heeded, for the sake of members who have lost their place.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RejoinRecord {
+    /// What was asked last, while this account's own place is lost.
+    pub(crate) round: Option<Round>,
+    /// Whether the user was leaving when it was lost.
+    pub(crate) leaving: bool,
+    /// Whose commit had broken a rule before it was lost: not to be asked.
+    pub(crate) frozen_by: Option<Fingerprint>,
+    /// Members whose asking was heeded lately, and when.
+    pub(crate) heeded: Vec<(Fingerprint, Timestamp)>,
+}
+
+/// A day's asking.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Round {
+    pub(crate) since: Timestamp,
+    /// That of every key package in it.
+    pub(crate) copy_key: CopyKey,
+    /// Which admins were asked.
+    pub(crate) asked: Vec<Fingerprint>,
+}
+
 /// A member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MemberRecord {
@@ -174,6 +217,7 @@ pub(crate) struct InvitationRecord {
     /// Who invites.
     pub(crate) from: ChatId,
     pub(crate) welcome: BlobRef,
+    /// Names the commits before the account is a member.
     pub(crate) head: Head,
 }
 
@@ -239,6 +283,7 @@ pub(crate) struct KeyPackageRow(pub(crate) BTreeMap<ByteBuf, SecretBuf>);
 rows! {
     GroupRecord: Group by ChatId;
     PositionRecord: Group by PositionKey;
+    RejoinRecord: Group by RejoinKey;
     MemberRecord: Member by MemberKey;
     CardRecord: Route by CardKey;
     KeyPackageRow: KeyPackage by ContactId;
@@ -271,6 +316,8 @@ beside! {
     PositionKey(ChatId) = 1;
     /// What an own commit would begin.
     NextKey(ChatId) = 2;
+    /// Who asked to be added again, and whom this account has asked.
+    RejoinKey(ChatId) = 3;
     /// Beside a route and a used invite.
     CardKey(ContactId) = 2;
 }

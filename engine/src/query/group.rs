@@ -8,7 +8,10 @@ use super::{
     person::{People, PersonView},
 };
 use crate::{
-    group::{self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord},
+    group::{
+        self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord, RejoinKey,
+        RejoinRecord,
+    },
     id::ChatId,
     limits::{GROUP_ROWS, GROUPS},
     row::{Author, ContactRecord},
@@ -29,6 +32,8 @@ pub struct GroupView {
     pub standing: GroupStanding,
     /// Who stopped it, if somebody did.
     pub stopped_by: Option<PersonView>,
+    /// How this account comes back, while its place is lost.
+    pub way_back: Option<WayBack>,
     /// How many are in it.
     pub members: u32,
     /// Whether this account is an admin.
@@ -41,6 +46,20 @@ pub struct GroupView {
     pub missed: u64,
     /// When it came to be here.
     pub since: Timestamp,
+}
+
+/// Who can add an account again that has lost its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WayBack {
+    /// These contacts, by their names here: admins of the group, which asks each of them once a day.
+    Admins {
+        /// Names.
+        names: Vec<String>,
+        /// When the last asking began.
+        asked: Option<Timestamp>,
+    },
+    /// No admin of it is a contact: an admin has to become one, or to be told in another way.
+    Nobody,
 }
 
 /// A group and who is in it.
@@ -130,6 +149,10 @@ fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, people: &People) -> 
         title: row.context.name.clone(),
         standing: row.standing.clone(),
         stopped_by,
+        way_back: match row.standing {
+            GroupStanding::Lost(_) => Some(way_back(view, chat, row, people)?),
+            _ => None,
+        },
         members: row.members,
         admin: row.context.admins.contains(people.own()),
         epoch: row.epoch,
@@ -137,4 +160,18 @@ fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, people: &People) -> 
         missed: position.missed,
         since: row.since,
     })
+}
+
+fn way_back<V: View>(view: &V, chat: ChatId, row: &GroupRecord, people: &People) -> StoreResult<WayBack, V> {
+    let record: RejoinRecord = rows::get(view, &RejoinKey(chat))?.unwrap_or_default();
+    let mut names = Vec::new();
+    for admin in &row.context.admins {
+        if admin == people.own() || record.frozen_by == Some(*admin) {
+            continue;
+        }
+        let contact = people.contact(view, admin)?.map(|(_, contact)| contact);
+        names.extend(contact.filter(|contact| contact.answered).map(|contact| contact.name));
+    }
+    let asked = record.round.map(|round| round.since);
+    Ok(if names.is_empty() { WayBack::Nobody } else { WayBack::Admins { names, asked } })
 }

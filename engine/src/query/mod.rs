@@ -18,7 +18,9 @@ pub use audit::{
 };
 pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, contact_named};
 pub use delivery::{Confirmed, RecipientView, recipients};
-pub use group::{GroupDetails, GroupView, MemberView, group_at, group_authenticator, group_named, groups};
+pub use group::{
+    GroupDetails, GroupView, MemberView, WayBack, group_at, group_authenticator, group_named, groups,
+};
 pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
 pub use link::{
     BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,

@@ -35,11 +35,15 @@ fn every_kind_round_trips() {
             missing: vec![CounterRange { first: 1, last: 1 }; RESEND_RANGES],
             sent: 7,
         },
-        Body::KeyPackages(vec![]),
-        Body::KeyPackages(vec![ByteBuf::from(vec![3; KEY_PACKAGE_BYTES]); KEY_PACKAGES]),
+        Body::KeyPackages { packages: vec![], only: false },
+        Body::KeyPackages {
+            packages: vec![ByteBuf::from(vec![3; KEY_PACKAGE_BYTES]); KEY_PACKAGES],
+            only: true,
+        },
+        Body::GroupRejoin { group: GroupId([7; 32]), package: ByteBuf::from(vec![3; KEY_PACKAGE_BYTES]) },
         Body::GroupInvite {
             welcome: crate::blob::seal(b"welcome", &mut crate::testing::rng(1)).unwrap().1,
-            head: hermes_wire::channel::Head([8; 32]),
+            head: Head([8; 32]),
         },
     ] {
         let content = content(body);

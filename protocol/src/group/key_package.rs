@@ -59,6 +59,11 @@ impl KeyPackage {
         Ok(DrawnKeyPackage { public, rows: library.rows().map_err(|error| failed(&error))? })
     }
 
+    /// The place that its owner would have in a group.
+    pub fn card(&self) -> &MemberCard {
+        &self.card
+    }
+
     /// Checks what `contact` gave.
     pub fn check(bytes: &[u8], contact: &Fingerprint) -> Result<Self, KeyPackageError> {
         if bytes.len() > KEY_PACKAGE_BYTES {

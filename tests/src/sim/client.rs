@@ -80,8 +80,8 @@ pub struct MailboxLink {
     pub claim_due: bool,
     /// Blobs of which the first piece was put on this connection.
     uploading: BTreeSet<BlobId>,
-    /// Blobs that were asked for and have come.
-    pub fetched: VecDeque<(BlobId, Vec<u8>)>,
+    /// Blobs that were asked for and have come, or are not to be had.
+    pub fetched: VecDeque<(BlobId, Option<Vec<u8>>)>,
 }
 
 /// What arrives on a mailbox connection, control and deliveries alike.
@@ -217,6 +217,31 @@ impl Client {
         }
     }
 
+    /// The process ends, and its store is put back from a copy.
+    pub fn put_back(&mut self, copy: MemoryStore) {
+        self.store = copy;
+        self.stop();
+    }
+
+    /// The process ends.
+    pub fn stop(&mut self) {
+        self.engine = None;
+        self.link = None;
+        self.drops.clear();
+    }
+
+    /// What was delivered is lost, and never comes again.
+    pub fn lose_deliveries(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let last = link.to_client.iter().filter_map(|frame| match frame {
+            FromMailbox::Deliver(Deliver::Envelope(delivered)) => Some(delivered.sequence),
+            FromMailbox::Deliver(Deliver::Gone(..)) | FromMailbox::Control(_) => None,
+        });
+        let acked = last.max().map(ToRelay::Ack);
+        link.to_relay.extend(acked);
+        link.to_client.retain(|frame| matches!(frame, FromMailbox::Control(_)));
+    }
+
     /// The mailbox connection is lost with everything on it.
     pub fn lose_mailbox(&mut self) {
         self.link = None;
@@ -264,7 +289,10 @@ impl Client {
                 }
             }
             for (blob, bytes) in link.fetched.drain(..) {
-                inputs.push(Input::Link(LinkEvent::BlobFetched(blob, bytes)));
+                inputs.push(Input::Link(match bytes {
+                    Some(bytes) => LinkEvent::BlobFetched(blob, bytes),
+                    None => LinkEvent::BlobGone(blob),
+                }));
             }
             if std::mem::take(&mut link.claim_due) {
                 inputs.push(Input::Link(LinkEvent::ClaimDue));
@@ -279,9 +307,7 @@ impl Client {
             Ok(effects) => self.act(effects, &mut commands),
             Err(Died) => {
                 self.crashes += 1;
-                self.engine = None;
-                self.link = None;
-                self.drops.clear();
+                self.stop();
             }
         }
         // Whoever was not answered types it again. Without an idempotency key (an invite) that only makes another.

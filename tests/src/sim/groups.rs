@@ -1,9 +1,9 @@
 //! Groups in the simulation: members come and go while everybody writes, connections break and processes die.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use hermes_engine::{
-    GroupChange, GroupStanding, MessageState, Text,
+    GroupChange, GroupStanding, LostReason, MessageState, Text,
     query::{self, GroupDetails, MessageDirection, MessageView, RecipientView},
 };
 
@@ -53,6 +53,9 @@ pub fn run_groups(seed: u64, plan: GroupPlan) -> Result<Report, Violation> {
         world.happen(ordinary);
         world.happen_in_group(plan);
     }
+    world.settle()?;
+    // Whoever lost its place twice in an hour asks again the next day.
+    world.now = world.now.after(Duration::from_secs(86_400));
     let rounds = world.settle()?;
     let messages = check_group(&world.clients, plan)?;
     Ok(Report { messages, faults: world.faults, rounds })
@@ -71,7 +74,34 @@ impl World {
             34 if client >= plan.core => {
                 self.clients[client].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Leave));
             }
+            // From a copy in which it was no member it would not know that it is one.
+            35 if client >= plan.core && standing(&self.clients[client]) == Some(GroupStanding::Member) => {
+                self.copy_store(client);
+            }
+            36 if client >= plan.core && self.chance(20) => self.put_store_back(client),
             _ => {}
+        }
+    }
+
+    /// Keeps a copy of a client's store, which the relay is then told to be an old one.
+    fn copy_store(&mut self, client: usize) {
+        let copy = self.clients[client].store.clone();
+        self.store_copies.insert(client, copy);
+        if let Some(link) = &mut self.clients[client].link {
+            link.claim_due = true;
+        }
+        let calm = Plan { clients: self.clients.len(), events: 0, crash_one_in: 0 };
+        for _ in 0..8 {
+            self.clients[client].pump();
+            self.relay_turn(calm);
+            self.client_turn(client, calm);
+        }
+    }
+
+    fn put_store_back(&mut self, client: usize) {
+        if let Some(copy) = self.store_copies.remove(&client) {
+            self.faults += 1;
+            self.clients[client].put_back(copy);
         }
     }
 
@@ -117,6 +147,8 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
                 epochs.insert(client.name.clone(), (details.group.epoch, state, details.members.len()));
             }
             GroupStanding::Removed(_) | GroupStanding::Left => {}
+            // Put back from an old copy, and removed meanwhile: it asks in vain.
+            GroupStanding::Lost(LostReason::Restored) => {}
             other => return Err(Violation(format!("{}'s group ended as {other:?}", client.name))),
         }
         if details.group.changing && details.waiting.is_empty() {

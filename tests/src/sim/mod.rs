@@ -7,6 +7,7 @@
 
 mod check;
 mod client;
+mod crowd;
 mod groups;
 mod large;
 mod relay;
@@ -14,6 +15,7 @@ mod store;
 mod world;
 
 pub use check::Violation;
+pub use crowd::{Crowd, Death, RelayCopy};
 pub use groups::{GroupPlan, run_groups};
 pub use large::{Large, run_large};
 pub use store::{Doom, MemoryStore};

@@ -1,6 +1,9 @@
 //! The world: a seed decides who does what, what is lost, and who dies.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use hermes_engine::{ChatId, query};
 use hermes_relay::store::memory::MemoryStore as RelayStore;
@@ -12,7 +15,7 @@ use super::{
     check::{Violation, check, check_stores},
     client::{Client, DropBody, DropRequest, FromMailbox, Typed},
     relay::{Answer, SimRelay},
-    store::Doom,
+    store::{Doom, MemoryStore},
 };
 
 /// How large a run is.
@@ -54,8 +57,8 @@ const QUIET_ROUNDS: u32 = 60;
 const CALM_ROUNDS: u32 = 20_000;
 
 pub(super) struct World {
-    rng: ChaCha8Rng,
-    now: Timestamp,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) now: Timestamp,
     pub(super) clients: Vec<Client>,
     pub(super) relay: SimRelay,
     /// Requests whose stream was given up, still on their way, each stream's in order.
@@ -64,6 +67,10 @@ pub(super) struct World {
     pub(super) faults: u64,
     relay_life: RelayLife,
     relay_copy: RelayStore,
+    /// Clients to whom the relay gives no blob.
+    pub(super) without_blobs: BTreeSet<usize>,
+    /// Old copies of clients' stores.
+    pub(super) store_copies: BTreeMap<usize, MemoryStore>,
 }
 
 /// Runs one seed. Equal seeds and plans give equal runs.
@@ -98,7 +105,19 @@ impl World {
         let relay = SimRelay::new();
         let relay_copy = relay.copy();
         let orphans = Vec::new();
-        Self { rng, now, clients, relay, orphans, texts: 0, faults: 0, relay_life, relay_copy }
+        Self {
+            rng,
+            now,
+            clients,
+            relay,
+            orphans,
+            texts: 0,
+            faults: 0,
+            relay_life,
+            relay_copy,
+            without_blobs: BTreeSet::new(),
+            store_copies: BTreeMap::new(),
+        }
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
@@ -257,10 +276,11 @@ impl World {
     /// Whoever waits for a blob that is there gets it.
     fn serve_blobs(&mut self, client: usize) {
         for fetch in query::blob_fetches(&self.clients[client].store).expect("memory") {
+            let gone = self.without_blobs.contains(&client);
             if let Some(bytes) = self.relay.blob(fetch.blob, fetch.size)
                 && let Some(link) = &mut self.clients[client].link
             {
-                link.fetched.push_back((fetch.blob, bytes));
+                link.fetched.push_back((fetch.blob, Some(bytes).filter(|_| !gone)));
             }
         }
     }
@@ -277,7 +297,7 @@ impl World {
         }
     }
 
-    fn restart_relay(&mut self) {
+    pub(super) fn restart_relay(&mut self) {
         self.faults += 1;
         self.relay.restart();
         self.orphans.clear();
@@ -287,7 +307,7 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, client: usize) {
+    pub(super) fn deliver(&mut self, client: usize) {
         let mailbox = self.clients[client].mailbox;
         if let Some(link) = &mut self.clients[client].link {
             let frames = self.relay.deliver(mailbox, &mut link.attached);
@@ -325,7 +345,8 @@ impl World {
     /// The relay delivers again what it has delivered.
     fn repeat_delivery(&mut self, client: usize) {
         if let Some(link) = &mut self.clients[client].link
-            && let Some(frame) = link.to_client.front().cloned()
+            // One stream brings all that is said about the mailbox itself, once.
+            && let Some(frame @ FromMailbox::Deliver(_)) = link.to_client.front().cloned()
         {
             self.faults += 1;
             link.to_client.push_front(frame);
@@ -384,20 +405,21 @@ impl World {
     }
 
     fn is_quiet(&self) -> bool {
-        let links_empty = |client: &Client| {
+        self.orphans.is_empty() && self.clients.iter().all(|client| self.is_at_rest(client))
+    }
+
+    /// Whether nothing is under way to or from a client.
+    pub(super) fn is_at_rest(&self, client: &Client) -> bool {
+        let links_empty =
             client.link.as_ref().is_some_and(|l| l.to_relay.is_empty() && l.to_client.is_empty())
-                && client.drops.values().all(|l| l.to_relay.is_empty() && l.to_client.is_empty())
-        };
-        self.orphans.is_empty()
-            && self.clients.iter().all(|client| {
-                let summary = query::summary(&client.store).expect("memory");
-                client.typed.is_empty()
-                    && summary.outbox == 0
-                    && self.relay.waiting(client.mailbox) == 0
-                    && query::fetches(&client.store).expect("memory").is_empty()
-                    && query::uploads(&client.store).expect("memory").is_empty()
-                    && query::blob_fetches(&client.store).expect("memory").is_empty()
-                    && links_empty(client)
-            })
+                && client.drops.values().all(|l| l.to_relay.is_empty() && l.to_client.is_empty());
+        let summary = query::summary(&client.store).expect("memory");
+        client.typed.is_empty()
+            && summary.outbox == 0
+            && self.relay.waiting(client.mailbox) == 0
+            && query::fetches(&client.store).expect("memory").is_empty()
+            && query::uploads(&client.store).expect("memory").is_empty()
+            && query::blob_fetches(&client.store).expect("memory").is_empty()
+            && links_empty
     }
 }

@@ -1,7 +1,7 @@
 //! What goes wrong with groups.
 
 use hermes_api::{ErrorCode, Person, Problem};
-use hermes_engine::{CommandError, GroupStanding, LostReason};
+use hermes_engine::{CommandError, GroupStanding, query::WayBack};
 
 use super::ToProblem;
 
@@ -50,6 +50,7 @@ pub(in crate::local) fn stopped_group(
     name: &str,
     standing: &GroupStanding,
     by: Option<&Person>,
+    way_back: Option<&WayBack>,
 ) -> Option<Problem> {
     let by = by.map_or_else(|| "somebody".to_owned(), who);
     let add = "ask an admin to add you again";
@@ -68,10 +69,16 @@ pub(in crate::local) fn stopped_group(
             "nothing is sent; ask an admin to make it anew without them",
         ),
         GroupStanding::Lost(reason) => {
-            let hint = match reason {
-                LostReason::Missed | LostReason::BlobGone | LostReason::Restored | LostReason::Damaged => add,
+            let hint = match way_back {
+                Some(WayBack::Admins { names, .. }) => {
+                    format!("{} asked to add it again; it goes on by itself", asked(names))
+                }
+                Some(WayBack::Nobody) | None => {
+                    "no admin is a contact of yours: pair with one, or have one remove and add you".to_owned()
+                }
             };
-            (ErrorCode::GroupClosed, format!("this device lost its place in {name}: {reason}"), hint)
+            let message = format!("this device lost its place in {name}: {reason}");
+            return Some(Problem::new(ErrorCode::GroupClosed, message, hint));
         }
         GroupStanding::Refused(refusal) => {
             let problem = refusal.problem();
@@ -82,6 +89,13 @@ pub(in crate::local) fn stopped_group(
         }
     };
     Some(Problem::new(code, message, hint))
+}
+
+fn asked(admins: &[String]) -> String {
+    match admins {
+        [one] => format!("{one} is"),
+        all => format!("{} are", all.join(", ")),
+    }
 }
 
 fn who(person: &Person) -> String {

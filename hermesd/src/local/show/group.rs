@@ -89,5 +89,5 @@ fn role(admin: bool) -> Role {
 
 fn problem(view: &GroupView) -> Option<Problem> {
     let by = view.stopped_by.clone().map(person);
-    stopped_group(&view.name, &view.standing, by.as_ref())
+    stopped_group(&view.name, &view.standing, by.as_ref(), view.way_back.as_ref())
 }

@@ -1,0 +1,219 @@
+//! The way back for a member that cannot follow its group any more.
+//!
+//! It asks every admin that is a contact, with a key package drawn for the purpose, and one of them removes it and adds it
+//! again in one commit. All key packages of one asking have one copy key, which stands in the tree afterwards: so an admin
+//! whose commit came second sees that there is nothing left to do.
+
+use std::time::Duration;
+
+use hermes_protocol::{
+    content::Body,
+    group::{GroupId, KeyPackage, Member},
+    identity::Fingerprint,
+};
+use hermes_wire::{Sequence, Timestamp, channel::CopyKey};
+use serde_bytes::ByteBuf;
+
+use super::{
+    GroupRecord, GroupStanding, LostReason, MemberRecord, OfferKey, OfferRow, RejoinKey, RejoinRecord,
+    record::{Round, Wanted},
+};
+use crate::{
+    id::ChatId,
+    limits::{
+        GROUP_ROWS, GROUPS, KEY_PACKAGES_KEPT, OUTBOX_ROWS_FOR_RECEIPTS, OVERTAKEN, REJOIN_ADMINS,
+        REJOIN_HEEDED, REJOIN_ROUND,
+    },
+    row::{ContactRecord, StoreStanding},
+    rows::StoreResult,
+    store::{Range, View},
+    turn::Turn,
+};
+
+impl<V: View> Turn<'_, V> {
+    /// What time brings about: who has missed a commit is lost, and who is lost asks.
+    pub(crate) fn look_after_groups(&mut self) -> StoreResult<(), V> {
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            match self.left_behind(&group) {
+                Some(reason) => self.lose(chat, group, reason)?,
+                None => self.ask_to_be_added_again(chat, &group)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The commit that overtook a post was put into the mailbox before the post was refused. Whoever has emptied it since
+    /// then has not got it.
+    fn left_behind(&self, group: &GroupRecord) -> Option<LostReason> {
+        let follows = matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving);
+        let overtaken = group.overtaken.filter(|_| follows && group.awaiting.is_none())?;
+        let emptied = overtaken.head.is_some_and(|head| self.counters.cursor >= head);
+        let drained = self.counters.drained;
+        let long_ago = drained > overtaken.since && drained.since(overtaken.since) >= OVERTAKEN;
+        (emptied || long_ago).then_some(overtaken.reason)
+    }
+
+    /// The mailbox was opened, and this is the highest sequence in it.
+    pub(crate) fn note_head_for_groups(&mut self, head: Sequence) -> StoreResult<(), V> {
+        for (chat, mut group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if let Some(overtaken) = group.overtaken.as_mut().filter(|overtaken| overtaken.head.is_none()) {
+                overtaken.head = overtaken.reopened.then_some(head);
+                overtaken.reopened = true;
+                self.put(&chat, &group);
+            }
+        }
+        Ok(())
+    }
+
+    /// Another contact can be written to, or the same one again.
+    pub(crate) fn ask_admin_of_lost_groups(&mut self, contact: Fingerprint) -> StoreResult<(), V> {
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if group.context.admins.contains(&contact) {
+                self.ask_to_be_added_again(chat, &group)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the admins of a group that is lost, each once in a round.
+    pub(super) fn ask_to_be_added_again(&mut self, chat: ChatId, group: &GroupRecord) -> StoreResult<(), V> {
+        let lost = matches!(group.standing, GroupStanding::Lost(_));
+        if !lost || self.counters.standing != StoreStanding::Newest {
+            return Ok(());
+        }
+        let mut record = self.rejoin_record(chat)?;
+        let mut round = match record.round.take() {
+            Some(round) if apart(round.since, self.now) < REJOIN_ROUND => round,
+            // Most likely its wish to leave was granted before it was lost. Should somebody add it yet, it leaves then.
+            Some(_) if record.leaving => {
+                self.put(&RejoinKey(chat), &record);
+                return self.end_group(chat, GroupRecord { standing: GroupStanding::Left, ..group.clone() });
+            }
+            _ => Round { since: self.now, copy_key: CopyKey::random(self.rng), asked: Vec::new() },
+        };
+        let me = self.account.fingerprint();
+        let mut asked = 0;
+        for admin in &group.context.admins {
+            let full = asked >= REJOIN_ADMINS || self.counters.outbox >= OUTBOX_ROWS_FOR_RECEIPTS;
+            let shunned = *admin == me || record.frozen_by == Some(*admin) || round.asked.contains(admin);
+            if full || shunned {
+                continue;
+            }
+            let Some((contact_chat, contact)) = self.contact_with(admin)? else { continue };
+            if self.ask(contact_chat, contact, group.id, &round.copy_key)? {
+                round.asked.push(*admin);
+                asked = asked.saturating_add(1);
+            }
+        }
+        if asked > 0 {
+            record.round = Some(round);
+            self.put(&RejoinKey(chat), &record);
+        }
+        Ok(())
+    }
+
+    /// Whether the asking is on its way.
+    fn ask(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        group: GroupId,
+        copy_key: &CopyKey,
+    ) -> StoreResult<bool, V> {
+        if !contact.answered || contact.active.is_none() || contact.trust.change.is_some() {
+            return Ok(false);
+        }
+        let Some((card, package)) = self.draw_key_package(chat, copy_key.clone()) else { return Ok(false) };
+        let body = Body::GroupRejoin { group, package: ByteBuf::from(package) };
+        if self.post(chat, &contact, body)?.is_err() {
+            self.forget_key_package(card);
+            return Ok(false);
+        }
+        contact.given.push(card);
+        // The contact keeps no more of them either.
+        let surplus = contact.given.len().saturating_sub(KEY_PACKAGES_KEPT);
+        for card in contact.given.drain(..surplus).collect::<Vec<_>>() {
+            self.forget_key_package(card);
+        }
+        self.put(&chat, &contact);
+        Ok(true)
+    }
+
+    /// The place in a group is lost, or once more: what was asked before counts no more.
+    pub(super) fn note_lost(&mut self, chat: ChatId, group: &GroupRecord) -> StoreResult<(), V> {
+        let mut record = self.rejoin_record(chat)?;
+        record.round = None;
+        record.leaving |= group.standing == GroupStanding::Leaving;
+        if let GroupStanding::Frozen(author, _) = &group.standing {
+            record.frozen_by = Some(*author);
+        }
+        self.put(&RejoinKey(chat), &record);
+        Ok(())
+    }
+
+    /// This account is a member again, or for the first time. Whether it was leaving when it lost its place.
+    pub(super) fn has_come_back(&mut self, chat: ChatId) -> StoreResult<bool, V> {
+        let leaving = self.rejoin_record(chat)?.leaving;
+        self.delete::<RejoinRecord>(&RejoinKey(chat));
+        Ok(leaving)
+    }
+
+    fn rejoin_record(&self, chat: ChatId) -> StoreResult<RejoinRecord, V> {
+        Ok(self.get(&RejoinKey(chat))?.unwrap_or_default())
+    }
+
+    /// A contact has lost its place in a group. Whoever is no member of it, or not heard from an admin, is passed over in
+    /// silence: it learns nothing of who is in which group.
+    pub(crate) fn asked_to_add_again(
+        &mut self,
+        contact_chat: ChatId,
+        contact: &ContactRecord,
+        group: GroupId,
+        package: &[u8],
+    ) -> StoreResult<(), V> {
+        if contact.trust.change.is_some() || contact.ticket.relay != self.account.relay {
+            return Ok(());
+        }
+        let me = self.account.fingerprint();
+        let heeds = |row: &GroupRecord| {
+            row.id == group && row.standing == GroupStanding::Member && row.context.admins.contains(&me)
+        };
+        let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?;
+        let Some((chat, mut group)) = groups.into_iter().find(|(_, row)| heeds(row)) else { return Ok(()) };
+        let members = self.scan::<MemberRecord>(&Range::prefix(&chat.0), GROUP_ROWS)?;
+        if !members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint) {
+            return Ok(());
+        }
+        let mut record = self.rejoin_record(chat)?;
+        record.heeded.retain(|(_, at)| apart(*at, self.now) < REJOIN_HEEDED);
+        let heeded = record.heeded.iter().any(|(member, _)| *member == contact.fingerprint);
+        if heeded || KeyPackage::check(package, &contact.fingerprint).is_err() {
+            return Ok(());
+        }
+        record.heeded.push((contact.fingerprint, self.now));
+        self.put(&RejoinKey(chat), &record);
+        let number = self.keep_offer(contact_chat, package)?;
+        let earlier = |wanted: &Wanted| matches!(wanted, Wanted::Replace(of, _) if *of == contact_chat);
+        group.wanted.retain(|wanted| !earlier(wanted));
+        group.wanted.push(Wanted::Replace(contact_chat, number));
+        self.drive(chat, group)
+    }
+
+    /// The key package with which a member is added again; `None` if that has been done, or the key package is gone: then it
+    /// asks again.
+    pub(super) fn replacement(
+        &self,
+        key: &OfferKey,
+        contact: &ContactRecord,
+        member: &Member,
+    ) -> StoreResult<Option<KeyPackage>, V> {
+        let Some(OfferRow(package)) = self.get(key)? else { return Ok(None) };
+        let package = KeyPackage::check(package.expose(), &contact.fingerprint).ok();
+        Ok(package.filter(|package| package.card().copy_key != member.card.copy_key))
+    }
+}
+
+/// Between two readings of a clock that may have been set.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.since(other).max(other.since(one))
+}

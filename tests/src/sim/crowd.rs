@@ -1,0 +1,240 @@
+//! A few clients and one group, for tests that decide themselves what happens.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use hermes_engine::{
+    GroupChange, GroupStanding, Text,
+    query::{self, GroupDetails, MessageDirection},
+};
+use hermes_protocol::group::Authenticator;
+use hermes_relay::store::memory::MemoryStore as RelayStore;
+
+use super::{
+    client::Typed,
+    store::{Doom, MemoryStore},
+    world::{Plan, RelayLife, World},
+};
+
+/// The group's name.
+const GROUP: &str = "ops";
+/// Rounds within which everything comes to rest.
+const ROUNDS: u32 = 120;
+
+/// Clients of one relay; the first knows all the others.
+pub struct Crowd {
+    world: World,
+    /// Those whose process does not run.
+    offline: BTreeSet<usize>,
+    /// Those for whose envelopes there is no room.
+    full: BTreeSet<usize>,
+}
+
+/// A relay's store as it was.
+pub struct RelayCopy(RelayStore);
+
+/// When a process dies while everything comes to rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Death {
+    /// Whose.
+    pub client: usize,
+    /// At its turn of this number.
+    pub turn: u32,
+    /// On which side of the commit.
+    pub doom: Doom,
+}
+
+impl Crowd {
+    /// Contacts of the first, with key packages of each other.
+    pub fn new(seed: u64, clients: usize) -> Self {
+        let mut world = World::new(seed, clients, RelayLife::Ordinary);
+        for other in 1..clients {
+            world.pair(0, other, calm(clients));
+        }
+        let mut crowd = Self { world, offline: BTreeSet::new(), full: BTreeSet::new() };
+        crowd.settle();
+        for client in &mut crowd.world.clients {
+            client.typed.push_back(Typed::GiveKeyPackages);
+        }
+        crowd.settle();
+        crowd
+    }
+
+    /// Makes these two contacts as well.
+    pub fn pair(&mut self, one: usize, other: usize) {
+        let plan = calm(self.world.clients.len());
+        self.world.pair(one, other, plan);
+        self.settle();
+        for client in [one, other] {
+            self.world.clients[client].typed.push_back(Typed::GiveKeyPackages);
+        }
+        self.settle();
+    }
+
+    /// The first makes the group with these.
+    pub fn create(&mut self, others: &[usize]) {
+        let names = others.iter().map(|other| self.name(*other)).collect();
+        self.world.clients[0].typed.push_back(Typed::CreateGroup(GROUP.to_owned(), names));
+        self.settle();
+    }
+
+    /// The name by which contacts know a client.
+    pub fn name(&self, client: usize) -> String {
+        self.world.clients[client].name.clone()
+    }
+
+    /// Somebody wants the group changed.
+    pub fn change(&mut self, client: usize, change: GroupChange) {
+        self.world.clients[client].typed.push_back(Typed::Group(GROUP.to_owned(), change));
+    }
+
+    /// Somebody writes to the group.
+    pub fn say(&mut self, client: usize, text: &str) {
+        let (key, _) = self.world.next_text();
+        let typed = Typed::Send { to: GROUP.to_owned(), text: text.to_owned(), key };
+        self.world.clients[client].typed.push_back(typed);
+    }
+
+    /// Somebody writes to a contact.
+    pub fn write(&mut self, client: usize, to: usize, text: &str) {
+        let (key, _) = self.world.next_text();
+        let typed = Typed::Send { to: self.name(to), text: text.to_owned(), key };
+        self.world.clients[client].typed.push_back(typed);
+    }
+
+    /// A client's process ends, and does not run until [`Self::start`].
+    pub fn stop(&mut self, client: usize) {
+        self.world.clients[client].stop();
+        self.offline.insert(client);
+    }
+
+    /// It runs again.
+    pub fn start(&mut self, client: usize) {
+        self.offline.remove(&client);
+    }
+
+    /// Whether there is no room for a client's envelopes: they are lost.
+    pub fn fill(&mut self, client: usize, full: bool) {
+        if full {
+            self.full.insert(client)
+        } else {
+            self.full.remove(&client)
+        };
+    }
+
+    /// Whether the relay gives a client no blobs.
+    pub fn withhold_blobs(&mut self, client: usize, withheld: bool) {
+        let withholds = &mut self.world.without_blobs;
+        if withheld {
+            withholds.insert(client)
+        } else {
+            withholds.remove(&client)
+        };
+    }
+
+    /// The relay as it is.
+    pub fn copy_relay(&self) -> RelayCopy {
+        RelayCopy(self.world.relay.copy())
+    }
+
+    /// The relay goes back to a copy of its store; every connection is lost.
+    pub fn put_relay_back(&mut self, copy: RelayCopy) {
+        self.world.relay.put_back(copy.0);
+        self.world.restart_relay();
+    }
+
+    /// A client connects anew.
+    pub fn reconnect(&mut self, client: usize) {
+        self.world.clients[client].lose_mailbox();
+    }
+
+    /// A copy of a client's store, which the relay is then told to be an old one.
+    pub fn copy(&mut self, client: usize) -> MemoryStore {
+        let copy = self.world.clients[client].store.clone();
+        if let Some(link) = &mut self.world.clients[client].link {
+            link.claim_due = true;
+        }
+        self.settle();
+        copy
+    }
+
+    /// A client goes back to a copy of its store.
+    pub fn put_back(&mut self, client: usize, copy: &MemoryStore) {
+        self.world.clients[client].put_back(copy.clone());
+    }
+
+    /// A client's store.
+    pub fn store(&self, client: usize) -> &MemoryStore {
+        &self.world.clients[client].store
+    }
+
+    /// Time passes, and nothing else.
+    pub fn wait(&mut self, time: Duration) {
+        self.world.now = self.world.now.after(time);
+    }
+
+    /// Carries everything until nothing is under way between those who are online.
+    pub fn settle(&mut self) {
+        self.settle_with(&[]);
+    }
+
+    /// The same, and processes die meanwhile. How many turns each took.
+    pub fn settle_with(&mut self, deaths: &[Death]) -> u32 {
+        let plan = calm(self.world.clients.len());
+        let mut turn = 0;
+        for _ in 0..ROUNDS {
+            self.world.now = self.world.now.after(Duration::from_secs(5));
+            for client in (0..self.world.clients.len()).filter(|client| !self.offline.contains(client)) {
+                self.world.clients[client].pump();
+                self.world.relay_turn(plan);
+                self.world.deliver(client);
+                if self.full.contains(&client) {
+                    self.world.clients[client].lose_deliveries();
+                }
+                let dies = deaths.iter().find(|death| (death.client, death.turn) == (client, turn));
+                let (now, doom) = (self.world.now, dies.map(|death| death.doom));
+                self.world.clients[client].turn(now, doom, &mut self.world.rng);
+                self.world.clients[client].pump();
+            }
+            turn += 1;
+            if self.is_at_rest() {
+                return turn;
+            }
+        }
+        panic!("not at rest after {ROUNDS} rounds");
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let online = |(number, _): &(usize, _)| !self.offline.contains(number);
+        let mut clients = self.world.clients.iter().enumerate().filter(online);
+        clients.all(|(_, client)| self.world.is_at_rest(client))
+    }
+
+    /// The group as a client sees it.
+    pub fn details(&self, client: usize) -> GroupDetails {
+        query::group_named(self.store(client), GROUP).expect("memory").expect("a group")
+    }
+
+    /// How it stands there.
+    pub fn standing(&self, client: usize) -> GroupStanding {
+        self.details(client).group.standing
+    }
+
+    /// What shows that members agree.
+    pub fn authenticator(&self, client: usize) -> Authenticator {
+        query::group_authenticator(self.store(client), GROUP).expect("memory").expect("a group")
+    }
+
+    /// What others wrote to the group, as a client has it.
+    pub fn heard(&self, client: usize) -> Vec<String> {
+        let log = query::log(self.store(client), GROUP, None, usize::MAX).expect("memory").expect("a group");
+        let heard = log.into_iter().filter_map(|message| match (message.direction, message.text) {
+            (MessageDirection::Received { .. }, Text::Plain(text)) => Some(text),
+            _ => None,
+        });
+        heard.collect()
+    }
+}
+
+fn calm(clients: usize) -> Plan {
+    Plan { clients, events: 0, crash_one_in: 0 }
+}
