@@ -217,6 +217,23 @@ impl Client {
         }
     }
 
+    /// The same user with a copy of the disk; no process runs.
+    pub fn fork(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            store: self.store.clone(),
+            mailbox: self.mailbox,
+            engine: None,
+            link: None,
+            drops: BTreeMap::new(),
+            typed: VecDeque::new(),
+            next_command: self.next_command,
+            accepted: self.accepted.clone(),
+            invites: Vec::new(),
+            crashes: 0,
+        }
+    }
+
     /// The process ends, and its store is put back from a copy.
     pub fn put_back(&mut self, copy: MemoryStore) {
         self.store = copy;
