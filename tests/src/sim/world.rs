@@ -419,6 +419,7 @@ impl World {
                 while self.clients[client].has_input() {
                     self.client_turn(client, calm);
                 }
+                self.client_turn(client, calm);
             }
             if self.is_quiet() {
                 return Ok(());
