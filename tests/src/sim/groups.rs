@@ -71,7 +71,8 @@ impl World {
                 self.clients[1].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Rename(name)));
             }
             34 if client >= plan.core => {
-                self.clients[client].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Leave));
+                let name = name(&self.clients[client]);
+                self.clients[client].typed.push_back(Typed::Group(name, GroupChange::Leave));
             }
             // From a copy in which it was no member it would not know that it is one.
             35 if client >= plan.core && standing(&self.clients[client]) == Some(GroupStanding::Member) => {
@@ -106,8 +107,8 @@ impl World {
 
     fn type_to_group(&mut self, client: usize) {
         if standing(&self.clients[client]) == Some(GroupStanding::Member) {
-            let (key, text) = self.next_text();
-            self.clients[client].typed.push_back(Typed::Send { to: GROUP.to_owned(), text, key });
+            let ((key, text), to) = (self.next_text(), name(&self.clients[client]));
+            self.clients[client].typed.push_back(Typed::Send { to, text, key });
         }
     }
 
@@ -128,7 +129,13 @@ impl World {
 }
 
 fn details(client: &Client) -> Option<GroupDetails> {
-    query::group_named(&client.store, GROUP).expect("memory")
+    query::group_named(&client.store, &name(client)).expect("memory")
+}
+
+/// What a client calls the group: whoever came after it was renamed calls it otherwise than its maker.
+fn name(client: &Client) -> String {
+    let groups = query::groups(&client.store).expect("memory");
+    groups.into_iter().next().map_or_else(|| GROUP.to_owned(), |group| group.name)
 }
 
 fn standing(client: &Client) -> Option<GroupStanding> {
@@ -142,7 +149,7 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
         let Some(details) = details(client) else { continue };
         match &details.group.standing {
             GroupStanding::Member | GroupStanding::Leaving => {
-                let state = query::group_authenticator(&client.store, GROUP).expect("memory");
+                let state = query::group_authenticator(&client.store, &name(client)).expect("memory");
                 epochs.insert(client.name.clone(), (details.group.epoch, state, details.members.len()));
             }
             GroupStanding::Removed(_) | GroupStanding::Left => {}
@@ -225,7 +232,7 @@ fn check_nothing_waits(client: &Client) -> Result<(), Violation> {
 }
 
 fn log(client: &Client) -> Vec<MessageView> {
-    query::log(&client.store, GROUP, None, usize::MAX).expect("memory").unwrap_or_default()
+    query::log(&client.store, &name(client), None, usize::MAX).expect("memory").unwrap_or_default()
 }
 
 fn plain(text: Text) -> String {
