@@ -1,5 +1,7 @@
 //! A client of the daemon: one connection for each request, which a local socket makes as cheap as keeping one.
 
+mod group;
+
 use std::{
     collections::VecDeque,
     io,
@@ -21,8 +23,9 @@ use tokio::net::UnixStream;
 use crate::{
     AcceptInvite, AcceptedInvite, Audit, AuditQuery, ContactDetails, Contacts, CreateAccount, CreateInvite,
     CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket,
-    InboxQuery, LogQuery, MessagePage, Problem, ReadMessages, ReadReceipt, Recover, Recovered, RenameContact,
-    SendMessage, SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits, routes,
+    InboxQuery, LogQuery, MessageDetails, MessagePage, Problem, ReadMessages, ReadReceipt, Recover,
+    Recovered, RenameContact, SendMessage, SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits,
+    routes,
     socket::{self, Found, InspectError},
 };
 
@@ -194,6 +197,11 @@ impl Client {
     /// Sends a message.
     pub async fn send(&self, account: &str, message: &SendMessage) -> Result<SentMessages, ClientError> {
         self.post(routes::fill(routes::MESSAGES, &[account], &[]), message, message.timeout_ms).await
+    }
+
+    /// One message in full, by its reference or its id.
+    pub async fn message(&self, account: &str, message: &str) -> Result<MessageDetails, ClientError> {
+        self.get(routes::fill(routes::MESSAGE, &[account, message], &[])).await
     }
 
     /// Lists unread messages. Marks nothing.

@@ -104,6 +104,8 @@ error_codes! {
     BadSafetyNumber = "bad-safety-number", Usage, 400;
     /// Not a name for a contact.
     BadContactName = "bad-contact-name", Usage, 400;
+    /// Not a name for a group.
+    BadGroupName = "bad-group-name", Usage, 400;
     /// Not a usable idempotency key.
     BadIdempotencyKey = "bad-idempotency-key", Usage, 400;
     /// Nothing to send.
@@ -129,6 +131,12 @@ error_codes! {
     ContactPending = "contact-pending", Failure, 409;
     /// Another contact has the name.
     ContactNameTaken = "contact-name-taken", Failure, 409;
+    /// No group of that name.
+    GroupNotFound = "group-not-found", NotFound, 404;
+    /// No member of that name in the group.
+    MemberNotFound = "member-not-found", NotFound, 404;
+    /// Several members call themselves so.
+    MemberAmbiguous = "member-ambiguous", NotFound, 409;
     /// No message of that reference.
     MessageNotFound = "message-not-found", NotFound, 404;
     /// No such route: the daemon and the program are of different versions.
@@ -158,6 +166,14 @@ error_codes! {
     LimitReached = "limit-reached", Failure, 409;
     /// Too many messages are waiting to leave.
     OutboxFull = "outbox-full", Failure, 503;
+    /// Only an admin of the group can do that.
+    NotAdmin = "not-admin", Failure, 403;
+    /// The group would be left without an admin.
+    LastAdmin = "last-admin", Failure, 409;
+    /// The group does not work here any more.
+    GroupClosed = "group-closed", Failure, 409;
+    /// The group cannot be changed like that.
+    GroupChangeFailed = "group-change-failed", Failure, 409;
     /// The session with a contact cannot encrypt.
     SessionFailed = "session-failed", Failure, 500;
 

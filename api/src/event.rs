@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Connection, Contact, Message, MessageState, Problem, StoreStatus, V1};
+use crate::{Connection, Contact, Group, GroupChange, Message, MessageState, Problem, StoreStatus, V1};
 
 /// One event with its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +70,14 @@ pub enum Event {
     RenewalFailed {
         /// The contact's name.
         contact: String,
+    },
+    /// Something became of a group.
+    Group {
+        /// The group as it stands.
+        group: Group,
+        /// What.
+        #[serde(flatten)]
+        change: GroupChange,
     },
     /// The account's store was put back from an old copy, or another copy of it was seen.
     Store {

@@ -11,6 +11,7 @@ pub mod contact;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod group;
 pub mod limits;
 pub mod message;
 pub mod routes;
@@ -32,9 +33,13 @@ pub use contact::{
 pub use error::{ErrorCode, Failure, Problem};
 pub use event::{Event, EventFrame};
 pub use exit::Exit;
+pub use group::{
+    ChangeMembers, CreateGroup, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member, Person,
+    RenameGroup, Role, SetRole, Standing,
+};
 pub use message::{
-    Body, Direction, InboxQuery, LogQuery, Message, MessagePage, MessageState, ReadMessages, ReadReceipt,
-    SendMessage, SendResult, SentMessages, Wait,
+    Body, Confirmed, Direction, GroupNote, InboxQuery, LogQuery, Message, MessageDetails, MessagePage,
+    MessageState, ReadMessages, ReadReceipt, Recipient, SendMessage, SendResult, SentMessages, Wait,
 };
 pub use socket::ForeignSocket;
 pub use status::{

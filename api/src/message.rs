@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, UnixMillis, V1};
+use crate::{Person, Problem, UnixMillis, V1};
 
-/// Sends a text to contacts, each with a result of its own.
+/// Sends a text to contacts and groups, each with a result of its own.
 ///
 /// The whole request is refused ([`crate::Failure`]) only when nothing was stored for anyone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
-    /// Names of contacts.
+    /// Names of contacts and groups.
     pub to: Vec<String>,
     /// The text, at most [`crate::limits::TEXT_BYTES`] of UTF-8.
     pub text: String,
@@ -33,7 +33,7 @@ pub enum Wait {
     None,
     /// The relay has it on its disk.
     Relayed,
-    /// The recipient's daemon has it on its disk.
+    /// The recipient's daemon has it on its disk; for a group, the daemons of all its members who are contacts.
     Delivered,
 }
 
@@ -62,6 +62,9 @@ pub struct SendResult {
     pub state: MessageState,
     /// Why it failed.
     pub error: Option<Problem>,
+    /// How far it has come with each member, when it went to a group; otherwise empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Recipient>,
 }
 
 /// The states of a sent message, in the order they are reached.
@@ -72,7 +75,7 @@ pub enum MessageState {
     Queued,
     /// On the relay's disk.
     Relayed,
-    /// On the recipient's disk.
+    /// On the recipient's disk; for a group, on those of all its members who are contacts.
     Delivered,
     /// It will not arrive; the error says why.
     Failed,
@@ -82,7 +85,7 @@ pub enum MessageState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InboxQuery {
-    /// Only from this contact.
+    /// Only from this contact, or in this group.
     pub from: Option<String>,
     /// Only those that arrived at this time or later, as [`UnixMillis`].
     pub since_ms: Option<u64>,
@@ -125,8 +128,11 @@ pub struct Message {
     pub chat: String,
     /// Which way it went.
     pub direction: Direction,
-    /// Who wrote it: the contact's name, or the account's own.
+    /// Who wrote it: the contact's name, or the account's own; in a group, the name of the member.
     pub from: String,
+    /// The member of the group who wrote it; nothing for an outgoing message, and outside of groups.
+    #[serde(default)]
+    pub author: Option<Person>,
     /// What it says.
     #[serde(flatten)]
     pub body: Body,
@@ -138,6 +144,9 @@ pub struct Message {
     pub state: Option<MessageState>,
     /// Why an outgoing message failed.
     pub error: Option<Problem>,
+    /// How many members of its group have an outgoing message; nothing for all others.
+    #[serde(default)]
+    pub confirmed: Option<Confirmed>,
     /// Whether an incoming message was read; an outgoing one is.
     pub read: bool,
     /// Whether the session began when its responder had no one-time prekey left, which weakens the forward secrecy of
@@ -146,6 +155,36 @@ pub struct Message {
     /// Messages of the same sender right before this one that have not arrived.
     #[serde(default)]
     pub missing_before: u64,
+}
+
+/// How many members of a group have a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Members who have confirmed it.
+    pub by: u32,
+    /// Members who confirm at all: those who are contacts, in a group of at most 100.
+    pub of: u32,
+}
+
+/// One message in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageDetails {
+    /// The document's version.
+    pub v: V1,
+    /// The message as a list shows it.
+    pub message: Message,
+    /// How far an outgoing message to a group has come with each of its members; empty for all others.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A member of a group that a message went to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// Who.
+    #[serde(flatten)]
+    pub person: Person,
+    /// How far it has come. Members who are no contacts confirm nothing, so theirs stays relayed.
+    pub state: MessageState,
 }
 
 /// Which way a message went.
@@ -176,6 +215,27 @@ pub enum Body {
         /// Why, as text for people.
         reason: String,
     },
+    /// A note: from here on the group is another one.
+    GroupChanged(Box<GroupNote>),
+}
+
+/// Who changed what of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupNote {
+    /// Whose change it was.
+    pub by: Person,
+    /// Who came.
+    pub added: Vec<Person>,
+    /// Who was sent away.
+    pub removed: Vec<Person>,
+    /// Who wanted to go.
+    pub left: Vec<Person>,
+    /// The new name.
+    pub renamed: Option<String>,
+    /// Members who became admins.
+    pub promoted: Vec<Person>,
+    /// Members who are no admins any more.
+    pub demoted: Vec<Person>,
 }
 
 /// Marks messages read.
@@ -207,6 +267,7 @@ mod tests {
                 reference: Some("bob#43".into()),
                 state: MessageState::Queued,
                 error: None,
+                recipients: Vec::new(),
             }],
             timed_out: false,
         };
@@ -227,11 +288,13 @@ mod tests {
             chat: "bob".into(),
             direction: Direction::In,
             from: "bob".into(),
+            author: None,
             body: Body::Text { text: "hi\u{202e}".into() },
             sent_at: UnixMillis(1),
             received_at: Some(UnixMillis(2)),
             state: None,
             error: None,
+            confirmed: None,
             read: false,
             no_one_time_prekey: false,
             missing_before: 0,

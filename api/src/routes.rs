@@ -24,8 +24,24 @@ pub const REFUSE_KEY: &str = "/v1/accounts/{account}/contacts/{contact}/refuse-k
 pub const RENAME: &str = "/v1/accounts/{account}/contacts/{contact}/rename";
 /// `POST` [`crate::SetKeyPolicy`]: [`crate::ContactDetails`].
 pub const KEY_POLICY: &str = "/v1/accounts/{account}/contacts/{contact}/key-policy";
+/// `GET`: [`crate::Groups`]. `POST` [`crate::CreateGroup`]: [`crate::GroupDetails`].
+pub const GROUPS: &str = "/v1/accounts/{account}/groups";
+/// `GET`: [`crate::GroupDetails`].
+pub const GROUP: &str = "/v1/accounts/{account}/groups/{group}";
+/// `POST` [`crate::ChangeMembers`]: [`crate::GroupDetails`].
+pub const GROUP_ADD: &str = "/v1/accounts/{account}/groups/{group}/add";
+/// `POST` [`crate::ChangeMembers`]: [`crate::GroupDetails`].
+pub const GROUP_REMOVE: &str = "/v1/accounts/{account}/groups/{group}/remove";
+/// `POST` [`crate::RenameGroup`]: [`crate::GroupDetails`].
+pub const GROUP_RENAME: &str = "/v1/accounts/{account}/groups/{group}/rename";
+/// `POST` [`crate::SetRole`]: [`crate::GroupDetails`].
+pub const GROUP_ROLE: &str = "/v1/accounts/{account}/groups/{group}/role";
+/// `POST` [`crate::LeaveGroup`]: [`crate::GroupDetails`].
+pub const GROUP_LEAVE: &str = "/v1/accounts/{account}/groups/{group}/leave";
 /// `POST` [`crate::SendMessage`]: [`crate::SentMessages`].
 pub const MESSAGES: &str = "/v1/accounts/{account}/messages";
+/// `GET`: [`crate::MessageDetails`]. The message is named by its reference or its id.
+pub const MESSAGE: &str = "/v1/accounts/{account}/messages/{message}";
 /// `GET` with [`crate::InboxQuery`]: [`crate::MessagePage`].
 pub const INBOX: &str = "/v1/accounts/{account}/inbox";
 /// `POST` [`crate::ReadMessages`]: [`crate::ReadReceipt`].

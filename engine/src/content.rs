@@ -110,7 +110,8 @@ impl<V: View> Turn<'_, V> {
         self.event(Event::Received(Reference { chat: name, number: place.number }));
     }
 
-    /// Only messages sent to the contact that confirms them are moved on.
+    /// Only messages sent to the contact that confirms them are moved on, and those to groups. The id of one of those is
+    /// known to its members alone.
     fn receipt(&mut self, chat: ChatId, kind: ReceiptKind, messages: &[MessageId]) -> StoreResult<(), V> {
         match kind {
             ReceiptKind::Delivered | ReceiptKind::Read => {}
@@ -120,7 +121,8 @@ impl<V: View> Turn<'_, V> {
                 Some(IndexRow(place)) if place.chat == chat => {
                     self.advance(place, MessageState::Delivered)?
                 }
-                _ => {}
+                Some(IndexRow(place)) => self.delivered_to_member(place, chat)?,
+                None => {}
             }
         }
         Ok(())

@@ -13,6 +13,7 @@
 mod blob;
 mod change;
 mod commit;
+mod delivery;
 mod join;
 mod key_package;
 mod leave;
@@ -26,8 +27,9 @@ mod rejoin;
 pub(crate) use self::mls::mls_rows;
 pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
-    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, InvitationRecord, KeyPackageRow, MemberKey,
-    MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey, PartRow, PositionKey, PositionRecord,
-    RejoinKey, RejoinRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord,
+    CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
+    InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey,
+    PartRow, PositionKey, PositionRecord, RejoinKey, RejoinRecord, SenderChainRow, SenderSkippedKey,
+    SenderSkippedRow, UploadRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

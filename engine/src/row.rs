@@ -348,8 +348,10 @@ pub struct GroupNote {
     pub by: Author,
     /// Who came.
     pub added: Vec<Author>,
-    /// Who went, by their own wish or not.
+    /// Who was sent away.
     pub removed: Vec<Author>,
+    /// Who wanted to go.
+    pub left: Vec<Author>,
     /// The new name.
     pub renamed: Option<String>,
     /// Members who became admins.
@@ -363,6 +365,7 @@ impl GroupNote {
     pub fn is_empty(&self) -> bool {
         self.added.is_empty()
             && self.removed.is_empty()
+            && self.left.is_empty()
             && self.renamed.is_none()
             && self.promoted.is_empty()
             && self.demoted.is_empty()

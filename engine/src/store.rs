@@ -82,11 +82,13 @@ pub enum Table {
     Blob,
     /// Pieces of those, by blob and offset.
     Part,
+    /// Who has a message to a group, by chat id, number within the chat, and the contact's chat id; and how many.
+    Delivery,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -121,6 +123,7 @@ impl Table {
         Self::Early,
         Self::Blob,
         Self::Part,
+        Self::Delivery,
     ];
 
     /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
@@ -134,6 +137,7 @@ impl Table {
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
             Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
+            Self::Delivery => false,
             // What a blob's key opens is the group's tree and one epoch's welcome, under keys of others.
             Self::Member | Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
         }
@@ -176,6 +180,7 @@ impl Table {
             Self::Early => "early",
             Self::Blob => "blob",
             Self::Part => "part",
+            Self::Delivery => "delivery",
         }
     }
 }

@@ -72,7 +72,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     #[command(flatten)]
     Client(ClientCommand),
-    /// Watch a relay and two people at work, on this machine, in about ten seconds
+    /// Watch a relay and three people at work, on this machine, in about ten seconds
     Demo,
 }
 
@@ -88,12 +88,17 @@ pub(crate) enum ClientCommand {
     /// Show, verify and rename contacts
     #[command(subcommand)]
     Contact(Contact),
+    /// Make groups, change them, see who is in them
+    #[command(subcommand)]
+    Group(Group),
     /// Send a message
     #[command(visible_alias = "s", after_help = SEND_HELP, override_usage = SEND_USAGE)]
     Send(Send),
     /// Show unread messages and mark them read
     #[command(visible_alias = "i")]
     Inbox(Inbox),
+    /// Show messages in full, who has them, and mark them read
+    Read(Read),
     /// Show the messages of a chat, both ways
     Log(Log),
     /// Show which messages are missing, also those that a relay swallowed
@@ -234,13 +239,107 @@ pub(crate) enum KeyPolicy {
     Accept,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Group {
+    /// Make a group of yourself and contacts
+    #[command(after_help = GROUP_HELP)]
+    Create {
+        /// What it is called, for all its members
+        name: String,
+        /// Contacts
+        members: Vec<String>,
+    },
+    /// List groups
+    Ls,
+    /// Show a group and who is in it
+    Show {
+        /// The group
+        group: String,
+    },
+    /// Add contacts; for admins
+    Add {
+        /// The group
+        group: String,
+        /// Contacts
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Remove members; for admins
+    #[command(after_help = MEMBER_HELP)]
+    Rm {
+        /// The group
+        group: String,
+        /// Members
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Make a member an admin, or an admin a plain member; for admins
+    #[command(after_help = MEMBER_HELP)]
+    Role {
+        /// The group
+        group: String,
+        /// The member
+        member: String,
+        /// What it is to be
+        role: Role,
+    },
+    /// Give a group another name, for all its members; for admins
+    Rename {
+        /// The group
+        group: String,
+        /// Its name
+        name: String,
+    },
+    /// Leave a group
+    Leave {
+        /// The group
+        group: String,
+    },
+}
+
+const GROUP_HELP: &str = "\
+Nobody has to be online, and members need not know each other. Whoever makes the group is its
+admin; others become it by hermesctl group role. Who is added reads nothing from before, and who
+is removed reads nothing sent after.
+
+  hermesctl group create ops bob carol
+  hermesctl send ops 'disk at 91 %'";
+
+const MEMBER_HELP: &str = "\
+A member who is no contact is named by the name that it gives itself, or by the first eight digits
+of its fingerprint: hermesctl group show GROUP has both.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Reads and writes
+    Member,
+    /// Adds, removes, renames and gives roles too
+    Admin,
+}
+
+impl From<Role> for hermes_api::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Member => Self::Member,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Read {
+    /// Messages, like bob#42
+    #[arg(value_name = "MESSAGE", required = true)]
+    pub(crate) messages: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// Contacts, and the text at the end
+    /// Contacts or groups, and the text at the end
     #[arg(value_name = "TO|TEXT", required_unless_present = "to")]
     pub(crate) words: Vec<String>,
-    /// A contact; may be repeated. With it, a single argument is the text
-    #[arg(long, value_name = "CONTACT")]
+    /// A contact or a group; may be repeated. With it, a single argument is the text
+    #[arg(long, value_name = "TO")]
     pub(crate) to: Vec<String>,
     /// Wait until the relay, or with `delivered` (the default) the recipient's daemon, has it on its disk
     #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, default_missing_value = "delivered")]
@@ -262,8 +361,8 @@ pub(crate) enum WaitFor {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inbox {
-    /// Only messages from this contact
-    #[arg(long, value_name = "CONTACT")]
+    /// Only messages from this contact, or in this group
+    #[arg(long, value_name = "CHAT")]
     pub(crate) from: Option<String>,
     /// Only messages that arrived within this time, like 2h
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
@@ -281,7 +380,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Args)]
 pub(crate) struct Log {
-    /// The contact
+    /// The contact or the group
     pub(crate) chat: String,
     /// At most this many, the newest
     #[arg(short, value_name = "N", default_value = LOG_MESSAGES, value_parser = clap::value_parser!(u32).range(1..))]

@@ -94,8 +94,10 @@ pub(crate) const DROP_STREAMS_PER_RELAY: usize = hermes_link::limits::CLIENT_STR
 pub(crate) const DROP_STREAMS: usize = 64;
 /// A relay that nothing has gone to for this long is left.
 pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(30);
-/// How long one attempt to fetch a bundle may take.
+/// How long one attempt to fetch a bundle, or one piece of a blob, may take.
 pub(crate) const FETCH: Duration = Duration::from_secs(10);
+/// Blobs fetched at a time, each held in memory until it is whole.
+pub(crate) const BLOBS_AT_ONCE: usize = 2;
 
 // Local API
 

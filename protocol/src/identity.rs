@@ -128,6 +128,21 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// An identity from an own row: its signature was checked before it was put there.
+#[derive(Deserialize)]
+#[serde(try_from = "WireIdentity")]
+pub(crate) struct StoredIdentity(pub(crate) Identity);
+
+impl TryFrom<WireIdentity> for StoredIdentity {
+    type Error = IdentityError;
+
+    fn try_from(wire: WireIdentity) -> Result<Self, IdentityError> {
+        let verifying = VerifyingKey::from_bytes(&wire.verifying).map_err(|_| IdentityError::Key)?;
+        let agreement = CurvePublic(wire.agreement.into_array());
+        Ok(Self(Identity { verifying, agreement, cross: Signature::from_bytes(&wire.cross) }))
+    }
+}
+
 /// An identity before its signature has been checked.
 #[derive(Serialize_tuple, Deserialize_tuple)]
 struct WireIdentity {

@@ -81,6 +81,7 @@ impl<V: View> Turn<'_, V> {
             head: Head::first(context.channel),
             context,
             members: 1,
+            confirming: 0,
             wanted,
             pending: None,
             awaiting: None,

@@ -119,6 +119,7 @@ impl<V: View> Turn<'_, V> {
             epoch: joined.epoch.number,
             context: joined.epoch.context.clone(),
             members: 0,
+            confirming: 0,
             head,
             wanted: Vec::new(),
             pending: None,

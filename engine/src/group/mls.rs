@@ -57,6 +57,7 @@ impl<V: View> Turn<'_, V> {
             self.put(&MemberKey(chat, *leaf), &SenderChainRow(SecretBuf::new(&chain.to_bytes())));
         }
         self.put_members(chat, &epoch.members)?;
+        group.confirming = self.confirming(epoch)?;
         group.keys = SecretBuf::new(&secrets.keys.to_bytes());
         group.epoch = epoch.number;
         group.overtaken = None;

@@ -27,7 +27,11 @@ impl<V: View> Turn<'_, V> {
         let by = member(before, author);
         let (old, new) = (identities(before), identities(after));
         let added = new.difference(&old).map(|fingerprint| member(after, *fingerprint)).collect();
-        let removed = old.difference(&new).map(|fingerprint| member(before, *fingerprint)).collect();
+        let gone = old.difference(&new).map(|fingerprint| member(before, *fingerprint));
+        let leaving = before.leaving.iter().filter_map(|leaf| before.members.get(leaf));
+        let leaving: BTreeSet<_> = leaving.map(|member| member.identity.fingerprint()).collect();
+        let wanted = |author: &Author| leaving.contains(&author.fingerprint);
+        let (left, removed) = gone.partition(wanted);
         let (was, is) = (&before.context, &after.context);
         let renamed = (was.name != is.name).then(|| is.name.clone());
         let named = |admins: BTreeSet<&Fingerprint>| {
@@ -39,7 +43,7 @@ impl<V: View> Turn<'_, V> {
         };
         let promoted = named(is.admins.difference(&was.admins).collect());
         let demoted = named(was.admins.difference(&is.admins).collect());
-        let note = GroupNote { by, added, removed, renamed, promoted, demoted };
+        let note = GroupNote { by, added, removed, left, renamed, promoted, demoted };
         let event = GroupEvent::Changed;
         self.event(Event::Group { chat, name: group.name.clone(), event });
         if note.is_empty() {

@@ -9,6 +9,7 @@ use hermes_protocol::{
         BodyKind, Followed, GroupMessage, GroupMessageError, GroupSkippedChanges, GroupSkippedKey,
         GroupSkippedKeys, Leaf, OpenedGroupMessage, ReceiveError, Received, body_kind, open, receive,
     },
+    identity::Fingerprint,
 };
 use hermes_wire::{
     ContactId, PostId, Sequence,
@@ -188,6 +189,7 @@ impl<V: View> Turn<'_, V> {
             Body::ResendRequest { .. } | Body::KeyPackages { .. } => return Ok(()),
             Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return Ok(()),
         };
+        self.owe_receipt(group, &author.fingerprint, content.id)?;
         if self.get::<IndexRow>(&content.id)?.is_some() {
             return Ok(());
         }
@@ -281,13 +283,11 @@ impl<V: View> Turn<'_, V> {
         commit: &[u8],
     ) -> StoreResult<(), V> {
         let rows = self.mls_rows(chat)?;
-        let before = self.epoch(&rows)?;
         let keys = self.epoch_keys(&group)?;
-        let who = |leaf: Leaf| before.members.get(&leaf).map(|member| member.identity.fingerprint());
         match receive(&rows, &keys, commit) {
             Ok(Received::Commit(followed)) => {
-                let Followed { changes, author, epoch, secrets } = *followed;
-                let author = who(author).ok_or(ReadError::Corrupt(Table::Mls))?;
+                let Followed { changes, author, before, epoch, secrets } = *followed;
+                let author = self.member_at(chat, author)?;
                 self.lost_race(chat, &mut group)?;
                 self.apply_mls(chat, changes);
                 self.enter(
@@ -299,7 +299,7 @@ impl<V: View> Turn<'_, V> {
                 )
             }
             Ok(Received::Removed(removed)) => {
-                let author = who(removed.author).ok_or(ReadError::Corrupt(Table::Mls))?;
+                let author = self.member_at(chat, removed.author)?;
                 group.standing = match group.standing {
                     GroupStanding::Leaving => GroupStanding::Left,
                     _ => GroupStanding::Removed(author),
@@ -308,12 +308,17 @@ impl<V: View> Turn<'_, V> {
             }
             Ok(Received::Leave(_)) => Ok(()),
             Err(ReceiveError::Refused { author, rule }) => {
-                let author = who(author).ok_or(ReadError::Corrupt(Table::Mls))?;
+                let author = self.member_at(chat, author)?;
                 self.freeze(chat, group, author, rule.to_string())
             }
             // Whoever made it had the epoch's token: the channel has gone where this member cannot follow.
             Err(_) => self.lose(chat, group, LostReason::Missed),
         }
+    }
+
+    fn member_at(&self, chat: ChatId, leaf: Leaf) -> StoreResult<Fingerprint, V> {
+        let member: Option<MemberRecord> = self.get(&MemberKey(chat, leaf))?;
+        Ok(member.ok_or(ReadError::Corrupt(Table::Member))?.fingerprint)
     }
 
     /// The group's next epoch begins here too.
@@ -352,7 +357,7 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         chat: ChatId,
         mut group: GroupRecord,
-        author: hermes_protocol::identity::Fingerprint,
+        author: Fingerprint,
         rule: String,
     ) -> StoreResult<(), V> {
         group.standing = GroupStanding::Frozen(author, rule);

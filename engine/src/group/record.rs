@@ -17,7 +17,7 @@ use serde_bytes::ByteBuf;
 use crate::{
     id::ChatId,
     row::SecretBuf,
-    rows::{Key, pair_keys, rows, wrapped_rows},
+    rows::{Key, Place, pair_keys, rows, wrapped_rows},
 };
 
 /// A group. Written when it changes; what moves with every message stands in [`PositionRecord`].
@@ -35,6 +35,8 @@ pub(crate) struct GroupRecord {
     pub(crate) epoch: u64,
     pub(crate) context: GroupContext,
     pub(crate) members: u32,
+    /// Members who confirm what they receive: contacts, in a group that is not too large for it.
+    pub(crate) confirming: u32,
     /// Names the commits so far.
     pub(crate) head: Head,
     /// What is to be changed, in the order it was asked for.
@@ -268,6 +270,10 @@ wrapped_rows! {
     OfferRow(SecretBuf): Offer by OfferKey;
     /// A piece of a blob on its way to the relay.
     PartRow(SecretBuf): Part by PartKey;
+    /// When a contact confirmed a message.
+    DeliveredRow(Timestamp): Delivery by DeliveredKey;
+    /// How many have, and how many confirmed at all when the first did.
+    ConfirmedRow((u32, u32)): Delivery by Place;
 }
 
 /// The secret half of a key package: rows of the MLS library.
@@ -332,6 +338,10 @@ pub(crate) struct OfferKey(pub(crate) ChatId, pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EarlyKey(pub(crate) ContactId, pub(crate) u64);
 
+/// A message to a group, and the contact that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeliveredKey(pub(crate) Place, pub(crate) ChatId);
+
 /// A piece of a blob, by the bytes before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartKey(pub(crate) BlobId, pub(crate) u32);
@@ -341,6 +351,7 @@ pair_keys! {
     OfferKey(ChatId, 16, u64);
     EarlyKey(ContactId, 16, u64);
     PartKey(BlobId, 32, u32);
+    DeliveredKey(Place, 24, ChatId);
 }
 
 impl Key for Leaf {

@@ -1,22 +1,21 @@
 //! Groups as a user sees them.
 
-use hermes_protocol::{
-    group::{Authenticator, Leaf, read},
-    identity::Fingerprint,
-};
+use hermes_protocol::group::{Authenticator, Leaf, read};
 use hermes_wire::{ChannelId, Timestamp};
 
-use super::chat_named;
+use super::{
+    chat_named,
+    person::{People, PersonView},
+};
 use crate::{
-    account::{self, Lookup},
     group::{
         self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord, RejoinKey,
         RejoinRecord,
     },
     id::ChatId,
     limits::{GROUP_ROWS, GROUPS},
-    row::ContactRecord,
-    rows::{self, PeerRow, StoreResult},
+    row::{Author, ContactRecord},
+    rows::{self, StoreResult},
     store::{Order, Range, View},
 };
 
@@ -31,6 +30,8 @@ pub struct GroupView {
     pub title: String,
     /// How it stands here.
     pub standing: GroupStanding,
+    /// Who stopped it, if somebody did.
+    pub stopped_by: Option<PersonView>,
     /// How this account comes back, while its place is lost.
     pub way_back: Option<WayBack>,
     /// How many are in it.
@@ -77,23 +78,17 @@ pub struct GroupDetails {
 /// A member.
 #[derive(Debug, Clone)]
 pub struct MemberView {
-    /// The contact it is, by its name here.
-    pub contact: Option<String>,
-    /// What it calls itself. Not cleaned, and nobody else has vouched for it.
-    pub profile_name: String,
-    /// Its identity.
-    pub fingerprint: Fingerprint,
+    /// Who it is.
+    pub person: PersonView,
     /// Whether it is an admin.
     pub admin: bool,
-    /// Whether it is this account.
-    pub me: bool,
 }
 
 /// Every group, by name.
 pub fn groups<V: View>(view: &V) -> StoreResult<Vec<GroupView>, V> {
-    let own = own_fingerprint(view)?;
+    let people = People::read(view)?;
     let rows = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, GROUPS)?;
-    let shown = rows.into_iter().map(|(chat, row)| show(view, chat, &row, &own));
+    let shown = rows.into_iter().map(|(chat, row)| show(view, chat, &row, &people));
     let mut groups = shown.collect::<Result<Vec<_>, _>>()?;
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(groups)
@@ -110,30 +105,20 @@ pub fn group_named<V: View>(view: &V, name: &str) -> StoreResult<Option<GroupDet
 /// The group of a chat; `None` when it is none.
 pub fn group_at<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<GroupDetails>, V> {
     let Some(row) = rows::get::<GroupRecord, _>(view, &chat)? else { return Ok(None) };
-    let own = own_fingerprint(view)?;
-    let lookup = account::record(view)?.lookup_key();
+    let people = People::read(view)?;
     let rows = rows::scan::<MemberRecord, _>(view, &Range::prefix(&chat.0), Order::Ascending, GROUP_ROWS)?;
     let mut members = Vec::with_capacity(rows.len());
     for (MemberKey(_, Leaf(_)), MemberRecord { fingerprint, profile_name }) in rows {
-        let peer: Option<PeerRow> = rows::get(view, &lookup.hash(Lookup::Peer, &[&fingerprint.0]))?;
-        let contact: Option<ContactRecord> = match peer {
-            Some(PeerRow(chat)) => rows::get(view, &chat)?,
-            None => None,
-        };
-        members.push(MemberView {
-            contact: contact.map(|contact| contact.name),
-            profile_name,
-            fingerprint,
-            admin: row.context.admins.contains(&fingerprint),
-            me: fingerprint == own,
-        });
+        let admin = row.context.admins.contains(&fingerprint);
+        let person = people.show(view, Author { fingerprint, profile_name })?;
+        members.push(MemberView { person, admin });
     }
     let mut waiting = Vec::new();
     for contact in row.waiting() {
         let contact: Option<ContactRecord> = rows::get(view, &contact)?;
         waiting.extend(contact.map(|contact| contact.name));
     }
-    let group = show(view, chat, &row, &own)?;
+    let group = show(view, chat, &row, &people)?;
     Ok(Some(GroupDetails { group, members, waiting, channel: row.context.channel }))
 }
 
@@ -148,19 +133,28 @@ pub fn group_authenticator<V: View>(view: &V, name: &str) -> StoreResult<Option<
     Ok(read(&rows).ok().map(|epoch| epoch.authenticator))
 }
 
-fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, own: &Fingerprint) -> StoreResult<GroupView, V> {
+fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, people: &People) -> StoreResult<GroupView, V> {
+    let stopped_by = match &row.standing {
+        GroupStanding::Frozen(by, _) | GroupStanding::Removed(by) => {
+            // What it called itself went with the members.
+            let author = Author { fingerprint: *by, profile_name: String::new() };
+            Some(people.show(view, author)?)
+        }
+        _ => None,
+    };
     let position: PositionRecord = rows::get(view, &PositionKey(chat))?.unwrap_or_default();
     Ok(GroupView {
         chat,
         name: row.name.clone(),
         title: row.context.name.clone(),
         standing: row.standing.clone(),
+        stopped_by,
         way_back: match row.standing {
-            GroupStanding::Lost(_) => Some(way_back(view, chat, row, own)?),
+            GroupStanding::Lost(_) => Some(way_back(view, chat, row, people)?),
             _ => None,
         },
         members: row.members,
-        admin: row.context.admins.contains(own),
+        admin: row.context.admins.contains(people.own()),
         epoch: row.epoch,
         changing: row.pending.is_some() || !row.wanted.is_empty() || row.awaiting.is_some(),
         missed: position.missed,
@@ -168,30 +162,16 @@ fn show<V: View>(view: &V, chat: ChatId, row: &GroupRecord, own: &Fingerprint) -
     })
 }
 
-fn way_back<V: View>(
-    view: &V,
-    chat: ChatId,
-    row: &GroupRecord,
-    own: &Fingerprint,
-) -> StoreResult<WayBack, V> {
-    let lookup = account::record(view)?.lookup_key();
+fn way_back<V: View>(view: &V, chat: ChatId, row: &GroupRecord, people: &People) -> StoreResult<WayBack, V> {
     let record: RejoinRecord = rows::get(view, &RejoinKey(chat))?.unwrap_or_default();
     let mut names = Vec::new();
     for admin in &row.context.admins {
-        if admin == own || record.frozen_by == Some(*admin) {
+        if admin == people.own() || record.frozen_by == Some(*admin) {
             continue;
         }
-        if let Some(PeerRow(contact)) = rows::get(view, &lookup.hash(Lookup::Peer, &[&admin.0]))? {
-            let contact: Option<ContactRecord> = rows::get(view, &contact)?;
-            names.extend(contact.filter(|contact| contact.answered).map(|contact| contact.name));
-        }
+        let contact = people.contact(view, admin)?.map(|(_, contact)| contact);
+        names.extend(contact.filter(|contact| contact.answered).map(|contact| contact.name));
     }
     let asked = record.round.map(|round| round.since);
     Ok(if names.is_empty() { WayBack::Nobody } else { WayBack::Admins { names, asked } })
-}
-
-fn own_fingerprint<V: View>(view: &V) -> StoreResult<Fingerprint, V> {
-    let record = account::record(view)?;
-    let pair = hermes_protocol::identity::IdentityKeyPair::from_bytes(record.identity.expose());
-    Ok(pair.identity().fingerprint())
 }

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use hermes_protocol::content::MessageId;
 use hermes_wire::Timestamp;
 
-use super::chat_named;
+use super::{
+    chat_named,
+    delivery::{self, Confirmed},
+    person::{People, PersonView},
+};
 use crate::{
     chat, gap,
     id::ChatId,
@@ -33,6 +37,10 @@ pub struct MessageView {
     pub direction: MessageDirection,
     /// Which of the members wrote it, when it came in a group.
     pub author: Option<Author>,
+    /// Whom it names: its author, and those whom a note is about.
+    pub people: Vec<PersonView>,
+    /// How many members have it, when it went to a group.
+    pub confirmed: Option<Confirmed>,
     /// Whether its session began without a one-time prekey.
     pub without_one_time_key: bool,
     /// Messages right before it, from the same sender, that have not arrived.
@@ -56,7 +64,7 @@ pub enum MessageDirection {
 /// Which unread messages are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct InboxFilter {
-    /// Only from this contact. A name that does not exist matches nothing.
+    /// Only of this chat. A name that does not exist matches nothing.
     pub from: Option<String>,
     /// Only stored at or after this time.
     pub since: Option<Timestamp>,
@@ -155,10 +163,15 @@ fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<
 
 /// What every message of a chat is shown with, read once a query.
 #[derive(Default)]
-struct Chats(BTreeMap<ChatId, Chat>);
+struct Chats {
+    chats: BTreeMap<ChatId, Chat>,
+    people: Option<People>,
+}
 
 struct Chat {
     name: String,
+    /// How many members confirm what they receive; nothing when it is no group.
+    confirming: Option<u32>,
     /// How many are missing, by the number of the message behind them.
     gaps: BTreeMap<u64, u64>,
 }
@@ -170,11 +183,21 @@ impl Chats {
         place: Place,
         message: MessageRecord,
     ) -> StoreResult<MessageView, V> {
-        let chat = match self.0.entry(place.chat) {
+        let chat = match self.chats.entry(place.chat) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(Chat::read(view, place.chat)?),
         };
+        let people = match &self.people {
+            Some(people) => people,
+            None => self.people.insert(People::read(view)?),
+        };
+        let confirmed = match (&message.direction, chat.confirming) {
+            (Direction::Sent(_), Some(of)) => Some(delivery::confirmed(view, place, of)?),
+            _ => None,
+        };
         Ok(MessageView {
+            people: people.named_in(view, message.author.as_ref(), &message.text)?,
+            confirmed,
             reference: Reference { chat: chat.name.clone(), number: place.number },
             missing_before: chat.gaps.get(&place.number).copied().unwrap_or(0),
             id: message.id,
@@ -196,6 +219,11 @@ impl Chat {
     fn read<V: View>(view: &V, id: ChatId) -> StoreResult<Self, V> {
         let gaps = gap::gaps(view, id, QUERY_ROWS)?.into_iter();
         let gaps = gaps.map(|(first, gap)| (gap.after.number, gap::length(first, gap.last)));
-        Ok(Self { name: chat::chat(view, &id)?.name().to_owned(), gaps: gaps.collect() })
+        let chat = chat::chat(view, &id)?;
+        let confirming = match &chat {
+            chat::Chat::Group(group) => Some(group.confirming),
+            chat::Chat::Contact(_) => None,
+        };
+        Ok(Self { name: chat.name().to_owned(), confirming, gaps: gaps.collect() })
     }
 }

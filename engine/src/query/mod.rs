@@ -2,9 +2,11 @@
 
 mod audit;
 mod contact;
+mod delivery;
 mod group;
 mod history;
 mod link;
+mod person;
 
 use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
 use hermes_wire::{RelayAddress, Timestamp};
@@ -15,6 +17,7 @@ pub use audit::{
     missing,
 };
 pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, contact_named};
+pub use delivery::{Confirmed, RecipientView, recipients};
 pub use group::{
     GroupDetails, GroupView, MemberView, WayBack, group_at, group_authenticator, group_named, groups,
 };
@@ -24,6 +27,7 @@ pub use link::{
     destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, upload_part,
     uploads,
 };
+pub use person::PersonView;
 
 use crate::{
     account::{self, Lookup},
@@ -198,8 +202,8 @@ pub fn contacts<V: View>(view: &V) -> StoreResult<Vec<ContactView>, V> {
     Ok(contacts)
 }
 
-/// The chat of a contact's name.
-fn chat_named<V: View>(view: &V, name: &str) -> StoreResult<Option<ChatId>, V> {
+/// The chat of a contact's or a group's name.
+pub fn chat_named<V: View>(view: &V, name: &str) -> StoreResult<Option<ChatId>, V> {
     let key = account::record(view)?.lookup_key().hash(Lookup::Name, &[name.as_bytes()]);
     Ok(rows::get::<NameRow, _>(view, &key)?.map(|row| row.0))
 }

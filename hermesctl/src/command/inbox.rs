@@ -17,7 +17,10 @@ use crate::{
     invocation::Invocation,
     limits,
     output::{Format, Line, NAME, Output, WARN},
-    render::message::{Layout, unread},
+    render::{
+        self,
+        message::{Layout, unread},
+    },
     stop::Stop,
 };
 
@@ -79,7 +82,7 @@ impl Listing {
             self.put(&page.messages, &mut invocation.output)?;
             self.mark(&invocation.daemon).await?;
             if left == limit && page.messages.is_empty() {
-                invocation.notes.say(&Line::new("No unread messages. Older ones: hermesctl log CONTACT"));
+                invocation.notes.say(&Line::new("No unread messages. Older ones: hermesctl log CHAT"));
             }
             left = left.saturating_sub(count(&page.messages));
             if page.more && left == 0 {
@@ -143,6 +146,11 @@ impl Listing {
         loop {
             match events.next().await? {
                 Some(Event::Received { .. } | Event::Lagged) => return Ok(()),
+                Some(Event::Group { group, change }) => {
+                    if let Some(line) = render::group::news(&group, &change) {
+                        invocation.notes.say(&line);
+                    }
+                }
                 Some(Event::IdentityChanged { contact }) => {
                     invocation.notes.say(&identity_changed(&contact));
                     // What was held may have arrived with it.

@@ -19,7 +19,7 @@ pub(crate) async fn run(args: cli::Log, invocation: &mut Invocation) -> Result<E
         return Ok(Exit::Ok);
     }
     if page.messages.is_empty() {
-        invocation.notes.say(&Line::new(format!("No messages with {} yet.", args.chat)));
+        invocation.notes.say(&Line::new(format!("No messages in {} yet.", args.chat)));
     }
     let layout = Layout::of(&page.messages, invocation.output.width);
     let zone = TimeZone::system();

@@ -5,10 +5,12 @@ pub(crate) mod audit;
 mod catch_up;
 pub(crate) mod contact;
 pub(crate) mod daemon;
+pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod log;
+pub(crate) mod read;
 pub(crate) mod recover;
 pub(crate) mod send;
 pub(crate) mod status;
@@ -27,8 +29,10 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Invite(args) => invite::run(args, invocation).await,
         ClientCommand::Accept(args) => accept::run(args, invocation).await,
         ClientCommand::Contact(args) => contact::run(args, invocation).await,
+        ClientCommand::Group(args) => group::run(args, invocation).await,
         ClientCommand::Send(args) => send::run(args, invocation).await,
         ClientCommand::Inbox(args) => inbox::run(args, invocation).await,
+        ClientCommand::Read(args) => read::run(args, invocation).await,
         ClientCommand::Log(args) => log::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,
         ClientCommand::Recover(args) => recover::run(args, invocation).await,

@@ -1,4 +1,4 @@
-//! `hermesctl demo`: a relay and two people on loopback, all through the real programs, checked as it goes.
+//! `hermesctl demo`: a relay and three people on loopback, all through the real programs, checked as it goes.
 //!
 //! [`Stage`] owns the directory and the processes and takes them down whatever happens; [`play`] is what is shown.
 

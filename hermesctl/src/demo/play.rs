@@ -3,7 +3,7 @@
 
 use std::process::ExitStatus;
 
-use hermes_api::{Body, ContactState, Contacts, DaemonStatus, MessagePage, Problem};
+use hermes_api::{Body, ContactState, Contacts, DaemonStatus, Groups, MessagePage, Problem, Standing};
 use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 
@@ -17,6 +17,9 @@ use crate::{
 const TO_BOB: &str = "deploy done, all green";
 const TO_ALICE: &str = "looks good, thanks 🎉";
 const WHILE_AWAY: &str = "disk on db-1 is at 91 %\nplease look when you are back";
+const TO_GROUP: &str = "standup at ten";
+const FROM_BOB: &str = "I may be late";
+const WITHOUT_BOB: &str = "new door code: 4711";
 
 /// Plays everything; the first step that does not work ends it.
 pub(super) async fn play(stage: &mut Stage, output: &mut Output) -> Result<(), Stop> {
@@ -56,7 +59,37 @@ pub(super) async fn play(stage: &mut Stage, output: &mut Output) -> Result<(), S
     check(&stage.bob, &[]).await?;
     check(&stage.alice, &[]).await?;
     run(&stage.alice, &["log", "bob"], output).await?;
-    Ok(())
+    group(stage, &relay, output).await
+}
+
+/// A group of three of which one is removed.
+async fn group(stage: &mut Stage, relay: &str, output: &mut Output) -> Result<(), Stop> {
+    say(output, "Carol comes too. Bob and Carol need not know each other to be in a group:")?;
+    stage.carol.start_daemon().await?;
+    run(&stage.carol, &["init", "--name", "carol", "--relay", relay], output).await?;
+    let invite = read(&stage.alice, &["invite"], output).await?;
+    run(&stage.carol, &["accept", invite.trim()], output).await?;
+    until(|| ready(&stage.alice, "carol")).await?;
+    run(&stage.alice, &["group", "create", "ops", "bob", "carol"], output).await?;
+    until(|| members(&stage.bob, 3)).await?;
+    until(|| members(&stage.carol, 3)).await?;
+    run(&stage.alice, &["send", "ops", TO_GROUP, "--wait=delivered"], output).await?;
+    check(&stage.bob, &[TO_GROUP]).await?;
+    run(&stage.bob, &["inbox"], output).await?;
+    run(&stage.bob, &["send", "ops", FROM_BOB], output).await?;
+    until(|| unread(&stage.carol, 2)).await?;
+    check(&stage.carol, &[TO_GROUP, FROM_BOB]).await?;
+    run(&stage.carol, &["inbox"], output).await?;
+
+    say(output, "Bob goes. One change reaches everybody, and what is written after it he cannot read:")?;
+    run(&stage.alice, &["group", "rm", "ops", "bob"], output).await?;
+    run(&stage.alice, &["send", "ops", WITHOUT_BOB, "--wait=delivered"], output).await?;
+    until(|| members(&stage.carol, 2)).await?;
+    check(&stage.carol, &[WITHOUT_BOB]).await?;
+    run(&stage.carol, &["log", "ops"], output).await?;
+    until(|| stands(&stage.bob, Standing::Removed)).await?;
+    check(&stage.bob, &[]).await?;
+    run(&stage.bob, &["group", "ls"], output).await
 }
 
 fn say(output: &mut Output, text: &str) -> Result<(), Stop> {
@@ -137,6 +170,16 @@ async fn ready(person: &Person, contact: &str) -> Result<bool, Problem> {
 async fn unread(person: &Person, wanted: u64) -> Result<bool, Problem> {
     let status: DaemonStatus = ask(person, &["status"]).await?;
     Ok(status.accounts.iter().map(|account| account.unread).sum::<u64>() >= wanted)
+}
+
+async fn members(person: &Person, wanted: u32) -> Result<bool, Problem> {
+    let groups: Groups = ask(person, &["group", "ls"]).await?;
+    Ok(groups.groups.iter().any(|group| group.name == "ops" && group.members == wanted))
+}
+
+async fn stands(person: &Person, wanted: Standing) -> Result<bool, Problem> {
+    let groups: Groups = ask(person, &["group", "ls"]).await?;
+    Ok(groups.groups.iter().any(|group| group.name == "ops" && group.standing == wanted))
 }
 
 /// The inbox holds these texts, in this order, and nothing else.

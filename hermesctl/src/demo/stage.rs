@@ -42,6 +42,7 @@ pub(super) struct Stage {
     relay: Option<Child>,
     pub(super) alice: Person,
     pub(super) bob: Person,
+    pub(super) carol: Person,
 }
 
 /// The first line that a relay prints with `--json`.
@@ -56,7 +57,8 @@ impl Stage {
         let directory =
             directory().map_err(|error| failed(format!("cannot make a temporary directory: {error}")))?;
         let person = |name: &'static str| Person { name, home: directory.path().join(name), daemon: None };
-        Ok(Self { relay: None, alice: person("alice"), bob: person("bob"), directory })
+        let [alice, bob, carol] = ["alice", "bob", "carol"].map(person);
+        Ok(Self { relay: None, alice, bob, carol, directory })
     }
 
     /// The directory that everything lives in.
@@ -89,8 +91,10 @@ impl Stage {
 
     /// Takes everything down: asks every process to end, ends those that do not, removes the directory.
     pub(super) async fn clear(mut self) -> Result<(), Problem> {
-        let children = [self.alice.daemon.take(), self.bob.daemon.take(), self.relay.take()];
-        for mut child in children.into_iter().flatten() {
+        let people = [&mut self.alice, &mut self.bob, &mut self.carol];
+        let daemons: Vec<_> = people.into_iter().map(|person| person.daemon.take()).collect();
+        let children = daemons.into_iter().chain([self.relay.take()]);
+        for mut child in children.flatten() {
             terminate(&child);
             if timeout(END, child.wait()).await.is_err() {
                 // The last resort; the directory goes with everything they might still have written.
@@ -103,7 +107,7 @@ impl Stage {
     /// The ends of the programs' logs, for a demo that failed.
     pub(super) fn last_words(&self) -> Vec<Line> {
         let mut lines = Vec::new();
-        for name in ["relay", "alice", "bob"] {
+        for name in ["relay", "alice", "bob", "carol"] {
             let text = fs::read_to_string(self.path().join(format!("{name}.log"))).unwrap_or_default();
             let all: Vec<&str> = text.lines().collect();
             let last = &all[all.len().saturating_sub(LAST_LINES)..];

@@ -1,12 +1,16 @@
 //! Messages in inbox and log.
 
-use hermes_api::{Body, Direction, Message, MessageState, UnixMillis};
+use hermes_api::{Body, Confirmed, Direction, Message, MessageState, Recipient, UnixMillis};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     duration,
     output::{BAD, DIM, Line, NAME, WARN},
-    render::{audit::counted, fold},
+    render::{
+        audit::counted,
+        fold,
+        group::{self, person},
+    },
 };
 
 /// Lines of one message that the inbox shows on a terminal; the log shows all.
@@ -45,8 +49,14 @@ impl Layout {
 pub(crate) fn unread(message: &Message, layout: Layout, now: UnixMillis) -> Vec<Line> {
     let age = duration::short(message.received_at.unwrap_or(message.sent_at).before(now));
     let indent = layout.reference + 2 + 4 + 2;
-    let head = layout.reference(message).styled(DIM, format!("  {age:>4}  "));
-    let mut lines = with_text(head, indent, message, layout.text(indent));
+    let mut head = layout.reference(message).styled(DIM, format!("  {age:>4}  "));
+    let mut first = 0;
+    if let Some(author) = &message.author {
+        let author = person(author);
+        first = fold::width(&author) + 2;
+        head = head.styled(NAME, author).plain(": ");
+    }
+    let mut lines = with_text(head, indent, message, layout.text(indent + first));
     let hidden = lines.len().saturating_sub(INBOX_LINES);
     if layout.terminal.is_some() && hidden > 0 {
         lines.truncate(INBOX_LINES);
@@ -60,22 +70,24 @@ pub(crate) fn unread(message: &Message, layout: Layout, now: UnixMillis) -> Vec<
 pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<Line> {
     let time = local_time(message.received_at.unwrap_or(message.sent_at), zone);
     let from = match message.direction {
-        Direction::In => message.from.as_str(),
-        Direction::Out => "you",
+        Direction::In => message.author.as_ref().map_or_else(|| message.from.clone(), person),
+        Direction::Out => "you".to_owned(),
         Direction::Note => return vec![note(message, layout, &time)],
     };
     let indent = layout.reference + 2 + fold::width(&time) + 2;
-    let head = layout.reference(message).styled(DIM, format!("  {time}  ")).styled(NAME, from).plain(": ");
+    let head = layout.reference(message).styled(DIM, format!("  {time}  ")).styled(NAME, &from).plain(": ");
     // Further lines start under the name: below the colon they would waste a narrow terminal.
-    let first = fold::width(from) + 2;
+    let first = fold::width(&from) + 2;
     let columns = layout.text(indent + first);
     let mut lines = with_text(head, indent, message, columns);
     if let (Some(last), Some(state)) = (lines.last_mut(), message.state) {
-        let (style, word) = match state {
-            MessageState::Queued => (DIM, "queued"),
-            MessageState::Relayed => (DIM, "relayed"),
-            MessageState::Delivered => (DIM, "delivered"),
-            MessageState::Failed => (BAD, "failed"),
+        let style = if state == MessageState::Failed { BAD } else { DIM };
+        let word = self::state(state);
+        let word = match message.confirmed {
+            Some(Confirmed { by, of }) if of > 0 && message.state == Some(MessageState::Relayed) => {
+                format!("{word}, {by} of {of} have it")
+            }
+            _ => word.to_owned(),
         };
         let reason = message.error.as_ref().map(|error| format!(": {}", error.message)).unwrap_or_default();
         *last = std::mem::take(last).styled(style, format!("  ({word}{reason})"));
@@ -94,6 +106,7 @@ pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<
 fn note(message: &Message, layout: Layout, time: &str) -> Line {
     let text = match &message.body {
         Body::SessionRenewed { reason } => format!("new session: {reason}"),
+        Body::GroupChanged(note) => group::note(note),
         Body::Text { .. } | Body::Unsupported => "(needs a newer version of Hermes)".to_owned(),
     };
     layout.reference(message).styled(DIM, format!("  {time}  — {text} —"))
@@ -102,13 +115,31 @@ fn note(message: &Message, layout: Layout, time: &str) -> Line {
 fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize>) -> Vec<Line> {
     let mut text = match &message.body {
         Body::Text { text } => fold::fold(text, columns).into_iter(),
-        Body::Unsupported | Body::SessionRenewed { .. } => {
+        Body::Unsupported | Body::SessionRenewed { .. } | Body::GroupChanged(_) => {
             return vec![head.styled(DIM, "(needs a newer version of Hermes; it is kept)")];
         }
     };
     let mut lines = vec![head.plain(text.next().unwrap_or_default())];
     lines.extend(text.map(|line| Line::new(" ".repeat(indent)).plain(line)));
     lines
+}
+
+/// The columns of a list of those a message to a group went to.
+pub(crate) const RECIPIENT_HEADER: [&str; 2] = ["member", "state"];
+
+/// They as rows under [`RECIPIENT_HEADER`].
+pub(crate) fn recipients(recipients: &[Recipient]) -> Vec<Vec<String>> {
+    let row = |recipient: &Recipient| vec![person(&recipient.person), state(recipient.state).to_owned()];
+    recipients.iter().map(row).collect()
+}
+
+fn state(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Queued => "queued",
+        MessageState::Relayed => "relayed",
+        MessageState::Delivered => "delivered",
+        MessageState::Failed => "failed",
+    }
 }
 
 /// `2026-01-31 14:03` in the user's time zone.
@@ -132,11 +163,13 @@ pub(crate) mod tests {
             chat: reference.split('#').next().unwrap().into(),
             direction: Direction::In,
             from: reference.split('#').next().unwrap().into(),
+            author: None,
             body: Body::Text { text: text.into() },
             sent_at: UnixMillis(0),
             received_at: Some(UnixMillis(1_000_000)),
             state: None,
             error: None,
+            confirmed: None,
             read: false,
             no_one_time_prekey: false,
             missing_before: 0,

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod contact;
 pub(crate) mod fold;
+pub(crate) mod group;
 pub(crate) mod message;
 pub(crate) mod qr;
 pub(crate) mod sent;

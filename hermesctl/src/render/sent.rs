@@ -93,6 +93,7 @@ mod tests {
             reference: Some("bob#43".into()),
             state,
             error: error.map(|code| Problem::new(code, "no", "do")),
+            recipients: Vec::new(),
         }
     }
 

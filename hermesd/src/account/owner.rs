@@ -196,6 +196,9 @@ impl<R: Reopen> Owner<R> {
                 Effect::Reply(id, reply) => waiting.reply(id, reply.map_err(CommandFailure::Refused)),
                 Effect::Event(event) => {
                     note(&event);
+                    if let Event::ContactReady { .. } = event {
+                        self.outlets.wakes.key_packages();
+                    }
                     // An error means that nobody listens.
                     drop(self.outlets.events.send(event));
                 }
@@ -203,8 +206,7 @@ impl<R: Reopen> Owner<R> {
                 Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
                 Effect::Prekeys => self.outlets.wakes.prekeys(),
                 Effect::Claim => self.outlets.wakes.claim(),
-                // Groups cannot be made from outside yet, and nothing else has blobs.
-                Effect::Blobs => {}
+                Effect::Blobs => self.outlets.wakes.blobs(),
                 Effect::Ack(sequence) => ack = ack.max(Some(sequence)),
             }
         }

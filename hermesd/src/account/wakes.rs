@@ -17,15 +17,20 @@ pub(crate) struct Wakes {
     drops: Notify,
     /// There are prekeys to upload.
     prekeys: Notify,
+    /// There are blobs to upload.
+    uploads: Notify,
+    /// A contact has none of our key packages.
+    key_packages: Notify,
     /// Something is to be done about the store claim.
     claim: Notify,
 }
 
-/// Chats with something to send, and chats that need a bundle.
+/// Chats with something to send, chats that need a bundle, and whether there are blobs to fetch.
 #[derive(Default)]
 pub(crate) struct Marked {
     pub(crate) outbox: BTreeSet<ChatId>,
     pub(crate) fetch: BTreeSet<ChatId>,
+    pub(crate) blobs: bool,
 }
 
 impl Wakes {
@@ -41,6 +46,16 @@ impl Wakes {
 
     pub(super) fn prekeys(&self) {
         self.prekeys.notify_one();
+    }
+
+    pub(super) fn blobs(&self) {
+        self.lock().blobs = true;
+        self.drops.notify_one();
+        self.uploads.notify_one();
+    }
+
+    pub(super) fn key_packages(&self) {
+        self.key_packages.notify_one();
     }
 
     pub(super) fn claim(&self) {
@@ -60,6 +75,16 @@ impl Wakes {
     /// Waits until there are prekeys to upload. Cancel-safe.
     pub(crate) async fn prekeys_wanted(&self) {
         self.prekeys.notified().await;
+    }
+
+    /// Waits until there are blobs to upload. Cancel-safe.
+    pub(crate) async fn uploads_wanted(&self) {
+        self.uploads.notified().await;
+    }
+
+    /// Waits until a contact should be given key packages. Cancel-safe.
+    pub(crate) async fn key_packages_wanted(&self) {
+        self.key_packages.notified().await;
     }
 
     /// Waits until something is to be done about the store claim. Cancel-safe.

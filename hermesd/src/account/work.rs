@@ -47,7 +47,7 @@ impl Work {
         }
     }
 
-    /// Bytes of message text and envelopes in this.
+    /// Bytes of message text, envelopes and blobs in this.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Command(Command::Send(send), _) => send.text.len(),
@@ -60,6 +60,7 @@ impl Work {
 fn event_bytes(event: &LinkEvent) -> usize {
     match event {
         LinkEvent::Delivered(delivered) => delivered.body.len(),
+        LinkEvent::BlobFetched(_, bytes) => bytes.len(),
         _ => 0,
     }
 }

@@ -1,4 +1,5 @@
-//! Sending: a task for each chat that has something in the outbox, and one for each bundle that is wanted.
+//! What goes over drop connections: a task for each chat that has something in the outbox, and one for each bundle and
+//! each blob that is wanted.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,23 +9,25 @@ use std::{
 use futures_util::FutureExt;
 use hermes_engine::{ChatId, query};
 use hermes_link::quinn::Endpoint;
-use hermes_wire::FetchId;
+use hermes_wire::{BlobId, FetchId};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::JoinSet,
     time::{Instant, interval},
 };
 
-use super::{Link, LinkError, fetch, relays::Relays, stream};
-use crate::limits::CONNECTION_IDLE;
+use super::{Link, LinkError, blob, fetch, relays::Relays, stream};
+use crate::limits::{BLOBS_AT_ONCE, CONNECTION_IDLE};
 
-/// Runs as long as the link. Both kinds of tasks end when they have nothing left to do.
+/// Runs as long as the link. Tasks of every kind end when they have nothing left to do.
 pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), LinkError> {
     let mut tasks = Tasks {
         link: link.clone(),
         relays: Arc::new(Relays::new(endpoint)),
         deliveries: BTreeMap::new(),
         fetches: BTreeSet::new(),
+        blobs: BTreeSet::new(),
+        blob_turns: Arc::new(Semaphore::new(BLOBS_AT_ONCE)),
         running: JoinSet::new(),
     };
     // Marks may be from before the last start; what is in the store is what counts.
@@ -33,6 +36,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
         tasks.wake(chat);
     }
     tasks.fetch().await?;
+    tasks.fetch_blobs().await?;
     let mut sweep = interval(CONNECTION_IDLE);
     loop {
         tokio::select! {
@@ -43,6 +47,9 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
                 }
                 if !marked.fetch.is_empty() {
                     tasks.fetch().await?;
+                }
+                if marked.blobs {
+                    tasks.fetch_blobs().await?;
                 }
             }
             Some(ended) = tasks.running.join_next() => match ended {
@@ -58,6 +65,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
 enum Ended {
     Delivery(ChatId, Result<(), LinkError>),
     Fetch(FetchId, Result<(), LinkError>),
+    Blob(BlobId, Result<(), LinkError>),
 }
 
 struct Tasks {
@@ -67,6 +75,9 @@ struct Tasks {
     deliveries: BTreeMap<ChatId, Arc<Notify>>,
     /// Bundles being asked for. A chat may have two for a moment: the newer one, and one nobody waits for any more.
     fetches: BTreeSet<FetchId>,
+    /// Blobs being asked for.
+    blobs: BTreeSet<BlobId>,
+    blob_turns: Arc<Semaphore>,
     running: JoinSet<Ended>,
 }
 
@@ -95,10 +106,26 @@ impl Tasks {
         Ok(())
     }
 
+    async fn fetch_blobs(&mut self) -> Result<(), LinkError> {
+        for wanted in self.link.read(query::blob_fetches).await? {
+            let id = wanted.blob;
+            if self.blobs.insert(id) {
+                let (link, relays, turns) = (self.link.clone(), self.relays.clone(), self.blob_turns.clone());
+                self.running
+                    .spawn(async move { Ended::Blob(id, blob::fetch(&link, &relays, &turns, wanted).await) });
+            }
+        }
+        Ok(())
+    }
+
     fn ended(&mut self, ended: Ended) -> Result<(), LinkError> {
         match ended {
             Ended::Fetch(id, result) => {
                 self.fetches.remove(&id);
+                result
+            }
+            Ended::Blob(id, result) => {
+                self.blobs.remove(&id);
                 result
             }
             Ended::Delivery(chat, result) => {

@@ -5,6 +5,7 @@
 //! and the contents of what it carries.
 
 mod backoff;
+mod blob;
 mod board;
 mod drops;
 mod fetch;

@@ -63,6 +63,13 @@ pub(super) async fn deliver(
         match outcome {
             Ok(()) => {}
             Err(Trouble::Link(error)) => return Err(error),
+            Err(Trouble::Overtaken) => {
+                // What is left was made in an epoch that is over: the engine makes it anew when it has followed.
+                tokio::select! {
+                    () = more.notified() => {}
+                    () = sleep(RETRY_SOON) => {}
+                }
+            }
             Err(Trouble::Reason(reason)) => {
                 let wait = pause(&reason);
                 link.board.delay(chat, reason);
@@ -90,6 +97,8 @@ pub(super) fn pause(reason: &Reason) -> Duration {
 enum Trouble {
     /// To be tried again.
     Reason(Reason),
+    /// A commit came first, and the relay has ended the stream.
+    Overtaken,
     /// The link itself cannot go on.
     Link(LinkError),
 }
@@ -104,6 +113,15 @@ impl From<Reason> for Trouble {
     fn from(reason: Reason) -> Self {
         Self::Reason(reason)
     }
+}
+
+/// What the answers that have come mean for the stream.
+enum Gathered {
+    GoesOn,
+    /// A commit came first.
+    Overtaken,
+    /// The mailbox refuses us, for good.
+    Barred(Refusal),
 }
 
 /// Sends over one stream until the outbox has been empty for a while.
@@ -235,29 +253,33 @@ impl Stream<'_> {
             self.link.tell(settled).await?;
         }
         match outcome? {
-            None => Ok(ControlFlow::Continue(())),
-            Some(refusal) => {
+            Gathered::GoesOn => Ok(ControlFlow::Continue(())),
+            Gathered::Overtaken => Err(Trouble::Overtaken),
+            Gathered::Barred(refusal) => {
                 self.refuse_all(&refusal).await?;
                 Ok(ControlFlow::Break(()))
             }
         }
     }
 
-    /// The refusal is of the whole mailbox, for good.
-    fn gather(&mut self, first: FromDrop, settled: &mut Vec<LinkEvent>) -> Result<Option<Refusal>, Reason> {
+    fn gather(&mut self, first: FromDrop, settled: &mut Vec<LinkEvent>) -> Result<Gathered, Reason> {
         let mut answer = first;
         loop {
             match self.window.answer(answer)? {
                 Answer::Opened => {}
                 Answer::Settled(event) => settled.push(event),
-                Answer::Barred(refusal) => return Ok(Some(refusal)),
+                Answer::Overtaken(event) => {
+                    settled.push(event);
+                    return Ok(Gathered::Overtaken);
+                }
+                Answer::Barred(refusal) => return Ok(Gathered::Barred(refusal)),
             }
             if settled.len() >= RECEIPT_BATCH {
-                return Ok(None);
+                return Ok(Gathered::GoesOn);
             }
             match self.reader.buffered().map_err(|_| Reason::Misbehaved)? {
                 Some(next) => answer = next,
-                None => return Ok(None),
+                None => return Ok(Gathered::GoesOn),
             }
         }
     }

@@ -36,6 +36,8 @@ pub(super) enum Answer {
     Opened,
     /// A row is done with.
     Settled(LinkEvent),
+    /// A row is done with, and those behind it are of an epoch that is over too.
+    Overtaken(LinkEvent),
     /// The mailbox does not let us in and never will.
     Barred(Refusal),
 }
@@ -97,13 +99,15 @@ impl Window {
             FromDrop::Created(post) | FromDrop::Posted(post, _) if self.opened => {
                 Ok(Answer::Settled(LinkEvent::Deposited(self.oldest(EnvelopeId(post.0))?)))
             }
-            FromDrop::PostRefused(post, refusal) if self.opened => match refusal.advice() {
-                // The engine knows what is to be made anew.
-                Advice::Permanent | Advice::CatchUp => {
-                    Ok(Answer::Settled(LinkEvent::DepositRefused(self.oldest(EnvelopeId(post.0))?, refusal)))
+            FromDrop::PostRefused(post, refusal) if self.opened => {
+                let advice = refusal.advice();
+                if let Advice::RetryAfter(_) = advice {
+                    return Err(Reason::Refused(refusal));
                 }
-                Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),
-            },
+                let event = LinkEvent::DepositRefused(self.oldest(EnvelopeId(post.0))?, refusal);
+                // The engine knows what is to be made anew.
+                Ok(if advice == Advice::CatchUp { Answer::Overtaken(event) } else { Answer::Settled(event) })
+            }
             FromDrop::DepositRefused(envelope, refusal) if self.opened => match refusal.advice() {
                 Advice::Permanent | Advice::CatchUp => {
                     Ok(Answer::Settled(LinkEvent::DepositRefused(self.oldest(envelope)?, refusal)))
@@ -191,6 +195,29 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(matches!(window.answer(FromDrop::Receipt(id(5))), Ok(Answer::Settled(_))));
+    }
+
+    #[test]
+    fn a_post_that_was_overtaken_is_settled_and_says_so() {
+        let mut window = three();
+        let post = hermes_wire::PostId(id(3).0);
+        let stale = Refusal::StaleEpoch { epoch: 2, head: hermes_wire::channel::Head([0; 32]) };
+        match window.answer(FromDrop::PostRefused(post, stale.clone())).unwrap() {
+            Answer::Overtaken(LinkEvent::DepositRefused(key, why)) => {
+                assert_eq!((key.position, why), (3, stale))
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(window.settled(), Some(3));
+        let post = hermes_wire::PostId(id(5).0);
+        let refused = window.answer(FromDrop::PostRefused(post, Refusal::NoEntry));
+        assert!(matches!(refused, Ok(Answer::Settled(_))), "{refused:?}");
+        let post = hermes_wire::PostId(id(8).0);
+        let busy = Refusal::Busy { retry_ms: 1 };
+        assert_eq!(
+            window.answer(FromDrop::PostRefused(post, busy.clone())).unwrap_err(),
+            Reason::Refused(busy)
+        );
     }
 
     #[test]

@@ -7,14 +7,14 @@ use axum::{
     response::sse::{self, KeepAlive, Sse},
 };
 use futures_util::{Stream, StreamExt, stream};
-use hermes_api::{Event, EventFrame, V1, limits};
-use hermes_engine::query;
+use hermes_api::{Event, EventFrame, GroupChange, V1, limits};
+use hermes_engine::{GroupEvent, query};
 use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
     watch,
 };
 
-use super::{Daemon, pairing, problem::ToProblem, reply::Refused, show};
+use super::{Daemon, group, pairing, problem::ToProblem, reply::Refused, show};
 use crate::{account::Account, link::MailboxStatus};
 
 pub(super) async fn events(
@@ -93,8 +93,11 @@ impl Listener {
             }
             // Counted in the status; there is no message to show.
             hermes_engine::Event::Unreadable(_) | hermes_engine::Event::ForeignClaim => None,
-            // Nobody can make a group from outside yet.
-            hermes_engine::Event::Group { .. } => None,
+            hermes_engine::Event::Group { chat, name, event } => {
+                let found = self.account.query(move |view| query::group_at(view, chat)).await;
+                let group = show::group(found.ok()??.group);
+                Some(Event::Group { group, change: group_change(&name, event) })
+            }
             hermes_engine::Event::SessionRenewed { name, reason, .. } => {
                 Some(Event::SessionRenewed { contact: name, reason: reason.to_string() })
             }
@@ -106,6 +109,15 @@ impl Listener {
                 Some(Event::Store { store: show::store(&summary.store) })
             }
         }
+    }
+}
+
+fn group_change(group: &str, event: GroupEvent) -> GroupChange {
+    match event {
+        GroupEvent::Joined { by } => GroupChange::Joined { by },
+        GroupEvent::Changed => GroupChange::Changed,
+        GroupEvent::ChangeFailed(reason) => GroupChange::Failed { error: group::failed(group, &reason) },
+        GroupEvent::Stopped => GroupChange::Stopped,
     }
 }
 

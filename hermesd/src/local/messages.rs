@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use axum::extract::{Path, State};
 use hermes_api::{
-    ErrorCode, InboxQuery, LogQuery, MessagePage, MessageState, ReadMessages, ReadReceipt, SendMessage,
-    SendResult, SentMessages, V1, Wait, limits,
+    ErrorCode, InboxQuery, LogQuery, MessageDetails, MessagePage, MessageState, ReadMessages, ReadReceipt,
+    Recipient, SendMessage, SendResult, SentMessages, V1, Wait, limits,
 };
 use hermes_engine::{
     ChatId, Command, Event, MessageId, Reference, ReferenceError, Reply as EngineReply, Send,
@@ -61,7 +61,39 @@ pub(super) async fn send(
             !wait.is_over()
         }
     };
+    for result in &mut results {
+        if let Some(id) = result.id.as_deref().and_then(message_id) {
+            result.recipients = recipients(&account, id).await?;
+        }
+    }
     Ok(Document(SentMessages { v: V1, results, timed_out }))
+}
+
+pub(super) async fn show(
+    State(daemon): State<Daemon>,
+    Path((account, name)): Path<(String, String)>,
+) -> Reply<MessageDetails> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    let found = match (message_id(&name), name.parse::<Reference>()) {
+        (Some(id), _) => account.query(move |view| query::message(view, &id)).await?,
+        (None, Ok(reference)) => account.query(move |view| query::message_at(view, &reference)).await?,
+        (None, Err(_)) => None,
+    };
+    let Some(found) = found else {
+        return Err(Refused::new(
+            ErrorCode::MessageNotFound,
+            format!("there is no message {name}"),
+            "messages are named like bob#42; hermesctl log shows them",
+        ));
+    };
+    let recipients = recipients(&account, found.id).await?;
+    let message = show::message(found, account.name().as_str());
+    Ok(Document(MessageDetails { v: V1, message, recipients }))
+}
+
+async fn recipients(account: &Account, id: MessageId) -> Result<Vec<Recipient>, Refused> {
+    let recipients = account.query(move |view| query::recipients(view, &id)).await?;
+    Ok(recipients.into_iter().map(show::recipient).collect())
 }
 
 pub(super) async fn inbox(
@@ -75,7 +107,7 @@ pub(super) async fn inbox(
         None => None,
     };
     if let Some(from) = &asked.from {
-        contact_exists(&account, from).await?;
+        chat_exists(&account, from).await?;
     }
     let limit = page(asked.limit);
     let since = asked.since_ms.map(Timestamp);
@@ -148,8 +180,13 @@ impl<'a> Waiting<'a> {
         goal: MessageState,
         results: &'a mut Vec<SendResult>,
     ) -> Result<Self, Refused> {
-        let contacts = account.query(query::contacts).await?;
-        let chats = contacts.into_iter().map(|contact| (contact.name, contact.chat)).collect();
+        let names: Vec<String> = results.iter().map(|result| result.to.clone()).collect();
+        let chats = account
+            .query(move |view| {
+                let chat = |name: String| Ok(query::chat_named(view, &name)?.map(|chat| (name, chat)));
+                names.into_iter().filter_map(|name| chat(name).transpose()).collect()
+            })
+            .await?;
         Ok(Self { account, goal, results, chats })
     }
 
@@ -250,6 +287,7 @@ fn result(sent: hermes_engine::SendResult) -> SendResult {
                 reference: Some(message.reference.to_string()),
                 state,
                 error,
+                recipients: Vec::new(),
             }
         }
         Err(error) => SendResult {
@@ -258,6 +296,7 @@ fn result(sent: hermes_engine::SendResult) -> SendResult {
             reference: None,
             state: MessageState::Failed,
             error: Some(error.problem()),
+            recipients: Vec::new(),
         },
     }
 }
@@ -285,11 +324,11 @@ async fn reference(account: &Account, id: &str) -> Result<Reference, Refused> {
     found.map(|message| message.reference).ok_or_else(unknown)
 }
 
-async fn contact_exists(account: &Account, name: &str) -> Result<(), Refused> {
-    let contacts = account.query(query::contacts).await?;
-    match contacts.iter().any(|contact| contact.name == name) {
-        true => Ok(()),
-        false => Err(no_contact(name)),
+async fn chat_exists(account: &Account, name: &str) -> Result<(), Refused> {
+    let wanted = name.to_owned();
+    match account.query(move |view| query::chat_named(view, &wanted)).await? {
+        Some(_) => Ok(()),
+        None => Err(no_contact(name)),
     }
 }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod audit;
 mod contact;
 mod events;
+mod group;
 mod messages;
 mod pairing;
 mod problem;
@@ -59,6 +60,14 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::REFUSE_KEY, post(contact::refuse_key))
         .route(routes::RENAME, post(contact::rename))
         .route(routes::KEY_POLICY, post(contact::key_policy))
+        .route(routes::GROUPS, get(group::list).post(group::create))
+        .route(routes::GROUP, get(group::show))
+        .route(routes::GROUP_ADD, post(group::add))
+        .route(routes::GROUP_REMOVE, post(group::remove))
+        .route(routes::GROUP_RENAME, post(group::rename))
+        .route(routes::GROUP_ROLE, post(group::role))
+        .route(routes::GROUP_LEAVE, post(group::leave))
+        .route(routes::MESSAGE, get(messages::show))
         .route(routes::MESSAGES, post(messages::send))
         .route(routes::INBOX, get(messages::inbox))
         .route(routes::READ, post(messages::read))

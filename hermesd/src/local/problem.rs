@@ -1,5 +1,7 @@
 //! The one place that turns what went wrong into what a user reads: a code, a sentence, and what to do.
 
+mod group;
+
 use hermes_api::{ErrorCode, Problem, limits};
 use hermes_engine::{
     CommandError, FailureReason, InviteError, NumberOf, PairingError, ReadError, SafetyNumberError, SendError,
@@ -13,6 +15,8 @@ use crate::{
     lock::LockError,
     store::{OpenError, StoreError},
 };
+
+pub(super) use self::group::stopped_group;
 
 /// What to do on a copy that is stopped.
 const COPY_HINT: &str = "use the other copy; or go on with this one and stop the other: hermesctl recover";
@@ -84,7 +88,7 @@ impl ToProblem for CommandError {
             | Self::TooManyMembers(_)
             | Self::MemberKeyChanged(_)
             | Self::OtherRelay(_)
-            | Self::Group(_) => (ErrorCode::Usage, "nothing was changed".to_owned()),
+            | Self::Group(_) => group::of_group(self),
         };
         Problem::new(code, self.to_string(), hint)
     }
@@ -137,7 +141,9 @@ impl ToProblem for SafetyNumberError {
 impl ToProblem for SendError {
     fn problem(&self) -> Problem {
         let (code, hint) = match self {
-            Self::UnknownContact(_) => (ErrorCode::ContactNotFound, "hermesctl contact ls names them all"),
+            Self::UnknownContact(_) => {
+                (ErrorCode::ContactNotFound, "hermesctl contact ls and hermesctl group ls name them all")
+            }
             Self::NotPaired(_) => {
                 (ErrorCode::ContactPending, "wait until the other side is online, then send again")
             }
@@ -145,7 +151,10 @@ impl ToProblem for SendError {
                 (ErrorCode::OutboxFull, "wait until some have left; hermesctl status says what holds them up")
             }
             Self::CopyStopped => (ErrorCode::StoreCopy, COPY_HINT),
-            Self::GroupClosed(..) => (ErrorCode::SessionFailed, "ask an admin of the group to add you again"),
+            Self::GroupClosed(name, _) => {
+                let hint = format!("what to do: hermesctl group show {name}");
+                return Problem::new(ErrorCode::GroupClosed, self.to_string(), hint);
+            }
             Self::Session(..) => (ErrorCode::SessionFailed, "pair again: ask them for a new invite"),
             Self::IdentityChanged(name) => {
                 return Problem::new(ErrorCode::IdentityChanged, self.to_string(), decide(name));
@@ -305,11 +314,9 @@ impl ToProblem for FailureReason {
                 self.to_string(),
                 "send it again, once you have verified the new key",
             ),
-            Self::GroupClosed => Problem::new(
-                ErrorCode::SessionFailed,
-                self.to_string(),
-                "ask an admin of the group to add you again",
-            ),
+            Self::GroupClosed => {
+                Problem::new(ErrorCode::GroupClosed, self.to_string(), "hermesctl group ls says why")
+            }
             Self::GaveUp(_) => Problem::new(
                 ErrorCode::RelayUnreachable,
                 self.to_string(),

@@ -1,5 +1,7 @@
 //! The engine's views as documents of the API.
 
+mod group;
+
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactDetails, ContactState, Direction,
     KeyChange, KeyPolicy, Message, Problem, Restored, SessionFacts, SessionRenewal, StoreState, StoreStatus,
@@ -11,6 +13,7 @@ use hermes_engine::{
 };
 use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
 
+pub(super) use self::group::{group, group_details, recipient};
 use super::problem::ToProblem;
 use crate::{
     account::{Account, Health},
@@ -39,14 +42,16 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
     let body = match view.text {
         Text::Plain(text) => Body::Text { text },
         Text::NeedsNewerVersion => Body::Unsupported,
-        // Nobody can make a group from outside yet.
-        Text::GroupChanged(_) => Body::Unsupported,
+        Text::GroupChanged(note) => Body::GroupChanged(Box::new(group::note(*note, &view.people))),
         Text::SessionRenewed(reason) => Body::SessionRenewed { reason: reason.to_string() },
     };
+    let author = view.author.as_ref().map(|author| group::known(author, &view.people));
+    let from = author.as_ref().map_or_else(|| chat.clone(), |author| author.name.clone());
     let common = Message {
         reference: view.reference.to_string(),
         id: view.id.to_string(),
-        from: chat.clone(),
+        from,
+        author,
         chat,
         direction: Direction::In,
         body,
@@ -54,6 +59,7 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
         received_at: Some(time(view.stored)),
         state: None,
         error: None,
+        confirmed: view.confirmed.map(group::confirmed),
         read: true,
         no_one_time_prekey: view.without_one_time_key,
         missing_before: view.missing_before,

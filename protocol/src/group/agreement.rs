@@ -6,7 +6,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use openmls::{
     group::{MlsGroup, ProcessMessageError, StageCommitError, StagedWelcome},
     prelude::{
-        CredentialWithKey, LeafNodeIndex, LeafNodeParameters, MlsMessageBodyIn, MlsMessageIn,
+        CredentialWithKey, LeafNode, LeafNodeIndex, LeafNodeParameters, MlsMessageBodyIn, MlsMessageIn,
         OpenMlsProvider, ProcessedMessageContent, Sender, StagedCommit, tls_codec::Deserialize as _,
     },
 };
@@ -16,13 +16,13 @@ use zeroize::Zeroizing;
 use crate::{
     group::{
         Authenticator, Epoch, EpochKeys, EpochSecrets, GroupContext, GroupError, GroupId, JoinError,
-        KeyPackage, Leaf, Member, MemberCard, MlsRows, ReceiveError, RowChanges, Rule,
+        KeyPackage, Leaf, MemberCard, MlsRows, ReceiveError, RowChanges, Rule,
         envelope::{self, Envelope},
         failed,
         library::{
             COMPONENT, LeafSigner, Library, capabilities, create_config, join_config, leaf_extensions,
         },
-        member::credential,
+        member::{Vouched, credential},
         message::{COMMIT_TAG, LEAVE_TAG},
         rules,
     },
@@ -101,6 +101,8 @@ pub struct Followed {
     pub changes: RowChanges,
     /// Who committed (a leaf of the old epoch).
     pub author: Leaf,
+    /// The old epoch.
+    pub before: Epoch,
     /// The new epoch.
     pub epoch: Epoch,
     /// Its secrets.
@@ -150,7 +152,7 @@ pub fn create(
         MlsGroup::new_with_group_id(library.provider(), &LeafSigner(&signing), &config, id, with_key)
             .map_err(failed)?;
     library.put_group(group)?;
-    let epoch = epoch_of(&created).map_err(|_| GroupError::Damaged)?;
+    let epoch = epoch_of(&created, &Vouched::default()).map_err(|_| GroupError::Damaged)?;
     let secrets = export(&library, &mut created, &epoch)?;
     Ok(Created { rows: library.rows()?, epoch, secrets })
 }
@@ -158,7 +160,7 @@ pub fn create(
 /// What the rows say about the current epoch; a pending commit does not show.
 pub fn read(rows: &MlsRows) -> Result<Epoch, GroupError> {
     let (_, group) = load(rows)?;
-    epoch_of(&group).map_err(|_| GroupError::Damaged)
+    stored_epoch(&group)
 }
 
 /// Prepares a commit of these changes and of the proposals to leave that have arrived; `changes` may be empty if there are
@@ -174,7 +176,7 @@ pub fn commit(
     if group.pending_commit().is_some() {
         return Err(GroupError::Pending);
     }
-    let before = epoch_of(&group).map_err(|_| GroupError::Damaged)?;
+    let before = stored_epoch(&group)?;
     check_changes(&before, identity, changes)?;
     let signing = library.leaf_key()?;
     let bundle = stage(&library, &mut group, &signing, changes)?;
@@ -186,8 +188,9 @@ pub fn commit(
     let after = library.rows()?;
     // What the epoch will be is read from a copy in which it has begun.
     let (next_library, mut next) = load(&after)?;
+    let vouched = Vouched::of(&next);
     next.merge_pending_commit(next_library.provider()).map_err(failed)?;
-    let epoch = epoch_of(&next).map_err(|rule| GroupError::Library(rule.to_string()))?;
+    let epoch = epoch_of(&next, &vouched).map_err(|rule| GroupError::Library(rule.to_string()))?;
     rules::check_epoch(&epoch).map_err(|rule| match rule {
         Rule::LastAdmin => GroupError::LastAdmin,
         Rule::TooManyMembers => GroupError::TooManyMembers,
@@ -211,8 +214,9 @@ pub fn merge_own(rows: &MlsRows) -> Result<Merged, GroupError> {
     if group.pending_commit().is_none() {
         return Err(GroupError::NotPending);
     }
+    let vouched = Vouched::of(&group);
     group.merge_pending_commit(library.provider()).map_err(failed)?;
-    let epoch = epoch_of(&group).map_err(|_| GroupError::Damaged)?;
+    let epoch = epoch_of(&group, &vouched).map_err(|_| GroupError::Damaged)?;
     Ok(Merged { changes: rows.changes_to(library.rows()?), epoch })
 }
 
@@ -239,14 +243,14 @@ pub fn receive(rows: &MlsRows, keys: &EpochKeys, body: &[u8]) -> Result<Received
         return Err(ReceiveError::Own);
     }
     let (library, mut group) = load(rows)?;
-    let verifying = verifying_keys(&group)?;
-    let signed = verifying.get(&author).is_some_and(|key| envelope.is_signed_by(keys, tag, key));
-    if !signed {
+    let leaf = group.treesync().full_leaves().find(|(index, _)| index.u32() == author.0);
+    let key = leaf.and_then(|(_, leaf)| verifying_key(leaf));
+    if !key.is_some_and(|key| envelope.is_signed_by(keys, tag, &key)) {
         return Err(ReceiveError::Unauthentic);
     }
     // From here on the author is known, whatever it has made.
     let refused = |rule: Rule| ReceiveError::Refused { author, rule };
-    let before = epoch_of(&group).map_err(|_| GroupError::Damaged)?;
+    let before = stored_epoch(&group)?;
     let message = MlsMessageIn::tls_deserialize_exact(&envelope.message)
         .ok()
         .and_then(|message| message.try_into_protocol_message().ok())
@@ -275,7 +279,7 @@ pub fn receive(rows: &MlsRows, keys: &EpochKeys, body: &[u8]) -> Result<Received
                 return Ok(Received::Removed(Removed { author }));
             }
             let followed =
-                follow(rows, &library, &mut group, *staged, author).map_err(|error| match error {
+                follow(rows, &library, &mut group, *staged, author, before).map_err(|error| match error {
                     Failure::Rule(rule) => refused(rule),
                     Failure::Own(error) => error.into(),
                 })?;
@@ -309,12 +313,14 @@ fn follow(
     group: &mut MlsGroup,
     staged: StagedCommit,
     author: Leaf,
+    before: Epoch,
 ) -> Result<Followed, Failure> {
+    let vouched = Vouched::of(group);
     group.merge_staged_commit(library.provider(), staged).map_err(failed)?;
-    let epoch = epoch_of(group)?;
+    let epoch = epoch_of(group, &vouched)?;
     rules::check_epoch(&epoch)?;
     let secrets = export(library, group, &epoch)?;
-    Ok(Followed { changes: rows.changes_to(library.rows()?), author, epoch, secrets })
+    Ok(Followed { changes: rows.changes_to(library.rows()?), author, before, epoch, secrets })
 }
 
 /// Joins with one of the own key packages.
@@ -330,7 +336,7 @@ pub fn join(key_package: &MlsRows, welcome: &[u8]) -> Result<Joined, JoinError> 
         .map_err(|error| JoinError::Refused(Rule::Mls(error.to_string())))?;
     let inviter = Leaf(staged.welcome_sender_index().u32());
     let mut group = staged.into_group(library.provider()).map_err(failed)?;
-    let epoch = epoch_of(&group).map_err(JoinError::Refused)?;
+    let epoch = epoch_of(&group, &Vouched::default()).map_err(JoinError::Refused)?;
     library.put_group(epoch.group)?;
     rules::check_epoch(&epoch).map_err(JoinError::Refused)?;
     let by = epoch.members.get(&inviter).map(|member| member.identity.fingerprint());
@@ -349,7 +355,7 @@ pub fn propose_leave(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(RowChanges, Vec<u8>), GroupError> {
     let (library, mut group) = load(rows)?;
-    let mut epoch = epoch_of(&group).map_err(|_| GroupError::Damaged)?;
+    let mut epoch = stored_epoch(&group)?;
     epoch.members.remove(&epoch.me);
     rules::check_epoch(&epoch).map_err(|_| GroupError::LastAdmin)?;
     let signing = library.leaf_key()?;
@@ -464,11 +470,16 @@ fn export(library: &Library, group: &mut MlsGroup, epoch: &Epoch) -> Result<Epoc
     Ok(EpochSecrets::derive(&seed, epoch, library.leaf_key()?, &verifying_keys(group)?))
 }
 
-fn epoch_of(group: &MlsGroup) -> Result<Epoch, Rule> {
+/// The epoch of own rows.
+fn stored_epoch(group: &MlsGroup) -> Result<Epoch, GroupError> {
+    epoch_of(group, &Vouched::of(group)).map_err(|_| GroupError::Damaged)
+}
+
+fn epoch_of(group: &MlsGroup, vouched: &Vouched) -> Result<Epoch, Rule> {
     let members = group
         .treesync()
         .full_leaves()
-        .map(|(index, node)| Member::of(Leaf(index.u32()), node).map(|member| (member.leaf, member)))
+        .map(|(index, node)| vouched.member(Leaf(index.u32()), node).map(|member| (member.leaf, member)))
         .collect::<Result<BTreeMap<_, _>, _>>()?;
     let id = group.group_id().as_slice().try_into().map(GroupId).map_err(|_| Rule::Context)?;
     let authenticator = group.epoch_authenticator().as_slice().try_into().map(Authenticator);
@@ -490,9 +501,10 @@ fn epoch_of(group: &MlsGroup) -> Result<Epoch, Rule> {
 }
 
 fn verifying_keys(group: &MlsGroup) -> Result<BTreeMap<Leaf, VerifyingKey>, GroupError> {
-    let key = |(index, node): (LeafNodeIndex, &openmls::prelude::LeafNode)| {
-        let bytes = node.signature_key().as_slice().try_into().ok()?;
-        VerifyingKey::from_bytes(bytes).ok().map(|key| (Leaf(index.u32()), key))
-    };
+    let key = |(index, leaf): (LeafNodeIndex, &LeafNode)| Some((Leaf(index.u32()), verifying_key(leaf)?));
     group.treesync().full_leaves().map(key).collect::<Option<_>>().ok_or(GroupError::Damaged)
+}
+
+fn verifying_key(leaf: &LeafNode) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(leaf.signature_key().as_slice().try_into().ok()?).ok()
 }

@@ -1,14 +1,16 @@
 //! Members: who they are, and where their copies go.
 
+use std::collections::BTreeMap;
+
 use ed25519_dalek::VerifyingKey;
 use hermes_wire::{MailboxId, channel::CopyKey, codec, token::SignedDropToken};
-use openmls::prelude::{BasicCredential, Credential, CredentialType, LeafNode};
+use openmls::prelude::{BasicCredential, Credential, CredentialType, LeafNode, MlsGroup};
 use serde_bytes::ByteArray;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
     group::{GroupError, Leaf, Rule, library::CARD},
-    identity::{Identity, IdentityKeyPair},
+    identity::{Identity, IdentityKeyPair, StoredIdentity},
     kdf::Label,
     limits::PROFILE_NAME_CHARS,
 };
@@ -68,11 +70,46 @@ impl Member {
     }
 }
 
+/// The leaves of an own row, whose credentials were checked before they were put there: two signatures each, which a
+/// group of a thousand need not have checked a thousand times over at every step.
+#[derive(Default)]
+pub(super) struct Vouched(BTreeMap<Leaf, (Credential, Vec<u8>)>);
+
+impl Vouched {
+    pub(super) fn of(group: &MlsGroup) -> Self {
+        let leaves = group.treesync().full_leaves();
+        Self(leaves.map(|(index, leaf)| (Leaf(index.u32()), claim(leaf))).collect())
+    }
+
+    /// What a leaf says; checked, unless it said the same before.
+    pub(super) fn member(&self, place: Leaf, leaf: &LeafNode) -> Result<Member, Rule> {
+        if self.0.get(&place) != Some(&claim(leaf)) {
+            return Member::of(place, leaf);
+        }
+        let bytes = leaf.credential().serialized_content();
+        let wire: StoredCredential =
+            codec::decode_tolerant(bytes, CREDENTIAL_BYTES).map_err(|_| Rule::Credential)?;
+        Ok(Member { leaf: place, identity: wire.identity.0, card: MemberCard::of(leaf)? })
+    }
+}
+
+/// What a credential's signatures are about.
+fn claim(leaf: &LeafNode) -> (Credential, Vec<u8>) {
+    (leaf.credential().clone(), leaf.signature_key().as_slice().to_vec())
+}
+
 /// An identity, and its signature over the leaf's key.
 #[derive(Serialize_tuple, Deserialize_tuple)]
 struct WireCredential {
     identity: Identity,
     signature: ByteArray<64>,
+}
+
+/// The same of an own row.
+#[derive(Deserialize_tuple)]
+struct StoredCredential {
+    identity: StoredIdentity,
+    _signature: ByteArray<64>,
 }
 
 /// The credential of a leaf with this signature key.

@@ -258,6 +258,14 @@ impl Client {
         self.drops.insert(chat, link);
     }
 
+    /// Whether a turn has something to take.
+    pub fn has_input(&self) -> bool {
+        let arrived = |link: &MailboxLink| !link.to_client.is_empty() || !link.fetched.is_empty();
+        !self.typed.is_empty()
+            || self.link.as_ref().is_some_and(arrived)
+            || self.drops.values().any(|link| !link.to_client.is_empty())
+    }
+
     /// Takes what has arrived and what was typed, in an order drawn at random, commits once, acts on the effects.
     pub fn turn(&mut self, now: Timestamp, doom: Option<Doom>, rng: &mut ChaCha8Rng) {
         let mut inputs: Vec<Input> = Vec::new();

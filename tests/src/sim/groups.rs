@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hermes_engine::{
     GroupChange, GroupStanding, LostReason, MessageState, Text,
-    query::{self, GroupDetails, MessageDirection, MessageView},
+    query::{self, GroupDetails, MessageDirection, MessageView, RecipientView},
 };
 
 use super::{
@@ -26,7 +26,8 @@ pub struct GroupPlan {
     pub crash_one_in: u32,
 }
 
-const GROUP: &str = "ops";
+/// What the group is called.
+pub(super) const GROUP: &str = "ops";
 
 /// Runs one seed with a group.
 pub fn run_groups(seed: u64, plan: GroupPlan) -> Result<Report, Violation> {
@@ -128,7 +129,7 @@ impl World {
     }
 }
 
-fn details(client: &Client) -> Option<GroupDetails> {
+pub(super) fn details(client: &Client) -> Option<GroupDetails> {
     query::group_named(&client.store, &name(client)).expect("memory")
 }
 
@@ -138,7 +139,7 @@ fn name(client: &Client) -> String {
     groups.into_iter().next().map_or_else(|| GROUP.to_owned(), |group| group.name)
 }
 
-fn standing(client: &Client) -> Option<GroupStanding> {
+pub(super) fn standing(client: &Client) -> Option<GroupStanding> {
     details(client).map(|details| details.group.standing)
 }
 
@@ -156,6 +157,9 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
             // Put back from an old copy, and removed meanwhile: it asks in vain.
             GroupStanding::Lost(LostReason::Restored) => {}
             other => return Err(Violation(format!("{}'s group ended as {other:?}", client.name))),
+        }
+        if details.group.changing && details.waiting.is_empty() {
+            return Err(Violation(format!("a change that {} asked for is stuck", client.name)));
         }
         if details.group.missed > 0 {
             return Err(Violation(format!("{} missed {} posts", client.name, details.group.missed)));
@@ -190,6 +194,7 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
         }
         messages += sent.len() as u64;
     }
+    check_confirmed(&clients[0], plan)?;
     for client in clients {
         check_nothing_waits(client)?;
     }
@@ -209,10 +214,30 @@ fn sent(author: &Client) -> Result<Vec<String>, Violation> {
     if stored.iter().map(|(text, _)| text).ne(&accepted) {
         return Err(Violation(format!("{} was told of other messages than it stored", author.name)));
     }
-    match stored.iter().find(|(_, state)| *state != MessageState::Relayed) {
+    // Whether all have it is told by those who confirm, and they may be removed before.
+    let arrived = |state: &MessageState| matches!(state, MessageState::Relayed | MessageState::Delivered);
+    match stored.iter().find(|(_, state)| !arrived(state)) {
         Some((text, state)) => Err(Violation(format!("{}'s {text:?} ended as {state:?}", author.name))),
         None => Ok(accepted),
     }
+}
+
+/// The first client knows everybody, so the core, which receives everything, has confirmed everything.
+fn check_confirmed(author: &Client, plan: GroupPlan) -> Result<(), Violation> {
+    for message in log(author) {
+        if !matches!(message.direction, MessageDirection::Sent(_)) {
+            continue;
+        }
+        let recipients = query::recipients(&author.store, &message.id).expect("memory");
+        let has = |recipient: &RecipientView| recipient.state == MessageState::Delivered;
+        let core = (1..plan.core).map(|client| format!("user{client}"));
+        for name in core {
+            if !recipients.iter().any(|recipient| recipient.person.profile_name == name && has(recipient)) {
+                return Err(Violation(format!("{name} has not confirmed {:?}", plain(message.text))));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn received(reader: &Client, author: &str) -> Vec<String> {
@@ -231,11 +256,11 @@ fn check_nothing_waits(client: &Client) -> Result<(), Violation> {
     }
 }
 
-fn log(client: &Client) -> Vec<MessageView> {
+pub(super) fn log(client: &Client) -> Vec<MessageView> {
     query::log(&client.store, &name(client), None, usize::MAX).expect("memory").unwrap_or_default()
 }
 
-fn plain(text: Text) -> String {
+pub(super) fn plain(text: Text) -> String {
     match text {
         Text::Plain(text) => text,
         other => format!("{other:?}"),

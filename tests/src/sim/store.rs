@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    /// Bytes of values written so far.
+    written: BTreeMap<Table, u64>,
     /// What happens at the next commit, if anything.
     pub doom: Option<Doom>,
 }
@@ -38,6 +40,13 @@ impl Doom {
 #[derive(Debug, thiserror::Error)]
 #[error("the process died")]
 pub struct Died;
+
+impl MemoryStore {
+    /// Bytes of values that were written to some tables so far.
+    pub fn written(&self, tables: &[Table]) -> u64 {
+        tables.iter().filter_map(|table| self.written.get(table)).sum()
+    }
+}
 
 impl View for MemoryStore {
     type Error = Died;
@@ -75,6 +84,8 @@ impl Store for MemoryStore {
             return Err(Died);
         }
         for (table, key, value) in changes.iter() {
+            let bytes = value.map_or(0, |value| value.len());
+            *self.written.entry(table).or_default() += bytes as u64;
             match value {
                 Some(value) => self.rows.insert((table, key.to_vec()), value.to_vec()),
                 None => self.rows.remove(&(table, key.to_vec())),

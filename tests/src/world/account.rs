@@ -154,5 +154,6 @@ fn text(message: Message) -> String {
         Body::Text { text } => text,
         Body::Unsupported => "(unsupported)".to_owned(),
         Body::SessionRenewed { reason } => format!("(session renewed: {reason})"),
+        Body::GroupChanged(_) => "(group changed)".to_owned(),
     }
 }

@@ -1,0 +1,193 @@
+//! Groups.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Problem, UnixMillis, V1};
+
+/// Makes a group of the account and contacts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateGroup {
+    /// What it is called, for all its members.
+    pub name: String,
+    /// Names of contacts.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// How long to wait until all are members before replying with what stands, in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// Adds contacts to a group, or removes members from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeMembers {
+    /// Who: contacts by their names; members who are none by the name they give themselves, if it is nobody else's, or
+    /// by at least eight digits of their fingerprint.
+    pub members: Vec<String>,
+    /// As in [`CreateGroup::timeout_ms`].
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// Gives a group another name, for all its members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameGroup {
+    /// The name.
+    pub name: String,
+    /// As in [`CreateGroup::timeout_ms`].
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// Makes a member an admin, or an admin a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetRole {
+    /// Who, as in [`ChangeMembers::members`].
+    pub member: String,
+    /// What it is to be.
+    pub role: Role,
+    /// As in [`CreateGroup::timeout_ms`].
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// Leaves a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaveGroup {
+    /// How long to wait for an admin's client to confirm it, in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// All groups of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    /// The document's version.
+    pub v: V1,
+    /// By name.
+    pub groups: Vec<Group>,
+}
+
+/// One group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The local name, unique among contacts and groups of the account.
+    pub name: String,
+    /// The name that its admins gave it. Chosen by others, so shown only after cleaning.
+    pub title: String,
+    /// Whether it works here.
+    pub standing: Standing,
+    /// Why it does not, and what to do.
+    pub problem: Option<Problem>,
+    /// How many are in it.
+    pub members: u32,
+    /// What this account may do in it.
+    pub role: Role,
+    /// How often it was changed.
+    pub epoch: u64,
+    /// Whether a change that was asked for is on its way.
+    pub changing: bool,
+    /// Messages to it that the account's mailbox had no room for, ever.
+    pub missed: u64,
+    /// Since when it is here.
+    pub since: UnixMillis,
+}
+
+/// Whether a group works here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It does.
+    Member,
+    /// This account has asked to be no member any more.
+    Leaving,
+    /// This account has left it.
+    Left,
+    /// An admin has removed this account.
+    Removed,
+    /// A member has broken the group's rules, and nobody follows.
+    Frozen,
+    /// This device has lost its place in it.
+    Lost,
+    /// The relay did not take it.
+    Refused,
+    /// Something that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
+/// What somebody may do in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Read and write.
+    Member,
+    /// Add, remove, rename and give roles too.
+    Admin,
+    /// Something that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
+/// One group in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupDetails {
+    /// The document's version.
+    pub v: V1,
+    /// The group as a list shows it.
+    pub group: Group,
+    /// Its members, this account among them.
+    pub members: Vec<Member>,
+    /// Contacts who are to be added and are not yet: what is needed for it has not come from them.
+    pub waiting: Vec<String>,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Who it is.
+    #[serde(flatten)]
+    pub person: Person,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// Somebody in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The contact's local name; of somebody who is no contact, the name it gives itself, which nobody has vouched for.
+    pub name: String,
+    /// Whether it is a contact.
+    pub contact: bool,
+    /// Whether it is this account.
+    pub me: bool,
+    /// SHA-256 over its identity keys, 64 hex digits.
+    pub fingerprint: String,
+}
+
+/// What became of a group: `"change":"joined","by":"alice"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum GroupChange {
+    /// This account is a member.
+    Joined {
+        /// The contact who added it.
+        by: String,
+    },
+    /// Its members, its name or its admins are others.
+    Changed,
+    /// A change that was asked for here cannot be made.
+    Failed {
+        /// Why.
+        error: Problem,
+    },
+    /// It does not work here any more: its standing says why.
+    Stopped,
+    /// Something that this program is too old to know.
+    #[serde(other)]
+    Other,
+}

@@ -1,0 +1,211 @@
+//! Groups and who is in them.
+
+use hermes_api::{Group, GroupChange, GroupDetails, GroupNote, Member, Person, Role, SetRole, Standing};
+use jiff::tz::TimeZone;
+
+use super::{audit::counted, message::local_time};
+use crate::output::{DIM, GOOD, Line, NAME, WARN};
+
+/// Columns of the names of facts.
+const FACT: usize = 14;
+/// Digits of a fingerprint that tell people apart.
+const GLANCE: usize = 8;
+
+/// The columns of a list of groups.
+pub(crate) const HEADER: [&str; 5] = ["name", "members", "role", "state", "since"];
+
+/// The columns of a list of members.
+pub(crate) const MEMBER_HEADER: [&str; 4] = ["member", "role", "contact", "fingerprint"];
+
+/// A group as a row under [`HEADER`].
+pub(crate) fn row(group: &Group, zone: &TimeZone) -> Vec<String> {
+    let state = state(group).to_owned();
+    let since = local_time(group.since, zone);
+    vec![group.name.clone(), group.members.to_string(), role(group.role).to_owned(), state, since]
+}
+
+/// All that is known of a group but its members.
+pub(crate) fn details(details: &GroupDetails, zone: &TimeZone) -> Vec<Line> {
+    let group = &details.group;
+    let mut lines = vec![Line::default().styled(NAME, &group.name)];
+    if group.title != group.name {
+        lines.push(fact("title", &group.title));
+    }
+    lines.push(fact("state", state(group)));
+    if let Some(problem) = &group.problem {
+        lines.push(fact("", format!("{}; {}", problem.message, problem.hint)));
+    }
+    lines.push(fact("your role", role(group.role)));
+    lines.push(fact("members", group.members.to_string()));
+    lines.push(fact("since", local_time(group.since, zone)));
+    lines.push(fact("changes", group.epoch.to_string()));
+    if group.missed > 0 {
+        lines.push(fact(
+            "missed",
+            format!("{}, for want of room in your mailbox", counted(group.missed, "post")),
+        ));
+    }
+    if !details.waiting.is_empty() {
+        lines.push(fact("to be added", details.waiting.join(", ")));
+    }
+    lines
+}
+
+/// The members as rows under [`MEMBER_HEADER`].
+pub(crate) fn members(details: &GroupDetails) -> Vec<Vec<String>> {
+    let row = |member: &Member| {
+        let Member { person, role: it } = member;
+        let contact = match (person.me, person.contact) {
+            (true, _) => "you",
+            (false, true) => "yes",
+            (false, false) => "no",
+        };
+        vec![person.name.clone(), role(*it).to_owned(), contact.to_owned(), glance(person)]
+    };
+    details.members.iter().map(row).collect()
+}
+
+/// Somebody in a group. Who is no contact is told by name and key: the name alone may be anybody's.
+pub(crate) fn person(person: &Person) -> String {
+    match (person.me, person.contact) {
+        (true, _) => "you".to_owned(),
+        (false, true) => person.name.clone(),
+        (false, false) => format!("{} ({})", person.name, glance(person)).trim_start().to_owned(),
+    }
+}
+
+fn glance(person: &Person) -> String {
+    person.fingerprint.chars().filter(|digit| !digit.is_whitespace()).take(GLANCE).collect()
+}
+
+/// What a note says.
+pub(crate) fn note(note: &GroupNote) -> String {
+    let all = |people: &[Person]| people.iter().map(person).collect::<Vec<_>>().join(", ");
+    let by = person(&note.by);
+    let mut parts = Vec::new();
+    if !note.added.is_empty() {
+        parts.push(format!("{by} added {}", all(&note.added)));
+    }
+    if !note.removed.is_empty() {
+        parts.push(format!("{by} removed {}", all(&note.removed)));
+    }
+    if !note.left.is_empty() {
+        parts.push(format!("{} left", all(&note.left)));
+    }
+    if let Some(name) = &note.renamed {
+        parts.push(format!("{by} named the group {name:?}"));
+    }
+    if !note.promoted.is_empty() {
+        parts.push(format!("{by} made {} admin", all(&note.promoted)));
+    }
+    if !note.demoted.is_empty() {
+        parts.push(format!("{by} made {} a plain member", all(&note.demoted)));
+    }
+    parts.join("; ")
+}
+
+/// What whoever listens should know; nothing when the log says it all.
+pub(crate) fn news(group: &Group, change: &GroupChange) -> Option<Line> {
+    let name = Line::default().styled(NAME, &group.name);
+    match change {
+        GroupChange::Joined { by } => Some(name.plain(format!(": {by} added you"))),
+        GroupChange::Failed { error } => {
+            Some(Line::default().styled(WARN, "warning: ").plain(&error.message))
+        }
+        GroupChange::Stopped => {
+            let why =
+                group.problem.as_ref().map_or("it does not work here any more", |problem| &problem.message);
+            Some(
+                Line::default().styled(WARN, "warning: ").styled(NAME, &group.name).plain(format!(": {why}")),
+            )
+        }
+        GroupChange::Changed | GroupChange::Other => None,
+    }
+}
+
+pub(crate) fn made(details: &GroupDetails) -> Line {
+    let group = &details.group;
+    done(group).plain(format!(": a group of {}", counted(u64::from(group.members), "member")))
+}
+
+pub(crate) fn added(details: &GroupDetails, names: &[String]) -> Line {
+    let added: Vec<_> = names.iter().filter(|name| !details.waiting.contains(name)).cloned().collect();
+    outcome(&details.group, if added.is_empty() { "asked to add" } else { "added" }, names)
+}
+
+pub(crate) fn removed(details: &GroupDetails, names: &[String]) -> Line {
+    outcome(&details.group, "removed", names)
+}
+
+pub(crate) fn renamed(details: &GroupDetails) -> Line {
+    done(&details.group).plain(format!(" is called {:?}", details.group.title))
+}
+
+pub(crate) fn role_set(details: &GroupDetails, set: &SetRole) -> Line {
+    let what = match set.role {
+        Role::Admin => "an admin",
+        Role::Member | Role::Other => "a plain member",
+    };
+    done(&details.group).plain(format!(": {} is {what}", set.member))
+}
+
+pub(crate) fn left(details: &GroupDetails) -> Line {
+    match details.group.standing {
+        Standing::Leaving => {
+            let line = Line::default().styled(WARN, "… ").styled(NAME, &details.group.name);
+            line.plain(": you leave as soon as an admin's client is online")
+        }
+        _ => done(&details.group).plain(": you left"),
+    }
+}
+
+/// What was asked for and is not so yet.
+pub(crate) fn to_come(details: &GroupDetails) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if !details.waiting.is_empty() {
+        let names = details.waiting.join(", ");
+        let line = Line::default().styled(WARN, "… ").styled(NAME, names);
+        lines.push(line.plain(": added as soon as their client has been online"));
+    } else if details.group.changing {
+        lines.push(
+            Line::default()
+                .styled(WARN, "… ")
+                .plain("the relay has not confirmed it yet; it goes on in the background"),
+        );
+    }
+    lines
+}
+
+fn outcome(group: &Group, verb: &str, names: &[String]) -> Line {
+    done(group).plain(format!(": {verb} {}", names.join(", ")))
+}
+
+fn done(group: &Group) -> Line {
+    Line::default().styled(GOOD, "✓ ").styled(NAME, &group.name)
+}
+
+fn state(group: &Group) -> &'static str {
+    match group.standing {
+        Standing::Member if group.changing => "changing",
+        Standing::Member => "ok",
+        Standing::Leaving => "leaving",
+        Standing::Left => "left",
+        Standing::Removed => "removed",
+        Standing::Frozen => "stopped: rules broken",
+        Standing::Lost => "stopped: place lost",
+        Standing::Refused => "stopped: refused by the relay",
+        Standing::Other => "unknown",
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Member => "member",
+        Role::Admin => "admin",
+        Role::Other => "unknown",
+    }
+}
+
+fn fact(name: &str, value: impl Into<String>) -> Line {
+    Line::default().styled(DIM, format!("  {name:<FACT$}  ")).plain(value)
+}

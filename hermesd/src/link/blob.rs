@@ -1,0 +1,107 @@
+//! Fetching a blob that something waits for: a welcome, or a commit too large for a post.
+
+use hermes_engine::{
+    LinkEvent,
+    query::{self, BlobFetch},
+};
+use hermes_link::{
+    frame::{FrameReader, FrameWriter},
+    quinn::Connection,
+};
+use hermes_wire::{
+    Advice, VERSION,
+    blob::{BlobPart, FetchBlob},
+    drop::{FromDrop, ToDrop},
+};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+
+use super::{Link, LinkError, board::Reason, relays::Relays, stream::pause};
+use crate::limits::FETCH;
+
+/// Asks until all of it is here, or is not to be had, or nobody waits for it any more. `turns` bounds how many are held
+/// in memory.
+pub(super) async fn fetch(
+    link: &Link,
+    relays: &Relays,
+    turns: &Semaphore,
+    wanted: BlobFetch,
+) -> Result<(), LinkError> {
+    // The semaphore is never closed.
+    let Ok(_turn) = turns.acquire().await else { return Ok(()) };
+    let relay = relays.get(&wanted.relay);
+    let mut bytes = Vec::new();
+    while link.read(query::blob_fetches).await?.contains(&wanted) {
+        let answer = match relay.connect().await {
+            Ok(connection) => {
+                let _slot = relay.slot().await;
+                ask(&connection, &wanted, &mut bytes).await
+            }
+            Err(reason) => Err(reason),
+        };
+        match answer {
+            Ok(Answer::Whole) => return link.tell(vec![LinkEvent::BlobFetched(wanted.blob, bytes)]).await,
+            Ok(Answer::Gone) => return link.tell(vec![LinkEvent::BlobGone(wanted.blob)]).await,
+            Err(reason) => {
+                tracing::info!(%reason, "a blob could not be fetched; it is tried again");
+                sleep(pause(&reason)).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+enum Answer {
+    /// All bytes are here.
+    Whole,
+    /// The relay does not have it, or has something else in its place.
+    Gone,
+}
+
+/// Goes on where the attempt before ended.
+async fn ask(connection: &Connection, wanted: &BlobFetch, bytes: &mut Vec<u8>) -> Result<Answer, Reason> {
+    let (send, receive) = connection.open_bi().await.map_err(|_| Reason::Lost)?;
+    let mut writer = FrameWriter::new(send);
+    let mut reader = FrameReader::<FromDrop>::new(receive);
+    let have = u32::try_from(bytes.len()).map_err(|_| Reason::Misbehaved)?;
+    writer.push(&ToDrop::FetchBlob(FetchBlob { version: VERSION, blob: wanted.blob, offset: have }));
+    // A relay that refuses stops reading; why, stands in its answer.
+    let _ = writer.flush().await;
+    loop {
+        let next = timeout(FETCH, reader.next()).await.map_err(|_| Reason::Lost)?;
+        match next {
+            Ok(Some(FromDrop::BlobPart(part))) if part.blob == wanted.blob => {
+                // Whoever named the blob named its size: another one is not it.
+                if part.total != wanted.size {
+                    return Ok(Answer::Gone);
+                }
+                take(part, bytes)?;
+                if u32::try_from(bytes.len()) == Ok(wanted.size) {
+                    writer.finish();
+                    return Ok(Answer::Whole);
+                }
+            }
+            Ok(Some(FromDrop::BlobRefused(blob, refusal))) if blob == wanted.blob => {
+                return match refusal.advice() {
+                    Advice::Permanent | Advice::CatchUp => Ok(Answer::Gone),
+                    Advice::RetryAfter(_) => Err(Reason::Refused(refusal)),
+                };
+            }
+            Ok(Some(_)) => return Err(Reason::Misbehaved),
+            Ok(None) | Err(_) => return Err(Reason::Lost),
+        }
+    }
+}
+
+/// Adds a piece, if it goes on where the one before ended and stays within the whole.
+fn take(part: BlobPart, bytes: &mut Vec<u8>) -> Result<(), Reason> {
+    let goes_on = u32::try_from(bytes.len()) == Ok(part.offset);
+    let fits = bytes.len().saturating_add(part.bytes.len()) <= part.total as usize;
+    if !goes_on || !fits || part.bytes.is_empty() {
+        return Err(Reason::Misbehaved);
+    }
+    bytes.extend_from_slice(&part.bytes);
+    Ok(())
+}

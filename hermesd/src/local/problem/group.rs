@@ -1,0 +1,108 @@
+//! What goes wrong with groups.
+
+use hermes_api::{ErrorCode, Person, Problem};
+use hermes_engine::{CommandError, GroupStanding, query::WayBack};
+
+use super::ToProblem;
+
+/// Digits of a fingerprint that tell somebody who is no contact.
+const FINGERPRINT_DIGITS: usize = 8;
+
+/// What to do when a word about a group was refused.
+pub(super) fn of_group(error: &CommandError) -> (ErrorCode, String) {
+    match error {
+        CommandError::UnknownGroup(_) => {
+            (ErrorCode::GroupNotFound, "hermesctl group ls names them all".to_owned())
+        }
+        CommandError::UnknownMember { group, .. } => {
+            (ErrorCode::MemberNotFound, format!("hermesctl group show {group} names them all"))
+        }
+        CommandError::AmbiguousMember(_) => {
+            (ErrorCode::MemberAmbiguous, "name one by the first digits of its fingerprint".to_owned())
+        }
+        CommandError::NotAdmin(group) => {
+            (ErrorCode::NotAdmin, format!("ask one: hermesctl group show {group} says who they are"))
+        }
+        CommandError::LastAdmin(group) => (
+            ErrorCode::LastAdmin,
+            format!("make somebody else an admin first: hermesctl group role {group} MEMBER admin"),
+        ),
+        CommandError::RemoveSelf(group) => {
+            (ErrorCode::Usage, format!("leave it: hermesctl group leave {group}"))
+        }
+        CommandError::BadGroupName(_) => {
+            (ErrorCode::BadGroupName, "use 1 to 64 characters, and no control characters".to_owned())
+        }
+        CommandError::TooManyGroups(_) => (ErrorCode::LimitReached, "use another account".to_owned()),
+        CommandError::TooManyMembers(_) => (ErrorCode::LimitReached, "make another group".to_owned()),
+        CommandError::MemberKeyChanged(name) => {
+            (ErrorCode::IdentityChanged, format!("look: hermesctl contact show {name}"))
+        }
+        CommandError::OtherRelay(_) => {
+            (ErrorCode::GroupChangeFailed, "add them with an account at the same relay".to_owned())
+        }
+        _ => (ErrorCode::GroupChangeFailed, "nothing was changed".to_owned()),
+    }
+}
+
+/// Why a group does not work here, and what to do; nothing when it does.
+pub(in crate::local) fn stopped_group(
+    name: &str,
+    standing: &GroupStanding,
+    by: Option<&Person>,
+    way_back: Option<&WayBack>,
+) -> Option<Problem> {
+    let by = by.map_or_else(|| "somebody".to_owned(), who);
+    let add = "ask an admin to add you again";
+    let (code, message, hint) = match standing {
+        GroupStanding::Member => return None,
+        GroupStanding::Leaving => (
+            ErrorCode::GroupClosed,
+            "you are leaving it".to_owned(),
+            "it ends when an admin's client sees it",
+        ),
+        GroupStanding::Left => (ErrorCode::GroupClosed, "you left it".to_owned(), add),
+        GroupStanding::Removed(_) => (ErrorCode::GroupClosed, format!("{by} removed you from it"), add),
+        GroupStanding::Frozen(_, rule) => (
+            ErrorCode::GroupClosed,
+            format!("{by} changed it against its rules: {rule}"),
+            "nothing is sent; ask an admin to make it anew without them",
+        ),
+        GroupStanding::Lost(reason) => {
+            let hint = match way_back {
+                Some(WayBack::Admins { names, .. }) => {
+                    format!("{} asked to add it again; it goes on by itself", asked(names))
+                }
+                Some(WayBack::Nobody) | None => {
+                    "no admin is a contact of yours: pair with one, or have one remove and add you".to_owned()
+                }
+            };
+            let message = format!("this device lost its place in {name}: {reason}");
+            return Some(Problem::new(ErrorCode::GroupClosed, message, hint));
+        }
+        GroupStanding::Refused(refusal) => {
+            let problem = refusal.problem();
+            return Some(Problem {
+                message: format!("the relay did not take it: {}", problem.message),
+                ..problem
+            });
+        }
+    };
+    Some(Problem::new(code, message, hint))
+}
+
+fn asked(admins: &[String]) -> String {
+    match admins {
+        [one] => format!("{one} is"),
+        all => format!("{} are", all.join(", ")),
+    }
+}
+
+fn who(person: &Person) -> String {
+    if person.contact {
+        return person.name.clone();
+    }
+    let digits: String =
+        person.fingerprint.chars().filter(|c| !c.is_whitespace()).take(FINGERPRINT_DIGITS).collect();
+    format!("{} ({digits})", person.name).trim_start().to_owned()
+}
