@@ -3,14 +3,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use hermes_engine::{
-    GroupChange, GroupStanding, Text,
+    ChatId, CommandError, GroupChange, GroupStanding, LinkEvent, OutboxKey, Text,
     query::{self, GroupDetails, MessageDirection},
 };
-use hermes_protocol::group::Authenticator;
+use hermes_protocol::{group::Authenticator, identity::Fingerprint};
 use hermes_relay::store::memory::MemoryStore as RelayStore;
 
 use super::{
-    client::Typed,
+    breach::Breach,
+    client::{DropBody, DropRequest, Typed},
+    relay::Answer,
     store::{Doom, MemoryStore},
     world::{Plan, RelayLife, World},
 };
@@ -85,6 +87,12 @@ impl Crowd {
     /// Somebody wants the group changed.
     pub fn change(&mut self, client: usize, change: GroupChange) {
         self.world.clients[client].typed.push_back(Typed::Group(GROUP.to_owned(), change));
+    }
+
+    /// The same, answered at once.
+    pub fn try_change(&mut self, client: usize, change: GroupChange) -> Result<(), CommandError> {
+        let typed = Typed::Group(GROUP.to_owned(), change);
+        self.world.clients[client].ask(&typed, self.world.now, &mut self.world.rng).map(|_| ())
     }
 
     /// Somebody writes to the group.
@@ -162,6 +170,17 @@ impl Crowd {
         self.world.clients[client].put_back(copy.clone());
     }
 
+    /// Whose store a client's is.
+    pub fn fingerprint(&self, client: usize) -> Fingerprint {
+        let own = self.details(client).members.into_iter().find(|member| member.person.me);
+        own.expect("a member").person.fingerprint
+    }
+
+    /// Envelopes that a client could not read.
+    pub fn unreadable(&self, client: usize) -> u64 {
+        query::summary(self.store(client)).expect("memory").unreadable
+    }
+
     /// A client's store.
     pub fn store(&self, client: usize) -> &MemoryStore {
         &self.world.clients[client].store
@@ -207,6 +226,20 @@ impl Crowd {
         let online = |(number, _): &(usize, _)| !self.offline.contains(number);
         let mut clients = self.world.clients.iter().enumerate().filter(online);
         clients.all(|(_, client)| self.world.is_at_rest(client))
+    }
+
+    /// A member's program is another one, and ends the epoch against the rules.
+    pub fn break_rules(&mut self, client: usize, how: Breach) {
+        let (channel, commit) = how.commit(self.store(client), &self.details(client));
+        let request = DropRequest {
+            chat: self.details(client).group.chat,
+            place: query::Place::Channel(channel),
+            what: DropBody::Row(OutboxKey { chat: ChatId([0; 16]), position: 0 }, Box::new(commit)),
+        };
+        match self.world.relay.drop_requests(vec![request], self.world.now) {
+            Answer::Events(events) => assert!(matches!(events[..], [LinkEvent::Deposited(_)]), "{events:?}"),
+            Answer::Closed(_) => panic!("the relay takes the first commit of an epoch"),
+        }
     }
 
     /// The group as a client sees it.

@@ -1,0 +1,121 @@
+//! Commits that break a group's rules, as a member makes them whose program is another one.
+
+use std::ops::ControlFlow;
+
+use hermes_engine::{Order, Range, Table, View, query::GroupDetails};
+use hermes_protocol::{
+    group::{Change, Epoch, EpochKeys, Leaf, MlsRows, Prepared, commit, read},
+    identity::{Fingerprint, IdentityKeyPair},
+};
+use hermes_wire::{
+    ChannelId, PostId,
+    channel::{Commit, Epoch as NextEpoch, Head, PostTokenHash, Roster, RosterEntry},
+    drop::ToDrop,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use serde_bytes::ByteBuf;
+
+use super::store::MemoryStore;
+
+/// What is wrong with a commit.
+pub enum Breach<'a> {
+    /// It removes a member, and its author is no admin, but believes to be the one whose store this is.
+    NotAdmin(&'a MemoryStore, Fingerprint),
+    /// An admin removes a member, and lets the relay go on copying to it.
+    KeptInRoster(Fingerprint),
+}
+
+impl Breach<'_> {
+    /// The channel, and what is said to the relay.
+    pub(super) fn commit(&self, store: &MemoryStore, group: &GroupDetails) -> (ChannelId, ToDrop) {
+        let record = row(store, Table::Group, &group.group.chat.0);
+        let keys = EpochKeys::from_bytes(&bytes(&record, "keys")).expect("keys");
+        let head = Head(bytes(&record, "head").try_into().expect("a head"));
+        let rows = mls_rows(store, &group.group.chat.0);
+        let before = read(&rows).expect("a group");
+        let (victim, identity) = match self {
+            Self::NotAdmin(admin, victim) => (victim, identity(admin)),
+            Self::KeptInRoster(victim) => (victim, identity(store)),
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let changes = [Change::Remove(leaf_of(&before, victim))];
+        let prepared = commit(&rows, &keys, &identity, &changes, &mut rng).expect("a commit");
+        let next = self.next(&before, &prepared);
+        let commit = Commit {
+            post: PostId([9; 16]),
+            epoch: keys.number(),
+            token: keys.post_token(),
+            roster: keys.roster_key(),
+            head,
+            body: ByteBuf::from(prepared.commit),
+            next,
+        };
+        (before.context.channel, ToDrop::Commit(commit))
+    }
+
+    fn next(&self, before: &Epoch, prepared: &Prepared) -> NextEpoch {
+        let next = match self {
+            Self::NotAdmin(..) => roster(&prepared.epoch),
+            Self::KeptInRoster(_) => roster(before),
+        };
+        let keys = &prepared.secrets.keys;
+        NextEpoch {
+            token: PostTokenHash::of(&keys.post_token()),
+            change: roster(before).change_to(&next).expect("a change"),
+            roster: next.hash(before.context.channel),
+            key: keys.roster_key(),
+        }
+    }
+}
+
+fn leaf_of(epoch: &Epoch, fingerprint: &Fingerprint) -> Leaf {
+    let mut members = epoch.members.values();
+    members.find(|member| member.identity.fingerprint() == *fingerprint).expect("a member").leaf
+}
+
+fn roster(epoch: &Epoch) -> Roster {
+    let entries = epoch.members.values().map(|member| {
+        let card = &member.card;
+        let (token, key) = (card.token.clone(), card.copy_key.clone());
+        (member.leaf.0, RosterEntry { mailbox: card.mailbox, token, key })
+    });
+    Roster::new(entries).expect("a roster")
+}
+
+fn identity(store: &MemoryStore) -> IdentityKeyPair {
+    let mut found = None;
+    store
+        .scan(Table::Account, &Range::all(), Order::Ascending, &mut |_, value| {
+            let record: ciborium::Value = ciborium::from_reader(value.as_slice()).expect("a record");
+            found = field(&record, "identity").and_then(|value| value.as_bytes().cloned()).or(found.take());
+            ControlFlow::Continue(())
+        })
+        .expect("memory");
+    IdentityKeyPair::from_bytes(&found.expect("an account").try_into().expect("64 bytes"))
+}
+
+fn mls_rows(store: &MemoryStore, chat: &[u8]) -> MlsRows {
+    let mut rows = MlsRows::default();
+    store
+        .scan(Table::Mls, &Range::prefix(chat), Order::Ascending, &mut |key, value| {
+            rows.0.insert(key[chat.len()..].to_vec(), value);
+            ControlFlow::Continue(())
+        })
+        .expect("memory");
+    rows
+}
+
+fn row(store: &MemoryStore, table: Table, key: &[u8]) -> ciborium::Value {
+    let row = store.get(table, key).expect("memory").expect("a row");
+    ciborium::from_reader(row.as_slice()).expect("a record")
+}
+
+fn field<'a>(record: &'a ciborium::Value, name: &str) -> Option<&'a ciborium::Value> {
+    let fields = record.as_map()?;
+    fields.iter().find(|(key, _)| key.as_text() == Some(name)).map(|(_, value)| value)
+}
+
+fn bytes(record: &ciborium::Value, name: &str) -> Vec<u8> {
+    field(record, name).and_then(|value| value.as_bytes()).expect("bytes").clone()
+}

@@ -1,0 +1,139 @@
+//! A group in which somebody broke the rules goes on without them.
+
+use hermes_engine::{CommandError, GroupChange, GroupStanding};
+use hermes_tests::sim::{Breach, Crowd};
+
+/// Five members, of whom the first two are admins, and the last one breaks the rules.
+fn frozen(seed: u64) -> Crowd {
+    let mut crowd = Crowd::new(seed, 5);
+    crowd.create(&[1, 2, 3, 4]);
+    let second = crowd.name(1);
+    crowd.change(0, GroupChange::Promote(second));
+    crowd.settle();
+    crowd.say(0, "before");
+    crowd.settle();
+    crowd.stop(3);
+    break_rules(&mut crowd);
+    crowd
+}
+
+fn break_rules(crowd: &mut Crowd) {
+    let admin = crowd.store(0).clone();
+    let victim = crowd.fingerprint(2);
+    crowd.break_rules(4, Breach::NotAdmin(&admin, victim));
+    crowd.stop(4);
+    crowd.settle();
+    for member in [0, 1, 2] {
+        assert!(is_frozen(crowd, member), "{member}");
+    }
+}
+
+fn is_frozen(crowd: &Crowd, member: usize) -> bool {
+    matches!(crowd.standing(member), GroupStanding::Frozen(author, _) if author == crowd.fingerprint(4))
+}
+
+fn agree(crowd: &Crowd, members: &[usize]) {
+    for member in members {
+        assert_eq!(crowd.standing(*member), GroupStanding::Member, "of {member}");
+        assert_eq!(crowd.authenticator(*member), crowd.authenticator(members[0]), "of {member}");
+        assert_eq!(crowd.details(*member).members.len(), members.len(), "of {member}");
+        assert_eq!(crowd.details(*member).channel, crowd.details(members[0]).channel, "of {member}");
+    }
+}
+
+#[test]
+fn everybody_but_the_author_goes_on_in_another_channel() {
+    let mut crowd = frozen(1);
+    let (chat, channel) = (crowd.details(2).group.chat, crowd.details(2).channel);
+    crowd.change(0, GroupChange::Rebuild);
+    crowd.say(0, "we go on");
+    crowd.settle();
+    crowd.say(2, "so we do");
+    crowd.settle();
+    assert_ne!(crowd.details(0).channel, channel);
+    // Who was away hears of both.
+    crowd.start(3);
+    crowd.settle();
+    crowd.say(3, "me too");
+    crowd.start(4);
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2, 3]);
+    assert_eq!(crowd.details(2).group.chat, chat);
+    assert_eq!(crowd.heard(1), ["before", "we go on", "so we do", "me too"]);
+    assert_eq!(crowd.heard(2), ["before", "we go on", "me too"]);
+    assert_eq!(crowd.heard(3), ["before", "we go on", "so we do"]);
+    assert_eq!(crowd.heard(4), ["before"]);
+    assert_eq!(crowd.details(2).group.missed, 0);
+    for reader in 0..4 {
+        assert_eq!(crowd.unreadable(reader), 0, "at {reader}");
+    }
+}
+
+#[test]
+fn the_group_changes_as_before_in_its_new_channel() {
+    let mut crowd = frozen(2);
+    crowd.change(1, GroupChange::Rebuild);
+    crowd.start(3);
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2, 3]);
+    crowd.change(0, GroupChange::Rename("ops 2".to_owned()));
+    crowd.change(3, GroupChange::Leave);
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2]);
+    assert_eq!(crowd.standing(3), GroupStanding::Left);
+    assert_eq!(crowd.details(2).group.title, "ops 2");
+    let copy = crowd.copy(2);
+    crowd.put_back(2, &copy);
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2]);
+}
+
+#[test]
+fn an_admin_who_breaks_the_rules_is_put_out_as_well() {
+    let mut crowd = Crowd::new(3, 4);
+    crowd.create(&[1, 2, 3]);
+    let second = crowd.name(1);
+    crowd.change(0, GroupChange::Promote(second));
+    crowd.settle();
+    let victim = crowd.fingerprint(3);
+    crowd.break_rules(1, Breach::KeptInRoster(victim));
+    crowd.settle();
+    let by_the_admin =
+        |standing| matches!(standing, GroupStanding::Frozen(author, _) if author == crowd.fingerprint(1));
+    assert!([0, 2].into_iter().all(|member| by_the_admin(crowd.standing(member))));
+    crowd.change(0, GroupChange::Rebuild);
+    crowd.settle();
+    for member in [0, 2] {
+        assert_eq!(crowd.standing(member), GroupStanding::Member);
+        assert_eq!(crowd.authenticator(member), crowd.authenticator(0));
+    }
+    // Whom it had removed saw nothing else of it. An admin removes it once more, or adds it.
+    assert!(matches!(crowd.standing(3), GroupStanding::Removed(_)));
+    assert_eq!(crowd.details(0).members.len(), 3);
+}
+
+#[test]
+fn of_two_ways_on_all_take_one() {
+    for seed in 4..8 {
+        let mut crowd = frozen(seed);
+        // Neither has heard of the other.
+        crowd.change(0, GroupChange::Rebuild);
+        crowd.change(1, GroupChange::Rebuild);
+        crowd.settle();
+        crowd.say(0, "one");
+        crowd.say(1, "another");
+        crowd.start(3);
+        crowd.settle();
+        agree(&crowd, &[0, 1, 2, 3]);
+        assert!(crowd.heard(2).ends_with(&["one".to_owned(), "another".to_owned()]), "{:?}", crowd.heard(2));
+    }
+}
+
+#[test]
+fn only_another_admin_makes_a_frozen_group_anew() {
+    let mut crowd = frozen(9);
+    assert!(matches!(crowd.try_change(2, GroupChange::Rebuild), Err(CommandError::NotAdmin(_))));
+    crowd.change(0, GroupChange::Rebuild);
+    crowd.settle();
+    assert!(matches!(crowd.try_change(0, GroupChange::Rebuild), Err(CommandError::NotFrozen(_))));
+}
