@@ -1,7 +1,8 @@
 //! A group in which somebody broke the rules goes on without them.
 
 use hermes_engine::{CommandError, GroupChange, GroupStanding};
-use hermes_tests::sim::{Breach, Crowd};
+use hermes_tests::sim::{Breach, Crowd, Death, Doom, FalseWay};
+use hermes_wire::Refusal;
 
 /// Five members, of whom the first two are admins, and the last one breaks the rules.
 fn frozen(seed: u64) -> Crowd {
@@ -127,6 +128,103 @@ fn of_two_ways_on_all_take_one() {
         agree(&crowd, &[0, 1, 2, 3]);
         assert!(crowd.heard(2).ends_with(&["one".to_owned(), "another".to_owned()]), "{:?}", crowd.heard(2));
     }
+}
+
+#[test]
+fn nobody_goes_where_the_author_or_a_member_leads() {
+    let mut crowd = frozen(10);
+    let (admin, victim) = (crowd.store(0).clone(), crowd.fingerprint(2));
+    let channel = crowd.details(0).channel;
+    for way in [
+        FalseWay::NotAdmin(&admin, victim),
+        FalseWay::NotAdmin(&admin, crowd.fingerprint(4)),
+        FalseWay::Elsewhere(crowd.fingerprint(4)),
+        FalseWay::Own(victim),
+    ] {
+        let by = match way {
+            FalseWay::NotAdmin(..) => 2,
+            FalseWay::Own(_) | FalseWay::Elsewhere(_) => 1,
+        };
+        let mut crowd = frozen(10);
+        crowd.lead_astray(by, way);
+        crowd.settle();
+        for member in [0, 1, 2] {
+            assert!(is_frozen(&crowd, member));
+            assert_eq!(crowd.details(member).channel, channel);
+        }
+        crowd.change(0, GroupChange::Rebuild);
+        crowd.start(3);
+        crowd.settle();
+        agree(&crowd, &[0, 1, 2, 3]);
+    }
+    // Whoever broke the rules was an admin, who may do so: not after that.
+    let mut crowd = Crowd::new(11, 3);
+    crowd.create(&[1, 2]);
+    let second = crowd.name(1);
+    crowd.change(0, GroupChange::Promote(second));
+    crowd.settle();
+    let victim = crowd.fingerprint(2);
+    crowd.break_rules(1, Breach::KeptInRoster(victim));
+    let admin = crowd.fingerprint(0);
+    crowd.lead_astray(1, FalseWay::Own(admin));
+    crowd.settle();
+    assert!(matches!(crowd.standing(0), GroupStanding::Frozen(author, _) if author == crowd.fingerprint(1)));
+}
+
+#[test]
+fn a_way_on_is_found_whoever_dies_when() {
+    for turn in 0..4 {
+        for (client, doom) in
+            [0, 2].into_iter().flat_map(|c| [(c, Doom::BeforeCommit), (c, Doom::AfterCommit)])
+        {
+            let mut crowd = frozen(12);
+            crowd.change(0, GroupChange::Rebuild);
+            crowd.settle_with(&[Death { client, turn, doom }]);
+            crowd.start(3);
+            crowd.say(2, "after");
+            crowd.settle();
+            agree(&crowd, &[0, 1, 2, 3]);
+            assert_eq!(crowd.heard(1), ["before", "after"], "{client} died {doom:?} {turn}");
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_the_relay_refuses_leaves_the_group_as_it_was() {
+    let mut crowd = frozen(13);
+    let before = crowd.details(0);
+    crowd.try_change(0, GroupChange::Rebuild).unwrap();
+    assert_eq!(crowd.standing(0), GroupStanding::Member);
+    crowd.refuse_posts(0, Refusal::RosterMismatch);
+    crowd.settle();
+    assert!(is_frozen(&crowd, 0));
+    let after = crowd.details(0);
+    assert_eq!((after.channel, after.group.epoch), (before.channel, before.group.epoch));
+    assert_eq!(after.members.len(), before.members.len());
+    crowd.change(0, GroupChange::Rebuild);
+    crowd.start(3);
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2, 3]);
+}
+
+/// Its roster needs more than one frame, and the commit is larger than a post.
+#[test]
+fn a_large_group_goes_on_as_well() {
+    const MEMBERS: usize = 70;
+    let mut crowd = Crowd::new(14, MEMBERS);
+    crowd.create(&(1..MEMBERS).collect::<Vec<_>>());
+    let admin = crowd.store(0).clone();
+    let victim = crowd.fingerprint(2);
+    crowd.break_rules(MEMBERS - 1, Breach::NotAdmin(&admin, victim));
+    crowd.settle();
+    crowd.change(0, GroupChange::Rebuild);
+    crowd.say(0, "we go on");
+    crowd.settle();
+    agree(&crowd, &(0..MEMBERS - 1).collect::<Vec<_>>());
+    crowd.say(MEMBERS - 2, "so we do");
+    crowd.settle();
+    assert_eq!(crowd.heard(0), ["so we do"]);
+    assert_eq!(crowd.heard(MEMBERS - 3), ["we go on", "so we do"]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn a_restored_member_comes_back_in_the_same_chat() {
     crowd.put_back(2, &copy);
     crowd.settle();
     crowd.say(1, "after");
+    crowd.settle();
     crowd.say(2, "I am back");
     crowd.settle();
     agree(&crowd, &[0, 1, 2]);

@@ -9,7 +9,7 @@ use hermes_protocol::{
 };
 use hermes_wire::{
     ChannelId, PostId,
-    channel::{Commit, Epoch as NextEpoch, Head, PostTokenHash, Roster, RosterEntry},
+    channel::{Commit, Create, Epoch as NextEpoch, Head, PostTokenHash, Roster, RosterEntry},
     drop::ToDrop,
 };
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,56 @@ pub enum Breach<'a> {
     NotAdmin(&'a MemoryStore, Fingerprint),
     /// An admin removes a member, and lets the relay go on copying to it.
     KeptInRoster(Fingerprint),
+}
+
+/// A way on that is none: the first posts of another channel.
+pub enum FalseWay<'a> {
+    /// Made by this very member, who may be an admin, and puts somebody else out.
+    Own(Fingerprint),
+    /// Made by a member who is no admin, but believes to be the one whose store this is, and puts somebody out.
+    NotAdmin(&'a MemoryStore, Fingerprint),
+    /// It leads into another channel than the one in which it is posted.
+    Elsewhere(Fingerprint),
+}
+
+impl FalseWay<'_> {
+    /// The channel, and what is said to the relay.
+    pub(super) fn posts(&self, store: &MemoryStore, group: &GroupDetails) -> (ChannelId, [ToDrop; 2]) {
+        let record = row(store, Table::Group, &group.group.chat.0);
+        let keys = EpochKeys::from_bytes(&bytes(&record, "keys")).expect("keys");
+        let rows = mls_rows(store, &group.group.chat.0);
+        let before = read(&rows).expect("a group");
+        let (victim, identity) = match self {
+            Self::Own(victim) | Self::Elsewhere(victim) => (victim, identity(store)),
+            Self::NotAdmin(admin, victim) => (victim, identity(admin)),
+        };
+        let channel = ChannelId([9; 32]);
+        let mut context = before.context.clone();
+        context.channel = if let Self::Elsewhere(_) = self { ChannelId([8; 32]) } else { channel };
+        context.admins.remove(victim);
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let changes = [Change::Remove(leaf_of(&before, victim)), Change::SetContext(context)];
+        let prepared = commit(&rows, &keys, &identity, &changes, &mut rng).expect("a commit");
+        let (next, roster) = (&prepared.secrets.keys, roster(&prepared.epoch));
+        let epoch = |change| NextEpoch {
+            token: PostTokenHash::of(&next.post_token()),
+            change,
+            roster: roster.hash(channel),
+            key: next.roster_key(),
+        };
+        let change = Roster::default().change_to(&roster).expect("a change");
+        let create = Create { post: PostId([7; 16]), number: keys.number(), epoch: epoch(change) };
+        let commit = Commit {
+            post: PostId([8; 16]),
+            epoch: keys.number(),
+            token: next.post_token(),
+            roster: next.roster_key(),
+            head: Head::first(channel),
+            body: ByteBuf::from(prepared.commit),
+            next: epoch(Default::default()),
+        };
+        (channel, [ToDrop::Create(create), ToDrop::Commit(commit)])
+    }
 }
 
 impl Breach<'_> {

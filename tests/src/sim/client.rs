@@ -217,6 +217,23 @@ impl Client {
         }
     }
 
+    /// The same user with a copy of the disk; no process runs.
+    pub fn fork(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            store: self.store.clone(),
+            mailbox: self.mailbox,
+            engine: None,
+            link: None,
+            drops: BTreeMap::new(),
+            typed: VecDeque::new(),
+            next_command: self.next_command,
+            accepted: self.accepted.clone(),
+            invites: Vec::new(),
+            crashes: 0,
+        }
+    }
+
     /// The process ends, and its store is put back from a copy.
     pub fn put_back(&mut self, copy: MemoryStore) {
         self.store = copy;
@@ -313,6 +330,11 @@ impl Client {
         // Whoever was not answered types it again. Without an idempotency key (an invite) that only makes another.
         self.typed.extend(commands.into_values());
         self.store.doom = None;
+    }
+
+    /// Takes what a link reports.
+    pub fn take(&mut self, event: LinkEvent, now: Timestamp, rng: &mut ChaCha8Rng) {
+        self.step(vec![Input::Link(event)], now, rng).expect("no death was ordered");
     }
 
     /// Takes one command and returns its answer.

@@ -8,9 +8,10 @@ use hermes_engine::{
 };
 use hermes_protocol::{group::Authenticator, identity::Fingerprint};
 use hermes_relay::store::memory::MemoryStore as RelayStore;
+use hermes_wire::{ChannelId, Refusal, drop::ToDrop};
 
 use super::{
-    breach::Breach,
+    breach::{Breach, FalseWay},
     client::{DropBody, DropRequest, Typed},
     relay::Answer,
     store::{Doom, MemoryStore},
@@ -231,14 +232,35 @@ impl Crowd {
     /// A member's program is another one, and ends the epoch against the rules.
     pub fn break_rules(&mut self, client: usize, how: Breach) {
         let (channel, commit) = how.commit(self.store(client), &self.details(client));
-        let request = DropRequest {
-            chat: self.details(client).group.chat,
+        self.post(channel, [commit]);
+    }
+
+    /// A member's program says that the group goes on somewhere else.
+    pub fn lead_astray(&mut self, client: usize, how: FalseWay) {
+        let (channel, posts) = how.posts(self.store(client), &self.details(client));
+        self.post(channel, posts);
+    }
+
+    fn post(&mut self, channel: ChannelId, posts: impl IntoIterator<Item = ToDrop>) {
+        let row = |post| DropRequest {
+            chat: ChatId([0; 16]),
             place: query::Place::Channel(channel),
-            what: DropBody::Row(OutboxKey { chat: ChatId([0; 16]), position: 0 }, Box::new(commit)),
+            what: DropBody::Row(OutboxKey { chat: ChatId([0; 16]), position: 0 }, Box::new(post)),
         };
-        match self.world.relay.drop_requests(vec![request], self.world.now) {
-            Answer::Events(events) => assert!(matches!(events[..], [LinkEvent::Deposited(_)]), "{events:?}"),
-            Answer::Closed(_) => panic!("the relay takes the first commit of an epoch"),
+        let requests: Vec<_> = posts.into_iter().map(row).collect();
+        let taken = |event: &LinkEvent| matches!(event, LinkEvent::Deposited(_));
+        match self.world.relay.drop_requests(requests, self.world.now) {
+            Answer::Events(events) => assert!(events.iter().all(taken), "{events:?}"),
+            Answer::Closed(_) => panic!("the relay knows no rules"),
+        }
+    }
+
+    /// The relay refuses for good what a client is about to post to the group.
+    pub fn refuse_posts(&mut self, client: usize, refusal: Refusal) {
+        let chat = self.details(client).group.chat;
+        for row in query::outbox(self.store(client), chat, None, 1).expect("memory") {
+            let event = LinkEvent::DepositRefused(row.key, refusal);
+            self.world.clients[client].take(event, self.world.now, &mut self.world.rng);
         }
     }
 

@@ -26,39 +26,58 @@ pub struct GroupPlan {
     pub crash_one_in: u32,
 }
 
-/// What the group is called.
+/// Time between two rounds of settling where nothing has been refused.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longer than any refusal's delay, so that what waits for a rate goes on.
+const PATIENCE: Duration = Duration::from_secs(700);
+
+/// What the group is called. Who joins after it was renamed knows it by another name.
 pub(super) const GROUP: &str = "ops";
 
-/// Runs one seed with a group.
-pub fn run_groups(seed: u64, plan: GroupPlan) -> Result<Report, Violation> {
-    let ordinary = Plan { clients: plan.clients, events: plan.events, crash_one_in: plan.crash_one_in };
-    let calm = Plan { crash_one_in: 0, ..ordinary };
-    let mut world = World::new(seed, plan.clients, RelayLife::Ordinary);
-    for other in 1..plan.clients {
-        world.pair(0, other, calm);
+/// Clients that know each other and a group of their core, as they stand before anything goes wrong.
+pub struct PreparedGroup {
+    world: World,
+    plan: GroupPlan,
+}
+
+impl PreparedGroup {
+    /// Pairs, gives key packages, makes the group, and makes a second admin, for commits that meet.
+    pub fn new(seed: u64, plan: GroupPlan) -> Result<Self, Violation> {
+        let calm = Plan { clients: plan.clients, events: 0, crash_one_in: 0 };
+        let mut world = World::new(seed, plan.clients, RelayLife::Ordinary);
+        for other in 1..plan.clients {
+            world.pair(0, other, calm);
+        }
+        world.settle_calmly(PAUSE)?;
+        for client in &mut world.clients {
+            client.typed.push_back(Typed::GiveKeyPackages);
+        }
+        world.settle_calmly(PAUSE)?;
+        let core = (1..plan.core).map(|client| world.clients[client].name.clone()).collect();
+        world.clients[0].typed.push_back(Typed::CreateGroup(GROUP.to_owned(), core));
+        world.settle_calmly(PAUSE)?;
+        let second = world.clients[1].name.clone();
+        world.clients[0].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Promote(second)));
+        world.settle_calmly(PAUSE)?;
+        Ok(Self { world, plan })
     }
-    world.settle()?;
-    for client in &mut world.clients {
-        client.typed.push_back(Typed::GiveKeyPackages);
+
+    /// Runs one seed from here.
+    pub fn run(&self, seed: u64) -> Result<Report, Violation> {
+        let Self { world, plan } = self;
+        let mut world = world.fork(seed);
+        let ordinary = Plan { clients: plan.clients, events: plan.events, crash_one_in: plan.crash_one_in };
+        for _ in 0..plan.events {
+            world.happen(ordinary);
+            world.happen_in_group(*plan);
+        }
+        world.settle_calmly(PATIENCE)?;
+        // Whoever lost its place twice in an hour asks again the next day.
+        world.now = world.now.after(Duration::from_secs(86_400));
+        world.settle_calmly(PATIENCE)?;
+        let messages = check_group(&world.clients, *plan)?;
+        Ok(Report { messages, faults: world.faults, rounds: 0 })
     }
-    world.settle()?;
-    let core = (1..plan.core).map(|client| world.clients[client].name.clone()).collect();
-    world.clients[0].typed.push_back(Typed::CreateGroup(GROUP.to_owned(), core));
-    world.settle()?;
-    // A second admin, for commits that meet.
-    let second = world.clients[1].name.clone();
-    world.clients[0].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Promote(second)));
-    world.settle()?;
-    for _ in 0..plan.events {
-        world.happen(ordinary);
-        world.happen_in_group(plan);
-    }
-    world.settle()?;
-    // Whoever lost its place twice in an hour asks again the next day.
-    world.now = world.now.after(Duration::from_secs(86_400));
-    let rounds = world.settle()?;
-    let messages = check_group(&world.clients, plan)?;
-    Ok(Report { messages, faults: world.faults, rounds })
 }
 
 impl World {
@@ -72,8 +91,8 @@ impl World {
                 self.clients[1].typed.push_back(Typed::Group(GROUP.to_owned(), GroupChange::Rename(name)));
             }
             34 if client >= plan.core => {
-                let name = name(&self.clients[client]);
-                self.clients[client].typed.push_back(Typed::Group(name, GroupChange::Leave));
+                let group = name(&self.clients[client]);
+                self.clients[client].typed.push_back(Typed::Group(group, GroupChange::Leave));
             }
             // From a copy in which it was no member it would not know that it is one.
             35 if client >= plan.core && standing(&self.clients[client]) == Some(GroupStanding::Member) => {
@@ -108,7 +127,8 @@ impl World {
 
     fn type_to_group(&mut self, client: usize) {
         if standing(&self.clients[client]) == Some(GroupStanding::Member) {
-            let ((key, text), to) = (self.next_text(), name(&self.clients[client]));
+            let (key, text) = self.next_text();
+            let to = name(&self.clients[client]);
             self.clients[client].typed.push_back(Typed::Send { to, text, key });
         }
     }
@@ -130,13 +150,13 @@ impl World {
 }
 
 pub(super) fn details(client: &Client) -> Option<GroupDetails> {
-    query::group_named(&client.store, &name(client)).expect("memory")
+    let group = query::groups(&client.store).expect("memory").pop()?;
+    query::group_at(&client.store, group.chat).expect("memory")
 }
 
-/// What a client calls the group: whoever came after it was renamed calls it otherwise than its maker.
+/// What the client calls the group.
 fn name(client: &Client) -> String {
-    let groups = query::groups(&client.store).expect("memory");
-    groups.into_iter().next().map_or_else(|| GROUP.to_owned(), |group| group.name)
+    details(client).map_or_else(|| GROUP.to_owned(), |details| details.group.name)
 }
 
 pub(super) fn standing(client: &Client) -> Option<GroupStanding> {
@@ -172,7 +192,12 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
         }
     }
     if first.as_ref().map(|(_, _, members)| *members) != Some(epochs.len()) {
-        return Err(Violation(format!("{first:?} for the members {:?}", epochs.keys())));
+        let standings = clients.iter().map(|client| (&client.name, standing(client)));
+        let standings: Vec<_> = standings.filter(|(name, _)| !epochs.contains_key(*name)).collect();
+        return Err(Violation(format!(
+            "{first:?} for the members {:?}; others: {standings:?}",
+            epochs.keys()
+        )));
     }
     let mut messages = 0;
     for author in &clients[..plan.core] {
@@ -210,7 +235,7 @@ fn sent(author: &Client) -> Result<Vec<String>, Violation> {
             _ => None,
         })
         .collect();
-    let accepted = author.accepted.get(GROUP).cloned().unwrap_or_default();
+    let accepted = author.accepted.get(&name(author)).cloned().unwrap_or_default();
     if stored.iter().map(|(text, _)| text).ne(&accepted) {
         return Err(Violation(format!("{} was told of other messages than it stored", author.name)));
     }

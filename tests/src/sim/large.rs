@@ -28,7 +28,7 @@ pub fn run_large(members: usize) -> Result<Large, Violation> {
     let mut timed = |name, world: &mut World, act: &mut dyn FnMut(&mut World)| {
         let start = Instant::now();
         act(world);
-        world.settle_calmly()?;
+        world.settle_calmly(Duration::from_secs(1))?;
         steps.push((name, start.elapsed()));
         Ok(())
     };

@@ -15,10 +15,10 @@ mod relay;
 mod store;
 mod world;
 
-pub use breach::Breach;
+pub use breach::{Breach, FalseWay};
 pub use check::Violation;
 pub use crowd::{Crowd, Death, RelayCopy};
-pub use groups::{GroupPlan, run_groups};
+pub use groups::{GroupPlan, PreparedGroup};
 pub use large::{Large, run_large};
 pub use store::{Doom, MemoryStore};
 pub use world::{Plan, Report, run, run_with_relay_put_back};

@@ -61,6 +61,11 @@ impl SimRelay {
         self.relay = Self::start(copy);
     }
 
+    /// Another one, with all that this one has.
+    pub fn fork(&self) -> Self {
+        Self { relay: Self::start(self.copy()), prekeys: self.prekeys.clone(), seeds: self.seeds }
+    }
+
     /// A copy of its store.
     pub fn copy(&self) -> MemoryStore {
         self.relay.store().clone()

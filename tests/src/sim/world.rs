@@ -380,11 +380,34 @@ impl World {
         Err(Violation(format!("not quiet after {QUIET_ROUNDS} rounds: {stuck:#?}")))
     }
 
-    /// Comes to rest without luck in it, for runs in which nothing fails: everybody in turn, as far as they get.
-    pub(super) fn settle_calmly(&mut self) -> Result<(), Violation> {
+    /// The same world, in which another seed decides from here on. All processes have ended.
+    pub(super) fn fork(&self, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // Not the numbers that this world was made from.
+        rng.set_stream(1);
+        Self {
+            rng,
+            now: self.now,
+            clients: self.clients.iter().map(Client::fork).collect(),
+            relay: self.relay.fork(),
+            orphans: Vec::new(),
+            texts: self.texts,
+            faults: 0,
+            relay_life: self.relay_life,
+            relay_copy: self.relay.copy(),
+            store_copies: BTreeMap::new(),
+            without_blobs: self.without_blobs.clone(),
+        }
+    }
+
+    /// Comes to rest without luck in it: everybody in turn, as far as they get, with a pause between two rounds.
+    pub(super) fn settle_calmly(&mut self, pause: Duration) -> Result<(), Violation> {
         let calm = Plan { clients: self.clients.len(), events: 0, crash_one_in: 0 };
         for _ in 0..CALM_ROUNDS {
-            self.now = self.now.after(Duration::from_secs(1));
+            self.now = self.now.after(pause);
+            while !self.orphans.is_empty() {
+                self.take_orphans(0, usize::MAX);
+            }
             for client in 0..self.clients.len() {
                 self.clients[client].pump();
                 self.serve_blobs(client);
@@ -401,7 +424,14 @@ impl World {
                 return Ok(());
             }
         }
-        Err(Violation(format!("not quiet after {CALM_ROUNDS} rounds")))
+        let stuck = |client: &&Client| !self.is_at_rest(client);
+        let stuck = self.clients.iter().filter(stuck).map(|client| {
+            let summary = query::summary(&client.store).expect("memory");
+            let chats = query::outbox_chats(&client.store).expect("memory");
+            (&client.name, &client.typed, summary.outbox, chats, self.relay.waiting(client.mailbox))
+        });
+        let stuck: Vec<_> = stuck.collect();
+        Err(Violation(format!("not quiet after {CALM_ROUNDS} rounds: {stuck:?}")))
     }
 
     fn is_quiet(&self) -> bool {
