@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use hermes_engine::{Order, Range, Table, View, query::GroupDetails};
 use hermes_protocol::{
-    group::{Change, Epoch, EpochKeys, Leaf, MlsRows, Prepared, commit, read},
+    group::{Change, Epoch, EpochKeys, KeyPackage, Leaf, MlsRows, commit, read},
     identity::{Fingerprint, IdentityKeyPair},
 };
 use hermes_wire::{
@@ -20,8 +20,8 @@ use super::store::MemoryStore;
 
 /// What is wrong with a commit.
 pub enum Breach<'a> {
-    /// It removes a member, and its author is no admin, but believes to be the one whose store this is.
-    NotAdmin(&'a MemoryStore, Fingerprint),
+    /// It adds somebody, and its author is no admin, but believes to be the one whose store this is.
+    NotAdmin(&'a MemoryStore),
     /// An admin removes a member, and lets the relay go on copying to it.
     KeptInRoster(Fingerprint),
 }
@@ -84,14 +84,18 @@ impl Breach<'_> {
         let head = Head(bytes(&record, "head").try_into().expect("a head"));
         let rows = mls_rows(store, &group.group.chat.0);
         let before = read(&rows).expect("a group");
-        let (victim, identity) = match self {
-            Self::NotAdmin(admin, victim) => (victim, identity(admin)),
-            Self::KeptInRoster(victim) => (victim, identity(store)),
-        };
         let mut rng = ChaCha8Rng::seed_from_u64(9);
-        let changes = [Change::Remove(leaf_of(&before, victim))];
-        let prepared = commit(&rows, &keys, &identity, &changes, &mut rng).expect("a commit");
-        let next = self.next(&before, &prepared);
+        let (change, identity) = match self {
+            Self::NotAdmin(admin) => (Change::Add(stranger(&before, &mut rng)), identity(admin)),
+            Self::KeptInRoster(victim) => (Change::Remove(leaf_of(&before, victim)), identity(store)),
+        };
+        let prepared = commit(&rows, &keys, &identity, &[change], &mut rng).expect("a commit");
+        let next = NextEpoch {
+            token: PostTokenHash::of(&prepared.secrets.keys.post_token()),
+            change: Default::default(),
+            roster: roster(&before).hash(before.context.channel),
+            key: prepared.secrets.keys.roster_key(),
+        };
         let commit = Commit {
             post: PostId([9; 16]),
             epoch: keys.number(),
@@ -103,20 +107,14 @@ impl Breach<'_> {
         };
         (before.context.channel, ToDrop::Commit(commit))
     }
+}
 
-    fn next(&self, before: &Epoch, prepared: &Prepared) -> NextEpoch {
-        let next = match self {
-            Self::NotAdmin(..) => roster(&prepared.epoch),
-            Self::KeptInRoster(_) => roster(before),
-        };
-        let keys = &prepared.secrets.keys;
-        NextEpoch {
-            token: PostTokenHash::of(&keys.post_token()),
-            change: roster(before).change_to(&next).expect("a change"),
-            roster: next.hash(before.context.channel),
-            key: keys.roster_key(),
-        }
-    }
+/// Somebody whom nobody knows.
+fn stranger(group: &Epoch, rng: &mut ChaCha8Rng) -> KeyPackage {
+    let identity = IdentityKeyPair::generate(rng);
+    let card = &group.members.values().next().expect("a member").card;
+    let drawn = KeyPackage::draw(&identity, card, rng).expect("a key package");
+    KeyPackage::check(&drawn.public, &identity.identity().fingerprint()).expect("its own")
 }
 
 fn leaf_of(epoch: &Epoch, fingerprint: &Fingerprint) -> Leaf {

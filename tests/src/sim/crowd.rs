@@ -256,10 +256,10 @@ impl Crowd {
     }
 
     /// The relay refuses for good what a client is about to post to the group.
-    pub fn refuse_posts(&mut self, client: usize, refusal: Refusal) {
+    pub fn refuse_posts(&mut self, client: usize, refusal: &Refusal) {
         let chat = self.details(client).group.chat;
         for row in query::outbox(self.store(client), chat, None, 1).expect("memory") {
-            let event = LinkEvent::DepositRefused(row.key, refusal);
+            let event = LinkEvent::DepositRefused(row.key, refusal.clone());
             self.world.clients[client].take(event, self.world.now, &mut self.world.rng);
         }
     }
