@@ -199,14 +199,11 @@ impl Crowd {
 
     /// The same, and processes die meanwhile. How many turns each took.
     pub fn settle_with(&mut self, deaths: &[Death]) -> u32 {
-        let plan = calm(self.world.clients.len());
         let mut turn = 0;
         for _ in 0..ROUNDS {
             self.world.now = self.world.now.after(Duration::from_secs(5));
             for client in (0..self.world.clients.len()).filter(|client| !self.offline.contains(client)) {
-                self.world.clients[client].pump();
-                self.world.relay_turn(plan);
-                self.world.deliver(client);
+                self.world.serve(client);
                 if self.full.contains(&client) {
                     self.world.clients[client].lose_deliveries();
                 }
