@@ -219,6 +219,9 @@ pub enum CommandError {
     /// One leaves instead.
     #[error("you cannot remove yourself from {0}")]
     RemoveSelf(String),
+    /// There is nothing to mend.
+    #[error("nobody has changed {0} against its rules")]
+    NotFrozen(String),
     /// Not a name for a group.
     #[error("{0:?} cannot be a group's name")]
     BadGroupName(String),

@@ -8,7 +8,8 @@
 //!
 //! Whoever is added finds the welcome as a blob ([`join`], [`blob`]) by a pairwise message of the inviter, which used up
 //! one of the key packages that contacts give each other ([`key_package`]). Whoever cannot follow any more comes back the
-//! same way, once an admin has heeded its asking ([`rejoin`]).
+//! same way, once an admin has heeded its asking ([`rejoin`]). After a commit that broke a rule the group goes on in another
+//! channel ([`rebuild`]).
 
 mod blob;
 mod change;
@@ -20,6 +21,7 @@ mod leave;
 mod mls;
 mod note;
 mod post;
+mod rebuild;
 mod receive;
 mod record;
 mod rejoin;
@@ -29,7 +31,7 @@ pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
     CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
     InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey,
-    PartRow, PositionKey, PositionRecord, RejoinKey, RejoinRecord, SenderChainRow, SenderSkippedKey,
-    SenderSkippedRow, UploadRecord,
+    PartRow, PositionKey, PositionRecord, RebuiltKey, RebuiltRecord, RejoinKey, RejoinRecord, SenderChainRow,
+    SenderSkippedKey, SenderSkippedRow, UploadRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

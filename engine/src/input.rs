@@ -84,6 +84,8 @@ pub enum GroupChange {
     Demote(String),
     /// This account is to be no member.
     Leave,
+    /// The group, which a commit against its rules has stopped, is to go on without that commit's author.
+    Rebuild,
 }
 
 /// A text to send.

@@ -78,6 +78,12 @@ pub const INVITATIONS: usize = 100;
 pub const EARLY_COPIES: u32 = 1_000;
 /// Pieces of one blob.
 pub const BLOB_PARTS: usize = 128;
+/// How long the epoch in which a group was frozen is kept after it went on, with the keys of its tree: another admin may
+/// have made another channel meanwhile, and all have to agree on one.
+pub const REBUILD_MEMORY: Duration = Duration::from_secs(7 * 86_400);
+/// Blobs that are asked for within that time because they are said to hold such another way on. Whoever was put out can
+/// say so falsely, and copies wait for each.
+pub const REBUILDS_TRIED: u32 = 4;
 /// Unreadable envelopes kept on record.
 pub const UNREADABLE: u64 = 1_000;
 /// Gaps of a chat that are told apart, in rows; of what is missing beyond, the count is kept. A peer can make one with

@@ -61,12 +61,13 @@ fn standing(row: Option<&Channel>, token: &PostToken) -> Option<Standing> {
 impl<S: Store> Group<'_, S> {
     /// Makes a channel, on the strength of its first entry.
     pub(crate) fn create(&mut self, channel: ChannelId, create: Create, seed: Seed) -> Result<Outcome, Halt> {
-        let Create { post, epoch } = create;
+        let Create { post, number, epoch } = create;
         let first = epoch.change.entering().next().ok_or(Refusal::RosterMismatch)?;
         let contact = self.check_entry(first)?;
         self.rates.take(Bucket::Channels(first.mailbox, contact), TOKEN_CHANNELS, self.now)?;
         self.rates.take(Bucket::MailboxChannels(first.mailbox), MAILBOX_CHANNELS, self.now)?;
-        let content = content(b"create", &[epoch.token.as_bytes(), epoch.roster.as_bytes()]);
+        let parts: [&[u8]; 3] = [epoch.token.as_bytes(), epoch.roster.as_bytes(), &number.to_be_bytes()];
+        let content = content(b"create", &parts);
         if self.draft.channel(channel)?.is_some() {
             return match self.posted_before(channel, post, content)? {
                 Some(_) => Ok(Outcome::Created),
@@ -77,10 +78,10 @@ impl<S: Store> Group<'_, S> {
             return Err(Refusal::Busy { retry_ms: millis(BUSY_RETRY) }.into());
         }
         let roster = self.next_roster(channel, Roster::default(), &epoch)?;
-        let sealed = roster.seal(&epoch.key, channel, 0, &Nonces::new(seed).next());
+        let sealed = roster.seal(&epoch.key, channel, number, &Nonces::new(seed).next());
         self.draft.put_roster(channel, sealed);
         let row = Channel {
-            epoch: 0,
+            epoch: number,
             head: Head::first(channel),
             token: epoch.token,
             earlier: Vec::new(),

@@ -87,14 +87,16 @@ pub struct Epoch {
     pub key: RosterKey,
 }
 
-/// Makes the stream's channel, at epoch 0. Answered with [`crate::drop::FromDrop::Created`].
+/// Makes the stream's channel. Answered with [`crate::drop::FromDrop::Created`].
 ///
 /// A roster larger than [`crate::limits::ROSTER_CHANGES`] is made by a create and commits after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
 pub struct Create {
     /// Repeats are one.
     pub post: PostId,
-    /// Epoch 0. Its first entry is charged for the channel.
+    /// The number of its first epoch: 0, or where a group stood that moves here from another channel.
+    pub number: u64,
+    /// That epoch. Its first entry is charged for the channel.
     pub epoch: Epoch,
 }
 

@@ -74,7 +74,7 @@ impl<V: View> Turn<'_, V> {
         self.delete::<InvitationRecord>(&blob);
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
             if group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob) {
-                self.lose(chat, group, super::record::LostReason::BlobGone)?;
+                self.commit_gone(chat, group)?;
             }
         }
         Ok(())

@@ -114,7 +114,7 @@ impl<V: View> Turn<'_, V> {
         self.apply_mls(chat, hermes_protocol::group::RowChanges { put: rows.0, delete: BTreeSet::new() });
         self.begin_epoch(chat, group, &epoch, &secrets)?;
         self.put(&PositionKey(chat), &PositionRecord::default());
-        self.queue_post(chat, Post::Create(first), Vec::new(), None);
+        self.queue_post(chat, Post::Create { number: 0, first }, Vec::new(), None);
         Ok(Ok(()))
     }
 
@@ -128,6 +128,9 @@ impl<V: View> Turn<'_, V> {
         };
         if let GroupChange::Leave = change {
             return Ok(self.leave_group(chat, group)?.map(|()| Reply::Group(chat)));
+        }
+        if let GroupChange::Rebuild = change {
+            return Ok(self.rebuild_group(chat, group)?.map(|()| Reply::Group(chat)));
         }
         if let Err(error) = super::post::may_post(&group) {
             return Ok(Err(CommandError::Group(error.to_string())));
@@ -151,7 +154,7 @@ impl<V: View> Turn<'_, V> {
     fn wanted(&mut self, chat: ChatId, group: &GroupRecord, change: GroupChange) -> Answer<Vec<Wanted>, V> {
         let mut all = Vec::new();
         match change {
-            GroupChange::Leave => {}
+            GroupChange::Leave | GroupChange::Rebuild => {}
             GroupChange::Add(names) => {
                 let room = GROUP_MEMBERS.saturating_sub(usize::try_from(group.members).unwrap_or(usize::MAX));
                 if names.len() > room {

@@ -16,6 +16,7 @@ use hermes_wire::{
 
 use super::{
     GroupRecord, GroupStanding, NextKey, NextRow, OfferKey, OfferRow, Post, mls,
+    receive::OTHER_ROSTER,
     record::{LostReason, Pending, Wanted, Welcome},
 };
 use crate::{
@@ -176,7 +177,12 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// The commit's body, in a blob if it is too large for a post, and the welcome, which always lies in one.
-    fn package(&mut self, chat: ChatId, prepared: &Prepared, to: Vec<ChatId>) -> Result<Packaged, BlobError> {
+    pub(super) fn package(
+        &mut self,
+        chat: ChatId,
+        prepared: &Prepared,
+        to: Vec<ChatId>,
+    ) -> Result<Packaged, BlobError> {
         let mut blobs = Vec::new();
         let body = if prepared.commit.len() <= POST_BYTES {
             prepared.commit.clone()
@@ -211,15 +217,18 @@ impl<V: View> Turn<'_, V> {
         let (Ok(merged), Some(secrets)) = (merge_own(&rows), secrets) else {
             return self.lose(chat, group, LostReason::Damaged);
         };
-        self.apply_mls(chat, merged.changes);
         self.delete::<NextRow>(&NextKey(chat));
+        let author = self.account.fingerprint();
+        if !mls::is_copied_to(&merged.epoch, attested) {
+            return self.freeze(chat, group, author, OTHER_ROSTER.to_owned());
+        }
+        self.apply_mls(chat, merged.changes);
         for (offer_chat, number) in pending.offers {
             self.delete::<OfferRow>(&OfferKey(offer_chat, number));
         }
-        let author = self.account.fingerprint();
         let welcome = pending.welcome;
         let entering = Entering { before, epoch: merged.epoch, secrets, author, welcome };
-        self.enter(chat, group, entering, attested, body)
+        self.enter(chat, group, entering, body)
     }
 
     fn next_secrets(&self, chat: ChatId) -> StoreResult<Option<EpochSecrets>, V> {
@@ -259,7 +268,7 @@ impl<V: View> Turn<'_, V> {
         self.send_held_posts(chat, &group)
     }
 
-    fn change_failed(&mut self, chat: ChatId, group: &GroupRecord, reason: &str) {
+    pub(super) fn change_failed(&mut self, chat: ChatId, group: &GroupRecord, reason: &str) {
         let event = GroupEvent::ChangeFailed(reason.to_owned());
         self.event(Event::Group { chat, name: group.name.clone(), event });
     }
@@ -283,9 +292,9 @@ struct Carried {
 }
 
 /// A commit as it leaves: what is posted, and what has to be at the relay before.
-struct Packaged {
-    body: Vec<u8>,
-    blobs: Vec<BlobId>,
+pub(super) struct Packaged {
+    pub(super) body: Vec<u8>,
+    pub(super) blobs: Vec<BlobId>,
     welcome: Option<Welcome>,
 }
 

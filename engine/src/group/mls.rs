@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use hermes_protocol::group::{Epoch, EpochKeys, EpochSecrets, Member, MlsRows, RowChanges, read};
-use hermes_wire::channel::{Roster, RosterEntry, RosterError};
+use hermes_wire::channel::{Roster, RosterEntry, RosterError, RosterHash};
 use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
@@ -79,7 +79,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn put_members(
+    pub(super) fn put_members(
         &mut self,
         chat: ChatId,
         members: &BTreeMap<hermes_protocol::group::Leaf, Member>,
@@ -104,12 +104,18 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
+    /// Puts these in the place of whatever rows there are.
+    pub(super) fn replace_mls(&mut self, chat: ChatId, rows: MlsRows) -> StoreResult<(), V> {
+        let delete = self.mls_rows(chat)?.0.into_keys().filter(|key| !rows.0.contains_key(key)).collect();
+        self.apply_mls(chat, RowChanges { put: rows.0, delete });
+        Ok(())
+    }
+
     /// Deletes everything of a group's key agreement.
     pub(super) fn forget_agreement(&mut self, chat: ChatId) -> StoreResult<(), V> {
         self.forget_epoch(chat)?;
-        for key in self.mls_rows(chat)?.0.into_keys() {
-            self.changes.delete(Table::Mls, [&chat.0[..], &key].concat());
-        }
+        self.forget_frozen_epoch(chat)?;
+        self.replace_mls(chat, MlsRows::default())?;
         self.delete::<super::NextRow>(&super::NextKey(chat));
         Ok(())
     }
@@ -137,6 +143,11 @@ impl KeyPackageRow {
         let rows = self.0.iter().map(|(key, value)| (key.to_vec(), Zeroizing::new(value.expose().to_vec())));
         MlsRows(rows.collect())
     }
+}
+
+/// Whether the roster that the relay has is this epoch's.
+pub(super) fn is_copied_to(epoch: &Epoch, attested: RosterHash) -> bool {
+    roster(epoch).map(|roster| roster.hash(epoch.context.channel)) == Ok(attested)
 }
 
 /// What the relay needs of these members.

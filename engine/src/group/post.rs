@@ -122,10 +122,9 @@ impl<V: View> Turn<'_, V> {
                 self.remove_row(key);
                 self.give_up_commit(key.chat, group, refusal)
             }
-            (Some(Post::Create(_)), _) => {
+            (Some(Post::Create { .. } | Post::Opening { .. }), _) => {
                 self.remove_row(key);
-                group.standing = GroupStanding::Refused(refusal);
-                self.end_group(key.chat, group)
+                self.channel_refused(key.chat, group, refusal)
             }
             (Some(Post::Message { .. }) | None, _) => self.refuse_row(key, refusal),
         }
@@ -146,7 +145,7 @@ impl<V: View> Turn<'_, V> {
             let Some((last, _)) = rows.last() else { return Ok(()) };
             range.from = OutboxKey { chat, position: last.position.saturating_add(1) }.to_bytes();
             for (key, row) in rows {
-                if let Some(Post::Commit { blobs, .. }) = row.post {
+                if let Some(Post::Commit { blobs, .. } | Post::Opening { blobs, .. }) = row.post {
                     self.remove_row(key);
                     for blob in blobs {
                         self.forget_upload(blob)?;
@@ -193,11 +192,12 @@ pub(crate) fn frame<V: View>(
     let keys = EpochKeys::from_bytes(group.keys.expose()).map_err(|_| ReadError::Corrupt(Table::Group))?;
     let (token, roster) = (keys.post_token(), keys.roster_key());
     Ok(match kind {
-        Post::Create(epoch) => Some(ToDrop::Create(wire::Create { post, epoch })),
+        Post::Create { number, first } => Some(ToDrop::Create(wire::Create { post, number, epoch: first })),
         Post::Message { epoch } if epoch == group.epoch => {
             Some(ToDrop::Post(wire::Post { post, epoch, token, roster, body }))
         }
-        Post::Commit { epoch, head, next, blobs } if epoch == group.epoch => {
+        Post::Commit { epoch, .. } if epoch != group.epoch => None,
+        Post::Commit { epoch, head, next, blobs } | Post::Opening { epoch, head, next, blobs } => {
             for blob in blobs {
                 if rows::get::<UploadRecord, _>(view, &blob)?.is_some() {
                     return Ok(None);
@@ -205,6 +205,6 @@ pub(crate) fn frame<V: View>(
             }
             Some(ToDrop::Commit(wire::Commit { post, epoch, token, roster, head, body, next }))
         }
-        Post::Message { .. } | Post::Commit { .. } => None,
+        Post::Message { .. } => None,
     })
 }

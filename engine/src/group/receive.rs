@@ -24,6 +24,7 @@ use super::{
     SenderSkippedKey, SenderSkippedRow,
     commit::{Entering, IN_BLOB},
     mls,
+    rebuild::WayOn,
     record::{Awaiting, LostReason, Wanted, Welcome},
 };
 use crate::{
@@ -39,7 +40,9 @@ use crate::{
 };
 
 /// Bytes of a reference to a blob, with slack.
-const REFERENCE_BYTES: usize = 256;
+pub(super) const REFERENCE_BYTES: usize = 256;
+/// The relay copies to others than the members: it was told so by whoever made the commit, or does it by itself.
+pub(super) const OTHER_ROSTER: &str = "the relay has another list of members";
 
 impl<V: View> Turn<'_, V> {
     /// Takes an envelope that came under the contact id of one of our cards.
@@ -90,7 +93,7 @@ impl<V: View> Turn<'_, V> {
 
     fn take_copy(&mut self, chat: ChatId, group: GroupRecord, copy: Copy) -> Result<Taken, Halt<V::Error>> {
         if copy.channel() != group.context.channel {
-            return Err(UnreadableCause::UnknownContact.into());
+            return self.take_from_another_channel(chat, group, copy);
         }
         let mut position: PositionRecord = self.get(&PositionKey(chat))?.unwrap_or_default();
         if copy.sequence() <= position.sequence {
@@ -251,7 +254,7 @@ impl<V: View> Turn<'_, V> {
             // Whoever made it had the epoch's token. Nobody can follow, so nobody does.
             return Ok(self.lose(chat, group, LostReason::BlobGone)?);
         };
-        group.awaiting = Some(Awaiting { roster, blob, body });
+        group.awaiting = Some(Awaiting { roster, blob, body, moves: None });
         self.put(&chat, &group);
         self.effects.push(Effect::Blobs);
         Ok(())
@@ -266,11 +269,27 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<(), V> {
         let Some(awaiting) = group.awaiting.take() else { return Ok(()) };
         let card = group.card;
-        match awaiting.blob.open(bytes) {
-            Ok(commit) => self.follow(chat, group, awaiting.roster, &awaiting.body, &commit)?,
-            Err(_) => self.lose(chat, group, LostReason::BlobGone)?,
+        match (awaiting.blob.open(bytes), awaiting.moves) {
+            (opened, Some((channel, sequence))) => {
+                let way = WayOn { channel, sequence, roster: awaiting.roster, body: &awaiting.body };
+                self.follow_elsewhere(chat, group, &way, &opened.unwrap_or_default())?;
+            }
+            (Ok(commit), None) => self.follow(chat, group, awaiting.roster, &awaiting.body, &commit)?,
+            (Err(_), None) => self.lose(chat, group, LostReason::BlobGone)?,
         }
         self.take_early(card)
+    }
+
+    /// It is not to be had. What was said to lead into another channel may be anybody's word.
+    pub(super) fn commit_gone(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
+        match group.awaiting.take() {
+            Some(Awaiting { moves: Some(_), .. }) => {
+                let card = group.card;
+                self.put(&chat, &group);
+                self.take_early(card)
+            }
+            _ => self.lose(chat, group, LostReason::BlobGone),
+        }
     }
 
     /// Follows another member's commit, or says why not.
@@ -288,15 +307,12 @@ impl<V: View> Turn<'_, V> {
             Ok(Received::Commit(followed)) => {
                 let Followed { changes, author, before, epoch, secrets } = *followed;
                 let author = self.member_at(chat, author)?;
+                if !mls::is_copied_to(&epoch, attested) {
+                    return self.freeze(chat, group, author, OTHER_ROSTER.to_owned());
+                }
                 self.lost_race(chat, &mut group)?;
                 self.apply_mls(chat, changes);
-                self.enter(
-                    chat,
-                    group,
-                    Entering { before, epoch, secrets, author, welcome: None },
-                    attested,
-                    body,
-                )
+                self.enter(chat, group, Entering { before, epoch, secrets, author, welcome: None }, body)
             }
             Ok(Received::Removed(removed)) => {
                 let author = self.member_at(chat, removed.author)?;
@@ -327,15 +343,9 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         mut group: GroupRecord,
         entering: Entering,
-        attested: RosterHash,
         body: &[u8],
     ) -> StoreResult<(), V> {
         let Entering { before, epoch, secrets, author, welcome } = entering;
-        let roster = mls::roster(&epoch).map(|roster| roster.hash(epoch.context.channel));
-        if roster != Ok(attested) {
-            // The relay copies to others than the members: it was told so by the committer, or does it by itself.
-            return self.freeze(chat, group, author, "the relay has another list of members".to_owned());
-        }
         group.head = group.head.after(body);
         self.begin_epoch(chat, &mut group, &epoch, &secrets)?;
         self.note_change(chat, &group, &before, &epoch, author)?;
@@ -353,7 +363,7 @@ impl<V: View> Turn<'_, V> {
         self.drive(chat, group)
     }
 
-    fn freeze(
+    pub(super) fn freeze(
         &mut self,
         chat: ChatId,
         mut group: GroupRecord,
@@ -401,7 +411,7 @@ impl<V: View> Turn<'_, V> {
         self.stop_group(chat, group)
     }
 
-    fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
+    pub(super) fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
         self.lost_race(chat, &mut group)?;
         group.wanted.clear();
         self.put(&chat, &group);

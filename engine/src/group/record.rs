@@ -9,7 +9,7 @@ use hermes_protocol::{
 };
 use hermes_wire::{
     BlobId, ContactId, PostId, Sequence, Timestamp,
-    channel::{CopyKey, Epoch as NextEpoch, Head, RosterHash},
+    channel::{ChannelId, CopyKey, Epoch as NextEpoch, Head, RosterHash},
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -157,6 +157,25 @@ pub(crate) struct Awaiting {
     pub(crate) blob: BlobRef,
     /// The body at the relay, which the head names.
     pub(crate) body: ByteBuf,
+    /// The other channel that it leads to, and its place there.
+    pub(crate) moves: Option<(ChannelId, Sequence)>,
+}
+
+/// The epoch in which a group was frozen, while another admin's way out of it may yet turn out to be the one.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct RebuiltRecord {
+    /// Under which the library's rows of that epoch stand.
+    pub(crate) rows: ChatId,
+    /// Its keys (`EpochKeys`).
+    pub(crate) keys: SecretBuf,
+    /// Whose commit had broken a rule, and which.
+    pub(crate) author: Fingerprint,
+    pub(crate) rule: String,
+    /// Names the commit that was followed.
+    pub(crate) head: Head,
+    pub(crate) since: Timestamp,
+    /// Others whose blob was asked for.
+    pub(crate) tried: u32,
 }
 
 /// How far a group's channel was followed.
@@ -240,7 +259,24 @@ pub(crate) struct UploadRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Post {
     /// The channel itself.
-    Create(NextEpoch),
+    Create {
+        /// The number of its first epoch.
+        number: u64,
+        /// That epoch.
+        first: NextEpoch,
+    },
+    /// A commit of a channel that is made for a group which stands at its end: it brings more of the roster, or the group's
+    /// own commit that leads there.
+    Opening {
+        /// The epoch of the channel that it ends.
+        epoch: u64,
+        /// What was committed in the channel before.
+        head: Head,
+        /// The epoch after it.
+        next: NextEpoch,
+        /// The blobs that have to be at the relay first.
+        blobs: Vec<BlobId>,
+    },
     /// A message, sealed in this epoch.
     Message {
         /// Which.
@@ -284,6 +320,7 @@ rows! {
     GroupRecord: Group by ChatId;
     PositionRecord: Group by PositionKey;
     RejoinRecord: Group by RejoinKey;
+    RebuiltRecord: Group by RebuiltKey;
     MemberRecord: Member by MemberKey;
     CardRecord: Route by CardKey;
     KeyPackageRow: KeyPackage by ContactId;
@@ -318,6 +355,8 @@ beside! {
     NextKey(ChatId) = 2;
     /// Who asked to be added again, and whom this account has asked.
     RejoinKey(ChatId) = 3;
+    /// Beside a group that was frozen lately.
+    RebuiltKey(ChatId) = 4;
     /// Beside a route and a used invite.
     CardKey(ContactId) = 2;
 }

@@ -34,6 +34,7 @@ impl<V: View> Turn<'_, V> {
     /// What time brings about: who has missed a commit is lost, and who is lost asks.
     pub(crate) fn look_after_groups(&mut self) -> StoreResult<(), V> {
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            self.forget_old_frozen_epoch(chat)?;
             match self.left_behind(&group) {
                 Some(reason) => self.lose(chat, group, reason)?,
                 None => self.ask_to_be_added_again(chat, &group)?,

@@ -71,7 +71,7 @@ fn channel_frames() -> Vec<Seed> {
         body: vec![8; 30].into(),
         next: epoch(&before, &after),
     };
-    let create = Create { post: POST, epoch: epoch(&Roster::default(), &before) };
+    let create = Create { post: POST, number: 7, epoch: epoch(&Roster::default(), &before) };
     let refused = |refusal| codec::encode(&FromDrop::PostRefused(POST, refusal));
     [
         (

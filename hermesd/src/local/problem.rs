@@ -83,6 +83,7 @@ impl ToProblem for CommandError {
             | Self::NotAdmin(_)
             | Self::LastAdmin(_)
             | Self::RemoveSelf(_)
+            | Self::NotFrozen(_)
             | Self::BadGroupName(_)
             | Self::TooManyGroups(_)
             | Self::TooManyMembers(_)

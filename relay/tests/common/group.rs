@@ -135,7 +135,7 @@ impl Group {
 
     pub fn create(&self) -> Create {
         let post = PostId(self.secret("create", 0)[..16].try_into().unwrap());
-        Create { post, epoch: self.epoch_from(&Roster::default()) }
+        Create { post, number: self.epoch, epoch: self.epoch_from(&Roster::default()) }
     }
 
     pub fn post(&self, number: u64, body: &[u8]) -> Post {

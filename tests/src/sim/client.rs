@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hermes_engine::{
-    ChatId, Command, CommandId, Effect, Engine, GroupChange, Input, LinkEvent, NewAccount, OutboxKey, Reply,
-    Send, SendError,
+    ChatId, Command, CommandError, CommandId, Effect, Engine, GroupChange, Input, LinkEvent, NewAccount,
+    OutboxKey, Reply, Send, SendError,
     query::{self, Claiming, Place},
 };
 use hermes_wire::{
@@ -333,6 +333,27 @@ impl Client {
         // Whoever was not answered types it again. Without an idempotency key (an invite) that only makes another.
         self.typed.extend(commands.into_values());
         self.store.doom = None;
+    }
+
+    /// Takes what a link reports.
+    pub fn take(&mut self, event: LinkEvent, now: Timestamp, rng: &mut ChaCha8Rng) {
+        self.step(vec![Input::Link(event)], now, rng).expect("no death was ordered");
+    }
+
+    /// Takes one command and returns its answer.
+    pub fn ask(
+        &mut self,
+        typed: &Typed,
+        now: Timestamp,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Reply, CommandError> {
+        let input = Input::Command(CommandId(0), command(typed));
+        let effects = self.step(vec![input], now, rng).expect("no death was ordered");
+        let reply = effects.into_iter().find_map(|effect| match effect {
+            Effect::Reply(_, reply) => Some(reply),
+            _ => None,
+        });
+        reply.expect("each command is answered")
     }
 
     fn step(

@@ -3,14 +3,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use hermes_engine::{
-    GroupChange, GroupStanding, Text,
+    ChatId, CommandError, GroupChange, GroupStanding, LinkEvent, OutboxKey, Text,
     query::{self, GroupDetails, MessageDirection},
 };
-use hermes_protocol::group::Authenticator;
+use hermes_protocol::{group::Authenticator, identity::Fingerprint};
 use hermes_relay::store::memory::MemoryStore as RelayStore;
+use hermes_wire::{ChannelId, Refusal, drop::ToDrop};
 
 use super::{
-    client::Typed,
+    breach::{Breach, FalseWay},
+    client::{DropBody, DropRequest, Typed},
+    relay::Answer,
     store::{Doom, MemoryStore},
     world::{Plan, RelayLife, World},
 };
@@ -85,6 +88,12 @@ impl Crowd {
     /// Somebody wants the group changed.
     pub fn change(&mut self, client: usize, change: GroupChange) {
         self.world.clients[client].typed.push_back(Typed::Group(GROUP.to_owned(), change));
+    }
+
+    /// The same, answered at once.
+    pub fn try_change(&mut self, client: usize, change: GroupChange) -> Result<(), CommandError> {
+        let typed = Typed::Group(GROUP.to_owned(), change);
+        self.world.clients[client].ask(&typed, self.world.now, &mut self.world.rng).map(|_| ())
     }
 
     /// Somebody writes to the group.
@@ -162,6 +171,17 @@ impl Crowd {
         self.world.clients[client].put_back(copy.clone());
     }
 
+    /// Whose store a client's is.
+    pub fn fingerprint(&self, client: usize) -> Fingerprint {
+        let own = self.details(client).members.into_iter().find(|member| member.person.me);
+        own.expect("a member").person.fingerprint
+    }
+
+    /// Envelopes that a client could not read.
+    pub fn unreadable(&self, client: usize) -> u64 {
+        query::summary(self.store(client)).expect("memory").unreadable
+    }
+
     /// A client's store.
     pub fn store(&self, client: usize) -> &MemoryStore {
         &self.world.clients[client].store
@@ -179,14 +199,11 @@ impl Crowd {
 
     /// The same, and processes die meanwhile. How many turns each took.
     pub fn settle_with(&mut self, deaths: &[Death]) -> u32 {
-        let plan = calm(self.world.clients.len());
         let mut turn = 0;
         for _ in 0..ROUNDS {
             self.world.now = self.world.now.after(Duration::from_secs(5));
             for client in (0..self.world.clients.len()).filter(|client| !self.offline.contains(client)) {
-                self.world.clients[client].pump();
-                self.world.relay_turn(plan);
-                self.world.deliver(client);
+                self.world.serve(client);
                 if self.full.contains(&client) {
                     self.world.clients[client].lose_deliveries();
                 }
@@ -207,6 +224,41 @@ impl Crowd {
         let online = |(number, _): &(usize, _)| !self.offline.contains(number);
         let mut clients = self.world.clients.iter().enumerate().filter(online);
         clients.all(|(_, client)| self.world.is_at_rest(client))
+    }
+
+    /// A member's program is another one, and ends the epoch against the rules.
+    pub fn break_rules(&mut self, client: usize, how: Breach) {
+        let (channel, commit) = how.commit(self.store(client), &self.details(client));
+        self.post(channel, [commit]);
+    }
+
+    /// A member's program says that the group goes on somewhere else.
+    pub fn lead_astray(&mut self, client: usize, how: FalseWay) {
+        let (channel, posts) = how.posts(self.store(client), &self.details(client));
+        self.post(channel, posts);
+    }
+
+    fn post(&mut self, channel: ChannelId, posts: impl IntoIterator<Item = ToDrop>) {
+        let row = |post| DropRequest {
+            chat: ChatId([0; 16]),
+            place: query::Place::Channel(channel),
+            what: DropBody::Row(OutboxKey { chat: ChatId([0; 16]), position: 0 }, Box::new(post)),
+        };
+        let requests: Vec<_> = posts.into_iter().map(row).collect();
+        let taken = |event: &LinkEvent| matches!(event, LinkEvent::Deposited(_));
+        match self.world.relay.drop_requests(requests, self.world.now) {
+            Answer::Events(events) => assert!(events.iter().all(taken), "{events:?}"),
+            Answer::Closed(_) => panic!("the relay knows no rules"),
+        }
+    }
+
+    /// The relay refuses for good what a client is about to post to the group.
+    pub fn refuse_posts(&mut self, client: usize, refusal: &Refusal) {
+        let chat = self.details(client).group.chat;
+        for row in query::outbox(self.store(client), chat, None, 1).expect("memory") {
+            let event = LinkEvent::DepositRefused(row.key, refusal.clone());
+            self.world.clients[client].take(event, self.world.now, &mut self.world.rng);
+        }
     }
 
     /// The group as a client sees it.

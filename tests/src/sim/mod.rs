@@ -5,6 +5,7 @@
 //! given up, answers that never arrive, repeated deliveries, processes that die before and after every commit, a relay
 //! that dies between a commit and its answers. Everything follows from one seed, so a failure replays.
 
+mod breach;
 mod check;
 mod client;
 mod crowd;
@@ -14,6 +15,7 @@ mod relay;
 mod store;
 mod world;
 
+pub use breach::{Breach, FalseWay};
 pub use check::Violation;
 pub use crowd::{Crowd, Death, RelayCopy};
 pub use groups::{GroupPlan, PreparedGroup};

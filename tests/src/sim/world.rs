@@ -309,7 +309,7 @@ impl World {
         }
     }
 
-    pub(super) fn deliver(&mut self, client: usize) {
+    fn deliver(&mut self, client: usize) {
         let mailbox = self.clients[client].mailbox;
         if let Some(link) = &mut self.clients[client].link {
             let frames = self.relay.deliver(mailbox, &mut link.attached);
@@ -411,13 +411,7 @@ impl World {
                 self.take_orphans(0, usize::MAX);
             }
             for client in 0..self.clients.len() {
-                self.clients[client].pump();
-                self.serve_blobs(client);
-                self.take_control(client, usize::MAX, None);
-                for chat in self.clients[client].drops.keys().copied().collect::<Vec<_>>() {
-                    self.take_drop(client, chat, usize::MAX, None);
-                }
-                self.deliver(client);
+                self.serve(client);
                 while self.clients[client].has_input() {
                     self.client_turn(client, calm);
                 }
@@ -437,6 +431,17 @@ impl World {
         });
         let stuck: Vec<_> = stuck.collect();
         Err(Violation(format!("not quiet after {CALM_ROUNDS} rounds: {stuck:?}")))
+    }
+
+    /// Takes everything that a client puts under way, and delivers what there is for it.
+    pub(super) fn serve(&mut self, client: usize) {
+        self.clients[client].pump();
+        self.serve_blobs(client);
+        self.take_control(client, usize::MAX, None);
+        for chat in self.clients[client].drops.keys().copied().collect::<Vec<_>>() {
+            self.take_drop(client, chat, usize::MAX, None);
+        }
+        self.deliver(client);
     }
 
     fn is_quiet(&self) -> bool {

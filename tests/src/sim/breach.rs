@@ -1,0 +1,169 @@
+//! Commits that break a group's rules, as a member makes them whose program is another one.
+
+use std::ops::ControlFlow;
+
+use hermes_engine::{Order, Range, Table, View, query::GroupDetails};
+use hermes_protocol::{
+    group::{Change, Epoch, EpochKeys, KeyPackage, Leaf, MlsRows, commit, read},
+    identity::{Fingerprint, IdentityKeyPair},
+};
+use hermes_wire::{
+    ChannelId, PostId,
+    channel::{Commit, Create, Epoch as NextEpoch, Head, PostTokenHash, Roster, RosterEntry},
+    drop::ToDrop,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use serde_bytes::ByteBuf;
+
+use super::store::MemoryStore;
+
+/// What is wrong with a commit.
+pub enum Breach<'a> {
+    /// It adds somebody, and its author is no admin, but believes to be the one whose store this is.
+    NotAdmin(&'a MemoryStore),
+    /// An admin removes a member, and lets the relay go on copying to it.
+    KeptInRoster(Fingerprint),
+}
+
+/// A way on that is none: the first posts of another channel.
+pub enum FalseWay<'a> {
+    /// Made by this very member, who may be an admin, and puts somebody else out.
+    Own(Fingerprint),
+    /// Made by a member who is no admin, but believes to be the one whose store this is, and puts somebody out.
+    NotAdmin(&'a MemoryStore, Fingerprint),
+    /// It leads into another channel than the one in which it is posted.
+    Elsewhere(Fingerprint),
+}
+
+impl FalseWay<'_> {
+    /// The channel, and what is said to the relay.
+    pub(super) fn posts(&self, store: &MemoryStore, group: &GroupDetails) -> (ChannelId, [ToDrop; 2]) {
+        let record = row(store, Table::Group, &group.group.chat.0);
+        let keys = EpochKeys::from_bytes(&bytes(&record, "keys")).expect("keys");
+        let rows = mls_rows(store, &group.group.chat.0);
+        let before = read(&rows).expect("a group");
+        let (victim, identity) = match self {
+            Self::Own(victim) | Self::Elsewhere(victim) => (victim, identity(store)),
+            Self::NotAdmin(admin, victim) => (victim, identity(admin)),
+        };
+        let channel = ChannelId([9; 32]);
+        let mut context = before.context.clone();
+        context.channel = if let Self::Elsewhere(_) = self { ChannelId([8; 32]) } else { channel };
+        context.admins.remove(victim);
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let changes = [Change::Remove(leaf_of(&before, victim)), Change::SetContext(context)];
+        let prepared = commit(&rows, &keys, &identity, &changes, &mut rng).expect("a commit");
+        let (next, roster) = (&prepared.secrets.keys, roster(&prepared.epoch));
+        let epoch = |change| NextEpoch {
+            token: PostTokenHash::of(&next.post_token()),
+            change,
+            roster: roster.hash(channel),
+            key: next.roster_key(),
+        };
+        let change = Roster::default().change_to(&roster).expect("a change");
+        let create = Create { post: PostId([7; 16]), number: keys.number(), epoch: epoch(change) };
+        let commit = Commit {
+            post: PostId([8; 16]),
+            epoch: keys.number(),
+            token: next.post_token(),
+            roster: next.roster_key(),
+            head: Head::first(channel),
+            body: ByteBuf::from(prepared.commit),
+            next: epoch(Default::default()),
+        };
+        (channel, [ToDrop::Create(create), ToDrop::Commit(commit)])
+    }
+}
+
+impl Breach<'_> {
+    /// The channel, and what is said to the relay.
+    pub(super) fn commit(&self, store: &MemoryStore, group: &GroupDetails) -> (ChannelId, ToDrop) {
+        let record = row(store, Table::Group, &group.group.chat.0);
+        let keys = EpochKeys::from_bytes(&bytes(&record, "keys")).expect("keys");
+        let head = Head(bytes(&record, "head").try_into().expect("a head"));
+        let rows = mls_rows(store, &group.group.chat.0);
+        let before = read(&rows).expect("a group");
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let (change, identity) = match self {
+            Self::NotAdmin(admin) => (Change::Add(stranger(&before, &mut rng)), identity(admin)),
+            Self::KeptInRoster(victim) => (Change::Remove(leaf_of(&before, victim)), identity(store)),
+        };
+        let prepared = commit(&rows, &keys, &identity, &[change], &mut rng).expect("a commit");
+        let next = NextEpoch {
+            token: PostTokenHash::of(&prepared.secrets.keys.post_token()),
+            change: Default::default(),
+            roster: roster(&before).hash(before.context.channel),
+            key: prepared.secrets.keys.roster_key(),
+        };
+        let commit = Commit {
+            post: PostId([9; 16]),
+            epoch: keys.number(),
+            token: keys.post_token(),
+            roster: keys.roster_key(),
+            head,
+            body: ByteBuf::from(prepared.commit),
+            next,
+        };
+        (before.context.channel, ToDrop::Commit(commit))
+    }
+}
+
+/// Somebody whom nobody knows.
+fn stranger(group: &Epoch, rng: &mut ChaCha8Rng) -> KeyPackage {
+    let identity = IdentityKeyPair::generate(rng);
+    let card = &group.members.values().next().expect("a member").card;
+    let drawn = KeyPackage::draw(&identity, card, rng).expect("a key package");
+    KeyPackage::check(&drawn.public, &identity.identity().fingerprint()).expect("its own")
+}
+
+fn leaf_of(epoch: &Epoch, fingerprint: &Fingerprint) -> Leaf {
+    let mut members = epoch.members.values();
+    members.find(|member| member.identity.fingerprint() == *fingerprint).expect("a member").leaf
+}
+
+fn roster(epoch: &Epoch) -> Roster {
+    let entries = epoch.members.values().map(|member| {
+        let card = &member.card;
+        let (token, key) = (card.token.clone(), card.copy_key.clone());
+        (member.leaf.0, RosterEntry { mailbox: card.mailbox, token, key })
+    });
+    Roster::new(entries).expect("a roster")
+}
+
+fn identity(store: &MemoryStore) -> IdentityKeyPair {
+    let mut found = None;
+    store
+        .scan(Table::Account, &Range::all(), Order::Ascending, &mut |_, value| {
+            let record: ciborium::Value = ciborium::from_reader(value.as_slice()).expect("a record");
+            found = field(&record, "identity").and_then(|value| value.as_bytes().cloned()).or(found.take());
+            ControlFlow::Continue(())
+        })
+        .expect("memory");
+    IdentityKeyPair::from_bytes(&found.expect("an account").try_into().expect("64 bytes"))
+}
+
+fn mls_rows(store: &MemoryStore, chat: &[u8]) -> MlsRows {
+    let mut rows = MlsRows::default();
+    store
+        .scan(Table::Mls, &Range::prefix(chat), Order::Ascending, &mut |key, value| {
+            rows.0.insert(key[chat.len()..].to_vec(), value);
+            ControlFlow::Continue(())
+        })
+        .expect("memory");
+    rows
+}
+
+fn row(store: &MemoryStore, table: Table, key: &[u8]) -> ciborium::Value {
+    let row = store.get(table, key).expect("memory").expect("a row");
+    ciborium::from_reader(row.as_slice()).expect("a record")
+}
+
+fn field<'a>(record: &'a ciborium::Value, name: &str) -> Option<&'a ciborium::Value> {
+    let fields = record.as_map()?;
+    fields.iter().find(|(key, _)| key.as_text() == Some(name)).map(|(_, value)| value)
+}
+
+fn bytes(record: &ciborium::Value, name: &str) -> Vec<u8> {
+    field(record, name).and_then(|value| value.as_bytes()).expect("bytes").clone()
+}
