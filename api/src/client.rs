@@ -1,5 +1,6 @@
 //! A client of the daemon: one connection for each request, which a local socket makes as cheap as keeping one.
 
+mod chat;
 mod group;
 
 use std::{

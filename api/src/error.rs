@@ -131,6 +131,8 @@ error_codes! {
     ContactPending = "contact-pending", Failure, 409;
     /// Another contact has the name.
     ContactNameTaken = "contact-name-taken", Failure, 409;
+    /// Neither a contact nor a group of that name.
+    ChatNotFound = "chat-not-found", NotFound, 404;
     /// No group of that name.
     GroupNotFound = "group-not-found", NotFound, 404;
     /// No member of that name in the group.

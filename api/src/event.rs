@@ -24,6 +24,12 @@ pub enum Event {
         /// The message.
         message: Box<Message>,
     },
+    /// A message was to be deleted after a time, and was.
+    Expired {
+        /// Its short local reference.
+        #[serde(rename = "ref")]
+        reference: String,
+    },
     /// A sent message came further.
     State {
         /// The message's id, 32 hex digits.

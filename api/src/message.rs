@@ -14,6 +14,9 @@ pub struct SendMessage {
     pub to: Vec<String>,
     /// The text, at most [`crate::limits::TEXT_BYTES`] of UTF-8.
     pub text: String,
+    /// Seconds after which it is deleted at both ends; otherwise as it is settled for the chat.
+    #[serde(default)]
+    pub ttl_seconds: Option<u64>,
     /// The idempotency key: a repeat with the same key and content stores nothing and returns the same messages.
     pub id: String,
     /// What to wait for before replying.
@@ -147,6 +150,12 @@ pub struct Message {
     /// How many members of its group have an outgoing message; nothing for all others.
     #[serde(default)]
     pub confirmed: Option<Confirmed>,
+    /// Seconds after which it is deleted: an outgoing one from when it has left, an incoming one from when it was read.
+    #[serde(default)]
+    pub ttl_seconds: Option<u32>,
+    /// Whether its chat is muted: nobody wants to be disturbed for it.
+    #[serde(default)]
+    pub muted: bool,
     /// Whether an incoming message was read; an outgoing one is.
     pub read: bool,
     /// Whether the session began when its responder had no one-time prekey left, which weakens the forward secrecy of
@@ -210,6 +219,13 @@ pub enum Body {
     },
     /// Something that only a newer version can show. It is kept.
     Unsupported,
+    /// It was to be deleted after a time, and was.
+    Expired,
+    /// Texts of this chat are deleted after a time from here on, or stay.
+    TimerSet {
+        /// The time in seconds; nothing when they stay.
+        ttl: Option<u32>,
+    },
     /// A note: from here on another session with the contact is in use.
     SessionRenewed {
         /// Why, as text for people.
@@ -295,6 +311,8 @@ mod tests {
             state: None,
             error: None,
             confirmed: None,
+            ttl_seconds: None,
+            muted: false,
             read: false,
             no_one_time_prekey: false,
             missing_before: 0,

@@ -24,6 +24,12 @@ pub const REFUSE_KEY: &str = "/v1/accounts/{account}/contacts/{contact}/refuse-k
 pub const RENAME: &str = "/v1/accounts/{account}/contacts/{contact}/rename";
 /// `POST` [`crate::SetKeyPolicy`]: [`crate::ContactDetails`].
 pub const KEY_POLICY: &str = "/v1/accounts/{account}/contacts/{contact}/key-policy";
+/// `GET`: [`crate::ChatSettings`].
+pub const CHAT: &str = "/v1/accounts/{account}/chats/{chat}";
+/// `POST` [`crate::MuteChat`]: [`crate::ChatSettings`].
+pub const MUTE: &str = "/v1/accounts/{account}/chats/{chat}/mute";
+/// `POST` [`crate::SetTtl`]: [`crate::ChatSettings`].
+pub const TTL: &str = "/v1/accounts/{account}/chats/{chat}/ttl";
 /// `GET`: [`crate::Groups`]. `POST` [`crate::CreateGroup`]: [`crate::GroupDetails`].
 pub const GROUPS: &str = "/v1/accounts/{account}/groups";
 /// `GET`: [`crate::GroupDetails`].

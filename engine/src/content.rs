@@ -36,13 +36,35 @@ impl<V: View> Turn<'_, V> {
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } if !steers => {
                 Ok(())
             }
-            Body::Text { ref text, .. } => {
+            Body::Text { ref text, ttl, .. } => {
                 let text = Text::Plain(text.clone());
-                Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)
+                Ok(self.store_message(
+                    chat,
+                    contact,
+                    &content,
+                    (text, ttl),
+                    plaintext.without_one_time_key,
+                )?)
+            }
+            Body::Timer(ttl) => {
+                let text = Text::TimerSet(ttl);
+                Ok(self.store_message(
+                    chat,
+                    contact,
+                    &content,
+                    (text, None),
+                    plaintext.without_one_time_key,
+                )?)
             }
             Body::Unknown(_) => {
                 let text = Text::NeedsNewerVersion;
-                Ok(self.store_message(chat, contact, &content, text, plaintext.without_one_time_key)?)
+                Ok(self.store_message(
+                    chat,
+                    contact,
+                    &content,
+                    (text, None),
+                    plaintext.without_one_time_key,
+                )?)
             }
             Body::Receipt { kind, messages } => Ok(self.receipt(chat, kind, &messages)?),
             Body::Hello { ticket, profile_name, .. } => {
@@ -70,7 +92,7 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: ContactRecord,
         content: &Content,
-        text: Text,
+        (text, ttl): (Text, Option<u32>),
         without_one_time_key: bool,
     ) -> StoreResult<(), V> {
         self.receipts.entry(chat).or_default().push(content.id);
@@ -84,13 +106,18 @@ impl<V: View> Turn<'_, V> {
             text,
             sent: content.sent,
             stored: self.now,
-            direction: Direction::Received { unread: Some(position) },
+            direction: Direction::Received { unread: None },
             author: None,
             without_one_time_key,
-        };
+            ttl,
+        }
+        .received(position);
         let mut counters = self.chat_counters(chat)?;
         let number = counters.messages.saturating_add(1);
         self.note_place(chat, &mut counters.received, content, number)?;
+        if !message.text.is_to_be_read() {
+            return self.note_ttl(chat, contact.name, counters, &message);
+        }
         self.add_unread(chat, contact.name, counters, position, &message);
         Ok(())
     }
@@ -196,6 +223,7 @@ impl<V: View> Turn<'_, V> {
             if self.get::<UnreadRow>(&position)?.is_some() {
                 self.delete::<UnreadRow>(&position);
                 self.counters.unread = self.counters.unread.saturating_sub(1);
+                self.begin_to_expire(place, &message);
                 self.put(&place, &message);
             }
         }

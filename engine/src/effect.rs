@@ -29,6 +29,8 @@ pub enum Effect {
     Blobs,
     /// Something is to be done about the store claim.
     Claim,
+    /// [`crate::Input::Tick`] is wanted then.
+    Due(Timestamp),
     /// Everything up to this sequence is safe here.
     Ack(Sequence),
 }
@@ -60,6 +62,8 @@ pub enum Reply {
     Given,
     /// The group is to be as asked, once the relay has put the change in its place.
     Group(ChatId),
+    /// It is settled.
+    Chat(ChatId),
     /// This copy of the store goes on, from the moment at which the relay takes its word.
     TakingOver,
     /// This copy has been going on anyway; its alarms are ended.
@@ -196,6 +200,15 @@ pub enum CommandError {
         /// Whose it is.
         other: String,
     },
+    /// Neither a contact nor a group of that name.
+    #[error("there is no contact or group named {0:?}")]
+    UnknownChat(String),
+    /// A text that is to be deleted stays some time.
+    #[error("a message can be told to last from a second to {0} days")]
+    TtlOutOfRange(u64),
+    /// Those concerned cannot be told.
+    #[error("{0}")]
+    Unsent(SendError),
     /// No group of that name.
     #[error("there is no group named {0:?}")]
     UnknownGroup(String),
@@ -259,6 +272,8 @@ pub enum Event {
         /// How far.
         state: MessageState,
     },
+    /// A message was to be deleted after a time, and was.
+    Expired(Reference),
     /// A contact can be written to.
     ContactReady {
         /// The contact's chat.

@@ -24,7 +24,7 @@ impl<V: View> Turn<'_, V> {
         match content.body {
             // All of these act, or stay: only the ratchet says of content that it comes for the first time.
             Body::Text { .. } | Body::Receipt { .. } | Body::Hello { .. } => Ok(()),
-            Body::TokenRenewal(_) | Body::ResendRequest { .. } => Ok(()),
+            Body::TokenRenewal(_) | Body::ResendRequest { .. } | Body::Timer(_) => Ok(()),
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } => Ok(()),
             // For a newer version, in which it will be too old to matter.
             Body::Unknown(_) => Ok(()),

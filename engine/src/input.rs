@@ -48,8 +48,19 @@ pub enum Command {
     CreateGroup(String, Vec<String>),
     /// Changes the group of this name.
     Group(String, GroupChange),
+    /// Settles something for the contact or group of this name.
+    Chat(String, ChatChange),
     /// Says something of the contact of this name.
     Contact(String, ContactChange),
+}
+
+/// What a user settles for a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatChange {
+    /// It is quiet until then, or is not.
+    Mute(Option<Timestamp>),
+    /// Its texts are deleted after this time from here on, at both ends, or stay.
+    Ttl(Option<Duration>),
 }
 
 /// A user's word about a contact.
@@ -95,6 +106,8 @@ pub struct Send {
     pub to: Vec<String>,
     /// At most 16 KiB of UTF-8.
     pub text: String,
+    /// It is deleted after this time; otherwise as it is settled for the chat.
+    pub ttl: Option<Duration>,
     /// A repeat with the same key and content sends nothing and returns the first results.
     pub idempotency: Option<String>,
 }

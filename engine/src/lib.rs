@@ -21,6 +21,7 @@ mod contact;
 mod content;
 mod effect;
 mod ephemeral;
+mod expiry;
 mod gap;
 mod group;
 mod id;
@@ -40,6 +41,7 @@ mod row;
 mod rows;
 mod send;
 mod session;
+mod settings;
 mod step;
 mod store;
 mod succession;
@@ -63,7 +65,9 @@ pub use effect::{
 };
 pub use group::{GroupStanding, LostReason, Post};
 pub use id::ChatId;
-pub use input::{Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, OutboxKey, Send};
+pub use input::{
+    ChatChange, Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, OutboxKey, Send,
+};
 pub use reference::{Reference, ReferenceError};
 pub use row::{
     Author, FailureReason, Finding, FindingKind, GroupNote, MessageState, RenewalReason, Sighting, Text,

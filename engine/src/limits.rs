@@ -57,6 +57,10 @@ pub const GROUP_CHANGES: usize = 60;
 pub const GROUP_ROWS: usize = 16_384;
 /// Members of a group in which deliveries are confirmed: each message costs its sender's mailbox as many envelopes.
 pub const GROUP_RECEIPTS: usize = 100;
+/// A text that is to be deleted stays at most this long.
+pub const TTL: Duration = Duration::from_secs(365 * 86_400);
+/// Messages deleted in one turn.
+pub const EXPIRIES_AT_ONCE: usize = 256;
 /// Key packages that a contact has of ours: one for the next group, and one for the group after it while we are away.
 pub const KEY_PACKAGES_GIVEN: usize = 2;
 /// Key packages that are kept of a contact, the newest: those for the next groups, and those of its askings to be added

@@ -155,6 +155,10 @@ impl<V: View> Turn<'_, V> {
         if rank(&state) <= rank(current) {
             return Ok(());
         }
+        // What has not left yet could not be said again.
+        if *current == MessageState::Queued {
+            self.begin_to_expire(place, &message);
+        }
         message.direction = Direction::Sent(state.clone());
         self.put(&place, &message);
         match state {

@@ -216,6 +216,7 @@ impl<V: View> Turn<'_, V> {
             direction: Direction::Noted,
             author: None,
             without_one_time_key: self.without_one_time_key(&contact)?,
+            ttl: None,
         };
         self.note(chat, &note)?;
         self.event(Event::SessionRenewed { chat, name: contact.name.clone(), reason });

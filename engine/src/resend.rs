@@ -177,15 +177,16 @@ impl<V: View> Turn<'_, V> {
     fn content_again(&self, key: SentKey, record: &SentRecord) -> StoreResult<Option<Content>, V> {
         let message = self.sent_record(key.chat, record)?;
         let failed = matches!(message.direction, Direction::Sent(MessageState::Failed(_)));
-        let text = match message.text {
-            Text::Plain(text) if !failed => text,
+        let body = match message.text {
+            Text::Plain(text) if !failed => Body::Text { text, reply_to: None, ttl: message.ttl },
+            Text::TimerSet(ttl) if !failed => Body::Timer(ttl),
             _ => return Ok(None),
         };
         Ok(Some(Content {
             id: message.id,
             sent: message.sent,
             place: Some(ChatPlace { counter: key.counter, previous: *record.previous }),
-            body: Body::Text { text, reply_to: None },
+            body,
             newer: Newer::default(),
         }))
     }

@@ -317,6 +317,17 @@ pub(crate) struct MessageRecord {
     pub(crate) author: Option<Author>,
     /// Whether its session began without a one-time prekey.
     pub(crate) without_one_time_key: bool,
+    /// Seconds after which it is to be deleted.
+    pub(crate) ttl: Option<u32>,
+}
+
+/// What a user has settled for a chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChatSettings {
+    /// It is quiet until then.
+    pub(crate) muted: Option<Timestamp>,
+    /// Seconds after which its texts are deleted.
+    pub(crate) ttl: Option<u32>,
 }
 
 /// A member of a group, as it was when it wrote: members come and go, and the history stays.
@@ -335,6 +346,10 @@ pub enum Text {
     Plain(String),
     /// Something a newer version understands.
     NeedsNewerVersion,
+    /// It was to be deleted after a time, and was.
+    Expired,
+    /// Texts of the chat are to be deleted after so many seconds from here on, or are to stay.
+    TimerSet(Option<u32>),
     /// No message: a new session began here.
     SessionRenewed(RenewalReason),
     /// No message: the group is another one from here on.

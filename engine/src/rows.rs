@@ -15,9 +15,9 @@ use crate::{
     id::ChatId,
     input::OutboxKey,
     row::{
-        AccountRecord, ChatRecord, ContactRecord, Counters, GapRecord, HeldRecord, IdempotencyRecord,
-        InviteRecord, MessageRecord, OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf, SentRecord,
-        SessionRecord, UnreadableRecord,
+        AccountRecord, ChatRecord, ChatSettings, ContactRecord, Counters, GapRecord, HeldRecord,
+        IdempotencyRecord, InviteRecord, MessageRecord, OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf,
+        SentRecord, SessionRecord, UnreadableRecord,
     },
     store::{Order, Range, Table, Value, View},
 };
@@ -115,6 +115,9 @@ wrapped_rows! {
     IndexRow(Place): MessageIndex by MessageId;
     UnreadRow(Place): Unread by u64;
     UnconfirmedRow(Timestamp): Unconfirmed by Place;
+    SettingsRow(ChatSettings): Contact by SettingsKey;
+    /// A message that is to be deleted.
+    ExpiryRow(()): Expiry by ExpiryKey;
     SkippedChainRow(SecretBuf): SkippedChain by SkippedChainKey;
     SkippedKeyRow(SecretBuf): SkippedKey by SkippedKeyKey;
 }
@@ -131,6 +134,12 @@ pub(crate) struct ClaimsKey;
 /// A contact's row with the chat's counters stands right after the contact's own.
 #[derive(Clone, Copy)]
 pub(crate) struct ChatCountersKey(pub(crate) ChatId);
+/// What a user has settled for a chat.
+#[derive(Clone, Copy)]
+pub(crate) struct SettingsKey(pub(crate) ChatId);
+/// When a message is to be deleted, in milliseconds, and which.
+#[derive(Clone, Copy)]
+pub(crate) struct ExpiryKey(pub(crate) u64, pub(crate) Place);
 /// What is to be known of a route stands right after it.
 #[derive(Clone, Copy)]
 pub(crate) struct UsedInviteKey(pub(crate) ContactId);
@@ -227,6 +236,16 @@ impl Key for ChatCountersKey {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (chat, rest) = bytes.split_first_chunk()?;
         (rest == [1]).then_some(Self(ChatId(*chat)))
+    }
+}
+
+impl Key for SettingsKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.0[..], &[2]].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chat, rest) = bytes.split_first_chunk()?;
+        (rest == [2]).then_some(Self(ChatId(*chat)))
     }
 }
 

@@ -14,13 +14,21 @@ use crate::{
     limits,
     reference::Reference,
     row::{
-        ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, Sealed,
-        SentRecord, SessionRecord, Text,
+        self, ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, Sealed,
+        SentRecord, SessionRecord,
     },
     rows::{ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, Place, ReadError, SentKey, StoreResult},
+    settings::{check_ttl, seconds},
     store::{Range, Table, View},
     turn::Turn,
 };
+
+/// What is sent to each recipient.
+struct Text {
+    text: String,
+    /// Seconds after which it is to be deleted, if that is not as the chat has it.
+    ttl: Option<u32>,
+}
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -45,12 +53,13 @@ impl<V: View> Turn<'_, V> {
                 }
             }
         };
+        let text = Text { text: send.text, ttl: send.ttl.map(seconds) };
         let mut results = Vec::with_capacity(send.to.len());
         for to in send.to {
             let before = earlier.iter().find(|(name, ..)| *name == to);
             let outcome = match before {
                 Some((_, chat, number)) => Ok(Place { chat: *chat, number: *number }),
-                None => self.send_to(&to, &send.text)?,
+                None => self.send_to(&to, &text)?,
             };
             let outcome = match outcome {
                 Ok(place) => {
@@ -69,20 +78,43 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(results))
     }
 
-    fn send_to(&mut self, name: &str, text: &str) -> StoreResult<Result<Place, SendError>, V> {
-        let (chat, contact) = match self.chat_named(name)? {
-            Some((chat, Chat::Contact(contact))) => (chat, *contact),
-            Some((chat, Chat::Group(group))) => return self.send_to_group(chat, &group, text),
-            None => return Ok(Err(SendError::UnknownContact(name.to_owned()))),
+    fn send_to(&mut self, name: &str, send: &Text) -> StoreResult<Result<Place, SendError>, V> {
+        match self.chat_named(name)? {
+            Some((chat, Chat::Contact(contact))) => {
+                let body = self.text(chat, send)?;
+                self.say(chat, &contact, body)
+            }
+            Some((chat, Chat::Group(group))) => {
+                let body = self.text(chat, send)?;
+                self.say_in_group(chat, &group, body)
+            }
+            None => Ok(Err(SendError::UnknownContact(name.to_owned()))),
+        }
+    }
+
+    fn text(&self, chat: ChatId, send: &Text) -> StoreResult<Body, V> {
+        let ttl = match send.ttl {
+            Some(ttl) => Some(ttl),
+            None => self.settings(chat)?.ttl,
         };
+        Ok(Body::Text { text: send.text.clone(), reply_to: None, ttl })
+    }
+
+    /// Seals something for a contact that stands in the history.
+    pub(crate) fn say(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+        body: Body,
+    ) -> StoreResult<Result<Place, SendError>, V> {
         if contact.trust.change.is_some() {
-            return Ok(Err(SendError::IdentityChanged(contact.name)));
+            return Ok(Err(SendError::IdentityChanged(contact.name.clone())));
         }
         if self.counters.outbox >= limits::OUTBOX_ROWS {
             return Ok(Err(SendError::OutboxFull(self.counters.outbox)));
         }
-        let (counters, content) = self.next_text(chat, text)?;
-        let envelope = match self.seal(&contact, &content.encode())? {
+        let (counters, content) = self.next_content(chat, body)?;
+        let envelope = match self.seal(contact, &content.encode())? {
             Ok(envelope) => Some(envelope),
             // The session gave way and the next one is on its way: the message waits for it.
             Err(SendError::NotPaired(_)) if contact.answered => {
@@ -94,7 +126,7 @@ impl<V: View> Turn<'_, V> {
             Err(error) => return Ok(Err(error)),
         };
         let sealed = envelope.as_ref().and(contact.active).map(Sealed::Session);
-        let without_one_time_key = self.without_one_time_key(&contact)?;
+        let without_one_time_key = self.without_one_time_key(contact)?;
         let place = self.store_sent(chat, counters, content, sealed, without_one_time_key);
         if let Some(envelope) = envelope {
             self.queue(chat, envelope, Some(place.number));
@@ -102,16 +134,17 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(place))
     }
 
-    fn send_to_group(
+    /// The same for a group.
+    pub(crate) fn say_in_group(
         &mut self,
         chat: ChatId,
         group: &GroupRecord,
-        text: &str,
+        body: Body,
     ) -> StoreResult<Result<Place, SendError>, V> {
         if self.counters.outbox >= limits::OUTBOX_ROWS {
             return Ok(Err(SendError::OutboxFull(self.counters.outbox)));
         }
-        let (counters, content) = self.next_text(chat, text)?;
+        let (counters, content) = self.next_content(chat, body)?;
         let sealed = match self.seal_post(chat, group, &content.encode())? {
             Ok(SealedPost::Sealed(epoch, body)) => Some((epoch, body)),
             Ok(SealedPost::Waits) => {
@@ -130,20 +163,20 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(place))
     }
 
-    /// A text in its place among those that were sent to a chat.
-    fn next_text(&mut self, chat: ChatId, text: &str) -> StoreResult<(ChatRecord, Content), V> {
+    /// Something in its place among what was sent to a chat.
+    fn next_content(&mut self, chat: ChatId, body: Body) -> StoreResult<(ChatRecord, Content), V> {
         let counters = self.chat_counters(chat)?;
         let content = Content {
             id: MessageId::random(self.rng),
             sent: self.now,
             place: Some(ChatPlace { counter: counters.sent.saturating_add(1), previous: *counters.previous }),
-            body: Body::Text { text: text.to_owned(), reply_to: None },
+            body,
             newer: Newer::default(),
         };
         Ok((counters, content))
     }
 
-    /// Puts a text into the history; without `sealed` it waits.
+    /// Puts what is said into the history; without `sealed` it waits.
     fn store_sent(
         &mut self,
         chat: ChatId,
@@ -158,9 +191,10 @@ impl<V: View> Turn<'_, V> {
             counters.held.get_or_insert(counters.sent);
         }
         let sent = SentKey { chat, counter: counters.sent };
-        let text = match content.body {
-            Body::Text { text, .. } => Text::Plain(text),
-            _ => Text::NeedsNewerVersion,
+        let (text, ttl) = match content.body {
+            Body::Text { text, ttl, .. } => (row::Text::Plain(text), ttl),
+            Body::Timer(ttl) => (row::Text::TimerSet(ttl), None),
+            _ => (row::Text::NeedsNewerVersion, None),
         };
         let message = MessageRecord {
             id: content.id,
@@ -170,6 +204,7 @@ impl<V: View> Turn<'_, V> {
             direction: Direction::Sent(MessageState::Queued),
             author: None,
             without_one_time_key,
+            ttl,
         };
         let place = self.append(chat, counters, &message);
         self.put(&sent, &SentRecord { number: place.number, previous, sealed });
@@ -210,7 +245,8 @@ impl<V: View> Turn<'_, V> {
     }
 
     fn request_hash(&self, send: &Send) -> Hash {
-        let mut parts: Vec<&[u8]> = vec![send.text.as_bytes()];
+        let ttl = send.ttl.map_or(0, seconds).to_be_bytes();
+        let mut parts: Vec<&[u8]> = vec![send.text.as_bytes(), &ttl];
         parts.extend(send.to.iter().map(|to| to.as_bytes()));
         self.account.lookup(Lookup::Request, &parts)
     }
@@ -253,6 +289,7 @@ fn check(send: &Send) -> Result<(), CommandError> {
     if send.to.is_empty() || send.to.len() > limits::RECIPIENTS {
         return Err(CommandError::TooManyRecipients { given: send.to.len(), max: limits::RECIPIENTS });
     }
+    check_ttl(send.ttl)?;
     match &send.idempotency {
         Some(key) if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_BYTES => {
             Err(CommandError::BadIdempotencyKey(limits::IDEMPOTENCY_KEY_BYTES))

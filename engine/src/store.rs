@@ -84,11 +84,13 @@ pub enum Table {
     Part,
     /// Who has a message to a group, by chat id, number within the chat, and the contact's chat id; and how many.
     Delivery,
+    /// Messages that are to be deleted, by the time and their place.
+    Expiry,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -124,6 +126,7 @@ impl Table {
         Self::Blob,
         Self::Part,
         Self::Delivery,
+        Self::Expiry,
     ];
 
     /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
@@ -137,7 +140,7 @@ impl Table {
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
             Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
-            Self::Delivery => false,
+            Self::Delivery | Self::Expiry => false,
             // What a blob's key opens is the group's tree and one epoch's welcome, under keys of others.
             Self::Member | Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
         }
@@ -181,6 +184,7 @@ impl Table {
             Self::Blob => "blob",
             Self::Part => "part",
             Self::Delivery => "delivery",
+            Self::Expiry => "expiry",
         }
     }
 }

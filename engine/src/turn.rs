@@ -67,6 +67,7 @@ impl<V: View> Turn<'_, V> {
             Command::Accept(invite) => self.accept(*invite)?,
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
             Command::MarkRead(references) => self.mark_read(&references)?,
+            Command::Chat(name, change) => self.change_chat(&name, change)?,
             Command::Contact(name, change) => self.change_contact(&name, change)?,
             Command::GiveKeyPackages => self.give_all_key_packages()?,
             Command::CreateGroup(name, members) => self.create_group(&name, &members)?,
@@ -103,6 +104,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     fn tick(&mut self) -> StoreResult<(), V> {
+        self.expire()?;
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
         self.forget_old_idempotency_keys()?;

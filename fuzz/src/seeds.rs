@@ -215,7 +215,7 @@ fn contents() -> Vec<Seed> {
         Content { id: MessageId([1; 16]), sent: parties.now, place, body, newer: Newer::default() }.encode()
     };
     let place = Some(ChatPlace { counter: 1, previous: [0; 32] });
-    let text = |text: &str, reply_to| Body::Text { text: text.to_owned(), reply_to };
+    let text = |text: &str, reply_to| Body::Text { text: text.to_owned(), reply_to, ttl: None };
     let receipt = Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![MessageId([2; 16]); 3] };
     let missing = CounterRange { first: 3, last: 4 };
     let hello = Body::Hello { profile_name: "bob".into(), ticket: parties.ticket(), proof: Some([9; 32]) };

@@ -91,6 +91,9 @@ pub(crate) enum ClientCommand {
     /// Make groups, change them, see who is in them
     #[command(subcommand)]
     Group(Group),
+    /// Mute a chat, or have its messages deleted after a time
+    #[command(subcommand)]
+    Chat(Chat),
     /// Send a message
     #[command(visible_alias = "s", after_help = SEND_HELP, override_usage = SEND_USAGE)]
     Send(Send),
@@ -337,6 +340,50 @@ impl From<Role> for hermes_api::Role {
     }
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Chat {
+    /// Show what is settled for a chat
+    Show {
+        /// The contact or the group
+        chat: String,
+    },
+    /// Be left alone by a chat: its messages arrive and wait in the inbox
+    Mute {
+        /// The contact or the group
+        chat: String,
+        /// For how long, like 8h, or `off`; without it for good
+        #[arg(value_name = "TIME", value_parser = off_or)]
+        time: Option<OffOr>,
+    },
+    /// Have messages from here on deleted some time after they are read, at both ends
+    #[command(after_help = TTL_HELP)]
+    Ttl {
+        /// The contact or the group
+        chat: String,
+        /// The time, like 1h or 7d, or `off`
+        #[arg(value_name = "TIME", value_parser = off_or)]
+        time: OffOr,
+    },
+}
+
+const TTL_HELP: &str = "\
+With the author the time begins when a message has left, with a reader when it was read. The other
+side is told and does the same. It is a promise among friends: whoever can read can keep.";
+
+/// A time, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OffOr {
+    Off,
+    For(Duration),
+}
+
+fn off_or(text: &str) -> Result<OffOr, String> {
+    match text {
+        "off" => Ok(OffOr::Off),
+        text => duration::parse(text).map(OffOr::For),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Read {
     /// Messages, like bob#42
@@ -358,6 +405,9 @@ pub(crate) struct Send {
     /// How long to wait, like 30s or 5m
     #[arg(long, value_name = "DURATION", requires = "wait", default_value = WAIT, value_parser = duration::parse)]
     pub(crate) timeout: Duration,
+    /// Delete it after this time at both ends, like 1h: yours once it has left, theirs once they have read it
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) ttl: Option<Duration>,
     /// The message's idempotency key: the same command with the same key sends once
     #[arg(long, value_name = "KEY")]
     pub(crate) id: Option<String>,

@@ -27,6 +27,19 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// As [`parse`] reads it: `90s` as `1m30s`, a week as `1w`.
+pub(crate) fn exact(duration: Duration) -> String {
+    let mut rest = duration.as_secs();
+    let mut text = String::new();
+    for (name, factor) in UNITS {
+        if rest >= factor {
+            text.push_str(&format!("{}{name}", rest / factor));
+            rest %= factor;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// One number and one unit, rounded down: `4s`, `2m`, `3h`, `12d`.
 pub(crate) fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -68,6 +81,10 @@ mod tests {
             [(0, "0s"), (59, "59s"), (60, "1m"), (3_599, "59m"), (86_399, "23h"), (864_000, "10d")]
         {
             assert_eq!(short(Duration::from_secs(seconds)), text);
+        }
+        for text in ["1m30s", "1w", "1w1d", "2h", "59s", "0s"] {
+            let parsed = parse(text).unwrap_or_default();
+            assert_eq!(exact(parsed), text);
         }
         assert_eq!(taken(Duration::from_millis(30)), "30ms");
         assert_eq!(taken(Duration::from_millis(249)), "0.2s");

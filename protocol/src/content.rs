@@ -61,7 +61,12 @@ pub enum Body {
         text: String,
         /// The message it answers.
         reply_to: Option<MessageId>,
+        /// Seconds after which it is to be deleted: with its author from when it has left, with its readers from when
+        /// they have read it.
+        ttl: Option<u32>,
     },
+    /// Texts of this chat are to be deleted after so many seconds from here on, or are to stay.
+    Timer(Option<u32>),
     /// What became of messages.
     Receipt {
         /// How far they came.
@@ -187,8 +192,18 @@ const RESEND_REQUEST: u64 = 5;
 const GROUP_KEY_PACKAGES: u64 = 6;
 const GROUP_INVITE: u64 = 7;
 const GROUP_REJOIN: u64 = 8;
-const KINDS: [u64; 8] =
-    [TEXT, RECEIPT, HELLO, TOKEN_RENEWAL, RESEND_REQUEST, GROUP_KEY_PACKAGES, GROUP_INVITE, GROUP_REJOIN];
+const TIMER: u64 = 9;
+const KINDS: [u64; 9] = [
+    TEXT,
+    RECEIPT,
+    HELLO,
+    TOKEN_RENEWAL,
+    RESEND_REQUEST,
+    GROUP_KEY_PACKAGES,
+    GROUP_INVITE,
+    GROUP_REJOIN,
+    TIMER,
+];
 
 impl Content {
     /// The one encoding.
@@ -269,12 +284,21 @@ impl Body {
     fn encode(&self, newer: &Fields) -> (u64, Value) {
         let mut fields = newer.clone();
         let kind = match self {
-            Self::Text { text, reply_to } => {
+            Self::Text { text, reply_to, ttl } => {
                 fields.put(0, text.as_str().into());
                 if let Some(id) = reply_to {
                     fields.put(1, Value::Bytes(id.0.to_vec()));
                 }
+                if let Some(seconds) = ttl {
+                    fields.put(2, (*seconds).into());
+                }
                 TEXT
+            }
+            Self::Timer(ttl) => {
+                if let Some(seconds) = ttl {
+                    fields.put(0, (*seconds).into());
+                }
+                TIMER
             }
             Self::Receipt { kind, messages } => {
                 fields.put(0, kind.code().into());
@@ -332,7 +356,9 @@ impl Body {
             TEXT => Self::Text {
                 text: fields.take(0)?.into_text().ok()?,
                 reply_to: fields.take_optional(1, |value| fields::array(value).map(MessageId))?,
+                ttl: fields.take_optional(2, seconds)?,
             },
+            TIMER => Self::Timer(fields.take_optional(0, seconds)?),
             RECEIPT => match ReceiptKind::from_code(fields::integer(fields.take(0)?)?) {
                 Some(kind) => Self::Receipt { kind, messages: messages(fields.take(1)?)? },
                 None => return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default())),
@@ -363,6 +389,10 @@ impl Body {
         };
         Some((body, fields))
     }
+}
+
+fn seconds(value: Value) -> Option<u32> {
+    u32::try_from(fields::integer(value)?).ok()
 }
 
 fn messages(value: Value) -> Option<Vec<MessageId>> {

@@ -102,7 +102,7 @@ impl Impostor {
 
     /// Seals a text.
     pub fn seal(&mut self, text: &str) -> Vec<u8> {
-        self.seal_body(Body::Text { text: text.to_owned(), reply_to: None })
+        self.seal_body(Body::Text { text: text.to_owned(), reply_to: None, ttl: None })
     }
 
     fn seal_body(&mut self, body: Body) -> Vec<u8> {

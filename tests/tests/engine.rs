@@ -49,7 +49,7 @@ fn an_ephemeral_envelope_is_acknowledged_and_leaves_nothing() {
     let (mut alice, mut bob) = paired();
     alice.send("bob", "hi").unwrap();
     settle(&mut alice, &mut bob);
-    let text = Body::Text { text: "not by this way".into(), reply_to: None };
+    let text = Body::Text { text: "not by this way".into(), reply_to: None, ttl: None };
     let genuine = alice.forge_ephemeral(&bob, text);
     assert!(matches!(Envelope::decode(&genuine.body), Ok(Envelope::Ephemeral(_))));
     let mut mangled = genuine.body.clone();

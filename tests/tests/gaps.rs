@@ -40,7 +40,7 @@ fn contents(alice: &Peer, numbers: impl Iterator<Item = u64>) -> Vec<Content> {
 }
 
 fn text(alice: &Peer, id: MessageId, place: Option<ChatPlace>) -> Content {
-    let body = Body::Text { text: format!("{id}"), reply_to: None };
+    let body = Body::Text { text: format!("{id}"), reply_to: None, ttl: None };
     Content { id, sent: alice.now, place, body, newer: Newer::default() }
 }
 
@@ -198,7 +198,7 @@ fn a_message_that_is_sent_again_in_another_envelope_fills_its_gap() {
     let again: Vec<_> = (1..)
         .zip(&log)
         .map(|(counter, message)| {
-            let body = Body::Text { text: format!("text {counter}"), reply_to: None };
+            let body = Body::Text { text: format!("text {counter}"), reply_to: None, ttl: None };
             let place = Some(ChatPlace { counter, previous });
             let (id, sent) = (message.id, message.sent);
             let content = Content { id, sent, place, body, newer: Newer::default() };

@@ -57,6 +57,7 @@ impl<V: View> Turn<'_, V> {
             direction: Direction::Noted,
             author: None,
             without_one_time_key: false,
+            ttl: None,
         };
         let counters = self.chat_counters(chat)?;
         self.append(chat, counters, &record);

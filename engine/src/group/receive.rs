@@ -184,9 +184,10 @@ impl<V: View> Turn<'_, V> {
         content: &Content,
         author: MemberRecord,
     ) -> StoreResult<(), V> {
-        let text = match &content.body {
-            Body::Text { text, .. } => Text::Plain(text.clone()),
-            Body::Unknown(_) => Text::NeedsNewerVersion,
+        let (text, ttl) = match &content.body {
+            Body::Text { text, ttl, .. } => (Text::Plain(text.clone()), *ttl),
+            Body::Timer(ttl) => (Text::TimerSet(*ttl), None),
+            Body::Unknown(_) => (Text::NeedsNewerVersion, None),
             // What two parties say to each other has no meaning among many.
             Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return Ok(()),
             Body::ResendRequest { .. } | Body::KeyPackages { .. } => return Ok(()),
@@ -202,11 +203,16 @@ impl<V: View> Turn<'_, V> {
             text,
             sent: content.sent,
             stored: self.now,
-            direction: Direction::Received { unread: Some(position) },
+            direction: Direction::Received { unread: None },
             author: Some(Author { fingerprint: author.fingerprint, profile_name: author.profile_name }),
             without_one_time_key: false,
-        };
+            ttl,
+        }
+        .received(position);
         let counters = self.chat_counters(chat)?;
+        if !message.text.is_to_be_read() {
+            return self.note_ttl(chat, group.name.clone(), counters, &message);
+        }
         self.add_unread(chat, group.name.clone(), counters, position, &message);
         Ok(())
     }

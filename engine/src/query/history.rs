@@ -16,7 +16,7 @@ use crate::{
     limits::QUERY_ROWS,
     reference::Reference,
     row::{Author, Direction, MessageRecord, MessageState, Text},
-    rows::{self, IndexRow, Key, Place, ReadError, StoreResult, UnreadRow},
+    rows::{self, IndexRow, Key, Place, ReadError, SettingsKey, SettingsRow, StoreResult, UnreadRow},
     store::{Order, Range, Table, View},
 };
 
@@ -41,6 +41,10 @@ pub struct MessageView {
     pub people: Vec<PersonView>,
     /// How many members have it, when it went to a group.
     pub confirmed: Option<Confirmed>,
+    /// Seconds after which it is deleted, from when it was read or has left.
+    pub ttl: Option<u32>,
+    /// Whether its chat is muted until then.
+    pub muted: Option<Timestamp>,
     /// Whether its session began without a one-time prekey.
     pub without_one_time_key: bool,
     /// Messages right before it, from the same sender, that have not arrived.
@@ -172,6 +176,7 @@ struct Chat {
     name: String,
     /// How many members confirm what they receive; nothing when it is no group.
     confirming: Option<u32>,
+    muted: Option<Timestamp>,
     /// How many are missing, by the number of the message behind them.
     gaps: BTreeMap<u64, u64>,
 }
@@ -198,6 +203,8 @@ impl Chats {
         Ok(MessageView {
             people: people.named_in(view, message.author.as_ref(), &message.text)?,
             confirmed,
+            ttl: message.ttl,
+            muted: chat.muted,
             reference: Reference { chat: chat.name.clone(), number: place.number },
             missing_before: chat.gaps.get(&place.number).copied().unwrap_or(0),
             id: message.id,
@@ -224,6 +231,8 @@ impl Chat {
             chat::Chat::Group(group) => Some(group.confirming),
             chat::Chat::Contact(_) => None,
         };
-        Ok(Self { name: chat.name().to_owned(), confirming, gaps: gaps.collect() })
+        let settings: Option<SettingsRow> = rows::get(view, &SettingsKey(id))?;
+        let muted = settings.and_then(|row| row.0.muted);
+        Ok(Self { name: chat.name().to_owned(), confirming, muted, gaps: gaps.collect() })
     }
 }

@@ -7,6 +7,7 @@ mod group;
 mod history;
 mod link;
 mod person;
+mod settings;
 
 use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
 use hermes_wire::{RelayAddress, Timestamp};
@@ -28,6 +29,7 @@ pub use link::{
     uploads,
 };
 pub use person::PersonView;
+pub use settings::{SettingsView, settings};
 
 use crate::{
     account::{self, Lookup},

@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod audit;
 mod catch_up;
+pub(crate) mod chat;
 pub(crate) mod contact;
 pub(crate) mod daemon;
 pub(crate) mod group;
@@ -30,6 +31,7 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Accept(args) => accept::run(args, invocation).await,
         ClientCommand::Contact(args) => contact::run(args, invocation).await,
         ClientCommand::Group(args) => group::run(args, invocation).await,
+        ClientCommand::Chat(args) => chat::run(args, invocation).await,
         ClientCommand::Send(args) => send::run(args, invocation).await,
         ClientCommand::Inbox(args) => inbox::run(args, invocation).await,
         ClientCommand::Read(args) => read::run(args, invocation).await,

@@ -35,6 +35,7 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
     let message = |left: Duration| SendMessage {
         to: to.clone(),
         text: text.clone(),
+        ttl_seconds: args.ttl.map(|ttl| ttl.as_secs()),
         id: id.clone(),
         wait,
         timeout_ms: if wait == Wait::None { 0 } else { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) },

@@ -1,5 +1,7 @@
 //! Messages in inbox and log.
 
+use std::time::Duration;
+
 use hermes_api::{Body, Confirmed, Direction, Message, MessageState, Recipient, UnixMillis};
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -107,6 +109,7 @@ fn note(message: &Message, layout: Layout, time: &str) -> Line {
     let text = match &message.body {
         Body::SessionRenewed { reason } => format!("new session: {reason}"),
         Body::GroupChanged(note) => group::note(note),
+        Body::TimerSet { .. } | Body::Expired => String::new(),
         Body::Text { .. } | Body::Unsupported => "(needs a newer version of Hermes)".to_owned(),
     };
     layout.reference(message).styled(DIM, format!("  {time}  — {text} —"))
@@ -115,6 +118,8 @@ fn note(message: &Message, layout: Layout, time: &str) -> Line {
 fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize>) -> Vec<Line> {
     let mut text = match &message.body {
         Body::Text { text } => fold::fold(text, columns).into_iter(),
+        Body::Expired => return vec![head.styled(DIM, "(deleted: its time was over)")],
+        Body::TimerSet { ttl } => return vec![head.styled(DIM, timer(*ttl))],
         Body::Unsupported | Body::SessionRenewed { .. } | Body::GroupChanged(_) => {
             return vec![head.styled(DIM, "(needs a newer version of Hermes; it is kept)")];
         }
@@ -122,6 +127,16 @@ fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize
     let mut lines = vec![head.plain(text.next().unwrap_or_default())];
     lines.extend(text.map(|line| Line::new(" ".repeat(indent)).plain(line)));
     lines
+}
+
+fn timer(ttl: Option<u32>) -> String {
+    match ttl {
+        None => "messages stay from here on".to_owned(),
+        Some(seconds) => {
+            let time = duration::exact(Duration::from_secs(u64::from(seconds)));
+            format!("messages are deleted {time} after they are read from here on")
+        }
+    }
 }
 
 /// The columns of a list of those a message to a group went to.
@@ -170,6 +185,8 @@ pub(crate) mod tests {
             state: None,
             error: None,
             confirmed: None,
+            ttl_seconds: None,
+            muted: false,
             read: false,
             no_one_time_prekey: false,
             missing_before: 0,

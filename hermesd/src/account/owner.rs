@@ -9,6 +9,7 @@ use std::{
 };
 
 use hermes_engine::{ChangeOutcome, CommandId, Effect, Engine, Event, Input, ReadError, Step, Store, View};
+use hermes_wire::Timestamp;
 use tokio::{
     runtime::Handle,
     sync::{broadcast, mpsc, oneshot, watch},
@@ -21,7 +22,10 @@ use super::{
 };
 use crate::{
     clock::now,
-    limits::{BATCH_BYTES, BATCH_INPUTS, CHECKPOINT_BUSY, CHECKPOINT_IDLE, REOPEN_FIRST, REOPEN_LAST, TICK},
+    limits::{
+        BATCH_BYTES, BATCH_INPUTS, CHECKPOINT_BUSY, CHECKPOINT_IDLE, CLOCK_LOOK, REOPEN_FIRST, REOPEN_LAST,
+        TICK,
+    },
     random::rng,
     store::{Erased, OpenError, SqliteStore, StoreError},
 };
@@ -71,6 +75,8 @@ pub(super) struct Owner<R: Reopen> {
     outlets: Outlets,
     loads: u64,
     next_command: u64,
+    /// When the engine wants to hear of the time, before [`TICK`] is over.
+    due: Option<Timestamp>,
     /// [`CHECKPOINT_BUSY`], or what a test puts there.
     pub(super) rest_at_latest: Duration,
 }
@@ -100,6 +106,7 @@ impl<R: Reopen> Owner<R> {
             outlets,
             loads: 0,
             next_command: 0,
+            due: None,
             rest_at_latest: CHECKPOINT_BUSY,
         })
     }
@@ -117,7 +124,10 @@ impl<R: Reopen> Owner<R> {
         let mut unrested = Some(Instant::now());
         loop {
             let idle = if unrested.is_some() { CHECKPOINT_IDLE } else { TICK };
+            // Looked at anew once a minute: the clock that says when something is due may be set.
+            let due = self.due.map(|due| due.since(now()).min(CLOCK_LOOK));
             let until_tick = next_tick.saturating_duration_since(Instant::now());
+            let until_tick = due.map_or(until_tick, |due| due.min(until_tick));
             let flow = match self.receive(runtime, idle.min(until_tick)) {
                 Ok(None) => return,
                 Ok(Some(work)) => {
@@ -125,7 +135,8 @@ impl<R: Reopen> Owner<R> {
                     unrested.get_or_insert_with(Instant::now);
                     self.step(batch)
                 }
-                Err(_) if Instant::now() >= next_tick => {
+                Err(_) if Instant::now() >= next_tick || self.due.is_some_and(|due| due <= now()) => {
+                    self.due = None;
                     next_tick = Instant::now() + TICK;
                     unrested.get_or_insert_with(Instant::now);
                     self.step(Batch { tick: true, ..Batch::default() })
@@ -189,7 +200,7 @@ impl<R: Reopen> Owner<R> {
         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn dispatch(&self, effects: Vec<Effect>, mut waiting: Waiting) {
+    fn dispatch(&mut self, effects: Vec<Effect>, mut waiting: Waiting) {
         let mut ack = None;
         for effect in effects {
             match effect {
@@ -207,6 +218,7 @@ impl<R: Reopen> Owner<R> {
                 Effect::Prekeys => self.outlets.wakes.prekeys(),
                 Effect::Claim => self.outlets.wakes.claim(),
                 Effect::Blobs => self.outlets.wakes.blobs(),
+                Effect::Due(at) => self.due = Some(self.due.map_or(at, |due| due.min(at))),
                 Effect::Ack(sequence) => ack = ack.max(Some(sequence)),
             }
         }

@@ -76,6 +76,9 @@ impl Listener {
                 let message = show::message(found.ok()??, self.account.name().as_str());
                 Some(Event::Received { message: Box::new(message) })
             }
+            hermes_engine::Event::Expired(reference) => {
+                Some(Event::Expired { reference: reference.to_string() })
+            }
             hermes_engine::Event::State { id, reference, state } => {
                 let (state, error) = show::state(&state);
                 Some(Event::State { id: id.to_string(), reference: reference.to_string(), state, error })

@@ -43,7 +43,8 @@ pub(super) async fn send(
     }
     // Before the command, so that no receipt is missed.
     let events = account.events();
-    let send = Send { to: asked.to, text: asked.text, idempotency: Some(asked.id) };
+    let ttl = asked.ttl_seconds.map(Duration::from_secs);
+    let send = Send { to: asked.to, text: asked.text, ttl, idempotency: Some(asked.id) };
     let EngineReply::Sent(sent) = account.command(Command::Send(send)).await? else {
         return Err(unexpected());
     };

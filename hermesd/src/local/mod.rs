@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod chat;
 mod contact;
 mod events;
 mod group;
@@ -60,6 +61,9 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::REFUSE_KEY, post(contact::refuse_key))
         .route(routes::RENAME, post(contact::rename))
         .route(routes::KEY_POLICY, post(contact::key_policy))
+        .route(routes::CHAT, get(chat::show))
+        .route(routes::MUTE, post(chat::mute))
+        .route(routes::TTL, post(chat::set_ttl))
         .route(routes::GROUPS, get(group::list).post(group::create))
         .route(routes::GROUP, get(group::show))
         .route(routes::GROUP_ADD, post(group::add))

@@ -77,6 +77,12 @@ impl ToProblem for CommandError {
             | Self::KeyChanged { .. }
             | Self::KeyUnchanged(_)
             | Self::KeyOfAnother { .. } => of_contact(self),
+            Self::UnknownChat(_) => (
+                ErrorCode::ChatNotFound,
+                "hermesctl contact ls and hermesctl group ls name them all".to_owned(),
+            ),
+            Self::TtlOutOfRange(_) => (ErrorCode::Usage, "write it like 1h, 7d or off".to_owned()),
+            Self::Unsent(error) => return error.problem(),
             Self::UnknownGroup(_)
             | Self::UnknownMember { .. }
             | Self::AmbiguousMember(_)

@@ -17,6 +17,7 @@ pub(super) use self::group::{group, group_details, recipient};
 use super::problem::ToProblem;
 use crate::{
     account::{Account, Health},
+    clock::now,
     link::{MailboxState, MailboxStatus, Reason},
 };
 
@@ -42,6 +43,8 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
     let body = match view.text {
         Text::Plain(text) => Body::Text { text },
         Text::NeedsNewerVersion => Body::Unsupported,
+        Text::Expired => Body::Expired,
+        Text::TimerSet(ttl) => Body::TimerSet { ttl },
         Text::GroupChanged(note) => Body::GroupChanged(Box::new(group::note(*note, &view.people))),
         Text::SessionRenewed(reason) => Body::SessionRenewed { reason: reason.to_string() },
     };
@@ -60,6 +63,8 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
         state: None,
         error: None,
         confirmed: view.confirmed.map(group::confirmed),
+        ttl_seconds: view.ttl,
+        muted: view.muted.is_some_and(|until| until > now()),
         read: true,
         no_one_time_prekey: view.without_one_time_key,
         missing_before: view.missing_before,

@@ -14,15 +14,19 @@ fn content(body: Body) -> Content {
 }
 
 fn text(text: &str) -> Content {
-    content(Body::Text { text: text.into(), reply_to: None })
+    content(Body::Text { text: text.into(), reply_to: None, ttl: None })
 }
 
 #[test]
 fn every_kind_round_trips() {
     for body in [
-        Body::Text { text: "".into(), reply_to: None },
+        Body::Text { text: "".into(), reply_to: None, ttl: Some(3_600) },
+        Body::Timer(None),
+        Body::Timer(Some(u32::MAX)),
         Body::Text {
-            text: "línea uno\nдва 🦊 \u{202e}x\0y".into(), reply_to: Some(MessageId([9; 16]))
+            text: "línea uno\nдва 🦊 \u{202e}x\0y".into(),
+            reply_to: Some(MessageId([9; 16])),
+            ttl: None,
         },
         Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![MessageId([4; 16]); RECEIPT_MESSAGES] },
         Body::Receipt { kind: ReceiptKind::Read, messages: vec![] },
@@ -62,7 +66,7 @@ fn what_is_newer_is_kept_byte_for_byte() {
     fields.put(PAYLOAD, payload.into_value());
     let bytes = codec::encode(&fields.into_value());
     let decoded = Content::decode(&bytes).unwrap();
-    assert_eq!(decoded.body, Body::Text { text: "hi".into(), reply_to: None });
+    assert_eq!(decoded.body, Body::Text { text: "hi".into(), reply_to: None, ttl: None });
     assert_ne!(decoded.newer, Newer::default());
     assert_eq!(decoded.encode(), bytes);
 }

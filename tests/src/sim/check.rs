@@ -132,6 +132,8 @@ fn plain(text: Text) -> String {
     match text {
         Text::Plain(text) => text,
         Text::NeedsNewerVersion => "needs a newer version".to_owned(),
+        Text::Expired => "expired".to_owned(),
+        Text::TimerSet(ttl) => format!("timer set: {ttl:?}"),
         Text::GroupChanged(note) => format!("group changed: {note:?}"),
         Text::SessionRenewed(reason) => format!("session renewed: {reason}"),
     }

@@ -403,7 +403,7 @@ impl Client {
                     }
                 }
                 // The drop links look into the store themselves.
-                Effect::Event(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Blobs => {}
+                Effect::Event(_) | Effect::Due(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Blobs => {}
             }
         }
         if let Some(link) = &mut self.link
@@ -476,9 +476,12 @@ fn is_claim_answer(frame: &FromMailbox) -> bool {
 
 fn command(typed: &Typed) -> Command {
     match typed {
-        Typed::Send { to, text, key } => {
-            Command::Send(Send { to: vec![to.clone()], text: text.clone(), idempotency: Some(key.clone()) })
-        }
+        Typed::Send { to, text, key } => Command::Send(Send {
+            to: vec![to.clone()],
+            text: text.clone(),
+            ttl: None,
+            idempotency: Some(key.clone()),
+        }),
         Typed::GiveKeyPackages => Command::GiveKeyPackages,
         Typed::CreateGroup(name, members) => Command::CreateGroup(name.clone(), members.clone()),
         Typed::Group(name, change) => Command::Group(name.clone(), change.clone()),

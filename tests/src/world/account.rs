@@ -155,5 +155,7 @@ fn text(message: Message) -> String {
         Body::Unsupported => "(unsupported)".to_owned(),
         Body::SessionRenewed { reason } => format!("(session renewed: {reason})"),
         Body::GroupChanged(_) => "(group changed)".to_owned(),
+        Body::Expired => "(expired)".to_owned(),
+        Body::TimerSet { ttl } => format!("(timer set: {ttl:?})"),
     }
 }

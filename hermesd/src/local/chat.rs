@@ -1,0 +1,66 @@
+//! What is settled for a chat.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use hermes_api::{ChatSettings, ErrorCode, MuteChat, SetTtl, V1};
+use hermes_engine::{ChatChange, ChatId, Command, CommandError, Reply as EngineReply, query};
+
+use super::{
+    Daemon,
+    messages::unexpected,
+    reply::{Asked, Document, Refused, Reply},
+    show,
+};
+use crate::{account::Account, clock::now};
+
+/// Account and chat of a route.
+type Names = Path<(String, String)>;
+
+pub(super) async fn show(State(daemon): State<Daemon>, Path((account, name)): Names) -> Reply<ChatSettings> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    let wanted = name.clone();
+    match account.query(move |view| query::chat_named(view, &wanted)).await? {
+        Some(chat) => settings(&account, chat).await,
+        None => Err(CommandError::UnknownChat(name).into()),
+    }
+}
+
+pub(super) async fn mute(
+    State(daemon): State<Daemon>,
+    names: Names,
+    Asked(asked): Asked<MuteChat>,
+) -> Reply<ChatSettings> {
+    if asked.seconds == Some(0) {
+        let hint = "give it some time, or none to end it";
+        return Err(Refused::new(ErrorCode::Usage, "this silence would be over at once", hint));
+    }
+    let until = asked.seconds.map(|seconds| now().after(Duration::from_secs(seconds)));
+    change(&daemon, names, ChatChange::Mute(until)).await
+}
+
+pub(super) async fn set_ttl(
+    State(daemon): State<Daemon>,
+    names: Names,
+    Asked(asked): Asked<SetTtl>,
+) -> Reply<ChatSettings> {
+    change(&daemon, names, ChatChange::Ttl(asked.seconds.map(Duration::from_secs))).await
+}
+
+async fn change(daemon: &Daemon, Path((account, chat)): Names, change: ChatChange) -> Reply<ChatSettings> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    match account.command(Command::Chat(chat, change)).await? {
+        EngineReply::Chat(chat) => settings(&account, chat).await,
+        _ => Err(unexpected()),
+    }
+}
+
+async fn settings(account: &Account, chat: ChatId) -> Reply<ChatSettings> {
+    let found = account.query(move |view| query::settings(view, chat)).await?;
+    Ok(Document(ChatSettings {
+        v: V1,
+        chat: found.name,
+        muted_until: found.muted.filter(|until| *until > now()).map(show::time),
+        ttl_seconds: found.ttl,
+    }))
+}
