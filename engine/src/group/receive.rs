@@ -252,7 +252,7 @@ impl<V: View> Turn<'_, V> {
         };
         let Ok(blob) = codec::decode::<BlobRef>(reference, REFERENCE_BYTES) else {
             // Whoever made it had the epoch's token. Nobody can follow, so nobody does.
-            return Ok(self.lose(chat, group, LostReason::BlobGone)?);
+            return Ok(self.lose(chat, group, LostReason::Garbled)?);
         };
         group.awaiting = Some(Awaiting { roster, blob, body, moves: None });
         self.put(&chat, &group);
@@ -282,14 +282,12 @@ impl<V: View> Turn<'_, V> {
 
     /// It is not to be had. What was said to lead into another channel may be anybody's word.
     pub(super) fn commit_gone(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
+        let card = group.card;
         match group.awaiting.take() {
-            Some(Awaiting { moves: Some(_), .. }) => {
-                let card = group.card;
-                self.put(&chat, &group);
-                self.take_early(card)
-            }
-            _ => self.lose(chat, group, LostReason::BlobGone),
+            Some(Awaiting { moves: Some(_), .. }) => self.put(&chat, &group),
+            _ => self.lose(chat, group, LostReason::BlobGone)?,
         }
+        self.take_early(card)
     }
 
     /// Follows another member's commit, or says why not.
@@ -327,7 +325,8 @@ impl<V: View> Turn<'_, V> {
                 let author = self.member_at(chat, author)?;
                 self.freeze(chat, group, author, rule.to_string())
             }
-            // Whoever made it had the epoch's token: the channel has gone where this member cannot follow.
+            // Whoever made it had the epoch's token, and has led the channel where nobody can follow.
+            Err(ReceiveError::Unauthentic) => self.lose(chat, group, LostReason::Garbled),
             Err(_) => self.lose(chat, group, LostReason::Missed),
         }
     }
@@ -382,12 +381,20 @@ impl<V: View> Turn<'_, V> {
         reason: LostReason,
     ) -> StoreResult<(), V> {
         self.note_lost(chat, &group)?;
-        self.forget_early(group.card)?;
+        // What waited behind a blob that is gone may be the way on.
+        if reason != LostReason::BlobGone {
+            self.forget_early(group.card)?;
+        }
         group.standing = GroupStanding::Lost(reason);
         group.awaiting = None;
         self.stop_group(chat, group.clone())?;
-        // The sessions of a store that was put back are as old as itself: it asks once there are others.
-        if reason == LostReason::Restored { Ok(()) } else { self.ask_to_be_added_again(chat, &group) }
+        match reason {
+            // Its sessions are as old as the store: it asks once there are others.
+            LostReason::Restored => Ok(()),
+            // The way on may be right behind.
+            LostReason::Garbled | LostReason::BlobGone => Ok(()),
+            _ => self.ask_to_be_added_again(chat, &group),
+        }
     }
 
     /// This store went back to an old state: what it knows of its groups' chains is not what their members have heard, and
@@ -398,7 +405,13 @@ impl<V: View> Turn<'_, V> {
                 GroupStanding::Member | GroupStanding::Leaving | GroupStanding::Frozen(..) => {
                     self.lose(chat, group, LostReason::Restored)?;
                 }
-                GroupStanding::Lost(_) => self.note_lost(chat, &group)?,
+                GroupStanding::Lost(_) => {
+                    self.note_lost(chat, &group)?;
+                    self.put(
+                        &chat,
+                        &GroupRecord { standing: GroupStanding::Lost(LostReason::Restored), ..group },
+                    );
+                }
                 GroupStanding::Removed(_) | GroupStanding::Left | GroupStanding::Refused(_) => {}
             }
         }
