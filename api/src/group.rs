@@ -63,6 +63,15 @@ pub struct LeaveGroup {
     pub timeout_ms: u64,
 }
 
+/// Makes a group anew that a member has stopped by breaking its rules, without that member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RebuildGroup {
+    /// As in [`CreateGroup::timeout_ms`].
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
 /// All groups of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Groups {

@@ -35,7 +35,7 @@ pub use event::{Event, EventFrame};
 pub use exit::Exit;
 pub use group::{
     ChangeMembers, CreateGroup, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member, Person,
-    RenameGroup, Role, SetRole, Standing,
+    RebuildGroup, RenameGroup, Role, SetRole, Standing,
 };
 pub use message::{
     Body, Confirmed, Direction, GroupNote, InboxQuery, LogQuery, Message, MessageDetails, MessagePage,

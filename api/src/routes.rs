@@ -40,6 +40,8 @@ pub const GROUP_ROLE: &str = "/v1/accounts/{account}/groups/{group}/role";
 pub const GROUP_LEAVE: &str = "/v1/accounts/{account}/groups/{group}/leave";
 /// `POST` [`crate::SendMessage`]: [`crate::SentMessages`].
 pub const MESSAGES: &str = "/v1/accounts/{account}/messages";
+/// `POST` [`crate::RebuildGroup`]: [`crate::GroupDetails`].
+pub const GROUP_REBUILD: &str = "/v1/accounts/{account}/groups/{group}/rebuild";
 /// `GET`: [`crate::MessageDetails`]. The message is named by its reference or its id.
 pub const MESSAGE: &str = "/v1/accounts/{account}/messages/{message}";
 /// `GET` with [`crate::InboxQuery`]: [`crate::MessagePage`].

@@ -290,6 +290,12 @@ pub(crate) enum Group {
         /// Its name
         name: String,
     },
+    /// Go on without a member who stopped the group by breaking its rules; for admins
+    #[command(after_help = REBUILD_HELP)]
+    Rebuild {
+        /// The group
+        group: String,
+    },
     /// Leave a group
     Leave {
         /// The group
@@ -304,6 +310,11 @@ is removed reads nothing sent after.
 
   hermesctl group create ops bob carol
   hermesctl send ops 'disk at 91 %'";
+
+const REBUILD_HELP: &str = "\
+Every member checks every change of a group, and follows none that breaks its rules: the group stops
+for all, and hermesctl group show says who it was. This goes on from where it stopped, without them,
+for everybody else; nobody else has to do anything.";
 
 const MEMBER_HELP: &str = "\
 A member who is no contact is named by the name that it gives itself, or by the first eight digits

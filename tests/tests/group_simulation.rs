@@ -9,7 +9,7 @@ use std::{
 use hermes_tests::sim::{GroupPlan, PreparedGroup, Report};
 
 /// Many members, and a short time with some of everything.
-const BROAD: GroupPlan = GroupPlan { clients: 20, core: 12, events: 160, crash_one_in: 12 };
+const BROAD: GroupPlan = GroupPlan { clients: 20, core: 8, events: 100, crash_one_in: 12 };
 /// Few members, and a long time.
 const DEEP: GroupPlan = GroupPlan { clients: 7, core: 3, events: 1_200, crash_one_in: 12 };
 

@@ -2,7 +2,7 @@
 
 use super::{Client, ClientError};
 use crate::{
-    ChangeMembers, CreateGroup, GroupDetails, Groups, LeaveGroup, RenameGroup, SetRole,
+    ChangeMembers, CreateGroup, GroupDetails, Groups, LeaveGroup, RebuildGroup, RenameGroup, SetRole,
     routes::{self, fill},
 };
 
@@ -64,6 +64,16 @@ impl Client {
         role: &SetRole,
     ) -> Result<GroupDetails, ClientError> {
         self.post(fill(routes::GROUP_ROLE, &[account, group], &[]), role, role.timeout_ms).await
+    }
+
+    /// Makes a group anew, without the member who has stopped it.
+    pub async fn rebuild_group(
+        &self,
+        account: &str,
+        group: &str,
+        rebuild: RebuildGroup,
+    ) -> Result<GroupDetails, ClientError> {
+        self.post(fill(routes::GROUP_REBUILD, &[account, group], &[]), &rebuild, rebuild.timeout_ms).await
     }
 
     /// Leaves a group.

@@ -1,7 +1,8 @@
 //! `hermesctl group`
 
 use hermes_api::{
-    ChangeMembers, Client, ClientError, CreateGroup, Exit, GroupDetails, LeaveGroup, RenameGroup, SetRole,
+    ChangeMembers, Client, ClientError, CreateGroup, Exit, GroupDetails, LeaveGroup, RebuildGroup,
+    RenameGroup, SetRole,
 };
 use jiff::tz::TimeZone;
 
@@ -46,6 +47,11 @@ pub(crate) async fn run(command: cli::Group, invocation: &mut Invocation) -> Res
             let role = SetRole { member, role: role.into(), timeout_ms: patience() };
             let ask = async |client: &Client| client.set_role(account, &group, &role).await;
             changed(ask, |details| render::role_set(details, &role), invocation).await
+        }
+        cli::Group::Rebuild { group } => {
+            let rebuild = RebuildGroup { timeout_ms: patience() };
+            let ask = async |client: &Client| client.rebuild_group(account, &group, rebuild).await;
+            changed(ask, render::rebuilt, invocation).await
         }
         cli::Group::Leave { group } => {
             let leave = LeaveGroup { timeout_ms: patience() };

@@ -149,6 +149,11 @@ pub(crate) fn role_set(details: &GroupDetails, set: &SetRole) -> Line {
     done(&details.group).plain(format!(": {} is {what}", set.member))
 }
 
+pub(crate) fn rebuilt(details: &GroupDetails) -> Line {
+    let members = counted(u64::from(details.group.members), "member");
+    done(&details.group).plain(format!(" goes on, with {members}"))
+}
+
 pub(crate) fn left(details: &GroupDetails) -> Line {
     match details.group.standing {
         Standing::Leaving => {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use hermes_api::{
-    ChangeMembers, CreateGroup, ErrorCode, GroupDetails, Groups, LeaveGroup, Problem, RenameGroup, Role,
-    SetRole, V1, limits,
+    ChangeMembers, CreateGroup, ErrorCode, GroupDetails, Groups, LeaveGroup, Problem, RebuildGroup,
+    RenameGroup, Role, SetRole, V1, limits,
 };
 use hermes_engine::{
     ChatId, Command, Event, GroupChange, GroupEvent, GroupStanding, Reply as EngineReply, query,
@@ -97,6 +97,14 @@ pub(super) async fn leave(
     Asked(asked): Asked<LeaveGroup>,
 ) -> Reply<GroupDetails> {
     change(&daemon, names, GroupChange::Leave, asked.timeout_ms).await
+}
+
+pub(super) async fn rebuild(
+    State(daemon): State<Daemon>,
+    names: Names,
+    Asked(asked): Asked<RebuildGroup>,
+) -> Reply<GroupDetails> {
+    change(&daemon, names, GroupChange::Rebuild, asked.timeout_ms).await
 }
 
 async fn change(

@@ -66,6 +66,7 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::GROUP_REMOVE, post(group::remove))
         .route(routes::GROUP_RENAME, post(group::rename))
         .route(routes::GROUP_ROLE, post(group::role))
+        .route(routes::GROUP_REBUILD, post(group::rebuild))
         .route(routes::GROUP_LEAVE, post(group::leave))
         .route(routes::MESSAGE, get(messages::show))
         .route(routes::MESSAGES, post(messages::send))

@@ -200,10 +200,13 @@ fn check_group(clients: &[Client], plan: GroupPlan) -> Result<u64, Violation> {
         )));
     }
     let mut messages = 0;
-    for author in &clients[..plan.core] {
+    let core = &clients[..plan.core];
+    let received: Vec<_> = core.iter().map(received).collect();
+    for author in core {
         let sent = sent(author)?;
-        for reader in clients[..plan.core].iter().filter(|reader| reader.name != author.name) {
-            let received = received(reader, &author.name);
+        for (reader, received) in core.iter().zip(&received).filter(|(reader, _)| reader.name != author.name)
+        {
+            let received = received.get(&author.name).cloned().unwrap_or_default();
             if received != sent {
                 let at = received.iter().zip(&sent).take_while(|(a, b)| a == b).count();
                 return Err(Violation(format!(
@@ -265,9 +268,15 @@ fn check_confirmed(author: &Client, plan: GroupPlan) -> Result<(), Violation> {
     Ok(())
 }
 
-fn received(reader: &Client, author: &str) -> Vec<String> {
-    let by = |message: &MessageView| message.author.as_ref().is_some_and(|by| by.profile_name == author);
-    log(reader).into_iter().filter(by).map(|message| plain(message.text)).collect()
+/// What came from whom, in order.
+fn received(reader: &Client) -> BTreeMap<String, Vec<String>> {
+    let mut received: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for message in log(reader) {
+        if let Some(author) = message.author {
+            received.entry(author.profile_name).or_default().push(plain(message.text));
+        }
+    }
+    received
 }
 
 /// Whatever somebody wrote left, or has failed.

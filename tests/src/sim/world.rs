@@ -55,6 +55,8 @@ const QUIET_ROUNDS: u32 = 60;
 
 /// The same without faults, where each piece of a blob takes one.
 const CALM_ROUNDS: u32 = 20_000;
+/// Clients hear that time has passed once in so many.
+const ROUNDS_A_TICK: u32 = 8;
 
 pub(super) struct World {
     pub(super) rng: ChaCha8Rng,
@@ -408,7 +410,7 @@ impl World {
     /// Comes to rest without luck in it: everybody in turn, as far as they get, with a pause between two rounds.
     pub(super) fn settle_calmly(&mut self, pause: Duration) -> Result<(), Violation> {
         let calm = Plan { clients: self.clients.len(), events: 0, crash_one_in: 0 };
-        for _ in 0..CALM_ROUNDS {
+        for round in 1..=CALM_ROUNDS {
             self.now = self.now.after(pause);
             while !self.orphans.is_empty() {
                 self.take_orphans(0, usize::MAX);
@@ -416,6 +418,9 @@ impl World {
             for client in 0..self.clients.len() {
                 self.serve(client);
                 while self.clients[client].has_input() {
+                    self.client_turn(client, calm);
+                }
+                if round % ROUNDS_A_TICK == 0 {
                     self.client_turn(client, calm);
                 }
             }

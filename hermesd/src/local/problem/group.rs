@@ -35,6 +35,9 @@ pub(super) fn of_group(error: &CommandError) -> (ErrorCode, String) {
         }
         CommandError::TooManyGroups(_) => (ErrorCode::LimitReached, "use another account".to_owned()),
         CommandError::TooManyMembers(_) => (ErrorCode::LimitReached, "make another group".to_owned()),
+        CommandError::NotFrozen(group) => {
+            (ErrorCode::GroupChangeFailed, format!("there is nothing to mend: hermesctl group show {group}"))
+        }
         CommandError::MemberKeyChanged(name) => {
             (ErrorCode::IdentityChanged, format!("look: hermesctl contact show {name}"))
         }
@@ -66,7 +69,7 @@ pub(in crate::local) fn stopped_group(
         GroupStanding::Frozen(_, rule) => (
             ErrorCode::GroupClosed,
             format!("{by} changed it against its rules: {rule}"),
-            "nothing is sent; ask an admin to make it anew without them",
+            "nothing is sent; an admin goes on without them: hermesctl group rebuild",
         ),
         GroupStanding::Lost(reason) => {
             let hint = match way_back {
