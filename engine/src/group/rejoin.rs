@@ -175,7 +175,7 @@ impl<V: View> Turn<'_, V> {
         Ok(true)
     }
 
-    fn rejoin_record(&self, chat: ChatId) -> StoreResult<RejoinRecord, V> {
+    pub(super) fn rejoin_record(&self, chat: ChatId) -> StoreResult<RejoinRecord, V> {
         Ok(self.get(&RejoinKey(chat))?.unwrap_or_default())
     }
 
