@@ -232,8 +232,8 @@ pub enum CommandError {
     /// One leaves instead.
     #[error("you cannot remove yourself from {0}")]
     RemoveSelf(String),
-    /// There is nothing to mend.
-    #[error("nobody has changed {0} against its rules")]
+    /// There is nothing to mend, or others may do it.
+    #[error("{0} is not to be made anew: it works, or its admins may yet add you again")]
     NotFrozen(String),
     /// Not a name for a group.
     #[error("{0:?} cannot be a group's name")]

@@ -25,6 +25,8 @@ mod rebuild;
 mod receive;
 mod record;
 mod rejoin;
+mod skipped;
+mod stop;
 
 pub(crate) use self::mls::mls_rows;
 pub(crate) use self::post::{SealedPost, frame};

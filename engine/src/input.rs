@@ -95,7 +95,7 @@ pub enum GroupChange {
     Demote(String),
     /// This account is to be no member.
     Leave,
-    /// The group, which a commit against its rules has stopped, is to go on without that commit's author.
+    /// The group, which a commit has stopped that nobody follows, is to go on without that commit's author.
     Rebuild,
 }
 

@@ -1,15 +1,16 @@
 //! What an engine does with a group by itself: what it holds back, what it gives up, and what it loses.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChatId, Command, Event, GroupEvent, GroupStanding, Input, LinkEvent, LostReason, MessageState, Reply,
-    SendError,
+    ChatId, Command, Event, GroupEvent, GroupStanding, Input, LinkEvent, LostReason, MessageState, Order,
+    Range, Reply, SendError, Table, View,
     limits::OUTBOX_AGE,
     query::{self, MessageDirection},
 };
 
-use hermes_tests::duo::{Peer, paired, settle};
+use hermes_protocol::{Body, group::GroupId};
+use hermes_tests::duo::{Peer, paired, serve_fetches, settle};
 use hermes_wire::{Refusal, drop::ToDrop};
 
 /// Two contacts, the second of whom can be added to a group by the first.
@@ -107,4 +108,54 @@ fn a_store_that_was_put_back_has_lost_its_groups() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// What stands in the row of the group.
+fn group_id(peer: &Peer, chat: ChatId) -> GroupId {
+    let row = peer.store.get(Table::Group, &chat.0).unwrap().unwrap();
+    let row: ciborium::Value = ciborium::from_reader(row.as_slice()).unwrap();
+    let id = row.as_map().unwrap().iter().find(|(key, _)| key.as_text() == Some("id")).unwrap();
+    GroupId(id.1.as_bytes().unwrap().as_slice().try_into().unwrap())
+}
+
+#[test]
+fn who_is_no_member_is_not_added_for_asking() {
+    let (mut alice, mut bob) = paired_for_groups();
+    let chat = create(&mut alice, &[]);
+    let group = group_id(&alice, chat);
+    for package in [vec![], vec![7; 3_000]] {
+        let body = Body::GroupRejoin { group, package: package.into() };
+        let asking = bob.forge(&alice, body);
+        alice.take(asking.contact, asking.body);
+    }
+    assert_eq!(leaving(&alice, chat), ["create"]);
+    assert!(!query::group_named(&alice.store, "ops").unwrap().unwrap().group.changing);
+    assert_eq!(alice.summary().unreadable, 0);
+}
+
+#[test]
+fn key_packages_that_their_owner_has_lost_are_void() {
+    let (mut alice, mut bob) = paired();
+    let before = bob.snapshot();
+    assert!(matches!(bob.command(Command::GiveKeyPackages), Ok(Reply::Given)));
+    settle(&mut alice, &mut bob);
+    assert_eq!(offers(&alice), 2);
+    bob.register(bob.head);
+    bob.restore(&before);
+    serve_fetches(&mut bob, &mut alice);
+    settle(&mut alice, &mut bob);
+    assert!(matches!(bob.command(Command::GiveKeyPackages), Ok(Reply::Given)));
+    settle(&mut alice, &mut bob);
+    assert_eq!(offers(&alice), 2, "the earlier ones are gone");
+}
+
+/// Key packages of others.
+fn offers(peer: &Peer) -> usize {
+    let mut count = 0;
+    let count_one = &mut |_: &[u8], _| {
+        count += 1;
+        ControlFlow::Continue(())
+    };
+    peer.store.scan(Table::Offer, &Range::all(), Order::Ascending, count_one).unwrap();
+    count
 }

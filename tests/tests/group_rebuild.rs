@@ -1,6 +1,8 @@
 //! A group in which somebody broke the rules goes on without them.
 
-use hermes_engine::{CommandError, GroupChange, GroupStanding};
+use std::time::Duration;
+
+use hermes_engine::{CommandError, GroupChange, GroupStanding, LostReason};
 use hermes_tests::sim::{Breach, Crowd, Death, Doom, FalseWay};
 use hermes_wire::Refusal;
 
@@ -110,6 +112,78 @@ fn an_admin_who_breaks_the_rules_is_put_out_as_well() {
     // Whom it had removed saw nothing else of it. An admin removes it once more, or adds it.
     assert!(matches!(crowd.standing(3), GroupStanding::Removed(_)));
     assert_eq!(crowd.details(0).members.len(), 3);
+}
+
+#[test]
+fn a_group_that_was_ended_with_garbage_goes_on_with_everybody() {
+    for (breach, reason) in [(Breach::Garbage, LostReason::Garbled), (Breach::NoBlob, LostReason::BlobGone)] {
+        let mut crowd = Crowd::new(15, 4);
+        crowd.create(&[1, 2, 3]);
+        crowd.say(0, "before");
+        crowd.settle();
+        crowd.stop(3);
+        let epoch = crowd.details(0).group.epoch;
+        crowd.break_rules(2, breach);
+        crowd.lose_blobs(true);
+        crowd.settle();
+        for member in [0, 1, 2] {
+            assert_eq!(crowd.standing(member), GroupStanding::Lost(reason), "{member}");
+        }
+        crowd.lose_blobs(false);
+        crowd.change(0, GroupChange::Rebuild);
+        crowd.settle();
+        crowd.lose_blobs(true);
+        crowd.start(3);
+        crowd.settle();
+        crowd.say(3, "after");
+        crowd.settle();
+        agree(&crowd, &[0, 1, 2, 3]);
+        assert_eq!(crowd.heard(1), ["before", "after"]);
+        assert_eq!(crowd.details(0).group.epoch, epoch + 1, "nobody had to be added again");
+    }
+}
+
+#[test]
+fn an_admin_whom_others_may_add_again_makes_nothing_anew_before_a_day() {
+    let mut crowd = Crowd::new(16, 3);
+    crowd.create(&[1, 2]);
+    let second = crowd.name(1);
+    crowd.change(0, GroupChange::Promote(second));
+    crowd.settle();
+    crowd.break_rules(2, Breach::Garbage);
+    crowd.settle();
+    assert!(matches!(crowd.try_change(0, GroupChange::Rebuild), Err(CommandError::NotFrozen(_))));
+    crowd.wait(Duration::from_secs(86_400));
+    assert_eq!(crowd.try_change(0, GroupChange::Rebuild), Ok(()));
+    crowd.settle();
+    agree(&crowd, &[0, 1, 2]);
+}
+
+#[test]
+fn a_group_that_its_relay_has_forgotten_goes_on() {
+    let mut crowd = Crowd::new(17, 3);
+    let copy = crowd.copy_relay();
+    crowd.create(&[1, 2]);
+    crowd.put_relay_back(copy);
+    crowd.say(0, "in no channel");
+    crowd.settle();
+    for _ in 0..2 {
+        crowd.reconnect(0);
+        crowd.settle();
+    }
+    assert_eq!(crowd.standing(0), GroupStanding::Lost(LostReason::RelayDiffers));
+    crowd.change(0, GroupChange::Rebuild);
+    crowd.settle();
+    // The others find out when they say something, and ask.
+    for member in [1, 2] {
+        crowd.say(member, "in no channel either");
+        crowd.settle();
+        for _ in 0..2 {
+            crowd.reconnect(member);
+            crowd.settle();
+        }
+    }
+    agree(&crowd, &[0, 1, 2]);
 }
 
 #[test]

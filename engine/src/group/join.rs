@@ -5,7 +5,7 @@ use hermes_protocol::{
     content::Body,
     group::{Joined, join},
 };
-use hermes_wire::{ContactId, Sequence, channel::Head};
+use hermes_wire::{ContactId, Sequence, Timestamp, channel::Head};
 
 use super::{
     CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, GroupStanding, InvitationRecord, KeyPackageRow,
@@ -81,32 +81,7 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<(), V> {
         // With the welcome, which others have seen, the key package would give the epoch's secrets again.
         self.delete::<KeyPackageRow>(&card);
-        // Who lost its place, or was removed, goes on in the same conversation.
-        let earlier = self
-            .scan::<GroupRecord>(&Range::all(), GROUPS)?
-            .into_iter()
-            .find(|(_, group)| group.id == joined.epoch.group);
-        let by = joined.epoch.members.get(&joined.inviter).map(|member| member.identity.fingerprint());
-        let (chat, name, since) = match earlier {
-            Some((_, group)) if matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) => {
-                return Ok(());
-            }
-            // Whoever broke the rules would only lead further astray.
-            Some((_, GroupRecord { standing: GroupStanding::Frozen(author, _), .. }))
-                if by == Some(author) =>
-            {
-                return Ok(());
-            }
-            Some((chat, group)) => {
-                self.forget_agreement(chat)?;
-                self.forget_card(group.card)?;
-                (chat, group.name, group.since)
-            }
-            None => {
-                let chat = ChatId::random(self.rng);
-                (chat, self.claim_name(chat, &joined.epoch.context.name)?, self.now)
-            }
-        };
+        let Some((chat, name, since)) = self.conversation_of(&joined)? else { return Ok(()) };
         let leaving = self.has_come_back(chat)?;
         let standing = if leaving { GroupStanding::Leaving } else { GroupStanding::Member };
         let mut group = GroupRecord {
@@ -141,6 +116,38 @@ impl<V: View> Turn<'_, V> {
             self.propose_to_leave(chat, group)?;
         }
         self.take_early(card)
+    }
+
+    /// Where the group is found here, and since when: nowhere, if its inviter is not to be followed.
+    fn conversation_of(&mut self, joined: &Joined) -> StoreResult<Option<(ChatId, String, Timestamp)>, V> {
+        // Who lost its place, or was removed, goes on in the same conversation.
+        let earlier = self
+            .scan::<GroupRecord>(&Range::all(), GROUPS)?
+            .into_iter()
+            .find(|(_, group)| group.id == joined.epoch.group);
+        let by = joined.epoch.members.get(&joined.inviter).map(|member| member.identity.fingerprint());
+        Ok(match earlier {
+            Some((_, group)) if matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) => {
+                None
+            }
+            // Whoever broke the rules would only lead further astray.
+            Some((_, GroupRecord { standing: GroupStanding::Frozen(author, _), .. }))
+                if by == Some(author) =>
+            {
+                None
+            }
+            Some((chat, _)) if by.is_some() && self.rejoin_record(chat)?.frozen_by == by => None,
+            Some((chat, group)) => {
+                self.forget_agreement(chat)?;
+                self.forget_card(group.card)?;
+                Some((chat, group.name, group.since))
+            }
+            None => {
+                let chat = ChatId::random(self.rng);
+                let name = self.claim_name(chat, &joined.epoch.context.name)?;
+                Some((chat, name, self.now))
+            }
+        })
     }
 
     /// Nothing arrives under this card any more.

@@ -1,8 +1,10 @@
-//! How a group goes on after a commit that broke its rules.
+//! How a group goes on after a commit that nobody follows.
 //!
-//! No member follows such a commit, and the relay, which cannot tell, offers no other epoch. So an admin makes a new channel
-//! that begins where the rules still held: its roster is the members without the author, and the commit that leads into
-//! it, from the epoch in which all are frozen, is the commit that opens it. Cards name no channel, so it reaches everybody.
+//! It broke a rule, and its author is known; or it is nobody's, for whoever has the epoch's token can end it with garbage.
+//! The relay, which cannot tell, offers no other epoch. So an admin makes a new channel that begins where the rules still
+//! held: its roster is the members without the author, and the commit that leads into it, from the epoch in which all are
+//! stuck, is the commit that opens it. Cards name no channel, so it reaches everybody. An admin whose relay has forgotten
+//! the group does the same; members who had not noticed are added again as they ask for it.
 //!
 //! Two admins can do so at once, and there is no common order of two channels: of two such commits the one with the lower
 //! head counts. Until that is certain the frozen epoch is kept, so that whoever has followed the other one can turn back.
@@ -57,8 +59,7 @@ pub(super) struct WayOn<'a> {
 struct Frozen {
     rows: MlsRows,
     keys: EpochKeys,
-    author: Fingerprint,
-    rule: String,
+    standing: GroupStanding,
     /// Names the way on that was followed.
     head: Option<Head>,
 }
@@ -70,11 +71,17 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         group: GroupRecord,
     ) -> StoreResult<Result<(), CommandError>, V> {
-        let GroupStanding::Frozen(author, _) = group.standing else {
-            return Ok(Err(CommandError::NotFrozen(group.name)));
-        };
         let me = self.account.fingerprint();
-        if author == me || !group.context.admins.contains(&me) {
+        match group.standing {
+            GroupStanding::Frozen(author, _) if author == me => {
+                return Ok(Err(CommandError::NotAdmin(group.name)));
+            }
+            GroupStanding::Frozen(..) => {}
+            // Others may have gone on, and add this account again.
+            GroupStanding::Lost(_) if self.is_given_up(chat, &group)? => {}
+            _ => return Ok(Err(CommandError::NotFrozen(group.name))),
+        }
+        if !group.context.admins.contains(&me) {
             return Ok(Err(CommandError::NotAdmin(group.name)));
         }
         if self.counters.standing != StoreStanding::Newest {
@@ -84,7 +91,7 @@ impl<V: View> Turn<'_, V> {
             return Ok(Err(CommandError::NotFrozen(group.name)));
         };
         let before = self.epoch(&frozen.rows)?;
-        let changes = without(&before, &author, ChannelId::random(self.rng));
+        let changes = without(&before, frozen.author(), ChannelId::random(self.rng));
         let prepared = match commit(&frozen.rows, &frozen.keys, &self.account.identity, &changes, self.rng) {
             Ok(prepared) => prepared,
             Err(error) => return Ok(Err(CommandError::Group(error.to_string()))),
@@ -145,9 +152,11 @@ impl<V: View> Turn<'_, V> {
         self.lost_race(chat, &mut group)?;
         self.remember_frozen_epoch(chat, frozen, head.after(body))?;
         self.replace_mls(chat, rows)?;
-        if group.standing != GroupStanding::Leaving {
-            group.standing = GroupStanding::Member;
-        }
+        group.standing = match group.standing {
+            GroupStanding::Lost(_) if self.has_come_back(chat)? => GroupStanding::Leaving,
+            GroupStanding::Leaving => GroupStanding::Leaving,
+            _ => GroupStanding::Member,
+        };
         (group.head, group.awaiting) = (head, None);
         let missed = self.get::<PositionRecord>(&PositionKey(chat))?.unwrap_or_default().missed;
         self.put(&PositionKey(chat), &PositionRecord { sequence, missed });
@@ -157,22 +166,23 @@ impl<V: View> Turn<'_, V> {
     /// The epoch in which a group is frozen, or from which it went on lately.
     fn frozen(&self, chat: ChatId, group: &GroupRecord) -> StoreResult<Option<Frozen>, V> {
         match &group.standing {
-            GroupStanding::Frozen(author, rule) => {
+            GroupStanding::Frozen(..)
+            | GroupStanding::Lost(LostReason::Garbled | LostReason::BlobGone | LostReason::RelayDiffers) => {
                 let mut rows = self.mls_rows(chat)?;
                 // An own commit had been overtaken by the one that broke a rule.
                 if let Ok(changes) = drop_own(&rows) {
                     rows.apply(changes);
                 }
                 let keys = self.epoch_keys(group)?;
-                Ok(Some(Frozen { rows, keys, author: *author, rule: rule.clone(), head: None }))
+                Ok(Some(Frozen { rows, keys, standing: group.standing.clone(), head: None }))
             }
             GroupStanding::Member | GroupStanding::Leaving => {
                 let Some(record) = self.get::<RebuiltRecord>(&RebuiltKey(chat))? else { return Ok(None) };
                 let keys = EpochKeys::from_bytes(record.keys.expose())
                     .map_err(|_| ReadError::Corrupt(Table::Group))?;
                 let rows = self.mls_rows(record.rows)?;
-                let RebuiltRecord { author, rule, head, .. } = record;
-                Ok(Some(Frozen { rows, keys, author, rule, head: Some(head) }))
+                let RebuiltRecord { standing, head, .. } = record;
+                Ok(Some(Frozen { rows, keys, standing, head: Some(head) }))
             }
             _ => Ok(None),
         }
@@ -187,8 +197,8 @@ impl<V: View> Turn<'_, V> {
                 let rows = ChatId::random(self.rng);
                 self.apply_mls(rows, RowChanges { put: frozen.rows.0, ..RowChanges::default() });
                 let keys = SecretBuf::new(&frozen.keys.to_bytes());
-                let Frozen { author, rule, .. } = frozen;
-                RebuiltRecord { rows, keys, author, rule, head, since: self.now, tried: 0 }
+                let standing = frozen.standing;
+                RebuiltRecord { rows, keys, standing, head, since: self.now, tried: 0 }
             }
         };
         self.put(&RebuiltKey(chat), &record);
@@ -280,7 +290,7 @@ impl<V: View> Turn<'_, V> {
         let sound = epoch.context.channel == way.channel
             && epoch.context.relay == before.context.relay
             && opening.whole == way.roster
-            && epoch.members.values().all(|member| member.identity.fingerprint() != frozen.author);
+            && epoch.members.values().all(|member| Some(member.identity.fingerprint()) != frozen.author());
         let counts = frozen.head.is_none_or(|followed| opening.head.after(way.body) < followed);
         if !sound || !counts {
             return Ok(());
@@ -312,14 +322,23 @@ impl<V: View> Turn<'_, V> {
         group.members = u32::try_from(epoch.members.len()).unwrap_or(u32::MAX);
         group.context = epoch.context;
         self.change_failed(chat, &group, &refusal.to_string());
-        self.freeze(chat, group, frozen.author, frozen.rule)
+        group.standing = frozen.standing;
+        self.stop_group(chat, group)
     }
 }
 
 impl Frozen {
+    /// Whose commit broke a rule, if that is known.
+    fn author(&self) -> Option<Fingerprint> {
+        match self.standing {
+            GroupStanding::Frozen(author, _) => Some(author),
+            _ => None,
+        }
+    }
+
     /// Whether somebody may lead out of this epoch.
     fn trusts(&self, before: &Epoch, author: &Fingerprint) -> bool {
-        *author != self.author && before.context.admins.contains(author)
+        Some(*author) != self.author() && before.context.admins.contains(author)
     }
 }
 
@@ -359,11 +378,11 @@ impl Opening {
 }
 
 /// The members without one, in another channel.
-fn without(before: &Epoch, author: &Fingerprint, channel: ChannelId) -> Vec<Change> {
+fn without(before: &Epoch, author: Option<Fingerprint>, channel: ChannelId) -> Vec<Change> {
     let mut context = before.context.clone();
     context.channel = channel;
-    context.admins.remove(author);
-    let of = |member: &Member| member.identity.fingerprint() == *author;
+    context.admins.retain(|admin| Some(*admin) != author);
+    let of = |member: &Member| Some(member.identity.fingerprint()) == author;
     let leaf = before.members.iter().find(|(_, member)| of(member)).map(|(leaf, _)| *leaf);
     // Its wish to leave, if it had one, is covered anyway.
     let leaf = leaf.filter(|leaf| !before.leaving.contains(leaf));

@@ -1,13 +1,11 @@
 //! Copies of what was posted to a group, in the order of the channel.
 
-use std::cell::RefCell;
-
 use hermes_protocol::{
     blob::BlobRef,
     content::{Body, Content},
     group::{
-        BodyKind, Followed, GroupMessage, GroupMessageError, GroupSkippedChanges, GroupSkippedKey,
-        GroupSkippedKeys, Leaf, OpenedGroupMessage, ReceiveError, Received, body_kind, open, receive,
+        BodyKind, Followed, GroupMessage, GroupMessageError, Leaf, OpenedGroupMessage, ReceiveError,
+        Received, body_kind, open, receive,
     },
     identity::Fingerprint,
 };
@@ -21,21 +19,18 @@ use serde_bytes::ByteBuf;
 
 use super::{
     CardRecord, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord,
-    SenderSkippedKey, SenderSkippedRow,
     commit::{Entering, IN_BLOB},
     mls,
     rebuild::WayOn,
     record::{Awaiting, LostReason, Wanted, Welcome},
 };
 use crate::{
-    changes::Overlay,
-    effect::{Effect, Event, GroupEvent},
+    effect::Effect,
     id::ChatId,
-    limits::{GROUP_ROWS, GROUPS},
     receive::Taken,
-    row::{Author, Direction, FailureReason, MessageRecord, SecretBuf, Text, UnreadableCause},
+    row::{Author, Direction, MessageRecord, Text, UnreadableCause},
     rows::{IndexRow, ReadError, StoreResult},
-    store::{Order, Range, Table, View},
+    store::{Table, View},
     turn::{Halt, Turn},
 };
 
@@ -258,7 +253,7 @@ impl<V: View> Turn<'_, V> {
         };
         let Ok(blob) = codec::decode::<BlobRef>(reference, REFERENCE_BYTES) else {
             // Whoever made it had the epoch's token. Nobody can follow, so nobody does.
-            return Ok(self.lose(chat, group, LostReason::BlobGone)?);
+            return Ok(self.lose(chat, group, LostReason::Garbled)?);
         };
         group.awaiting = Some(Awaiting { roster, blob, body, moves: None });
         self.put(&chat, &group);
@@ -288,14 +283,12 @@ impl<V: View> Turn<'_, V> {
 
     /// It is not to be had. What was said to lead into another channel may be anybody's word.
     pub(super) fn commit_gone(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
+        let card = group.card;
         match group.awaiting.take() {
-            Some(Awaiting { moves: Some(_), .. }) => {
-                let card = group.card;
-                self.put(&chat, &group);
-                self.take_early(card)
-            }
-            _ => self.lose(chat, group, LostReason::BlobGone),
+            Some(Awaiting { moves: Some(_), .. }) => self.put(&chat, &group),
+            _ => self.lose(chat, group, LostReason::BlobGone)?,
         }
+        self.take_early(card)
     }
 
     /// Follows another member's commit, or says why not.
@@ -333,7 +326,8 @@ impl<V: View> Turn<'_, V> {
                 let author = self.member_at(chat, author)?;
                 self.freeze(chat, group, author, rule.to_string())
             }
-            // Whoever made it had the epoch's token: the channel has gone where this member cannot follow.
+            // Whoever made it had the epoch's token, and has led the channel where nobody can follow.
+            Err(ReceiveError::Unauthentic) => self.lose(chat, group, LostReason::Garbled),
             Err(_) => self.lose(chat, group, LostReason::Missed),
         }
     }
@@ -368,93 +362,6 @@ impl<V: View> Turn<'_, V> {
         }
         self.drive(chat, group)
     }
-
-    pub(super) fn freeze(
-        &mut self,
-        chat: ChatId,
-        mut group: GroupRecord,
-        author: Fingerprint,
-        rule: String,
-    ) -> StoreResult<(), V> {
-        group.standing = GroupStanding::Frozen(author, rule);
-        self.stop_group(chat, group)
-    }
-
-    /// This member cannot follow any more.
-    pub(super) fn lose(
-        &mut self,
-        chat: ChatId,
-        mut group: GroupRecord,
-        reason: LostReason,
-    ) -> StoreResult<(), V> {
-        self.note_lost(chat, &group)?;
-        self.forget_early(group.card)?;
-        group.standing = GroupStanding::Lost(reason);
-        group.awaiting = None;
-        self.stop_group(chat, group.clone())?;
-        // The sessions of a store that was put back are as old as itself: it asks once there are others.
-        if reason == LostReason::Restored { Ok(()) } else { self.ask_to_be_added_again(chat, &group) }
-    }
-
-    /// This store went back to an old state: what it knows of its groups' chains is not what their members have heard, and
-    /// key packages may have been used. Admins add it again.
-    pub(crate) fn lose_groups(&mut self) -> StoreResult<(), V> {
-        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
-            match group.standing {
-                GroupStanding::Member | GroupStanding::Leaving | GroupStanding::Frozen(..) => {
-                    self.lose(chat, group, LostReason::Restored)?;
-                }
-                GroupStanding::Lost(_) => self.note_lost(chat, &group)?,
-                GroupStanding::Removed(_) | GroupStanding::Left | GroupStanding::Refused(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Membership is over: its keys go.
-    pub(super) fn end_group(&mut self, chat: ChatId, group: GroupRecord) -> StoreResult<(), V> {
-        self.forget_agreement(chat)?;
-        self.stop_group(chat, group)
-    }
-
-    pub(super) fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
-        self.lost_race(chat, &mut group)?;
-        group.wanted.clear();
-        self.put(&chat, &group);
-        self.fail_outbox(chat, &FailureReason::GroupClosed)?;
-        self.fail_held(chat)?;
-        let event = GroupEvent::Stopped;
-        self.event(Event::Group { chat, name: group.name, event });
-        Ok(())
-    }
-
-    /// Lends the keys of a group's skipped messages.
-    fn with_sender_skipped<T>(
-        &mut self,
-        chat: ChatId,
-        act: impl FnOnce(&SenderSkippedRows<'_, V>) -> T,
-    ) -> StoreResult<T, V> {
-        let rows = SenderSkippedRows {
-            view: Overlay { base: self.view, changes: self.changes },
-            chat,
-            failure: RefCell::new(None),
-        };
-        let result = act(&rows);
-        match rows.failure.into_inner() {
-            Some(error) => Err(error),
-            None => Ok(result),
-        }
-    }
-
-    fn apply_sender_skipped(&mut self, chat: ChatId, changes: &GroupSkippedChanges) {
-        for key in &changes.put {
-            let row = SenderSkippedRow(SecretBuf::new(&key.to_bytes()));
-            self.put(&SenderSkippedKey(chat, key.leaf, key.iteration), &row);
-        }
-        for (leaf, iteration) in &changes.delete {
-            self.delete::<SenderSkippedRow>(&SenderSkippedKey(chat, *leaf, *iteration));
-        }
-    }
 }
 
 fn cause(error: GroupMessageError) -> UnreadableCause {
@@ -468,38 +375,5 @@ fn cause(error: GroupMessageError) -> UnreadableCause {
         GroupMessageError::TooFarAhead => UnreadableCause::TooFarAhead,
         GroupMessageError::BadPadding => UnreadableCause::BadContent,
         GroupMessageError::Exhausted => UnreadableCause::SessionExhausted,
-    }
-}
-
-/// Skipped keys of one group. The protocol cannot be told of a failed read, so that is kept aside.
-struct SenderSkippedRows<'a, V: View> {
-    view: Overlay<'a, V>,
-    chat: ChatId,
-    failure: RefCell<Option<ReadError<V::Error>>>,
-}
-
-impl<V: View> SenderSkippedRows<'_, V> {
-    fn checked<T: Default>(&self, result: StoreResult<T, V>) -> T {
-        result.unwrap_or_else(|error| {
-            *self.failure.borrow_mut() = Some(error);
-            T::default()
-        })
-    }
-}
-
-impl<V: View> GroupSkippedKeys for SenderSkippedRows<'_, V> {
-    fn message_key(&self, leaf: Leaf, iteration: u32) -> Option<GroupSkippedKey> {
-        let key = SenderSkippedKey(self.chat, leaf, iteration);
-        let row: Option<SenderSkippedRow> = self.checked(crate::rows::get(&self.view, &key));
-        row.and_then(|row| {
-            let parsed = GroupSkippedKey::from_bytes(row.0.expose()).map(Some);
-            self.checked(parsed.map_err(|_| ReadError::Corrupt(Table::SenderSkipped)))
-        })
-    }
-
-    fn stored(&self) -> Vec<(Leaf, u32)> {
-        let range = Range::prefix(&self.chat.0);
-        let rows = crate::rows::scan::<SenderSkippedRow, _>(&self.view, &range, Order::Ascending, GROUP_ROWS);
-        self.checked(rows).into_iter().map(|(key, _)| (key.1, key.2)).collect()
     }
 }

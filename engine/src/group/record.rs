@@ -96,6 +96,9 @@ pub enum LostReason {
     /// A commit never arrived.
     #[error("a change of the group did not arrive")]
     Missed,
+    /// Somebody ended the epoch with what is no member's commit.
+    #[error("somebody has changed the group in a way that nobody can follow")]
+    Garbled,
     /// A commit's blob is gone.
     #[error("a change of the group could not be fetched")]
     BlobGone,
@@ -168,9 +171,8 @@ pub(crate) struct RebuiltRecord {
     pub(crate) rows: ChatId,
     /// Its keys (`EpochKeys`).
     pub(crate) keys: SecretBuf,
-    /// Whose commit had broken a rule, and which.
-    pub(crate) author: Fingerprint,
-    pub(crate) rule: String,
+    /// How the group stood in it.
+    pub(crate) standing: GroupStanding,
     /// Names the commit that was followed.
     pub(crate) head: Head,
     pub(crate) since: Timestamp,
@@ -192,6 +194,8 @@ pub(crate) struct PositionRecord {
 pub(crate) struct RejoinRecord {
     /// What was asked last, while this account's own place is lost.
     pub(crate) round: Option<Round>,
+    /// When this account's place was lost.
+    pub(crate) since: Option<Timestamp>,
     /// Whether the user was leaving when it was lost.
     pub(crate) leaving: bool,
     /// Whose commit had broken a rule before it was lost: not to be asked.

@@ -144,6 +144,7 @@ impl<V: View> Turn<'_, V> {
     pub(super) fn note_lost(&mut self, chat: ChatId, group: &GroupRecord) -> StoreResult<(), V> {
         let mut record = self.rejoin_record(chat)?;
         record.round = None;
+        record.since.get_or_insert(self.now);
         record.leaving |= group.standing == GroupStanding::Leaving;
         if let GroupStanding::Frozen(author, _) = &group.standing {
             record.frozen_by = Some(*author);
@@ -159,7 +160,22 @@ impl<V: View> Turn<'_, V> {
         Ok(leaving)
     }
 
-    fn rejoin_record(&self, chat: ChatId) -> StoreResult<RejoinRecord, V> {
+    /// Whether nobody has added this account again, though there was time, or there is nobody who could.
+    pub(super) fn is_given_up(&self, chat: ChatId, group: &GroupRecord) -> StoreResult<bool, V> {
+        let record = self.rejoin_record(chat)?;
+        if record.since.is_none_or(|since| apart(since, self.now) >= REJOIN_ROUND) {
+            return Ok(true);
+        }
+        let me = self.account.fingerprint();
+        for admin in group.context.admins.iter().filter(|admin| **admin != me) {
+            if self.contact_with(admin)?.is_some_and(|(_, contact)| contact.answered) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub(super) fn rejoin_record(&self, chat: ChatId) -> StoreResult<RejoinRecord, V> {
         Ok(self.get(&RejoinKey(chat))?.unwrap_or_default())
     }
 

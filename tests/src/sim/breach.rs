@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use hermes_engine::{Order, Range, Table, View, query::GroupDetails};
 use hermes_protocol::{
+    blob,
     group::{Change, Epoch, EpochKeys, KeyPackage, Leaf, MlsRows, commit, read},
     identity::{Fingerprint, IdentityKeyPair},
 };
@@ -22,6 +23,10 @@ use super::store::MemoryStore;
 pub enum Breach<'a> {
     /// It adds somebody, and its author is no admin, but believes to be the one whose store this is.
     NotAdmin(&'a MemoryStore),
+    /// It is nothing at all, but in the epoch's name.
+    Garbage,
+    /// It is said to lie in a blob, and there is none.
+    NoBlob,
     /// An admin removes a member, and lets the relay go on copying to it.
     KeptInRoster(Fingerprint),
 }
@@ -88,6 +93,11 @@ impl Breach<'_> {
         let (change, identity) = match self {
             Self::NotAdmin(admin) => (Change::Add(stranger(&before, &mut rng)), identity(admin)),
             Self::KeptInRoster(victim) => (Change::Remove(leaf_of(&before, victim)), identity(store)),
+            // Of these, no more is used than the keys of an epoch that nobody enters.
+            Self::Garbage | Self::NoBlob => {
+                let own = &before.members[&before.me].card;
+                (Change::Update(own.clone()), identity(store))
+            }
         };
         let prepared = commit(&rows, &keys, &identity, &[change], &mut rng).expect("a commit");
         let next = NextEpoch {
@@ -102,7 +112,14 @@ impl Breach<'_> {
             token: keys.post_token(),
             roster: keys.roster_key(),
             head,
-            body: ByteBuf::from(prepared.commit),
+            body: ByteBuf::from(match self {
+                Self::NotAdmin(_) | Self::KeptInRoster(_) => prepared.commit,
+                Self::Garbage => [&prepared.commit[..2], &[7; 500]].concat(),
+                Self::NoBlob => {
+                    let (_, reference) = blob::seal(b"?", &mut rng).expect("small enough");
+                    [&[1, 0xb0], &hermes_wire::encode(&reference)[..]].concat()
+                }
+            }),
             next,
         };
         (before.context.channel, ToDrop::Commit(commit))

@@ -140,6 +140,11 @@ impl Crowd {
         };
     }
 
+    /// Whether the relay says of a blob that it does not have that it is gone.
+    pub fn lose_blobs(&mut self, lost: bool) {
+        self.world.missing_blobs_are_gone = lost;
+    }
+
     /// The relay as it is.
     pub fn copy_relay(&self) -> RelayCopy {
         RelayCopy(self.world.relay.copy())

@@ -71,6 +71,8 @@ pub(super) struct World {
     relay_copy: RelayStore,
     /// Clients to whom the relay gives no blob.
     pub(super) without_blobs: BTreeSet<usize>,
+    /// Whether it says so when it does not have one.
+    pub(super) missing_blobs_are_gone: bool,
     /// Old copies of clients' stores.
     pub(super) store_copies: BTreeMap<usize, MemoryStore>,
 }
@@ -118,6 +120,7 @@ impl World {
             relay_life,
             relay_copy,
             without_blobs: BTreeSet::new(),
+            missing_blobs_are_gone: false,
             store_copies: BTreeMap::new(),
         }
     }
@@ -279,10 +282,11 @@ impl World {
     fn serve_blobs(&mut self, client: usize) {
         for fetch in query::blob_fetches(&self.clients[client].store).expect("memory") {
             let gone = self.without_blobs.contains(&client);
-            if let Some(bytes) = self.relay.blob(fetch.blob, fetch.size)
+            let bytes = self.relay.blob(fetch.blob, fetch.size);
+            if (bytes.is_some() || self.missing_blobs_are_gone)
                 && let Some(link) = &mut self.clients[client].link
             {
-                link.fetched.push_back((fetch.blob, Some(bytes).filter(|_| !gone)));
+                link.fetched.push_back((fetch.blob, bytes.filter(|_| !gone)));
             }
         }
     }
@@ -399,6 +403,7 @@ impl World {
             relay_copy: self.relay.copy(),
             store_copies: BTreeMap::new(),
             without_blobs: self.without_blobs.clone(),
+            missing_blobs_are_gone: self.missing_blobs_are_gone,
         }
     }
 
