@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{UnixMillis, V1};
+use crate::{Person, UnixMillis, V1};
 
 /// Which chats to look at. Stands in the query of the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,9 +31,13 @@ pub struct Audit {
 /// One chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatAudit {
-    /// The contact's name.
+    /// The contact's or the group's name.
     pub chat: String,
-    /// What came from the contact.
+    /// Of a group, one of those who have written in it: each numbers its messages by itself. A group has an entry of its
+    /// own besides, for what went to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Person>,
+    /// What came from the contact or the member.
     pub received: ReceivedAudit,
     /// What went to the contact.
     pub sent: SentAudit,

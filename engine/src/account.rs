@@ -164,6 +164,7 @@ pub(crate) enum Lookup {
     Peer = 2,
     Idempotency = 3,
     Request = 4,
+    Voice = 5,
 }
 
 impl AccountRecord {

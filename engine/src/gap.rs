@@ -8,6 +8,7 @@
 //! Deliberately absent: consequences. A message with an odd place is stored and shown like any other.
 
 use hermes_protocol::content::{ChatPlace, Content};
+use hermes_wire::Timestamp;
 use serde_bytes::ByteArray;
 
 use crate::{
@@ -122,6 +123,14 @@ impl Received {
         let unlisted = self.unlisted.map(|unlisted| unlisted.from);
         let first = [first_gap, unlisted].into_iter().flatten().min();
         first.map_or(self.highest, |first| first.saturating_sub(1))
+    }
+
+    /// Has everything before this message count as here.
+    pub(crate) fn begin(&mut self, content: &Content, number: u64, stored: Timestamp) {
+        let Some(place) = content.place.filter(|place| place.counter > 0) else { return };
+        self.highest = place.counter.saturating_sub(1);
+        let hash = ByteArray::new(place.previous);
+        self.newest = Some(Neighbour { hash, number, sent: content.sent, stored });
     }
 
     fn find(&mut self, kind: FindingKind, here: Sighting) {

@@ -27,6 +27,7 @@ mod record;
 mod rejoin;
 mod skipped;
 mod stop;
+mod voice;
 
 pub(crate) use self::mls::mls_rows;
 pub(crate) use self::post::{SealedPost, frame};
@@ -34,6 +35,6 @@ pub(crate) use self::record::{
     CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
     InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey,
     PartRow, PositionKey, PositionRecord, RebuiltKey, RebuiltRecord, RejoinKey, RejoinRecord, SenderChainRow,
-    SenderSkippedKey, SenderSkippedRow, UploadRecord,
+    SenderSkippedKey, SenderSkippedRow, UploadRecord, VoiceKey, VoiceRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

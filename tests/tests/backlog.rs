@@ -137,5 +137,5 @@ fn send_until(done: &AtomicBool, from: &Account, to: &str, sent: &AtomicUsize) {
 }
 
 fn message(to: &str, text: String, id: String) -> SendMessage {
-    SendMessage { to: vec![to.to_owned()], text, id, wait: Wait::None, timeout_ms: 0 }
+    SendMessage { to: vec![to.to_owned()], text, id, ttl_seconds: None, wait: Wait::None, timeout_ms: 0 }
 }

@@ -205,6 +205,9 @@ impl<V: View> Turn<'_, V> {
         }
         .received(position);
         let counters = self.chat_counters(chat)?;
+        if let Some(author) = message.author.clone() {
+            self.note_voice(chat, author, content, counters.messages.saturating_add(1))?;
+        }
         if !message.text.is_to_be_read() {
             return self.note_ttl(chat, group.name.clone(), counters, &message);
         }

@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 
 use crate::{
     id::ChatId,
-    row::SecretBuf,
+    row::{Author, Received, SecretBuf},
     rows::{Key, Place, pair_keys, rows, wrapped_rows},
 };
 
@@ -221,6 +221,13 @@ pub(crate) struct MemberRecord {
     pub(crate) profile_name: String,
 }
 
+/// What the numbers of a member's messages have told. Stays when the member goes.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct VoiceRecord {
+    pub(crate) author: Author,
+    pub(crate) received: Received,
+}
+
 /// A key package of ours, or what has become of it: the way in for a group's copies.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct CardRecord {
@@ -331,6 +338,7 @@ rows! {
     InvitationRecord: Invitation by BlobId;
     EarlyRecord: Early by EarlyKey;
     UploadRecord: Blob by BlobId;
+    VoiceRecord: Contact by VoiceKey;
 }
 
 /// Declares keys that are an identifier and one byte: rows of their own beside another.
@@ -381,6 +389,10 @@ pub(crate) struct OfferKey(pub(crate) ChatId, pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EarlyKey(pub(crate) ContactId, pub(crate) u64);
 
+/// A group, and one who has written in it: an id that says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VoiceKey(pub(crate) ChatId, pub(crate) ChatId);
+
 /// A message to a group, and the contact that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeliveredKey(pub(crate) Place, pub(crate) ChatId);
@@ -395,6 +407,7 @@ pair_keys! {
     EarlyKey(ContactId, 16, u64);
     PartKey(BlobId, 32, u32);
     DeliveredKey(Place, 24, ChatId);
+    VoiceKey(ChatId, 16, ChatId);
 }
 
 impl Key for Leaf {

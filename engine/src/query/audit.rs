@@ -4,13 +4,19 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use hermes_wire::Timestamp;
 
-use super::{chat_named, contact};
+use super::{
+    chat_named,
+    person::{People, PersonView},
+};
 use crate::{
-    gap,
+    chat, gap,
+    group::{GroupRecord, VoiceKey, VoiceRecord},
     id::ChatId,
-    limits::{CONTACTS, GAPS, QUERY_ROWS, UNREADABLE},
+    limits::{CONTACTS, GAPS, GROUP_ROWS, GROUPS, QUERY_ROWS, UNREADABLE},
     reference::Reference,
-    row::{ChatRecord, ContactRecord, Finding, GapRecord, Neighbour, UnreadableCause, UnreadableRecord},
+    row::{
+        ChatRecord, ContactRecord, Finding, GapRecord, Neighbour, Received, UnreadableCause, UnreadableRecord,
+    },
     rows::{self, ChatCountersKey, ChatRow, Key, StoreResult, UnconfirmedRow},
     store::{Order, Range, View},
 };
@@ -29,7 +35,9 @@ pub struct Audit {
 pub struct ChatAudit {
     /// Its name.
     pub name: String,
-    /// The contact's messages.
+    /// Of a group, one of those who have written in it; what the account has written stands by itself.
+    pub member: Option<PersonView>,
+    /// The contact's or the member's messages.
     pub received: ReceivedAudit,
     /// The account's own.
     pub sent: SentAudit,
@@ -113,26 +121,27 @@ pub struct UnreadableCount {
 
 /// What is missing in all chats, or in one. `None` when there is no such chat.
 pub fn audit<V: View>(view: &V, chat: Option<&str>) -> StoreResult<Option<Audit>, V> {
-    let mut contacts = match chat {
+    let mut wanted = match chat {
         Some(name) => match chat_named(view, name)? {
-            Some(chat) => vec![(chat, contact(view, &chat)?)],
+            Some(id) => vec![(id, chat::chat(view, &id)?.name().to_owned())],
             None => return Ok(None),
         },
-        None => {
-            let limit = usize::try_from(CONTACTS).unwrap_or(usize::MAX);
-            rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?
-        }
+        None => all_chats(view)?,
     };
-    contacts.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+    wanted.sort_by(|(_, a), (_, b)| a.cmp(b));
     let mut unreadable = unreadable(view)?;
     // Thousands of chats may have a thousand gaps each; the one answer for all of them lists what one alone could.
     let mut room = QUERY_ROWS;
-    let mut chats = Vec::with_capacity(contacts.len());
-    for (chat, contact) in contacts {
+    let mut chats = Vec::with_capacity(wanted.len());
+    for (chat, name) in wanted {
         let unreadable = unreadable.remove(&Some(chat)).unwrap_or_default();
-        let audit = audit_chat(view, chat, contact.name, unreadable, room)?;
+        let audit = audit_chat(view, chat, name.clone(), unreadable, room)?;
         room = room.saturating_sub(audit.received.gaps.len()).saturating_sub(audit.sent.unconfirmed.len());
         chats.push(audit);
+        for voice in voices(view, chat, &name, room)? {
+            room = room.saturating_sub(voice.received.gaps.len());
+            chats.push(voice);
+        }
     }
     Ok(Some(Audit { chats, unreadable: unreadable.remove(&None).unwrap_or_default() }))
 }
@@ -141,6 +150,54 @@ pub fn audit<V: View>(view: &V, chat: Option<&str>) -> StoreResult<Option<Audit>
 pub fn missing<V: View>(view: &V, chat: ChatId, limit: usize) -> StoreResult<Vec<RangeInclusive<u64>>, V> {
     let gaps = gap::gaps(view, chat, limit.min(QUERY_ROWS))?;
     Ok(gaps.into_iter().map(|(first, gap)| first..=gap.last).collect())
+}
+
+fn all_chats<V: View>(view: &V) -> StoreResult<Vec<(ChatId, String)>, V> {
+    let limit = usize::try_from(CONTACTS).unwrap_or(usize::MAX);
+    let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
+    let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, GROUPS)?;
+    let contacts = contacts.into_iter().map(|(chat, contact)| (chat, contact.name));
+    Ok(contacts.chain(groups.into_iter().map(|(chat, group)| (chat, group.name))).collect())
+}
+
+/// What each member of a group has written, former ones too.
+fn voices<V: View>(view: &V, chat: ChatId, name: &str, mut room: usize) -> StoreResult<Vec<ChatAudit>, V> {
+    let rows = rows::scan::<VoiceRecord, _>(view, &Range::prefix(&chat.0), Order::Ascending, GROUP_ROWS)?;
+    let people = People::read(view)?;
+    let mut voices = Vec::with_capacity(rows.len());
+    for (VoiceKey(_, voice), VoiceRecord { author, received }) in rows {
+        let received = audit_received(view, voice, name, received, room)?;
+        room = room.saturating_sub(received.gaps.len());
+        voices.push(ChatAudit {
+            name: name.to_owned(),
+            member: Some(people.show(view, author)?),
+            received,
+            sent: SentAudit { messages: 0, unconfirmed: Vec::new() },
+            unreadable: Vec::new(),
+        });
+    }
+    Ok(voices)
+}
+
+fn audit_received<V: View>(
+    view: &V,
+    numbers: ChatId,
+    name: &str,
+    received: Received,
+    room: usize,
+) -> StoreResult<ReceivedAudit, V> {
+    let limit = usize::try_from(GAPS).unwrap_or(usize::MAX);
+    let gaps = gap::gaps(view, numbers, limit.min(room))?;
+    let listed = gaps.iter().map(|(first, gap)| gap::length(*first, gap.last)).sum();
+    Ok(ReceivedAudit {
+        messages: received.messages,
+        through: received.through(gaps.first().map(|(first, _)| *first)),
+        highest: received.highest,
+        missing: received.missing,
+        unlisted: received.missing.saturating_sub(listed),
+        gaps: gaps.into_iter().map(|(first, gap)| show(name, first, gap)).collect(),
+        findings: received.findings,
+    })
 }
 
 fn audit_chat<V: View>(
@@ -152,20 +209,11 @@ fn audit_chat<V: View>(
 ) -> StoreResult<ChatAudit, V> {
     let row: Option<ChatRow> = rows::get(view, &ChatCountersKey(chat))?;
     let ChatRecord { sent, received, .. } = row.map(|row| row.0).unwrap_or_default();
-    let limit = usize::try_from(GAPS).unwrap_or(usize::MAX);
-    let gaps = gap::gaps(view, chat, limit.min(room))?;
-    let listed = gaps.iter().map(|(first, gap)| gap::length(*first, gap.last)).sum();
-    let unconfirmed = unconfirmed(view, chat, &name, room.saturating_sub(gaps.len()))?;
+    let received = audit_received(view, chat, &name, received, room)?;
+    let unconfirmed = unconfirmed(view, chat, &name, room.saturating_sub(received.gaps.len()))?;
     Ok(ChatAudit {
-        received: ReceivedAudit {
-            messages: received.messages,
-            through: received.through(gaps.first().map(|(first, _)| *first)),
-            highest: received.highest,
-            missing: received.missing,
-            unlisted: received.missing.saturating_sub(listed),
-            gaps: gaps.into_iter().map(|(first, gap)| show(&name, first, gap)).collect(),
-            findings: received.findings,
-        },
+        member: None,
+        received,
         sent: SentAudit { messages: sent, unconfirmed },
         name,
         unreadable,

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     chat, gap,
+    group::{VoiceKey, VoiceRecord},
     id::ChatId,
-    limits::QUERY_ROWS,
+    limits::{GROUP_ROWS, QUERY_ROWS},
     reference::Reference,
     row::{Author, Direction, MessageRecord, MessageState, Text},
     rows::{self, IndexRow, Key, Place, ReadError, SettingsKey, SettingsRow, StoreResult, UnreadRow},
@@ -224,8 +225,15 @@ impl Chats {
 
 impl Chat {
     fn read<V: View>(view: &V, id: ChatId) -> StoreResult<Self, V> {
-        let gaps = gap::gaps(view, id, QUERY_ROWS)?.into_iter();
-        let gaps = gaps.map(|(first, gap)| (gap.after.number, gap::length(first, gap.last)));
+        let mut gaps = gap::gaps(view, id, QUERY_ROWS)?;
+        for (VoiceKey(_, voice), VoiceRecord { received, .. }) in
+            rows::scan(view, &Range::prefix(&id.0), Order::Ascending, GROUP_ROWS)?
+        {
+            if received.missing > 0 {
+                gaps.extend(gap::gaps(view, voice, QUERY_ROWS)?);
+            }
+        }
+        let gaps = gaps.into_iter().map(|(first, gap)| (gap.after.number, gap::length(first, gap.last)));
         let chat = chat::chat(view, &id)?;
         let confirming = match &chat {
             chat::Chat::Group(group) => Some(group.confirming),

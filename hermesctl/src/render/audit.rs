@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use crate::{
     duration,
     output::{BAD, DIM, GOOD, Line, NAME, WARN},
-    render::message::local_time,
+    render::{group::person, message::local_time},
 };
 
 /// Gaps of one chat that are named; `--json` has all.
@@ -26,7 +26,7 @@ pub(crate) fn overview(chat: &ChatAudit) -> Vec<String> {
         chat.sent.messages,
         chat.sent.unconfirmed.len() as u64,
     ];
-    std::iter::once(chat.chat.clone()).chain(counts.map(|count| count.to_string())).collect()
+    std::iter::once(title(chat)).chain(counts.map(|count| count.to_string())).collect()
 }
 
 /// Everything there is to say, and the verdict last.
@@ -59,8 +59,16 @@ fn verdict(audit: &Audit) -> Line {
     }
 }
 
+/// `bob`, or `ops, carol` for one voice of a group.
+fn title(chat: &ChatAudit) -> String {
+    match &chat.member {
+        None => chat.chat.clone(),
+        Some(member) => format!("{}, {}", chat.chat, person(member)),
+    }
+}
+
 fn about(chat: &ChatAudit, now: UnixMillis, zone: &TimeZone) -> Vec<Line> {
-    let named = || Line::default().styled(NAME, &chat.chat).plain(": ");
+    let named = || Line::default().styled(NAME, title(chat)).plain(": ");
     let received = &chat.received;
     let mut lines: Vec<_> = received.gaps.iter().take(GAPS).map(|g| gap(named(), g, zone)).collect();
     let listed = received.gaps.iter().take(GAPS).map(length).fold(0, u64::saturating_add);
@@ -141,7 +149,7 @@ mod tests {
             findings: Vec::new(),
         };
         let sent = SentAudit { messages: 17, unconfirmed: Vec::new() };
-        ChatAudit { chat: chat.into(), received, sent, unreadable: Vec::new() }
+        ChatAudit { chat: chat.into(), member: None, received, sent, unreadable: Vec::new() }
     }
 
     fn gap(first: u64, last: u64) -> Gap {

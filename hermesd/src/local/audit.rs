@@ -14,7 +14,7 @@ use super::{
     Daemon,
     messages::no_contact,
     reply::{Document, Filter, Refused, Reply},
-    show::time,
+    show::{self, time},
 };
 
 pub(super) async fn audit(
@@ -45,7 +45,7 @@ fn document(audit: query::Audit) -> Audit {
 }
 
 fn chat(chat: query::ChatAudit) -> ChatAudit {
-    let query::ChatAudit { name, received, sent, unreadable } = chat;
+    let query::ChatAudit { name, member, received, sent, unreadable } = chat;
     let findings = received.findings.iter().map(|found| finding(found, &name)).collect();
     ChatAudit {
         received: ReceivedAudit {
@@ -69,6 +69,7 @@ fn chat(chat: query::ChatAudit) -> ChatAudit {
                 .collect(),
         },
         unreadable: unreadable.into_iter().map(self::unreadable).collect(),
+        member: member.map(show::person),
         chat: name,
     }
 }

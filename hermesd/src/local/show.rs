@@ -13,7 +13,7 @@ use hermes_engine::{
 };
 use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
 
-pub(super) use self::group::{group, group_details, recipient};
+pub(super) use self::group::{group, group_details, person, recipient};
 use super::problem::ToProblem;
 use crate::{
     account::{Account, Health},
