@@ -13,8 +13,8 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use crate::{
     fanout::{Nonces, Seed, Weight},
     limits::{
-        BUSY_RETRY, CHANNEL_IDLE, COPY_OVERHEAD, EARLIER_TOKENS, MAILBOX_CHANNELS, POST_MEMORY,
-        TOKEN_CHANNELS,
+        BUSY_RETRY, CHANNEL_IDLE, COPIES_A_POST, COPY_OVERHEAD, EARLIER_TOKENS, MAILBOX_CHANNELS,
+        POST_MEMORY, TOKEN_CHANNELS,
     },
     rate::Bucket,
     relay::{Group, Halt, Outcome, millis},
@@ -106,6 +106,7 @@ impl<S: Store> Group<'_, S> {
             Stand::Next(row) => row,
         };
         let roster = self.open_roster(channel, &row, &post.roster)?;
+        self.weigh(channel, &roster)?;
         let sequence = next(row.sequence);
         let Post { post, body, .. } = post;
         let copy = Copy::Message { channel, sequence, epoch: row.epoch, post, body };
@@ -129,6 +130,7 @@ impl<S: Store> Group<'_, S> {
             return Err(stale(&row));
         }
         let roster = self.open_roster(channel, &row, &key)?;
+        self.weigh(channel, &roster)?;
         let next_roster = self.next_roster(channel, roster.clone(), &then)?;
         let mut nonces = Nonces::new(seed);
         let next_epoch = row.epoch.saturating_add(1);
@@ -180,6 +182,12 @@ impl<S: Store> Group<'_, S> {
         let sealed = self.draft.roster(channel)?.ok_or(StoreError::Damaged { table: "rosters" })?;
         let opened = Roster::open(&sealed, key, channel, row.epoch);
         Ok(opened.map_err(|_| Refusal::RosterMismatch)?)
+    }
+
+    /// What goes to many costs as much as several posts.
+    fn weigh(&mut self, channel: ChannelId, roster: &Roster) -> Result<(), Halt> {
+        let further = u32::try_from(roster.len() / COPIES_A_POST).unwrap_or(u32::MAX);
+        Ok(self.rates.take_some(Bucket::Posts(channel), self.policy.limits.posts, further, self.now)?)
     }
 
     /// The roster of an epoch, if it is the declared one and everyone who is new in it has let the channel in.

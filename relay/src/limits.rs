@@ -97,6 +97,9 @@ pub const COPY_OVERHEAD: u32 = 256;
 /// together, so that a commit has at most twice as many: 32 MiB.
 pub const COMMIT_COPIES: usize = 1_024;
 /// A blob is kept this much longer than an envelope, so that it is there as long as the one that names it, which follows
+/// A post counts once more against its channel's rate for each so many members it is copied to: a post to 1,000 takes as
+/// long as twenty to 50 do.
+pub const COPIES_A_POST: usize = 50;
 /// it within the day.
 pub const BLOB_MARGIN: Duration = Duration::from_secs(24 * 3_600);
 /// Blobs of one mailbox: however small, each is rows and a reminder.

@@ -30,13 +30,25 @@ pub(crate) enum Bucket {
 impl Rates {
     /// Takes one from a bucket, or says when there is one again.
     pub(crate) fn take(&mut self, bucket: Bucket, rate: Rate, now: Timestamp) -> Result<(), Refusal> {
+        self.take_some(bucket, rate, 1, now)
+    }
+
+    /// Takes so many, or none; a whole burst for more than there is in one.
+    pub(crate) fn take_some(
+        &mut self,
+        bucket: Bucket,
+        rate: Rate,
+        count: u32,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         if self.full_at.len() >= BUCKETS && !self.full_at.contains_key(&bucket) {
             self.make_room(now);
         }
         let full_at = self.full_at.entry(bucket).or_insert(now);
         // A clock that was set back must not lock depositors out: no bucket is emptier than empty.
         let empty = now.after(rate.period.saturating_mul(rate.burst));
-        let refilled = (*full_at).clamp(now, empty).after(rate.period);
+        let cost = rate.period.saturating_mul(count.min(rate.burst));
+        let refilled = (*full_at).clamp(now, empty).after(cost);
         if refilled > empty {
             *full_at = (*full_at).min(empty);
             return Err(Refusal::RateLimited { retry_ms: millis(refilled.since(empty)) });
@@ -98,6 +110,13 @@ mod tests {
         assert_eq!(take(1_040), Err(Refusal::RateLimited { retry_ms: 60 }));
         assert_eq!(take(1_100), Ok(()));
         assert_eq!(take(1_100), Err(Refusal::RateLimited { retry_ms: 100 }));
+        let mut take = |now: u64, count| rates.take_some(bucket, rate, count, Timestamp(now));
+        assert_eq!(take(2_000, 2), Ok(()));
+        assert_eq!(take(2_000, 2), Err(Refusal::RateLimited { retry_ms: 100 }));
+        assert_eq!(take(2_300, 1_000), Ok(()), "a whole burst");
+        assert_eq!(take(2_300, 0), Ok(()));
+        let mut take = |now: u64| rates.take(bucket, rate, Timestamp(now));
+        assert_eq!(take(2_300), Err(Refusal::RateLimited { retry_ms: 100 }));
         // The clock is set back by a day: at most a whole burst must be earned again.
         assert_eq!(take(10), Err(Refusal::RateLimited { retry_ms: 100 }));
         assert_eq!(take(110), Ok(()));
