@@ -61,7 +61,7 @@ fn several_recipients_have_a_result_each() {
     assert_eq!(partly["results"][1]["ref"], Value::Null);
     assert_eq!(partly["results"][1]["error"]["code"], "contact-not-found");
     let partly = alice.ctl(&["send", "dave", "bob", "to some again"]).expect(7).says(&["dave"]);
-    assert!(partly.stdout.contains("bob#"), "{partly:?}");
+    assert!(partly.stdout.contains("bob#") && partly.stderr.contains("needs quotes"), "{partly:?}");
     world.until("bob has both", || bob.unread() == ["to both", "to some", "to some again"]);
     assert_eq!(carol.unread(), ["to both"]);
 }

@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    let several_words = args.words.len() > 2;
     let (to, source) = split(args.words, args.to)?;
     let text = read(source, invocation).await?;
     let account = invocation.account().await?;
@@ -53,7 +54,12 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
     for result in &sent.results {
         match sent::verdict(result, wait, began.elapsed()) {
             Verdict::Sent(line) => invocation.output.line(&line),
-            Verdict::Failed(problem) => invocation.notes.problem(&problem),
+            Verdict::Failed(mut problem) => {
+                if several_words && problem.code == ErrorCode::ContactNotFound {
+                    problem.hint.push_str("; a text of several words needs quotes around it");
+                }
+                invocation.notes.problem(&problem);
+            }
         }
     }
     Ok(sent::exit(&sent))
