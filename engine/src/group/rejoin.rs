@@ -15,7 +15,8 @@ use hermes_wire::{Sequence, Timestamp, channel::CopyKey};
 use serde_bytes::ByteBuf;
 
 use super::{
-    GroupRecord, GroupStanding, LostReason, MemberRecord, OfferKey, OfferRow, RejoinKey, RejoinRecord,
+    GroupRecord, GroupStanding, LostReason, MemberRecord, OfferKey, OfferRow, RebuiltKey, RebuiltRecord,
+    RejoinKey, RejoinRecord,
     record::{Round, Wanted},
 };
 use crate::{
@@ -197,6 +198,11 @@ impl<V: View> Turn<'_, V> {
         };
         let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?;
         let Some((chat, mut group)) = groups.into_iter().find(|(_, row)| heeds(row)) else { return Ok(()) };
+        // Whoever asked while the group moved finds the way on in its mailbox, or asks again.
+        let moved: Option<RebuiltRecord> = self.get(&RebuiltKey(chat))?;
+        if moved.is_some_and(|moved| apart(moved.since, self.now) < REJOIN_HEEDED) {
+            return Ok(());
+        }
         let members = self.scan::<MemberRecord>(&Range::prefix(&chat.0), GROUP_ROWS)?;
         if !members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint) {
             return Ok(());
