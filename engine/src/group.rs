@@ -27,6 +27,7 @@ mod record;
 mod rejoin;
 mod skipped;
 mod stop;
+mod update;
 mod voice;
 
 pub(crate) use self::mls::mls_rows;

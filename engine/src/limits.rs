@@ -57,6 +57,11 @@ pub const GROUP_CHANGES: usize = 60;
 pub const GROUP_ROWS: usize = 16_384;
 /// Members of a group in which deliveries are confirmed: each message costs its sender's mailbox as many envelopes.
 pub const GROUP_RECEIPTS: usize = 100;
+/// Between two updates of leaves in a group, and for each place in the order of those who are to update. An update of a
+/// tree of 1,000 that was never updated is near a megabyte for each member.
+pub const UPDATE_TURN: Duration = Duration::from_secs(3_600);
+/// A leaf's keys are replaced at this age, or at as many hours as there are members, whichever is longer.
+pub const LEAF_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// A text that is to be deleted stays at most this long.
 pub const TTL: Duration = Duration::from_secs(365 * 86_400);
 /// Messages deleted in one turn.

@@ -135,6 +135,10 @@ impl<V: View> Turn<'_, V> {
             Wanted::Rename(name) => batch.context(epoch).name.clone_from(name),
             Wanted::Promote(fingerprint) => drop(batch.context(epoch).admins.insert(*fingerprint)),
             Wanted::Demote(fingerprint) => drop(batch.context(epoch).admins.remove(fingerprint)),
+            Wanted::Update => {
+                let Some(own) = epoch.members.get(&epoch.me) else { return Ok(()) };
+                batch.changes.push(Change::Update(own.card.clone()));
+            }
             Wanted::CoverLeave => {
                 if epoch.leaving.is_empty() {
                     return Ok(());
@@ -223,6 +227,9 @@ impl<V: View> Turn<'_, V> {
             return self.freeze(chat, group, author, OTHER_ROSTER.to_owned());
         }
         self.apply_mls(chat, merged.changes);
+        if pending.carries.iter().any(Wanted::has_path) {
+            group.renewed = self.now;
+        }
         for (offer_chat, number) in pending.offers {
             self.delete::<OfferRow>(&OfferKey(offer_chat, number));
         }
@@ -241,7 +248,9 @@ impl<V: View> Turn<'_, V> {
         let Some(pending) = group.pending.take() else { return Ok(()) };
         self.delete::<NextRow>(&NextKey(chat));
         self.withdraw_commits(chat)?;
-        group.wanted.splice(0..0, pending.carries);
+        // Whoever came first may have filled the tree as well: an update waits for its turn.
+        let again = pending.carries.into_iter().filter(|wanted| *wanted != Wanted::Update);
+        group.wanted.splice(0..0, again);
         Ok(())
     }
 

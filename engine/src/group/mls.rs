@@ -58,6 +58,10 @@ impl<V: View> Turn<'_, V> {
         }
         self.put_members(chat, &epoch.members)?;
         group.confirming = self.confirming(epoch)?;
+        group.begun = self.now;
+        group.place_to_fill = epoch.place_to_fill;
+        let before = epoch.members.range(..epoch.me).count();
+        group.place_in_tree = u32::try_from(before).unwrap_or(u32::MAX);
         group.keys = SecretBuf::new(&secrets.keys.to_bytes());
         group.epoch = epoch.number;
         group.overtaken = None;

@@ -37,6 +37,14 @@ pub(crate) struct GroupRecord {
     pub(crate) members: u32,
     /// Members who confirm what they receive: contacts, in a group that is not too large for it.
     pub(crate) confirming: u32,
+    /// When the epoch began here.
+    pub(crate) begun: Timestamp,
+    /// When the own leaf got its keys.
+    pub(crate) renewed: Timestamp,
+    /// The own place among those whose update would fill blank nodes of the tree.
+    pub(crate) place_to_fill: Option<u32>,
+    /// Members before the own leaf in the tree.
+    pub(crate) place_in_tree: u32,
     /// Names the commits so far.
     pub(crate) head: Head,
     /// What is to be changed, in the order it was asked for.
@@ -129,8 +137,17 @@ pub(crate) enum Wanted {
     Demote(Fingerprint),
     /// Somebody's leaving is to be covered.
     CoverLeave,
+    /// The own leaf is to have new keys.
+    Update,
     /// This contact has lost its place: it is to be removed and added again, with the key package of this number.
     Replace(ChatId, u64),
+}
+
+impl Wanted {
+    /// Whether a commit of it gives its author new keys, as all but adds do (RFC 9420, section 12.4).
+    pub(crate) fn has_path(&self) -> bool {
+        !matches!(self, Self::Add(_))
+    }
 }
 
 /// A commit of ours that the relay has not answered with its copy.

@@ -38,7 +38,10 @@ impl<V: View> Turn<'_, V> {
             self.forget_old_frozen_epoch(chat)?;
             match self.left_behind(&group) {
                 Some(reason) => self.lose(chat, group, reason)?,
-                None => self.ask_to_be_added_again(chat, &group)?,
+                None => {
+                    self.ask_to_be_added_again(chat, &group)?;
+                    self.update_in_turn(chat, group)?;
+                }
             }
         }
         Ok(())

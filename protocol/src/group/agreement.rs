@@ -24,7 +24,7 @@ use crate::{
         },
         member::{Vouched, credential},
         message::{COMMIT_TAG, LEAVE_TAG},
-        rules,
+        rules, tree,
     },
     identity::IdentityKeyPair,
     limits::{GROUP_CHANGES, GROUP_MEMBERS},
@@ -483,12 +483,14 @@ fn epoch_of(group: &MlsGroup, vouched: &Vouched) -> Result<Epoch, Rule> {
         .collect::<Result<BTreeMap<_, _>, _>>()?;
     let id = group.group_id().as_slice().try_into().map(GroupId).map_err(|_| Rule::Context)?;
     let authenticator = group.epoch_authenticator().as_slice().try_into().map(Authenticator);
+    let me = Leaf(group.own_leaf_index().u32());
     let leaving = group.pending_proposals().filter(|proposal| rules::is_leave(proposal));
     Ok(Epoch {
         group: id,
         number: group.epoch().as_u64(),
         authenticator: authenticator.map_err(|_| Rule::Context)?,
-        me: Leaf(group.own_leaf_index().u32()),
+        me,
+        place_to_fill: tree::place(me, &tree::blanks(group)),
         members,
         context: GroupContext::of(group.extensions())?,
         leaving: leaving

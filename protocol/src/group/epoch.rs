@@ -39,6 +39,8 @@ pub struct Epoch {
     pub context: GroupContext,
     /// Whose proposals to leave have arrived in this epoch.
     pub leaving: BTreeSet<Leaf>,
+    /// The own place among those whose update would fill blank nodes of the tree, from 0; `None` when it would fill none.
+    pub place_to_fill: Option<u32>,
 }
 
 /// An epoch's secrets: its keys, and a sender chain for every member. The chains rest as a row each, the keys as one row;

@@ -28,6 +28,7 @@ mod rules;
 mod skipped;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use hermes_wire::byte_id;
 use serde::{Deserialize, Serialize};
