@@ -6,8 +6,9 @@ use hermes_protocol::{
     blob::BlobRef,
     content::{Body, Content},
     group::{
-        BodyKind, Followed, GroupMessage, GroupMessageError, GroupSkippedChanges, GroupSkippedKey,
-        GroupSkippedKeys, Leaf, OpenedGroupMessage, ReceiveError, Received, body_kind, open, receive,
+        BodyKind, Followed, GroupContext, GroupMessage, GroupMessageError, GroupSkippedChanges,
+        GroupSkippedKey, GroupSkippedKeys, Leaf, OpenedGroupMessage, ReceiveError, Received, body_kind, open,
+        receive,
     },
     identity::Fingerprint,
 };
@@ -43,6 +44,10 @@ use crate::{
 pub(super) const REFERENCE_BYTES: usize = 256;
 /// The relay copies to others than the members: it was told so by whoever made the commit, or does it by itself.
 pub(super) const OTHER_ROSTER: &str = "the relay has another list of members";
+/// A frozen group moves to another channel; a group that works has no reason to, and nobody could follow the posts.
+const OTHER_PLACE: &str = "a group stays at its relay and in its channel";
+/// Something else was posted as a commit, for which the relay has ended the epoch.
+const NO_COMMIT: &str = "an epoch ends with a commit";
 
 impl<V: View> Turn<'_, V> {
     /// Takes an envelope that came under the contact id of one of our cards.
@@ -223,7 +228,8 @@ impl<V: View> Turn<'_, V> {
         match receive(&rows, &keys, body) {
             Ok(Received::Leave(proposal)) => {
                 self.apply_mls(chat, proposal.changes);
-                if group.context.admins.contains(&self.account.fingerprint()) {
+                let admin = group.context.admins.contains(&self.account.fingerprint());
+                if admin && !group.wanted.contains(&Wanted::CoverLeave) {
                     group.wanted.push(Wanted::CoverLeave);
                 }
                 Ok(self.drive(chat, group)?)
@@ -310,6 +316,10 @@ impl<V: View> Turn<'_, V> {
                 if !mls::is_copied_to(&epoch, attested) {
                     return self.freeze(chat, group, author, OTHER_ROSTER.to_owned());
                 }
+                let place = |context: &GroupContext| (context.relay.clone(), context.channel);
+                if place(&epoch.context) != place(&before.context) {
+                    return self.freeze(chat, group, author, OTHER_PLACE.to_owned());
+                }
                 self.lost_race(chat, &mut group)?;
                 self.apply_mls(chat, changes);
                 self.enter(chat, group, Entering { before, epoch, secrets, author, welcome: None }, body)
@@ -322,7 +332,11 @@ impl<V: View> Turn<'_, V> {
                 };
                 self.end_group(chat, group)
             }
-            Ok(Received::Leave(_)) => Ok(()),
+            // Its author is known, and the epoch is over at the relay.
+            Ok(Received::Leave(wish)) => {
+                let author = self.member_at(chat, wish.leaf)?;
+                self.freeze(chat, group, author, NO_COMMIT.to_owned())
+            }
             Err(ReceiveError::Refused { author, rule }) => {
                 let author = self.member_at(chat, author)?;
                 self.freeze(chat, group, author, rule.to_string())

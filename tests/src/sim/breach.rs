@@ -4,11 +4,14 @@ use std::ops::ControlFlow;
 
 use hermes_engine::{Order, Range, Table, View, query::GroupDetails};
 use hermes_protocol::{
-    group::{Change, Epoch, EpochKeys, KeyPackage, Leaf, MlsRows, commit, read},
+    group::{
+        Change, Epoch, EpochKeys, GroupContext, KeyPackage, Leaf, MemberCard, MlsRows, commit, propose_leave,
+        read,
+    },
     identity::{Fingerprint, IdentityKeyPair},
 };
 use hermes_wire::{
-    ChannelId, PostId,
+    ChannelId, PostId, RelayAddress, RelayPin,
     channel::{Commit, Create, Epoch as NextEpoch, Head, PostTokenHash, Roster, RosterEntry},
     drop::ToDrop,
 };
@@ -24,6 +27,10 @@ pub enum Breach<'a> {
     NotAdmin(&'a MemoryStore),
     /// An admin removes a member, and lets the relay go on copying to it.
     KeptInRoster(Fingerprint),
+    /// An admin says that the group is at another relay.
+    OtherRelay,
+    /// It is a wish to leave, with which nobody can begin another epoch.
+    Wish,
 }
 
 /// A way on that is none: the first posts of another channel.
@@ -88,6 +95,11 @@ impl Breach<'_> {
         let (change, identity) = match self {
             Self::NotAdmin(admin) => (Change::Add(stranger(&before, &mut rng)), identity(admin)),
             Self::KeptInRoster(victim) => (Change::Remove(leaf_of(&before, victim)), identity(store)),
+            Self::OtherRelay => {
+                let relay = RelayAddress::new("elsewhere.test", 4433, RelayPin([1; 32])).expect("an address");
+                (Change::SetContext(GroupContext { relay, ..before.context.clone() }), identity(store))
+            }
+            Self::Wish => (Change::Update(card_of(&before, before.me)), identity(store)),
         };
         let prepared = commit(&rows, &keys, &identity, &[change], &mut rng).expect("a commit");
         let next = NextEpoch {
@@ -96,13 +108,17 @@ impl Breach<'_> {
             roster: roster(&before).hash(before.context.channel),
             key: prepared.secrets.keys.roster_key(),
         };
+        let body = match self {
+            Self::Wish => propose_leave(&rows, &keys, &mut rng).expect("a wish").1,
+            _ => prepared.commit,
+        };
         let commit = Commit {
             post: PostId([9; 16]),
             epoch: keys.number(),
             token: keys.post_token(),
             roster: keys.roster_key(),
             head,
-            body: ByteBuf::from(prepared.commit),
+            body: ByteBuf::from(body),
             next,
         };
         (before.context.channel, ToDrop::Commit(commit))
@@ -115,6 +131,10 @@ fn stranger(group: &Epoch, rng: &mut ChaCha8Rng) -> KeyPackage {
     let card = &group.members.values().next().expect("a member").card;
     let drawn = KeyPackage::draw(&identity, card, rng).expect("a key package");
     KeyPackage::check(&drawn.public, &identity.identity().fingerprint()).expect("its own")
+}
+
+fn card_of(epoch: &Epoch, leaf: Leaf) -> MemberCard {
+    epoch.members.get(&leaf).expect("a member").card.clone()
 }
 
 fn leaf_of(epoch: &Epoch, fingerprint: &Fingerprint) -> Leaf {
