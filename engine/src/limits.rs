@@ -49,6 +49,8 @@ pub const HELD: u64 = 100;
 pub const REFUSED_IDENTITIES: usize = 16;
 /// Groups of an account: each has a row for every member, several times over.
 pub const GROUPS: usize = 1_000;
+/// Groups into which one contact can put this account: it is not asked, and a group that it has left still counts.
+pub const GROUPS_BY_CONTACT: usize = 100;
 /// Members of a group.
 pub const GROUP_MEMBERS: usize = hermes_protocol::limits::GROUP_MEMBERS;
 /// Changes in one commit: what a relay takes in one frame, with the change of the context beside.

@@ -516,4 +516,7 @@ pub enum UnreadableCause {
     /// There is no room for another contact.
     #[error("there are too many contacts")]
     TooManyContacts,
+    /// There is no room for another group, or for another invitation of that contact's.
+    #[error("it invites to a group, and there are too many")]
+    TooManyGroups,
 }

@@ -74,6 +74,7 @@ impl<V: View> Turn<'_, V> {
             id,
             name,
             since: self.now,
+            by: None,
             standing: GroupStanding::Member,
             card,
             keys: SecretBuf::new(&[]),

@@ -279,7 +279,7 @@ impl World {
     fn serve_blobs(&mut self, client: usize) {
         for fetch in query::blob_fetches(&self.clients[client].store).expect("memory") {
             let gone = self.without_blobs.contains(&client);
-            if let Some(bytes) = self.relay.blob(fetch.blob, fetch.size)
+            if let Some(bytes) = self.relay.blob(fetch.blob)
                 && let Some(link) = &mut self.clients[client].link
             {
                 link.fetched.push_back((fetch.blob, Some(bytes).filter(|_| !gone)));
