@@ -57,6 +57,8 @@ pub const GROUP_MEMBERS: usize = hermes_protocol::limits::GROUP_MEMBERS;
 pub const GROUP_CHANGES: usize = 60;
 /// Rows of one kind that a group has at most: chains, members, skipped keys. A scan past it would be a damaged store.
 pub const GROUP_ROWS: usize = 16_384;
+/// People whom one note of a change names: each has a name of up to 256 bytes, and a row ends at 128 KiB.
+pub const GROUP_NOTE_NAMES: usize = 256;
 /// Members of a group in which deliveries are confirmed: each message costs its sender's mailbox as many envelopes.
 pub const GROUP_RECEIPTS: usize = 100;
 /// Key packages that a contact has of ours: one for the next group, and one for the group after it while we are away.

@@ -358,6 +358,9 @@ pub struct GroupNote {
     pub promoted: Vec<Author>,
     /// Members who are no admins any more.
     pub demoted: Vec<Author>,
+    /// How many more somebody did so to, for whose names there is no room.
+    #[serde(default)]
+    pub others: u32,
 }
 
 impl GroupNote {

@@ -9,6 +9,7 @@ use hermes_engine::{
     query::{self, MessageDirection},
 };
 
+use hermes_protocol::{Body, ReceiptKind};
 use hermes_tests::duo::{Peer, paired, settle};
 use hermes_wire::{Refusal, drop::ToDrop};
 
@@ -107,4 +108,18 @@ fn a_store_that_was_put_back_has_lost_its_groups() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Its id may have been told by a member.
+#[test]
+fn whoever_is_no_member_confirms_nothing() {
+    let (mut alice, mut bob) = paired_for_groups();
+    create(&mut alice, &[]);
+    alice.send("ops", "to nobody yet").unwrap();
+    let id = query::log(&alice.store, "ops", None, 1).unwrap().unwrap()[0].id;
+    let receipt = Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![id] };
+    let flying = bob.forge(&alice, receipt);
+    alice.take(flying.contact, flying.body);
+    assert_eq!(state_of(&alice, "to nobody yet"), MessageDirection::Sent(MessageState::Queued));
+    assert!(query::recipients(&alice.store, &id).unwrap().is_empty());
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use hermes_engine::{
     ChatId, Command, GroupStanding, LinkEvent, LostReason, Order, Range, Reply, Table, View,
-    limits::GROUPS_BY_CONTACT, query,
+    limits::{EARLY_COPIES, GROUPS_BY_CONTACT},
+    query,
 };
 use hermes_protocol::{
     Body,
@@ -206,8 +207,64 @@ fn only_an_admin_leads_back_into_a_conversation() {
     assert_eq!(standing(&bob, "ops-2"), Some(GroupStanding::Member), "another group, and seen to be one");
 }
 
+/// The relay takes nothing in an epoch that is over, so that such a copy stands in the place of another.
+#[test]
+fn a_copy_of_an_earlier_epoch_is_on_record() {
+    let (mut alice, mut bob, _) = three();
+    let (_, channel, Welcome(reference, bytes)) = honest_group(&mut alice);
+    invite(&mut alice, &mut bob, &reference);
+    bob.link(LinkEvent::BlobFetched(reference.id, bytes));
+    let details = query::group_named(&bob.store, "ops").unwrap().unwrap();
+    assert_eq!((details.group.epoch, bob.summary().unreadable), (1, 0));
+    copy_arrives(&mut bob, details.group.chat, channel, 0);
+    assert_eq!(bob.summary().unreadable, 1);
+    assert_eq!(standing(&bob, "ops"), Some(GroupStanding::Member));
+}
+
+/// A member can post to whoever was just added, before it has its welcome, until there is no room for more.
+#[test]
+fn copies_without_room_are_counted() {
+    let (mut alice, mut bob, _) = three();
+    let (.., Welcome(reference, bytes)) = honest_group(&mut alice);
+    let cards = rows(&bob, Table::Route).into_iter().filter(|(key, _)| key.len() == 17);
+    let of_alice: Vec<_> =
+        cards.filter(|(_, row)| field(row, "given").is_some()).map(|(key, _)| key).collect();
+    for card in &of_alice {
+        for _ in 0..EARLY_COPIES + 7 {
+            bob.take(ContactId(card[..16].try_into().unwrap()), vec![1, 2, 3]);
+        }
+    }
+    assert_eq!(rows(&bob, Table::Early).len(), of_alice.len() * EARLY_COPIES as usize);
+    invite(&mut alice, &mut bob, &reference);
+    bob.link(LinkEvent::BlobFetched(reference.id, bytes));
+    let group = query::group_named(&bob.store, "ops").unwrap().unwrap().group;
+    assert_eq!((group.standing, group.missed), (GroupStanding::Member, 7));
+    assert_eq!(bob.summary().unreadable, u64::from(EARLY_COPIES));
+}
+
+/// Two in one mailbox make no roster: who names another's mailbox would end every change that adds it.
+#[test]
+fn a_key_package_with_a_place_in_anothers_mailbox_is_none() {
+    let (mut alice, bob) = paired();
+    let mut bob = bob;
+    let account = rows(&bob, Table::Account);
+    let identity = account.iter().find_map(|(_, row)| field(row, "identity")).expect("an identity");
+    let identity = IdentityKeyPair::from_bytes(&identity.into_bytes().unwrap().try_into().unwrap());
+    let drawn = KeyPackage::draw(&identity, &card(), &mut ChaCha8Rng::seed_from_u64(6)).unwrap();
+    let body = Body::KeyPackages { packages: vec![ByteBuf::from(drawn.public)], only: true };
+    let flying = bob.forge(&alice, body);
+    alice.take(flying.contact, flying.body);
+    assert!(rows(&alice, Table::Offer).is_empty());
+    assert!(alice.command(Command::CreateGroup("ops".to_owned(), vec!["bob".to_owned()])).is_ok());
+    assert_eq!(query::group_named(&alice.store, "ops").unwrap().unwrap().waiting, ["bob"]);
+}
+
 /// A copy of a later epoch arrives.
 fn lose(peer: &mut Peer, chat: ChatId, channel: ChannelId) {
+    copy_arrives(peer, chat, channel, 99);
+}
+
+fn copy_arrives(peer: &mut Peer, chat: ChatId, channel: ChannelId, epoch: u64) {
     let in_group =
         |row: &[u8]| field(row, "group").and_then(|group| group.into_bytes().ok()) == Some(chat.0.to_vec());
     let cards = rows(peer, Table::Route).into_iter().filter(|(key, _)| key.len() == 17);
@@ -216,7 +273,7 @@ fn lose(peer: &mut Peer, chat: ChatId, channel: ChannelId) {
     let copy = Copy::Message {
         channel,
         sequence: Sequence(9),
-        epoch: 99,
+        epoch,
         post: PostId([1; 16]),
         body: ByteBuf::from(vec![1, 1, 0]),
     };

@@ -192,6 +192,8 @@ impl<V: View> Turn<'_, V> {
     /// Keeps a copy that cannot be taken yet.
     pub(super) fn keep_early(&mut self, card: ContactId, mut record: CardRecord, body: &[u8]) {
         if record.early >= EARLY_COPIES {
+            record.dropped = record.dropped.saturating_add(1);
+            self.put(&CardKey(card), &record);
             return;
         }
         record.early = record.early.saturating_add(1);
@@ -217,6 +219,21 @@ impl<V: View> Turn<'_, V> {
             self.take_copy_of(&record, chat, group, &early.body)?;
             range.from = key.to_bytes();
         }
+        self.note_dropped(card)
+    }
+
+    /// What there was no room for shows in the sequences, unless nothing was taken before it.
+    fn note_dropped(&mut self, card: ContactId) -> StoreResult<(), V> {
+        let Some(record) = self.get::<CardRecord>(&CardKey(card))? else { return Ok(()) };
+        let Some(chat) = record.group.filter(|_| record.early == 0 && record.dropped > 0) else {
+            return Ok(());
+        };
+        let mut position: PositionRecord = self.get(&PositionKey(chat))?.unwrap_or_default();
+        if position.sequence == Sequence(0) {
+            position.missed = position.missed.saturating_add(record.dropped);
+            self.put(&PositionKey(chat), &position);
+        }
+        self.put(&CardKey(card), &CardRecord { dropped: 0, ..record });
         Ok(())
     }
 }

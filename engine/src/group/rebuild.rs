@@ -291,7 +291,7 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<(), V> {
         let Some(frozen) = self.frozen(chat, &group)? else {
             group.standing = GroupStanding::Refused(refusal);
-            return self.end_group(chat, group);
+            return self.end_group(chat, &mut group);
         };
         let epoch = read(&frozen.rows).map_err(|_| ReadError::Corrupt(Table::Mls))?;
         self.forget_frozen_epoch(chat)?;

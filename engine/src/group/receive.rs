@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use hermes_protocol::{
     blob::BlobRef,
-    content::{Body, Content},
+    content::{Body, Content, MessageId},
     group::{
         BodyKind, Followed, GroupContext, GroupMessage, GroupMessageError, GroupSkippedChanges,
         GroupSkippedKey, GroupSkippedKeys, Leaf, OpenedGroupMessage, ReceiveError, Received, body_kind, open,
@@ -35,7 +35,7 @@ use crate::{
     limits::{GROUP_ROWS, GROUPS},
     receive::Taken,
     row::{Author, Direction, FailureReason, MessageRecord, SecretBuf, Text, UnreadableCause},
-    rows::{IndexRow, ReadError, StoreResult},
+    rows::{IndexRow, Place, ReadError, StoreResult},
     store::{Order, Range, Table, View},
     turn::{Halt, Turn},
 };
@@ -119,7 +119,10 @@ impl<V: View> Turn<'_, V> {
         }
         match copy {
             Copy::Missed { .. } => Ok(Taken::New),
-            Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch < group.epoch => Ok(Taken::New),
+            // The relay has one order for all: it took nothing in an epoch that was over.
+            Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch < group.epoch => {
+                Err(UnreadableCause::TooOld.into())
+            }
             Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch > group.epoch => {
                 self.lose(chat, group, LostReason::Missed)?;
                 Ok(Taken::New)
@@ -198,12 +201,15 @@ impl<V: View> Turn<'_, V> {
             Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return Ok(()),
         };
         self.owe_receipt(group, &author.fingerprint, content.id)?;
-        if self.get::<IndexRow>(&content.id)?.is_some() {
-            return Ok(());
-        }
+        let id = match self.get::<IndexRow>(&content.id)? {
+            None => content.id,
+            Some(IndexRow(place)) if self.is_by(place, chat, &author.fingerprint)? => return Ok(()),
+            // Somebody else has used the id before: this message is no less one for it.
+            Some(_) => MessageId::random(self.rng),
+        };
         let position = self.next_position();
         let message = MessageRecord {
-            id: content.id,
+            id,
             text,
             sent: content.sent,
             stored: self.now,
@@ -214,6 +220,13 @@ impl<V: View> Turn<'_, V> {
         let counters = self.chat_counters(chat)?;
         self.add_unread(chat, group.name.clone(), counters, position, &message);
         Ok(())
+    }
+
+    /// Whether a message of this author's in this chat is what stands there.
+    fn is_by(&self, place: Place, chat: ChatId, author: &Fingerprint) -> StoreResult<bool, V> {
+        let message: Option<MessageRecord> = self.get(&place)?;
+        let by = message.and_then(|message| message.author).map(|author| author.fingerprint);
+        Ok(place.chat == chat && by == Some(*author))
     }
 
     /// Somebody wants to leave: an admin's next commit covers it.
@@ -330,7 +343,7 @@ impl<V: View> Turn<'_, V> {
                     GroupStanding::Leaving => GroupStanding::Left,
                     _ => GroupStanding::Removed(author),
                 };
-                self.end_group(chat, group)
+                self.end_group(chat, &mut group)
             }
             // Its author is known, and the epoch is over at the relay.
             Ok(Received::Leave(wish)) => {
@@ -399,7 +412,7 @@ impl<V: View> Turn<'_, V> {
         self.forget_early(group.card)?;
         group.standing = GroupStanding::Lost(reason);
         group.awaiting = None;
-        self.stop_group(chat, group.clone())?;
+        self.end_group(chat, &mut group)?;
         // The sessions of a store that was put back are as old as itself: it asks once there are others.
         if reason == LostReason::Restored { Ok(()) } else { self.ask_to_be_added_again(chat, &group) }
     }
@@ -420,9 +433,10 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Membership is over: its keys go.
-    pub(super) fn end_group(&mut self, chat: ChatId, group: GroupRecord) -> StoreResult<(), V> {
+    pub(super) fn end_group(&mut self, chat: ChatId, group: &mut GroupRecord) -> StoreResult<(), V> {
         self.forget_agreement(chat)?;
-        self.stop_group(chat, group)
+        group.keys = SecretBuf::new(&[]);
+        self.stop_group(chat, group.clone())
     }
 
     pub(super) fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {

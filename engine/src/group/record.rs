@@ -231,6 +231,9 @@ pub(crate) struct CardRecord {
     pub(crate) group: Option<ChatId>,
     /// Copies that came before the group was joined.
     pub(crate) early: u32,
+    /// Those for which there was no room.
+    #[serde(default)]
+    pub(crate) dropped: u64,
 }
 
 /// A welcome that is not here yet.

@@ -4,15 +4,16 @@ use std::ops::ControlFlow;
 
 use hermes_engine::{Order, Range, Table, View, query::GroupDetails};
 use hermes_protocol::{
+    Content,
     group::{
-        Change, Epoch, EpochKeys, GroupContext, KeyPackage, Leaf, MemberCard, MlsRows, commit, propose_leave,
-        read,
+        Change, Epoch, EpochKeys, GroupContext, KeyPackage, Leaf, MemberCard, MlsRows, SenderChain, commit,
+        propose_leave, read, seal,
     },
     identity::{Fingerprint, IdentityKeyPair},
 };
 use hermes_wire::{
     ChannelId, PostId, RelayAddress, RelayPin,
-    channel::{Commit, Create, Epoch as NextEpoch, Head, PostTokenHash, Roster, RosterEntry},
+    channel::{Commit, Create, Epoch as NextEpoch, Head, Post, PostTokenHash, Roster, RosterEntry},
     drop::ToDrop,
 };
 use rand_chacha::ChaCha8Rng;
@@ -123,6 +124,25 @@ impl Breach<'_> {
         };
         (before.context.channel, ToDrop::Commit(commit))
     }
+}
+
+/// What a member posts whose program says what it likes.
+pub(super) fn post(store: &MemoryStore, group: &GroupDetails, content: &Content) -> (ChannelId, ToDrop) {
+    let record = row(store, Table::Group, &group.group.chat.0);
+    let keys = EpochKeys::from_bytes(&bytes(&record, "keys")).expect("keys");
+    let key = [&group.group.chat.0[..], &keys.me().0.to_be_bytes()].concat();
+    let chain: ByteBuf = row(store, Table::SenderChain, &key).deserialized().expect("bytes");
+    let chain = SenderChain::from_bytes(&chain).expect("a chain");
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let (_, body) = seal(&keys, &chain, &content.encode(), &mut rng).expect("a message");
+    let post = Post {
+        post: PostId([6; 16]),
+        epoch: keys.number(),
+        token: keys.post_token(),
+        roster: keys.roster_key(),
+        body: ByteBuf::from(body),
+    };
+    (group.channel, ToDrop::Post(post))
 }
 
 /// Somebody whom nobody knows.
