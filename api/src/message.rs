@@ -252,6 +252,9 @@ pub struct GroupNote {
     pub promoted: Vec<Person>,
     /// Members who are no admins any more.
     pub demoted: Vec<Person>,
+    /// How many more were among them, for whose names there was no room.
+    #[serde(default)]
+    pub others: u32,
 }
 
 /// Marks messages read.

@@ -77,7 +77,7 @@ impl<V: View> Turn<'_, V> {
             Body::KeyPackages { ref packages, only } => {
                 Ok(self.take_key_packages(chat, &contact, packages, only)?)
             }
-            Body::GroupInvite { welcome, head } => Ok(self.invited(chat, &contact, welcome, head)?),
+            Body::GroupInvite { welcome, head } => self.invited(chat, &contact, welcome, head),
             Body::GroupRejoin { group, ref package } => {
                 Ok(self.asked_to_add_again(chat, &contact, group, package)?)
             }

@@ -34,8 +34,8 @@ pub(crate) use self::mls::mls_rows;
 pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
     CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
-    InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey, OfferRow, PartKey,
-    PartRow, PositionKey, PositionRecord, RebuiltKey, RebuiltRecord, RejoinKey, RejoinRecord, SenderChainRow,
-    SenderSkippedKey, SenderSkippedRow, UploadRecord, VoiceKey, VoiceRecord,
+    InvitationKey, InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey,
+    OfferRow, PartKey, PartRow, PositionKey, PositionRecord, RebuiltKey, RebuiltRecord, RejoinKey,
+    RejoinRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord, VoiceKey, VoiceRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

@@ -49,12 +49,16 @@ pub const HELD: u64 = 100;
 pub const REFUSED_IDENTITIES: usize = 16;
 /// Groups of an account: each has a row for every member, several times over.
 pub const GROUPS: usize = 1_000;
+/// Groups into which one contact can put this account: it is not asked, and a group that it has left still counts.
+pub const GROUPS_BY_CONTACT: usize = 100;
 /// Members of a group.
 pub const GROUP_MEMBERS: usize = hermes_protocol::limits::GROUP_MEMBERS;
 /// Changes in one commit: what a relay takes in one frame, with the change of the context beside.
 pub const GROUP_CHANGES: usize = 60;
 /// Rows of one kind that a group has at most: chains, members, skipped keys. A scan past it would be a damaged store.
 pub const GROUP_ROWS: usize = 16_384;
+/// People whom one note of a change names: each has a name of up to 256 bytes, and a row ends at 128 KiB.
+pub const GROUP_NOTE_NAMES: usize = 256;
 /// Members of a group in which deliveries are confirmed: each message costs its sender's mailbox as many envelopes.
 pub const GROUP_RECEIPTS: usize = 100;
 /// Between two updates of leaves in a group, and for each place in the order of those who are to update. An update of a

@@ -48,7 +48,8 @@ impl UnreadableCause {
             | Self::BadContent
             | Self::Expired
             | Self::NotHeld
-            | Self::TooManyContacts => false,
+            | Self::TooManyContacts
+            | Self::TooManyGroups => false,
         }
     }
 }

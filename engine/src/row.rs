@@ -373,6 +373,9 @@ pub struct GroupNote {
     pub promoted: Vec<Author>,
     /// Members who are no admins any more.
     pub demoted: Vec<Author>,
+    /// How many more somebody did so to, for whose names there is no room.
+    #[serde(default)]
+    pub others: u32,
 }
 
 impl GroupNote {
@@ -531,4 +534,7 @@ pub enum UnreadableCause {
     /// There is no room for another contact.
     #[error("there are too many contacts")]
     TooManyContacts,
+    /// There is no room for another group, or for another invitation of that contact's.
+    #[error("it invites to a group, and there are too many")]
+    TooManyGroups,
 }

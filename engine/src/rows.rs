@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Bytes of one record; the largest is an outbox row with a full envelope.
-const RECORD_BYTES: usize = 128 * 1024;
+pub(crate) const RECORD_BYTES: usize = 128 * 1024;
 
 /// Why the store could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use hermes_engine::{
     query::{self, MessageDirection},
 };
 
-use hermes_protocol::{Body, group::GroupId};
+use hermes_protocol::{Body, ReceiptKind, group::GroupId};
 use hermes_tests::duo::{Peer, paired, serve_fetches, settle};
 use hermes_wire::{Refusal, drop::ToDrop};
 
@@ -158,4 +158,18 @@ fn offers(peer: &Peer) -> usize {
     };
     peer.store.scan(Table::Offer, &Range::all(), Order::Ascending, count_one).unwrap();
     count
+}
+
+/// Its id may have been told by a member.
+#[test]
+fn whoever_is_no_member_confirms_nothing() {
+    let (mut alice, mut bob) = paired_for_groups();
+    create(&mut alice, &[]);
+    alice.send("ops", "to nobody yet").unwrap();
+    let id = query::log(&alice.store, "ops", None, 1).unwrap().unwrap()[0].id;
+    let receipt = Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![id] };
+    let flying = bob.forge(&alice, receipt);
+    alice.take(flying.contact, flying.body);
+    assert_eq!(state_of(&alice, "to nobody yet"), MessageDirection::Sent(MessageState::Queued));
+    assert!(query::recipients(&alice.store, &id).unwrap().is_empty());
 }

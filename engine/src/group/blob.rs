@@ -3,11 +3,11 @@
 use hermes_protocol::blob::{self, BlobError, BlobRef};
 use hermes_wire::{BlobId, Refusal, limits::BLOB_PART_BYTES};
 
-use super::{GroupRecord, InvitationRecord, PartKey, PartRow, UploadRecord};
+use super::{GroupRecord, InvitationKey, InvitationRecord, PartKey, PartRow, UploadRecord};
 use crate::{
     effect::Effect,
     id::ChatId,
-    limits::{BLOB_PARTS, GROUPS},
+    limits::{BLOB_PARTS, GROUPS, INVITATIONS},
     row::SecretBuf,
     rows::{Key, StoreResult},
     store::{Range, View},
@@ -57,9 +57,9 @@ impl<V: View> Turn<'_, V> {
 
     /// A blob that was asked for. Whoever waits for it says whether it is the right one.
     pub(crate) fn blob_fetched(&mut self, blob: BlobId, bytes: &[u8]) -> StoreResult<(), V> {
-        if let Some(invitation) = self.get::<InvitationRecord>(&blob)? {
-            self.delete::<InvitationRecord>(&blob);
-            self.join_with(&invitation, bytes)?;
+        for (key, invitation) in self.invitations_to(blob)? {
+            self.delete::<InvitationRecord>(&key);
+            self.join_with(key.0, &invitation, bytes)?;
         }
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
             if group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob) {
@@ -69,9 +69,17 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
+    /// Whoever named this blob: the one that put it there, and whoever has heard of it.
+    fn invitations_to(&self, blob: BlobId) -> StoreResult<Vec<(InvitationKey, InvitationRecord)>, V> {
+        let all = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?;
+        Ok(all.into_iter().filter(|(key, _)| key.1 == blob).collect())
+    }
+
     /// A blob that is not to be had.
     pub(crate) fn blob_gone(&mut self, blob: BlobId) -> StoreResult<(), V> {
-        self.delete::<InvitationRecord>(&blob);
+        for (key, _) in self.invitations_to(blob)? {
+            self.delete::<InvitationRecord>(&key);
+        }
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
             if group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob) {
                 self.commit_gone(chat, group)?;

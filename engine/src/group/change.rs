@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     chat::Chat,
+    contact::contact_name,
     effect::{CommandError, Reply},
     id::ChatId,
     input::GroupChange,
@@ -68,12 +69,14 @@ impl<V: View> Turn<'_, V> {
         };
         let chat = ChatId::random(self.rng);
         let name = self.claim_name(chat, name)?;
-        let record = CardRecord { key: member.copy_key.clone(), given: None, group: Some(chat), early: 0 };
+        let record =
+            CardRecord { key: member.copy_key.clone(), given: None, group: Some(chat), early: 0, dropped: 0 };
         self.put(&CardKey(card), &record);
         let mut group = GroupRecord {
             id,
             name,
             since: self.now,
+            by: None,
             standing: GroupStanding::Member,
             card,
             keys: SecretBuf::new(&[]),
@@ -222,15 +225,18 @@ impl<V: View> Turn<'_, V> {
     /// fingerprint.
     fn member_named(&self, chat: ChatId, group: &GroupRecord, name: &str) -> Answer<Fingerprint, V> {
         let members = self.scan::<MemberRecord>(&Range::prefix(&chat.0), GROUP_ROWS)?;
-        if let Some((_, ContactRecord { fingerprint, .. })) = self.contact_named(name)?
-            && members.iter().any(|(_, member)| member.fingerprint == fingerprint)
+        // However it is written: whoever is meant is the contact, and a member that calls itself so may be anybody.
+        let contact = self.contact_named(&contact_name(name))?;
+        let contact = contact.filter(|(_, contact)| name.eq_ignore_ascii_case(&contact.name));
+        if let Some((_, ContactRecord { fingerprint, .. })) = &contact
+            && members.iter().any(|(_, member)| member.fingerprint == *fingerprint)
         {
-            return Ok(Ok(fingerprint));
+            return Ok(Ok(*fingerprint));
         }
         let digits = name.to_ascii_lowercase();
         let by_digits = name.len() >= FINGERPRINT_DIGITS;
         let fits = |member: &MemberRecord| {
-            member.profile_name == name
+            (contact.is_none() && member.profile_name == name)
                 || (by_digits && member.fingerprint.to_string().replace(' ', "").starts_with(&digits))
         };
         let mut found = members.into_iter().filter(|(_, member)| fits(member));

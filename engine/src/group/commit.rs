@@ -89,6 +89,9 @@ impl<V: View> Turn<'_, V> {
             }
             self.put_into(&mut batch, epoch, wanted)?;
         }
+        for member in epoch.leaving.iter().filter_map(|leaf| epoch.members.get(leaf)) {
+            batch.dismiss(epoch, &member.identity.fingerprint());
+        }
         batch.changes.extend(batch.context.take().map(Change::SetContext));
         Ok(batch)
     }
@@ -118,6 +121,7 @@ impl<V: View> Turn<'_, V> {
                     return Ok(());
                 }
                 batch.changes.push(Change::Remove(*leaf));
+                batch.dismiss(epoch, fingerprint);
             }
             Wanted::Replace(contact_chat, number) => {
                 let Some(contact) = self.get::<ContactRecord>(contact_chat)? else { return Ok(()) };
@@ -325,6 +329,13 @@ impl Batch {
             Change::Remove(other) | Change::Replace(other, _) => *other == leaf,
             Change::Add(_) | Change::SetContext(_) | Change::Update(_) => false,
         })
+    }
+
+    /// Who is no member is no admin: it would be one again, unseen, when somebody adds it.
+    fn dismiss(&mut self, epoch: &Epoch, fingerprint: &Fingerprint) {
+        if epoch.context.admins.contains(fingerprint) {
+            self.context(epoch).admins.remove(fingerprint);
+        }
     }
 
     /// The context as it is to be.

@@ -52,7 +52,10 @@ impl<V: View> Turn<'_, V> {
         let message: Option<MessageRecord> = self.get(&place)?;
         let sent = message.is_some_and(|message| matches!(message.direction, Direction::Sent(_)));
         let key = DeliveredKey(place, contact);
-        if !sent || self.get::<DeliveredRow>(&key)?.is_some() {
+        if !sent
+            || self.get::<DeliveredRow>(&key)?.is_some()
+            || !self.confirms(&group, place.chat, contact)?
+        {
             return Ok(());
         }
         self.put(&key, &DeliveredRow(self.now));
@@ -64,6 +67,16 @@ impl<V: View> Turn<'_, V> {
             self.advance(place, MessageState::Delivered)?;
         }
         Ok(())
+    }
+
+    /// Whether a contact is a member of a group whose members confirm: others may have been told a message's id.
+    fn confirms(&self, group: &GroupRecord, chat: ChatId, contact: ChatId) -> StoreResult<bool, V> {
+        if usize::try_from(group.members).is_ok_and(|members| members > GROUP_RECEIPTS) {
+            return Ok(false);
+        }
+        let Some(contact) = self.get::<ContactRecord>(&contact)? else { return Ok(false) };
+        let members = self.scan::<MemberRecord>(&Range::prefix(&chat.0), GROUP_RECEIPTS)?;
+        Ok(members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint))
     }
 
     fn all_have(&self, place: Place) -> StoreResult<bool, V> {

@@ -3,22 +3,23 @@
 use hermes_protocol::{
     blob::BlobRef,
     content::Body,
-    group::{Joined, join},
+    group::{Epoch, Joined, join},
+    identity::Fingerprint,
 };
-use hermes_wire::{ContactId, Sequence, Timestamp, channel::Head};
+use hermes_wire::{ContactId, Sequence, channel::Head};
 
 use super::{
-    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, GroupStanding, InvitationRecord, KeyPackageRow,
-    PositionKey, PositionRecord,
+    CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, GroupStanding, InvitationKey, InvitationRecord,
+    KeyPackageRow, PositionKey, PositionRecord,
 };
 use crate::{
     effect::{Effect, Event, GroupEvent},
     id::ChatId,
-    limits::{EARLY_COPIES, GROUPS, INVITATIONS},
-    row::{ContactRecord, SecretBuf},
+    limits::{EARLY_COPIES, GROUPS, GROUPS_BY_CONTACT, INVITATIONS},
+    row::{ContactRecord, SecretBuf, UnreadableCause},
     rows::{Key, StoreResult},
     store::{Range, View},
-    turn::Turn,
+    turn::{Halt, Turn},
 };
 
 impl<V: View> Turn<'_, V> {
@@ -37,25 +38,36 @@ impl<V: View> Turn<'_, V> {
         contact: &ContactRecord,
         welcome: BlobRef,
         head: Head,
-    ) -> StoreResult<(), V> {
+    ) -> Result<(), Halt<V::Error>> {
         // Only who has a key package of ours can have added us.
         if contact.given.is_empty() {
             return Ok(());
         }
-        let waiting = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?.len();
-        let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?.len();
-        if waiting < INVITATIONS && groups < GROUPS {
-            let blob = welcome.id;
-            self.put(&blob, &InvitationRecord { from: chat, welcome, head });
-            self.effects.push(Effect::Blobs);
+        let key = InvitationKey(chat, welcome.id);
+        let all = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?;
+        let waiting = all.iter().filter(|(other, _)| *other != key);
+        let of_contact = waiting.clone().filter(|(other, _)| other.0 == chat).count();
+        let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?;
+        let led_by = groups.iter().filter(|(_, group)| group.by == Some(chat)).count();
+        // Each uses up a key package, so that honest ones are no more than there are of those.
+        let room = of_contact < contact.given.len() && waiting.count() < INVITATIONS;
+        if !room || groups.len() >= GROUPS || led_by >= GROUPS_BY_CONTACT {
+            return Err(UnreadableCause::TooManyGroups.into());
         }
+        self.put(&key, &InvitationRecord { welcome, head });
+        self.effects.push(Effect::Blobs);
         Ok(())
     }
 
     /// The welcome is here. It is for one of the key packages that the inviter was given, or for none.
-    pub(super) fn join_with(&mut self, invitation: &InvitationRecord, bytes: &[u8]) -> StoreResult<(), V> {
+    pub(super) fn join_with(
+        &mut self,
+        from: ChatId,
+        invitation: &InvitationRecord,
+        bytes: &[u8],
+    ) -> StoreResult<(), V> {
         let Ok(welcome) = invitation.welcome.open(bytes) else { return Ok(()) };
-        let Some(mut inviter) = self.get::<ContactRecord>(&invitation.from)? else { return Ok(()) };
+        let Some(mut inviter) = self.get::<ContactRecord>(&from)? else { return Ok(()) };
         for card in inviter.given.clone() {
             let Some(package) = self.get::<KeyPackageRow>(&card)? else { continue };
             let Ok(joined) = join(&package.rows(), &welcome) else { continue };
@@ -65,9 +77,9 @@ impl<V: View> Turn<'_, V> {
                 continue;
             }
             inviter.given.retain(|given| *given != card);
-            self.put(&invitation.from, &inviter);
-            self.become_member(card, &inviter.name, joined, invitation.head)?;
-            return self.give_key_packages(invitation.from);
+            self.put(&from, &inviter);
+            self.become_member(card, (from, &inviter), joined, invitation.head)?;
+            return self.give_key_packages(from);
         }
         Ok(())
     }
@@ -75,19 +87,35 @@ impl<V: View> Turn<'_, V> {
     fn become_member(
         &mut self,
         card: ContactId,
-        inviter: &str,
+        (from, inviter): (ChatId, &ContactRecord),
         joined: Joined,
         head: Head,
     ) -> StoreResult<(), V> {
         // With the welcome, which others have seen, the key package would give the epoch's secrets again.
         self.delete::<KeyPackageRow>(&card);
-        let Some((chat, name, since)) = self.conversation_of(&joined)? else { return Ok(()) };
+        let earlier = match self.before_joining(&inviter.fingerprint, &joined.epoch)? {
+            Before::Member | Before::Astray => return Ok(()),
+            Before::Chat(earlier) => Some(earlier),
+            Before::Nothing => None,
+        };
+        let (chat, name, since, by) = match earlier {
+            Some((chat, group)) => {
+                self.forget_agreement(chat)?;
+                self.forget_card(group.card)?;
+                (chat, group.name, group.since, group.by)
+            }
+            None => {
+                let chat = ChatId::random(self.rng);
+                (chat, self.claim_name(chat, &joined.epoch.context.name)?, self.now, Some(from))
+            }
+        };
         let leaving = self.has_come_back(chat)?;
         let standing = if leaving { GroupStanding::Leaving } else { GroupStanding::Member };
         let mut group = GroupRecord {
             id: joined.epoch.group,
             name: name.clone(),
             since,
+            by,
             standing,
             card,
             keys: SecretBuf::new(&[]),
@@ -111,7 +139,7 @@ impl<V: View> Turn<'_, V> {
         let missed = self.get::<PositionRecord>(&PositionKey(chat))?.unwrap_or_default().missed;
         self.put(&PositionKey(chat), &PositionRecord { sequence: Sequence(0), missed });
         self.put(&chat, &group);
-        let event = GroupEvent::Joined { by: inviter.to_owned() };
+        let event = GroupEvent::Joined { by: inviter.name.clone() };
         self.event(Event::Group { chat, name, event });
         if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
             self.put(&CardKey(card), &CardRecord { group: Some(chat), ..record });
@@ -122,36 +150,29 @@ impl<V: View> Turn<'_, V> {
         self.take_early(card)
     }
 
-    /// Where the group is found here, and since when: nowhere, if its inviter is not to be followed.
-    fn conversation_of(&mut self, joined: &Joined) -> StoreResult<Option<(ChatId, String, Timestamp)>, V> {
-        // Who lost its place, or was removed, goes on in the same conversation.
-        let earlier = self
-            .scan::<GroupRecord>(&Range::all(), GROUPS)?
-            .into_iter()
-            .find(|(_, group)| group.id == joined.epoch.group);
-        let by = joined.epoch.members.get(&joined.inviter).map(|member| member.identity.fingerprint());
-        Ok(match earlier {
-            Some((_, group)) if matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving) => {
-                None
+    /// Where a group goes on that this account has been in.
+    ///
+    /// A group's id is no secret to whoever was in it, and anybody can make another group under it: only those who are
+    /// its admins, as far as is known here, lead back into its conversation. What others lead into is another one.
+    fn before_joining(&self, by: &Fingerprint, epoch: &Epoch) -> StoreResult<Before, V> {
+        let mut earlier = Before::Nothing;
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if group.id != epoch.group || !group.context.admins.contains(by) {
+                continue;
             }
-            // Whoever broke the rules would only lead further astray.
-            Some((_, GroupRecord { standing: GroupStanding::Frozen(author, _), .. }))
-                if by == Some(author) =>
-            {
-                None
+            match group.standing {
+                GroupStanding::Member | GroupStanding::Leaving => {
+                    if group.context.channel == epoch.context.channel {
+                        return Ok(Before::Member);
+                    }
+                }
+                // Whoever broke the rules would only lead further astray.
+                GroupStanding::Frozen(author, _) if author == *by => return Ok(Before::Astray),
+                _ if self.rejoin_record(chat)?.frozen_by == Some(*by) => return Ok(Before::Astray),
+                _ => earlier = Before::Chat((chat, group)),
             }
-            Some((chat, _)) if by.is_some() && self.rejoin_record(chat)?.frozen_by == by => None,
-            Some((chat, group)) => {
-                self.forget_agreement(chat)?;
-                self.forget_card(group.card)?;
-                Some((chat, group.name, group.since))
-            }
-            None => {
-                let chat = ChatId::random(self.rng);
-                let name = self.claim_name(chat, &joined.epoch.context.name)?;
-                Some((chat, name, self.now))
-            }
-        })
+        }
+        Ok(earlier)
     }
 
     /// Nothing arrives under this card any more.
@@ -176,6 +197,8 @@ impl<V: View> Turn<'_, V> {
     /// Keeps a copy that cannot be taken yet.
     pub(super) fn keep_early(&mut self, card: ContactId, mut record: CardRecord, body: &[u8]) {
         if record.early >= EARLY_COPIES {
+            record.dropped = record.dropped.saturating_add(1);
+            self.put(&CardKey(card), &record);
             return;
         }
         record.early = record.early.saturating_add(1);
@@ -201,6 +224,32 @@ impl<V: View> Turn<'_, V> {
             self.take_copy_of(&record, chat, group, &early.body)?;
             range.from = key.to_bytes();
         }
+        self.note_dropped(card)
+    }
+
+    /// What there was no room for shows in the sequences, unless nothing was taken before it.
+    fn note_dropped(&mut self, card: ContactId) -> StoreResult<(), V> {
+        let Some(record) = self.get::<CardRecord>(&CardKey(card))? else { return Ok(()) };
+        let Some(chat) = record.group.filter(|_| record.early == 0 && record.dropped > 0) else {
+            return Ok(());
+        };
+        let mut position: PositionRecord = self.get(&PositionKey(chat))?.unwrap_or_default();
+        if position.sequence == Sequence(0) {
+            position.missed = position.missed.saturating_add(record.dropped);
+            self.put(&PositionKey(chat), &position);
+        }
+        self.put(&CardKey(card), &CardRecord { dropped: 0, ..record });
         Ok(())
     }
+}
+
+/// What there is of a group before it is joined.
+enum Before {
+    Nothing,
+    /// Who lost its place, or was removed, goes on in the same conversation.
+    Chat((ChatId, GroupRecord)),
+    /// This account is in it: a late welcome.
+    Member,
+    /// The inviter had broken the group's rules.
+    Astray,
 }

@@ -67,7 +67,8 @@ impl<V: View> Turn<'_, V> {
     ) -> Option<(ContactId, Vec<u8>)> {
         let (card, member) = self.draw_card(copy_key);
         let drawn = KeyPackage::draw(&self.account.identity, &member, self.rng).ok()?;
-        let record = CardRecord { key: member.copy_key.clone(), given: Some(chat), group: None, early: 0 };
+        let record =
+            CardRecord { key: member.copy_key.clone(), given: Some(chat), group: None, early: 0, dropped: 0 };
         self.put(&CardKey(card), &record);
         self.put(&card, &KeyPackageRow::new(&drawn.rows));
         Some((card, drawn.public))
@@ -117,7 +118,7 @@ impl<V: View> Turn<'_, V> {
             }
         }
         for package in packages {
-            if KeyPackage::check(package, &contact.fingerprint).is_ok() {
+            if package_of(contact, package).is_some() {
                 self.keep_offer(chat, package)?;
             }
         }
@@ -146,11 +147,18 @@ impl<V: View> Turn<'_, V> {
         contact: &ContactRecord,
     ) -> StoreResult<Option<(OfferKey, KeyPackage)>, V> {
         for (key, OfferRow(package)) in self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT)? {
-            match KeyPackage::check(package.expose(), &contact.fingerprint) {
-                Ok(package) => return Ok(Some((key, package))),
-                Err(_) => self.delete::<OfferRow>(&key),
+            match package_of(contact, package.expose()) {
+                Some(package) => return Ok(Some((key, package))),
+                None => self.delete::<OfferRow>(&key),
             }
         }
         Ok(None)
     }
+}
+
+/// A key package, if it is good for this contact: its identity's, and with a place in its own mailbox. A roster in which
+/// two have one mailbox is none, so that whoever named another's would end every change that adds them.
+pub(super) fn package_of(contact: &ContactRecord, package: &[u8]) -> Option<KeyPackage> {
+    let package = KeyPackage::check(package, &contact.fingerprint).ok()?;
+    (package.card().mailbox == contact.ticket.mailbox).then_some(package)
 }

@@ -25,7 +25,7 @@ impl<V: View> Turn<'_, V> {
         if group.members <= 1 || !works {
             // Nobody is left to cover it, or nothing can be said to those who are.
             group.standing = GroupStanding::Left;
-            self.end_group(chat, group)?;
+            self.end_group(chat, &mut group)?;
             return Ok(Ok(()));
         }
         let me = self.account.fingerprint();

@@ -8,6 +8,7 @@ use super::GroupRecord;
 use crate::{
     effect::{Event, GroupEvent},
     id::ChatId,
+    limits::GROUP_NOTE_NAMES,
     row::{Author, Direction, GroupNote, MessageRecord, Text},
     rows::StoreResult,
     store::View,
@@ -24,26 +25,7 @@ impl<V: View> Turn<'_, V> {
         after: &Epoch,
         author: Fingerprint,
     ) -> StoreResult<(), V> {
-        let by = member(before, author);
-        let (old, new) = (identities(before), identities(after));
-        let added = new.difference(&old).map(|fingerprint| member(after, *fingerprint)).collect();
-        let gone = old.difference(&new).map(|fingerprint| member(before, *fingerprint));
-        let leaving = before.leaving.iter().filter_map(|leaf| before.members.get(leaf));
-        let leaving: BTreeSet<_> = leaving.map(|member| member.identity.fingerprint()).collect();
-        let wanted = |author: &Author| leaving.contains(&author.fingerprint);
-        let (left, removed) = gone.partition(wanted);
-        let (was, is) = (&before.context, &after.context);
-        let renamed = (was.name != is.name).then(|| is.name.clone());
-        let named = |admins: BTreeSet<&Fingerprint>| {
-            admins
-                .into_iter()
-                .filter(|admin| new.contains(*admin))
-                .map(|admin| member(after, *admin))
-                .collect()
-        };
-        let promoted = named(is.admins.difference(&was.admins).collect());
-        let demoted = named(was.admins.difference(&is.admins).collect());
-        let note = GroupNote { by, added, removed, left, renamed, promoted, demoted };
+        let note = note(before, after, author);
         let event = GroupEvent::Changed;
         self.event(Event::Group { chat, name: group.name.clone(), event });
         if note.is_empty() {
@@ -65,6 +47,37 @@ impl<V: View> Turn<'_, V> {
     }
 }
 
+/// Who changed what, and as many names of it as a row has room for.
+fn note(before: &Epoch, after: &Epoch, author: Fingerprint) -> GroupNote {
+    let (old, new) = (identities(before), identities(after));
+    let leaving = before.leaving.iter().filter_map(|leaf| before.members.get(leaf));
+    let leaving: BTreeSet<_> = leaving.map(|member| member.identity.fingerprint()).collect();
+    let (left, removed): (Vec<_>, Vec<_>) = old.difference(&new).partition(|gone| leaving.contains(*gone));
+    let (was, is) = (&before.context, &after.context);
+    let mut room = GROUP_NOTE_NAMES;
+    let mut others = 0_u32;
+    let mut named = |epoch: &Epoch, people: &mut dyn Iterator<Item = &Fingerprint>| {
+        let mut names = Vec::new();
+        for person in people {
+            if room > 0 {
+                names.push(member(epoch, *person));
+                room = room.saturating_sub(1);
+            } else {
+                others = others.saturating_add(1);
+            }
+        }
+        names
+    };
+    let still = |admin: &&Fingerprint| new.contains(*admin);
+    let removed = named(before, &mut removed.into_iter());
+    let left = named(before, &mut left.into_iter());
+    let added = named(after, &mut new.difference(&old));
+    let promoted = named(after, &mut is.admins.difference(&was.admins).filter(still));
+    let demoted = named(after, &mut was.admins.difference(&is.admins).filter(still));
+    let renamed = (was.name != is.name).then(|| is.name.clone());
+    GroupNote { by: member(before, author), added, removed, left, renamed, promoted, demoted, others }
+}
+
 fn identities(epoch: &Epoch) -> BTreeSet<Fingerprint> {
     epoch.members.values().map(|member| member.identity.fingerprint()).collect()
 }
@@ -72,4 +85,84 @@ fn identities(epoch: &Epoch) -> BTreeSet<Fingerprint> {
 fn member(epoch: &Epoch, fingerprint: Fingerprint) -> Author {
     let found = epoch.members.values().find(|member| member.identity.fingerprint() == fingerprint);
     Author { fingerprint, profile_name: found.map(|member| member.card.name.clone()).unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ed25519_dalek::SigningKey;
+    use hermes_protocol::{
+        group::{Authenticator, GroupContext, GroupId, Leaf, Member, MemberCard},
+        identity::IdentityKeyPair,
+    };
+    use hermes_wire::{
+        ChannelId, ContactId, MailboxId, RelayAddress, RelayPin, Timestamp,
+        channel::CopyKey,
+        token::{DropToken, Permission, SignedDropToken},
+    };
+
+    use super::*;
+    use crate::rows;
+
+    fn epoch(members: u32, admins: usize) -> Epoch {
+        let token = DropToken {
+            contact: ContactId([1; 16]),
+            permission: Permission::Channel,
+            expiry: Timestamp(0),
+            uses: None,
+        };
+        let mailbox = MailboxId([1; 32]);
+        let card = MemberCard {
+            mailbox,
+            token: SignedDropToken::issue(&token, mailbox, &SigningKey::from_bytes(&[1; 32])),
+            copy_key: CopyKey::new([1; 32]),
+            name: "\u{1f600}".repeat(64),
+        };
+        let member = |leaf: u32| {
+            let mut seeds = [1; 64];
+            seeds[..4].copy_from_slice(&leaf.to_be_bytes());
+            let identity = IdentityKeyPair::from_bytes(&seeds).identity().clone();
+            (Leaf(leaf), Member { leaf: Leaf(leaf), identity, card: card.clone() })
+        };
+        let members: BTreeMap<_, _> = (0..members).map(member).collect();
+        let admins = members.values().take(admins).map(|member| member.identity.fingerprint()).collect();
+        let context = GroupContext {
+            name: "ops".to_owned(),
+            channel: ChannelId([1; 32]),
+            relay: RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).unwrap(),
+            admins,
+        };
+        Epoch {
+            group: GroupId([1; 32]),
+            number: 1,
+            authenticator: Authenticator([1; 32]),
+            me: Leaf(0),
+            members,
+            context,
+            leaving: BTreeSet::new(),
+            place_to_fill: None,
+        }
+    }
+
+    /// A row that cannot be read again would be a damaged store.
+    #[test]
+    fn a_note_of_a_thousand_names_can_be_read_again() {
+        let (before, after) = (epoch(1_000, 1), epoch(1_000, 1_000));
+        let author = before.members[&Leaf(0)].identity.fingerprint();
+        let note = note(&before, &after, author);
+        assert_eq!(note.promoted.len(), GROUP_NOTE_NAMES);
+        assert_eq!(note.promoted.len() + note.others as usize, 999);
+        let record = MessageRecord {
+            id: MessageId([1; 16]),
+            text: Text::GroupChanged(Box::new(note)),
+            sent: Timestamp(0),
+            stored: Timestamp(0),
+            direction: Direction::Noted,
+            author: None,
+            without_one_time_key: false,
+            ttl: None,
+        };
+        assert!(rows::encode(&record).len() < rows::RECORD_BYTES);
+    }
 }

@@ -12,8 +12,8 @@
 use hermes_protocol::{
     blob::BlobRef,
     group::{
-        Change, Epoch, EpochKeys, Followed, Member, MlsRows, ReceiveError, Received, RowChanges, commit,
-        drop_own, merge_own, read, receive,
+        Change, Epoch, EpochKeys, Followed, Member, MlsRows, Received, RowChanges, commit, drop_own,
+        merge_own, read, receive,
     },
     identity::Fingerprint,
 };
@@ -272,15 +272,6 @@ impl<V: View> Turn<'_, V> {
         let Some(frozen) = self.frozen(chat, &group)? else { return Ok(()) };
         let followed = match receive(&frozen.rows, &frozen.keys, commit) {
             Ok(Received::Commit(followed)) => *followed,
-            // It covers somebody's leaving of which this member has not heard.
-            Err(ReceiveError::Missed { author }) if frozen.head.is_none() => {
-                let before = self.epoch(&frozen.rows)?;
-                let author = before.members.get(&author).map(|member| member.identity.fingerprint());
-                return match author.filter(|author| frozen.trusts(&before, author)) {
-                    Some(_) => self.lose(chat, group, LostReason::Missed),
-                    None => Ok(()),
-                };
-            }
             Ok(_) | Err(_) => return Ok(()),
         };
         let Followed { changes, author, before, epoch, secrets } = followed;
@@ -310,7 +301,7 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<(), V> {
         let Some(frozen) = self.frozen(chat, &group)? else {
             group.standing = GroupStanding::Refused(refusal);
-            return self.end_group(chat, group);
+            return self.end_group(chat, &mut group);
         };
         let epoch = read(&frozen.rows).map_err(|_| ReadError::Corrupt(Table::Mls))?;
         self.forget_frozen_epoch(chat)?;

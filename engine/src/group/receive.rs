@@ -2,10 +2,10 @@
 
 use hermes_protocol::{
     blob::BlobRef,
-    content::{Body, Content},
+    content::{Body, Content, MessageId},
     group::{
-        BodyKind, Followed, GroupMessage, GroupMessageError, Leaf, OpenedGroupMessage, ReceiveError,
-        Received, body_kind, open, receive,
+        BodyKind, Followed, GroupContext, GroupMessage, GroupMessageError, Leaf, OpenedGroupMessage,
+        ReceiveError, Received, body_kind, open, receive,
     },
     identity::Fingerprint,
 };
@@ -29,7 +29,7 @@ use crate::{
     id::ChatId,
     receive::Taken,
     row::{Author, Direction, MessageRecord, Text, UnreadableCause},
-    rows::{IndexRow, ReadError, StoreResult},
+    rows::{IndexRow, Place, ReadError, StoreResult},
     store::{Table, View},
     turn::{Halt, Turn},
 };
@@ -38,6 +38,10 @@ use crate::{
 pub(super) const REFERENCE_BYTES: usize = 256;
 /// The relay copies to others than the members: it was told so by whoever made the commit, or does it by itself.
 pub(super) const OTHER_ROSTER: &str = "the relay has another list of members";
+/// A frozen group moves to another channel; a group that works has no reason to, and nobody could follow the posts.
+const OTHER_PLACE: &str = "a group stays at its relay and in its channel";
+/// Something else was posted as a commit, for which the relay has ended the epoch.
+const NO_COMMIT: &str = "an epoch ends with a commit";
 
 impl<V: View> Turn<'_, V> {
     /// Takes an envelope that came under the contact id of one of our cards.
@@ -109,7 +113,10 @@ impl<V: View> Turn<'_, V> {
         }
         match copy {
             Copy::Missed { .. } => Ok(Taken::New),
-            Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch < group.epoch => Ok(Taken::New),
+            // The commit with which this member made the group anew.
+            Copy::Commit { epoch, .. } if epoch < group.epoch => Ok(Taken::New),
+            // The relay has one order for all: it took nothing in an epoch that was over.
+            Copy::Message { epoch, .. } if epoch < group.epoch => Err(UnreadableCause::TooOld.into()),
             Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch > group.epoch => {
                 self.lose(chat, group, LostReason::Missed)?;
                 Ok(Taken::New)
@@ -189,12 +196,15 @@ impl<V: View> Turn<'_, V> {
             Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return Ok(()),
         };
         self.owe_receipt(group, &author.fingerprint, content.id)?;
-        if self.get::<IndexRow>(&content.id)?.is_some() {
-            return Ok(());
-        }
+        let id = match self.get::<IndexRow>(&content.id)? {
+            None => content.id,
+            Some(IndexRow(place)) if self.is_by(place, chat, &author.fingerprint)? => return Ok(()),
+            // Somebody else has used the id before: this message is no less one for it.
+            Some(_) => MessageId::random(self.rng),
+        };
         let position = self.next_position();
         let message = MessageRecord {
-            id: content.id,
+            id,
             text,
             sent: content.sent,
             stored: self.now,
@@ -215,6 +225,13 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
+    /// Whether a message of this author's in this chat is what stands there.
+    fn is_by(&self, place: Place, chat: ChatId, author: &Fingerprint) -> StoreResult<bool, V> {
+        let message: Option<MessageRecord> = self.get(&place)?;
+        let by = message.and_then(|message| message.author).map(|author| author.fingerprint);
+        Ok(place.chat == chat && by == Some(*author))
+    }
+
     /// Somebody wants to leave: an admin's next commit covers it.
     fn take_proposal(
         &mut self,
@@ -227,7 +244,8 @@ impl<V: View> Turn<'_, V> {
         match receive(&rows, &keys, body) {
             Ok(Received::Leave(proposal)) => {
                 self.apply_mls(chat, proposal.changes);
-                if group.context.admins.contains(&self.account.fingerprint()) {
+                let admin = group.context.admins.contains(&self.account.fingerprint());
+                if admin && !group.wanted.contains(&Wanted::CoverLeave) {
                     group.wanted.push(Wanted::CoverLeave);
                 }
                 Ok(self.drive(chat, group)?)
@@ -312,6 +330,10 @@ impl<V: View> Turn<'_, V> {
                 if !mls::is_copied_to(&epoch, attested) {
                     return self.freeze(chat, group, author, OTHER_ROSTER.to_owned());
                 }
+                let place = |context: &GroupContext| (context.relay.clone(), context.channel);
+                if place(&epoch.context) != place(&before.context) {
+                    return self.freeze(chat, group, author, OTHER_PLACE.to_owned());
+                }
                 self.lost_race(chat, &mut group)?;
                 self.apply_mls(chat, changes);
                 self.enter(chat, group, Entering { before, epoch, secrets, author, welcome: None }, body)
@@ -322,9 +344,13 @@ impl<V: View> Turn<'_, V> {
                     GroupStanding::Leaving => GroupStanding::Left,
                     _ => GroupStanding::Removed(author),
                 };
-                self.end_group(chat, group)
+                self.end_group(chat, &mut group)
             }
-            Ok(Received::Leave(_)) => Ok(()),
+            // Its author is known, and the epoch is over at the relay.
+            Ok(Received::Leave(wish)) => {
+                let author = self.member_at(chat, wish.leaf)?;
+                self.freeze(chat, group, author, NO_COMMIT.to_owned())
+            }
             Err(ReceiveError::Refused { author, rule }) => {
                 let author = self.member_at(chat, author)?;
                 self.freeze(chat, group, author, rule.to_string())

@@ -27,6 +27,9 @@ pub(crate) struct GroupRecord {
     /// Its name here.
     pub(crate) name: String,
     pub(crate) since: Timestamp,
+    /// The contact whose invitation led here; nobody for a group that was made here.
+    #[serde(default)]
+    pub(crate) by: Option<ChatId>,
     pub(crate) standing: GroupStanding,
     /// The contact id under which its copies arrive.
     pub(crate) card: ContactId,
@@ -256,13 +259,14 @@ pub(crate) struct CardRecord {
     pub(crate) group: Option<ChatId>,
     /// Copies that came before the group was joined.
     pub(crate) early: u32,
+    /// Those for which there was no room.
+    #[serde(default)]
+    pub(crate) dropped: u64,
 }
 
 /// A welcome that is not here yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct InvitationRecord {
-    /// Who invites.
-    pub(crate) from: ChatId,
     pub(crate) welcome: BlobRef,
     /// Names the commits before the account is a member.
     pub(crate) head: Head,
@@ -352,7 +356,7 @@ rows! {
     MemberRecord: Member by MemberKey;
     CardRecord: Route by CardKey;
     KeyPackageRow: KeyPackage by ContactId;
-    InvitationRecord: Invitation by BlobId;
+    InvitationRecord: Invitation by InvitationKey;
     EarlyRecord: Early by EarlyKey;
     UploadRecord: Blob by BlobId;
     VoiceRecord: Contact by VoiceKey;
@@ -402,6 +406,10 @@ pub(crate) struct SenderSkippedKey(pub(crate) ChatId, pub(crate) Leaf, pub(crate
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OfferKey(pub(crate) ChatId, pub(crate) u64);
 
+/// A welcome that is waited for, by who invites: several may name one blob, and only one of them tells the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvitationKey(pub(crate) ChatId, pub(crate) BlobId);
+
 /// A copy that waits, by the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EarlyKey(pub(crate) ContactId, pub(crate) u64);
@@ -421,6 +429,7 @@ pub(crate) struct PartKey(pub(crate) BlobId, pub(crate) u32);
 pair_keys! {
     MemberKey(ChatId, 16, Leaf);
     OfferKey(ChatId, 16, u64);
+    InvitationKey(ChatId, 16, BlobId);
     EarlyKey(ContactId, 16, u64);
     PartKey(BlobId, 32, u32);
     DeliveredKey(Place, 24, ChatId);

@@ -17,6 +17,7 @@ use serde_bytes::ByteBuf;
 use super::{
     GroupRecord, GroupStanding, LostReason, MemberRecord, OfferKey, OfferRow, RebuiltKey, RebuiltRecord,
     RejoinKey, RejoinRecord,
+    key_package::package_of,
     record::{Round, Wanted},
 };
 use crate::{
@@ -92,7 +93,8 @@ impl<V: View> Turn<'_, V> {
             // Most likely its wish to leave was granted before it was lost. Should somebody add it yet, it leaves then.
             Some(_) if record.leaving => {
                 self.put(&RejoinKey(chat), &record);
-                return self.end_group(chat, GroupRecord { standing: GroupStanding::Left, ..group.clone() });
+                let mut left = GroupRecord { standing: GroupStanding::Left, ..group.clone() };
+                return self.end_group(chat, &mut left);
             }
             _ => Round { since: self.now, copy_key: CopyKey::random(self.rng), asked: Vec::new() },
         };
@@ -213,7 +215,7 @@ impl<V: View> Turn<'_, V> {
         let mut record = self.rejoin_record(chat)?;
         record.heeded.retain(|(_, at)| apart(*at, self.now) < REJOIN_HEEDED);
         let heeded = record.heeded.iter().any(|(member, _)| *member == contact.fingerprint);
-        if heeded || KeyPackage::check(package, &contact.fingerprint).is_err() {
+        if heeded || package_of(contact, package).is_none() {
             return Ok(());
         }
         record.heeded.push((contact.fingerprint, self.now));
@@ -234,7 +236,7 @@ impl<V: View> Turn<'_, V> {
         member: &Member,
     ) -> StoreResult<Option<KeyPackage>, V> {
         let Some(OfferRow(package)) = self.get(key)? else { return Ok(None) };
-        let package = KeyPackage::check(package.expose(), &contact.fingerprint).ok();
+        let package = package_of(contact, package.expose());
         Ok(package.filter(|package| package.card().copy_key != member.card.copy_key))
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     effect::{Event, GroupEvent},
     id::ChatId,
     limits::GROUPS,
-    row::FailureReason,
+    row::{FailureReason, SecretBuf},
     rows::StoreResult,
     store::{Range, View},
     turn::Turn,
@@ -39,7 +39,13 @@ impl<V: View> Turn<'_, V> {
         }
         group.standing = GroupStanding::Lost(reason);
         group.awaiting = None;
-        self.stop_group(chat, group.clone())?;
+        match reason {
+            // What an admin goes on from, and everybody with it.
+            LostReason::Garbled | LostReason::BlobGone | LostReason::RelayDiffers => {
+                self.stop_group(chat, group.clone())?;
+            }
+            _ => self.end_group(chat, &mut group)?,
+        }
         match reason {
             // Its sessions are as old as the store: it asks once there are others.
             LostReason::Restored => Ok(()),
@@ -71,9 +77,10 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Membership is over: its keys go.
-    pub(super) fn end_group(&mut self, chat: ChatId, group: GroupRecord) -> StoreResult<(), V> {
+    pub(super) fn end_group(&mut self, chat: ChatId, group: &mut GroupRecord) -> StoreResult<(), V> {
         self.forget_agreement(chat)?;
-        self.stop_group(chat, group)
+        group.keys = SecretBuf::new(&[]);
+        self.stop_group(chat, group.clone())
     }
 
     pub(super) fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {

@@ -1,5 +1,7 @@
 //! What a link needs to know: where the mailbox is, what waits to leave, and by whose permission.
 
+use std::collections::BTreeMap;
+
 use hermes_protocol::ticket::Ticket;
 use hermes_wire::{
     BlobId, ChannelId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, PostId, RelayAddress, Sequence,
@@ -104,8 +106,6 @@ pub struct Upload {
 pub struct BlobFetch {
     /// Which.
     pub blob: BlobId,
-    /// Bytes that it has if it is the right one.
-    pub size: u32,
     /// Where it is.
     pub relay: RelayAddress,
 }
@@ -204,16 +204,12 @@ pub fn blob_fetches<V: View>(view: &V) -> StoreResult<Vec<BlobFetch>, V> {
     let invitations =
         rows::scan::<InvitationRecord, _>(view, &Range::all(), Order::Ascending, limits::INVITATIONS)?;
     let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, limits::GROUPS)?;
-    let welcomes = invitations.into_iter().map(|(blob, row)| BlobFetch {
-        blob,
-        size: row.welcome.size,
-        relay: own.clone(),
-    });
-    let commits = groups.into_iter().filter_map(|(_, group)| {
-        let blob = group.awaiting?.blob;
-        Some(BlobFetch { blob: blob.id, size: blob.size, relay: group.context.relay })
-    });
-    Ok(welcomes.chain(commits).collect())
+    let welcomes = invitations.into_iter().map(|(key, _)| (key.1, own.clone()));
+    let commits =
+        groups.into_iter().filter_map(|(_, group)| Some((group.awaiting?.blob.id, group.context.relay)));
+    // Once, however many have named it: what each of them said of it is compared when it is here.
+    let fetches: BTreeMap<_, _> = welcomes.chain(commits).collect();
+    Ok(fetches.into_iter().map(|(blob, relay)| BlobFetch { blob, relay }).collect())
 }
 
 /// Bundles that pairings wait for.

@@ -1,5 +1,7 @@
 //! Groups and who is in them.
 
+use std::borrow::Cow;
+
 use hermes_api::{Group, GroupChange, GroupDetails, GroupNote, Member, Person, Role, SetRole, Standing};
 use jiff::tz::TimeZone;
 
@@ -70,8 +72,14 @@ pub(crate) fn person(person: &Person) -> String {
     match (person.me, person.contact) {
         (true, _) => "you".to_owned(),
         (false, true) => person.name.clone(),
-        (false, false) => format!("{} ({})", person.name, glance(person)).trim_start().to_owned(),
+        (false, false) => format!("{} ({})", called(&person.name), glance(person)).trim_start().to_owned(),
     }
+}
+
+/// What somebody calls itself. In quotes if it could be read as anything else than a name.
+fn called(name: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '\'');
+    if name.chars().all(plain) { Cow::Borrowed(name) } else { Cow::Owned(format!("{name:?}")) }
 }
 
 fn glance(person: &Person) -> String {
@@ -100,6 +108,9 @@ pub(crate) fn note(note: &GroupNote) -> String {
     }
     if !note.demoted.is_empty() {
         parts.push(format!("{by} made {} a plain member", all(&note.demoted)));
+    }
+    if note.others > 0 {
+        parts.push(format!("and so with {} more", note.others));
     }
     parts.join("; ")
 }

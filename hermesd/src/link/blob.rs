@@ -12,6 +12,7 @@ use hermes_wire::{
     Advice, VERSION,
     blob::{BlobPart, FetchBlob},
     drop::{FromDrop, ToDrop},
+    limits::BLOB_BYTES,
 };
 use tokio::{
     sync::Semaphore,
@@ -73,12 +74,13 @@ async fn ask(connection: &Connection, wanted: &BlobFetch, bytes: &mut Vec<u8>) -
         let next = timeout(FETCH, reader.next()).await.map_err(|_| Reason::Lost)?;
         match next {
             Ok(Some(FromDrop::BlobPart(part))) if part.blob == wanted.blob => {
-                // Whoever named the blob named its size: another one is not it.
-                if part.total != wanted.size {
-                    return Ok(Answer::Gone);
+                // Not the size that somebody has named with the blob: several may have, and each is answered for itself.
+                let total = part.total;
+                if total > BLOB_BYTES {
+                    return Err(Reason::Misbehaved);
                 }
                 take(part, bytes)?;
-                if u32::try_from(bytes.len()) == Ok(wanted.size) {
+                if u32::try_from(bytes.len()) == Ok(total) {
                     writer.finish();
                     return Ok(Answer::Whole);
                 }

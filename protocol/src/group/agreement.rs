@@ -79,7 +79,7 @@ pub struct Merged {
 
 /// What another member's body turned out to be.
 pub enum Received {
-    /// Somebody leaves; the next commit, of whomever, has to cover it.
+    /// Somebody leaves; an admin's next commit has to remove them.
     Leave(LeaveProposal),
     /// A commit that keeps to all rules, merged. An own pending commit is dropped with it: it lost the race.
     Commit(Box<Followed>),
@@ -163,8 +163,9 @@ pub fn read(rows: &MlsRows) -> Result<Epoch, GroupError> {
     stored_epoch(&group)
 }
 
-/// Prepares a commit of these changes and of the proposals to leave that have arrived; `changes` may be empty if there are
-/// such. At most 64 adds, removals and replacements together, those who leave among them.
+/// Prepares a commit of these changes and, by an admin, of the removal of those whose proposals to leave have arrived;
+/// `changes` may be empty if there are such. At most 64 adds, removals and replacements together, those who leave among
+/// them.
 pub fn commit(
     rows: &MlsRows,
     keys: &EpochKeys,
@@ -179,7 +180,8 @@ pub fn commit(
     let before = stored_epoch(&group)?;
     check_changes(&before, identity, changes)?;
     let signing = library.leaf_key()?;
-    let bundle = stage(&library, &mut group, &signing, changes)?;
+    let admin = before.context.admins.contains(&identity.identity().fingerprint());
+    let bundle = stage(&library, &mut group, &signing, changes, admin)?;
     let (commit, welcome, _) = bundle.into_messages();
     let seed = group
         .safe_export_secret_from_pending(library.provider().crypto(), library.provider().storage(), COMPONENT)
@@ -255,10 +257,12 @@ pub fn receive(rows: &MlsRows, keys: &EpochKeys, body: &[u8]) -> Result<Received
         .ok()
         .and_then(|message| message.try_into_protocol_message().ok())
         .ok_or_else(|| refused(Rule::Mls("not a message of a group".to_owned())))?;
+    // Said once, it is said; whoever says it again and again would only make rows.
+    if tag == LEAVE_TAG && before.leaving.contains(&author) {
+        return Ok(Received::Leave(LeaveProposal { changes: RowChanges::default(), leaf: author }));
+    }
     let processed = group.process_message(library.provider(), message).map_err(|error| match error {
-        ProcessMessageError::InvalidCommit(StageCommitError::MissingProposal) => {
-            ReceiveError::Missed { author }
-        }
+        ProcessMessageError::InvalidCommit(StageCommitError::MissingProposal) => refused(Rule::Proposal),
         error => refused(Rule::Mls(error.to_string())),
     })?;
     if !matches!(processed.sender(), Sender::Member(sender) if sender.u32() == author.0) {
@@ -409,6 +413,7 @@ fn stage(
     group: &mut MlsGroup,
     signing: &SigningKey,
     changes: &[Change],
+    admin: bool,
 ) -> Result<openmls::group::CommitMessageBundle, GroupError> {
     let (mut packages, mut removals, mut context, mut update) = (Vec::new(), Vec::new(), None, None);
     for change in changes {
@@ -423,10 +428,11 @@ fn stage(
             Change::Update(card) => update = Some(leaf_extensions(card.encode()?)?),
         }
     }
-    let mut room = GROUP_CHANGES.saturating_sub(packages.len().max(removals.len()));
+    removals.extend(leavers(group, &removals, packages.len(), admin));
     let mut builder = group
         .commit_builder()
-        .consume_proposal_store(true)
+        // What others proposed is committed in the author's own words: a member that has not heard of it can follow too.
+        .consume_proposal_store(false)
         .force_self_update(update.is_some())
         .propose_adds(packages)
         .propose_removals(removals);
@@ -442,16 +448,28 @@ fn stage(
     builder
         .load_psks(provider.storage())
         .map_err(failed)?
-        // Of others' proposals, only wishes to leave were ever kept. Those that do not fit are proposed again in the next
-        // epoch; were they all to be covered, a crowd that leaves at once could end all change.
-        .build(provider.rand(), provider.crypto(), &LeafSigner(signing), |proposal| {
-            let fits = !rules::is_leave(proposal) || room > 0;
-            room = room.saturating_sub(usize::from(rules::is_leave(proposal)));
-            fits
-        })
+        .build(provider.rand(), provider.crypto(), &LeafSigner(signing), |_| true)
         .map_err(failed)?
         .stage_commit(provider)
         .map_err(failed)
+}
+
+/// Those who want to leave and are not removed anyway, as many as one commit has room for. The others propose it again in
+/// the next epoch; were they all to be removed, a crowd that leaves at once could end all change.
+fn leavers(
+    group: &MlsGroup,
+    removals: &[LeafNodeIndex],
+    packages: usize,
+    admin: bool,
+) -> BTreeSet<LeafNodeIndex> {
+    let room = if admin { GROUP_CHANGES.saturating_sub(packages.max(removals.len())) } else { 0 };
+    let wishes = group.pending_proposals().filter(|proposal| rules::is_leave(proposal));
+    let leaves = wishes.filter_map(|proposal| match proposal.sender() {
+        Sender::Member(sender) if !removals.contains(sender) => Some(*sender),
+        _ => None,
+    });
+    let leaves: BTreeSet<_> = leaves.collect();
+    leaves.into_iter().take(room).collect()
 }
 
 fn load(rows: &MlsRows) -> Result<(Library, MlsGroup), GroupError> {

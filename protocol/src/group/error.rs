@@ -75,12 +75,6 @@ pub enum ReceiveError {
     /// This member's own: see [`crate::group::merge_own`].
     #[error("the group change is your own")]
     Own,
-    /// It covers a proposal that never arrived here, so this member cannot follow: it has to be replaced.
-    #[error("a part of the group change is missing")]
-    Missed {
-        /// Who sent it.
-        author: Leaf,
-    },
     /// A member signed it, and it breaks a rule: the group is frozen for this member.
     #[error("a member's change of the group breaks a rule: {rule}")]
     Refused {
@@ -121,8 +115,8 @@ pub enum Rule {
     /// At most 1,000 members.
     #[error("a group has at most {max} members", max = crate::limits::GROUP_MEMBERS)]
     TooManyMembers,
-    /// Only the kinds of proposals that this protocol uses, in the way it uses them.
-    #[error("only adds, removals and changes of the context are proposed")]
+    /// Only the kinds of proposals that this protocol uses, in the way it uses them: by value.
+    #[error("a change consists of adds, removals and changes of the context")]
     Proposal,
     /// Whoever signs the body is the author of what is in it.
     #[error("a change is signed by its author")]

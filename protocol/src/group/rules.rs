@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use openmls::prelude::{Proposal, QueuedProposal, Sender, StagedCommit};
+use openmls::prelude::{Proposal, ProposalOrRefType, QueuedProposal, Sender, StagedCommit};
 
 use crate::{
     group::{Epoch, GroupContext, Leaf, Member, Rule},
@@ -22,25 +22,22 @@ pub(super) fn check_commit(before: &Epoch, author: Leaf, staged: &StagedCommit) 
     let member = before.members.get(&author).ok_or(Rule::Author)?;
     let admin = before.context.admins.contains(&member.identity.fingerprint());
     for queued in staged.queued_proposals() {
+        // In the author's own words: whoever follows needs nothing but the commit, and one who has not heard of what
+        // another proposed could not tell it from nothing.
+        let own = matches!(queued.sender(), Sender::Member(sender) if sender.u32() == author.0);
+        if !own || queued.proposal_or_ref_type() != ProposalOrRefType::Proposal {
+            return Err(Rule::Proposal);
+        }
         match queued.proposal() {
-            _ if is_leave(queued) => {}
-            Proposal::Add(add) => {
-                if !admin {
-                    return Err(Rule::NotAdmin);
-                }
-                Member::of(Leaf(0), add.key_package().leaf_node())?;
-            }
+            Proposal::Add(add) if admin => drop(Member::of(Leaf(0), add.key_package().leaf_node())?),
             Proposal::Remove(_) if admin => {}
             Proposal::GroupContextExtensions(proposal) if admin => {
                 GroupContext::of(proposal.extensions())?;
             }
-            Proposal::Remove(_) | Proposal::GroupContextExtensions(_) => return Err(Rule::NotAdmin),
+            Proposal::Add(_) | Proposal::Remove(_) | Proposal::GroupContextExtensions(_) => {
+                return Err(Rule::NotAdmin);
+            }
             _ => return Err(Rule::Proposal),
-        }
-        // What another proposed is covered only when it is that member's wish to leave.
-        if !is_leave(queued) && !matches!(queued.sender(), Sender::Member(sender) if sender.u32() == author.0)
-        {
-            return Err(Rule::Proposal);
         }
     }
     match staged.update_path_leaf_node() {

@@ -78,3 +78,100 @@ fn no_stored_rows_give_an_epochs_secret_again() {
     followed_rows.apply(followed.changes);
     assert_eq!(exports(&followed_rows), (false, false));
 }
+
+/// Three members: their identities, rows and keys.
+fn three() -> Vec<(IdentityKeyPair, MlsRows, EpochKeys)> {
+    let mut rng = rng(2);
+    let [alice, bob, carol] = [(); 3].map(|()| IdentityKeyPair::generate(&mut rng));
+    let context = GroupContext {
+        name: "ops".to_owned(),
+        channel: ChannelId([7; 32]),
+        relay: RelayAddress::new("relay.example", 4433, RelayPin([7; 32])).unwrap(),
+        admins: BTreeSet::from([alice.identity().fingerprint()]),
+    };
+    let Created { mut rows, secrets, .. } =
+        create(&alice, GroupId([5; 32]), &context, &card(1), &mut rng).unwrap();
+    let mut packages = Vec::new();
+    let mut adds = Vec::new();
+    for (byte, other) in [(2, &bob), (3, &carol)] {
+        let drawn = KeyPackage::draw(other, &card(byte), &mut rng).unwrap();
+        adds.push(Change::Add(KeyPackage::check(&drawn.public, &other.identity().fingerprint()).unwrap()));
+        packages.push(drawn.rows);
+    }
+    let prepared = commit(&rows, &secrets.keys, &alice, &adds, &mut rng).unwrap();
+    rows.apply(prepared.changes);
+    rows.apply(merge_own(&rows).unwrap().changes);
+    let welcome = prepared.welcome.unwrap();
+    let mut members = vec![(alice, rows, prepared.secrets.keys)];
+    for (identity, package) in [bob, carol].into_iter().zip(packages) {
+        let joined = join(&package, &welcome).unwrap();
+        members.push((identity, joined.rows, joined.secrets.keys));
+    }
+    members
+}
+
+/// A commit by reference, of what one member proposed to its author alone.
+fn commit_of_a_whisper(members: &[(IdentityKeyPair, MlsRows, EpochKeys)]) -> Vec<u8> {
+    let mut rng = rng(3);
+    let [_, (_, bob, bob_keys), (_, carol, carol_keys)] = members else { panic!("three") };
+    let (_, whisper) = propose_leave(carol, carol_keys, &mut rng).unwrap();
+    let Ok(Received::Leave(proposal)) = receive(bob, bob_keys, &whisper) else { panic!("a wish") };
+    let mut rows = bob.clone();
+    rows.apply(proposal.changes);
+    let library = Library::open(&rows).unwrap();
+    let mut group = library.only_group().unwrap();
+    let signing = library.leaf_key().unwrap();
+    let (message, ..) =
+        group.commit_to_pending_proposals(library.provider(), &library::LeafSigner(&signing)).unwrap();
+    envelope::seal(bob_keys, message::COMMIT_TAG, &message.to_bytes().unwrap(), &mut rng)
+}
+
+/// Whoever has not heard the proposal could not follow, and could not tell it from its own fault.
+#[test]
+fn a_commit_of_what_nobody_has_heard_names_its_author() {
+    let members = three();
+    let body = commit_of_a_whisper(&members);
+    let author = members[1].2.me();
+    let (_, alice, keys) = &members[0];
+    let refused = |rows: &MlsRows| match receive(rows, keys, &body) {
+        Err(ReceiveError::Refused { author: by, rule: Rule::Proposal }) => by == author,
+        _ => false,
+    };
+    assert!(refused(alice));
+    // Nor does it matter who has heard it: all stop at the same place.
+    let (_, whisper) = propose_leave(&members[2].1, &members[2].2, &mut rng(3)).unwrap();
+    let Ok(Received::Leave(proposal)) = receive(alice, keys, &whisper) else { panic!("a wish") };
+    let mut rows = alice.clone();
+    rows.apply(proposal.changes);
+    assert!(refused(&rows));
+}
+
+#[test]
+fn a_wish_that_is_said_again_and_again_makes_no_rows() {
+    let members = three();
+    let (_, rows, keys) = &members[0];
+    let mut rows = rows.clone();
+    let mut size = None;
+    for seed in 0..20 {
+        let (_, body) = propose_leave(&members[2].1, &members[2].2, &mut rng(seed)).unwrap();
+        let Ok(Received::Leave(proposal)) = receive(&rows, keys, &body) else { panic!("a wish") };
+        rows.apply(proposal.changes);
+        let bytes: usize = rows.0.values().map(|value| value.len()).sum();
+        assert_eq!(*size.get_or_insert(bytes), bytes);
+    }
+}
+
+/// A member that has missed the wish follows the commit all the same.
+#[test]
+fn a_removal_needs_nothing_but_the_commit() {
+    let members = three();
+    let (alice, rows, keys) = &members[0];
+    let mut rows = rows.clone();
+    let (_, wish) = propose_leave(&members[2].1, &members[2].2, &mut rng(3)).unwrap();
+    let Ok(Received::Leave(proposal)) = receive(&rows, keys, &wish) else { panic!("a wish") };
+    rows.apply(proposal.changes);
+    let prepared = commit(&rows, keys, alice, &[], &mut rng(4)).unwrap();
+    let (_, bob, bob_keys) = &members[1];
+    let Ok(Received::Commit(followed)) = receive(bob, bob_keys, &prepared.commit) else { panic!("follows") };
+    assert_eq!(followed.epoch.members.len(), 2);
+}

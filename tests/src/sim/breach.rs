@@ -4,13 +4,16 @@ use std::ops::ControlFlow;
 
 use hermes_engine::{Order, Range, Table, View, query::GroupDetails};
 use hermes_protocol::{
-    blob,
-    group::{Change, Epoch, EpochKeys, KeyPackage, Leaf, MlsRows, commit, read},
+    Content, blob,
+    group::{
+        Change, Epoch, EpochKeys, GroupContext, KeyPackage, Leaf, MemberCard, MlsRows, SenderChain, commit,
+        propose_leave, read, seal,
+    },
     identity::{Fingerprint, IdentityKeyPair},
 };
 use hermes_wire::{
-    ChannelId, PostId,
-    channel::{Commit, Create, Epoch as NextEpoch, Head, PostTokenHash, Roster, RosterEntry},
+    ChannelId, PostId, RelayAddress, RelayPin,
+    channel::{Commit, Create, Epoch as NextEpoch, Head, Post, PostTokenHash, Roster, RosterEntry},
     drop::ToDrop,
 };
 use rand_chacha::ChaCha8Rng;
@@ -29,6 +32,10 @@ pub enum Breach<'a> {
     NoBlob,
     /// An admin removes a member, and lets the relay go on copying to it.
     KeptInRoster(Fingerprint),
+    /// An admin says that the group is at another relay.
+    OtherRelay,
+    /// It is a wish to leave, with which nobody can begin another epoch.
+    Wish,
 }
 
 /// A way on that is none: the first posts of another channel.
@@ -94,9 +101,12 @@ impl Breach<'_> {
             Self::NotAdmin(admin) => (Change::Add(stranger(&before, &mut rng)), identity(admin)),
             Self::KeptInRoster(victim) => (Change::Remove(leaf_of(&before, victim)), identity(store)),
             // Of these, no more is used than the keys of an epoch that nobody enters.
-            Self::Garbage | Self::NoBlob => {
-                let own = &before.members[&before.me].card;
-                (Change::Update(own.clone()), identity(store))
+            Self::Garbage | Self::NoBlob | Self::Wish => {
+                (Change::Update(card_of(&before, before.me)), identity(store))
+            }
+            Self::OtherRelay => {
+                let relay = RelayAddress::new("elsewhere.test", 4433, RelayPin([1; 32])).expect("an address");
+                (Change::SetContext(GroupContext { relay, ..before.context.clone() }), identity(store))
             }
         };
         let prepared = commit(&rows, &keys, &identity, &[change], &mut rng).expect("a commit");
@@ -106,24 +116,45 @@ impl Breach<'_> {
             roster: roster(&before).hash(before.context.channel),
             key: prepared.secrets.keys.roster_key(),
         };
+        let body = match self {
+            Self::Wish => propose_leave(&rows, &keys, &mut rng).expect("a wish").1,
+            Self::Garbage => [&prepared.commit[..2], &[7; 500]].concat(),
+            Self::NoBlob => {
+                let (_, reference) = blob::seal(b"?", &mut rng).expect("small enough");
+                [&[1, 0xb0], &hermes_wire::encode(&reference)[..]].concat()
+            }
+            Self::NotAdmin(_) | Self::KeptInRoster(_) | Self::OtherRelay => prepared.commit,
+        };
         let commit = Commit {
             post: PostId([9; 16]),
             epoch: keys.number(),
             token: keys.post_token(),
             roster: keys.roster_key(),
             head,
-            body: ByteBuf::from(match self {
-                Self::NotAdmin(_) | Self::KeptInRoster(_) => prepared.commit,
-                Self::Garbage => [&prepared.commit[..2], &[7; 500]].concat(),
-                Self::NoBlob => {
-                    let (_, reference) = blob::seal(b"?", &mut rng).expect("small enough");
-                    [&[1, 0xb0], &hermes_wire::encode(&reference)[..]].concat()
-                }
-            }),
+            body: ByteBuf::from(body),
             next,
         };
         (before.context.channel, ToDrop::Commit(commit))
     }
+}
+
+/// What a member posts whose program says what it likes.
+pub(super) fn post(store: &MemoryStore, group: &GroupDetails, content: &Content) -> (ChannelId, ToDrop) {
+    let record = row(store, Table::Group, &group.group.chat.0);
+    let keys = EpochKeys::from_bytes(&bytes(&record, "keys")).expect("keys");
+    let key = [&group.group.chat.0[..], &keys.me().0.to_be_bytes()].concat();
+    let chain: ByteBuf = row(store, Table::SenderChain, &key).deserialized().expect("bytes");
+    let chain = SenderChain::from_bytes(&chain).expect("a chain");
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let (_, body) = seal(&keys, &chain, &content.encode(), &mut rng).expect("a message");
+    let post = Post {
+        post: PostId([6; 16]),
+        epoch: keys.number(),
+        token: keys.post_token(),
+        roster: keys.roster_key(),
+        body: ByteBuf::from(body),
+    };
+    (group.channel, ToDrop::Post(post))
 }
 
 /// Somebody whom nobody knows.
@@ -132,6 +163,10 @@ fn stranger(group: &Epoch, rng: &mut ChaCha8Rng) -> KeyPackage {
     let card = &group.members.values().next().expect("a member").card;
     let drawn = KeyPackage::draw(&identity, card, rng).expect("a key package");
     KeyPackage::check(&drawn.public, &identity.identity().fingerprint()).expect("its own")
+}
+
+fn card_of(epoch: &Epoch, leaf: Leaf) -> MemberCard {
+    epoch.members.get(&leaf).expect("a member").card.clone()
 }
 
 fn leaf_of(epoch: &Epoch, fingerprint: &Fingerprint) -> Leaf {

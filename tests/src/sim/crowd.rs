@@ -6,12 +6,12 @@ use hermes_engine::{
     ChatId, CommandError, GroupChange, GroupStanding, LinkEvent, OutboxKey, Text,
     query::{self, GroupDetails, MessageDirection},
 };
-use hermes_protocol::{group::Authenticator, identity::Fingerprint};
+use hermes_protocol::{Content, group::Authenticator, identity::Fingerprint};
 use hermes_relay::store::memory::MemoryStore as RelayStore;
 use hermes_wire::{ChannelId, Refusal, drop::ToDrop};
 
 use super::{
-    breach::{Breach, FalseWay},
+    breach::{self, Breach, FalseWay},
     client::{DropBody, DropRequest, Typed},
     relay::Answer,
     store::{Doom, MemoryStore},
@@ -241,6 +241,12 @@ impl Crowd {
     pub fn lead_astray(&mut self, client: usize, how: FalseWay) {
         let (channel, posts) = how.posts(self.store(client), &self.details(client));
         self.post(channel, posts);
+    }
+
+    /// A member's program posts what it likes.
+    pub fn post_content(&mut self, client: usize, content: &Content) {
+        let (channel, post) = breach::post(self.store(client), &self.details(client), content);
+        self.post(channel, [post]);
     }
 
     fn post(&mut self, channel: ChannelId, posts: impl IntoIterator<Item = ToDrop>) {

@@ -220,14 +220,16 @@ impl SimRelay {
     }
 
     /// A whole blob, once it is there.
-    pub fn blob(&self, blob: BlobId, size: u32) -> Option<Vec<u8>> {
+    pub fn blob(&self, blob: BlobId) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        while bytes.len() < size as usize {
+        loop {
             let offset = u32::try_from(bytes.len()).expect("a blob's size");
             let part = hermes_relay::blob::read(self.relay.store(), blob, offset).expect("memory")?;
             bytes.extend_from_slice(&part.bytes);
+            if bytes.len() >= part.total as usize {
+                return Some(bytes);
+            }
         }
-        Some(bytes)
     }
 
     fn apply(&mut self, now: Timestamp, request: Request) -> Outcome {

@@ -282,7 +282,7 @@ impl World {
     fn serve_blobs(&mut self, client: usize) {
         for fetch in query::blob_fetches(&self.clients[client].store).expect("memory") {
             let gone = self.without_blobs.contains(&client);
-            let bytes = self.relay.blob(fetch.blob, fetch.size);
+            let bytes = self.relay.blob(fetch.blob);
             if (bytes.is_some() || self.missing_blobs_are_gone)
                 && let Some(link) = &mut self.clients[client].link
             {

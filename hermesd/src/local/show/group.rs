@@ -68,6 +68,7 @@ pub(super) fn note(note: hermes_engine::GroupNote, people: &[PersonView]) -> Gro
         renamed: note.renamed,
         promoted: all(note.promoted),
         demoted: all(note.demoted),
+        others: note.others,
     }
 }
 
