@@ -18,7 +18,7 @@ lint:
 # Licences, advisories, duplicate versions (needs cargo-deny).
 deny:
     cargo deny check
-    cargo deny --manifest-path bench/Cargo.toml check --config deny.toml
+    cargo deny --manifest-path bench/Cargo.toml --config deny.toml check
 
 # Simulation with more seeds: just sim 10000
 sim seeds="500":
