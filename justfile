@@ -51,7 +51,7 @@ bench-check:
     cd bench && cargo clippy --all-targets -- -D warnings
     cd bench && cargo test --all-targets
 
-# Does a test notice when the code is wrong? just mutants --file protocol/src/kdf.rs (needs cargo-mutants, cargo-nextest)
+# Does a test notice when the code is wrong? just mutants --file protocol/src/kdf.rs (needs cargo-mutants)
 mutants *args:
     -cargo mutants --package hermes-protocol --cargo-arg=--lib {{args}}
     cargo mutants --package hermes-protocol --iterate {{args}}

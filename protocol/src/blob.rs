@@ -117,6 +117,26 @@ mod tests {
         assert_eq!(reference.open(&blob[..10]), Err(BlobError::Wrong));
     }
 
+    /// What fits the key and not the hash: somebody who has the key can make such a blob, as Poly1305 does not commit to it.
+    #[test]
+    fn the_key_alone_opens_nothing() {
+        let (blob, reference) = seal(b"a large thing", &mut rng(1)).unwrap();
+        let other = BlobRef { hash: [0; 32], ..reference };
+        assert_eq!(other.open(&blob), Err(BlobError::Wrong));
+    }
+
+    /// More than [`seal`] makes, under a reference that fits.
+    #[test]
+    fn a_blob_beyond_the_limit_is_not_opened() {
+        let (_, reference) = seal(b"", &mut rng(1)).unwrap();
+        let nonce = [0; XNONCE_BYTES];
+        let mut body = vec![0; BLOB_BYTES - XNONCE_BYTES - TAG_BYTES + 1];
+        aead::seal_x(&reference.key.0, &nonce, Label::BLOB.bytes(), &mut body);
+        let blob = [&nonce[..], &body].concat();
+        let reference = BlobRef { hash: kdf::hash(Label::BLOB, &[&blob]), ..reference };
+        assert_eq!(reference.open(&blob), Err(BlobError::Wrong));
+    }
+
     #[test]
     fn a_reference_travels_and_does_not_show_its_key() {
         let (_, reference) = seal(b"", &mut rng(1)).unwrap();
@@ -128,7 +148,9 @@ mod tests {
     #[test]
     fn a_blob_has_a_limit() {
         let most = vec![0; BLOB_BYTES - XNONCE_BYTES - TAG_BYTES];
-        assert_eq!(seal(&most, &mut rng(1)).unwrap().0.len(), BLOB_BYTES);
+        let (blob, reference) = seal(&most, &mut rng(1)).unwrap();
+        assert_eq!(blob.len(), BLOB_BYTES);
+        assert_eq!(reference.open(&blob).as_ref(), Ok(&most));
         assert_eq!(seal(&[most, vec![0]].concat(), &mut rng(1)), Err(BlobError::TooLarge));
     }
 }

@@ -312,6 +312,18 @@ mod tests {
         assert_eq!(PublicElement::parse(&bytes(&(&p - 2u8))), Err(BadElement));
     }
 
+    /// Of what this side has kept, the range alone is looked at: p - 2 is no square.
+    #[test]
+    fn what_was_kept_is_still_looked_at() {
+        let p = prime();
+        for bad in [0u8, 1].map(BigUint::from).into_iter().chain([&p - 1u8, p.clone()]) {
+            assert_eq!(PublicElement::from_own(&bytes(&bad)), Err(BadElement), "{bad}");
+        }
+        for good in [BigUint::from(2u8), &p - 2u8] {
+            assert!(PublicElement::from_own(&bytes(&good)).is_ok());
+        }
+    }
+
     #[test]
     fn the_symbol_is_eulers_criterion() {
         let mut rng = crate::testing::rng(3);

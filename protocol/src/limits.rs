@@ -67,5 +67,6 @@ mod tests {
         assert_eq!((TEXT_BYTES, CONTENT_BYTES), (16_384, 65_536));
         assert_eq!((PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES), (64, 256, 64));
         assert_eq!(INVITE_CHARS, 2_048);
+        assert_eq!((KEY_PACKAGES, KEY_PACKAGE_BYTES), (4, 6_144));
     }
 }

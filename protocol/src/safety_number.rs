@@ -214,6 +214,29 @@ mod tests {
         assert_eq!(number.to_string().len(), 12 * 5 + 11);
     }
 
+    /// By Python's hashlib. The half of the first fingerprint is the larger one.
+    #[test]
+    fn a_number_is_what_another_program_computes() {
+        let number = SafetyNumber::between(&fingerprint(1), &fingerprint(2));
+        let expected = "16221 98155 07005 75238 62727 80508 80858 75135 78160 94354 24455 00299";
+        assert_eq!(number.to_string(), expected);
+    }
+
+    #[test]
+    fn a_code_is_read_up_to_its_limit_and_not_beyond() {
+        // Array head, version, and the head of a text of 24 to 255 bytes, in front of the text.
+        let later = |bytes: usize| {
+            let encoded = codec::encode(&(9u16, "x".repeat(bytes - 4)));
+            assert_eq!(encoded.len(), bytes);
+            format!("{SCHEME}{}", BASE64URL_NOPAD.encode(&encoded))
+        };
+        let bytes = SAFETY_CODE_CHARS / 4 * 3;
+        let largest = later(bytes);
+        assert_eq!(largest.len(), SCHEME.len() + SAFETY_CODE_CHARS);
+        assert_eq!(largest.parse::<SafetyCode>(), Err(SafetyNumberError::Version(9)));
+        assert_eq!(later(bytes + 1).parse::<SafetyCode>(), Err(SafetyNumberError::Damaged));
+    }
+
     #[test]
     fn another_key_on_either_side_is_another_number() {
         let (alice, bob, eve) = (fingerprint(1), fingerprint(2), fingerprint(3));
