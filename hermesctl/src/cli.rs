@@ -1,10 +1,17 @@
 //! The command line's grammar.
 
+mod chat;
+mod group;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hermes_config::AccountName;
 
+pub(crate) use self::{
+    chat::{Chat, OffOr},
+    group::Group,
+};
 use crate::duration;
 
 /// How long `send --wait` waits unless told otherwise.
@@ -240,148 +247,6 @@ pub(crate) enum KeyPolicy {
     Stop,
     /// The new key is taken at once, unverified: for senders that nobody watches
     Accept,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Group {
-    /// Make a group of yourself and contacts
-    #[command(after_help = GROUP_HELP)]
-    Create {
-        /// What it is called, for all its members
-        name: String,
-        /// Contacts
-        members: Vec<String>,
-    },
-    /// List groups
-    Ls,
-    /// Show a group and who is in it
-    Show {
-        /// The group
-        group: String,
-    },
-    /// Add contacts; for admins
-    Add {
-        /// The group
-        group: String,
-        /// Contacts
-        #[arg(required = true)]
-        members: Vec<String>,
-    },
-    /// Remove members; for admins
-    #[command(after_help = MEMBER_HELP)]
-    Rm {
-        /// The group
-        group: String,
-        /// Members
-        #[arg(required = true)]
-        members: Vec<String>,
-    },
-    /// Make a member an admin, or an admin a plain member; for admins
-    #[command(after_help = MEMBER_HELP)]
-    Role {
-        /// The group
-        group: String,
-        /// The member
-        member: String,
-        /// What it is to be
-        role: Role,
-    },
-    /// Give a group another name, for all its members; for admins
-    Rename {
-        /// The group
-        group: String,
-        /// Its name
-        name: String,
-    },
-    /// Go on without a member who stopped the group by breaking its rules; for admins
-    #[command(after_help = REBUILD_HELP)]
-    Rebuild {
-        /// The group
-        group: String,
-    },
-    /// Leave a group
-    Leave {
-        /// The group
-        group: String,
-    },
-}
-
-const GROUP_HELP: &str = "\
-Nobody has to be online, and members need not know each other. Whoever makes the group is its
-admin; others become it by hermesctl group role. Who is added reads nothing from before, and who
-is removed reads nothing sent after.
-
-  hermesctl group create ops bob carol
-  hermesctl send ops 'disk at 91 %'";
-
-const REBUILD_HELP: &str = "\
-Every member checks every change of a group, and follows none that breaks its rules: the group stops
-for all, and hermesctl group show says who it was. This goes on from where it stopped, without them,
-for everybody else; nobody else has to do anything.";
-
-const MEMBER_HELP: &str = "\
-A member who is no contact is named by the name that it gives itself, or by the first eight digits
-of its fingerprint: hermesctl group show GROUP has both.";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    /// Reads and writes
-    Member,
-    /// Adds, removes, renames and gives roles too
-    Admin,
-}
-
-impl From<Role> for hermes_api::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Member => Self::Member,
-            Role::Admin => Self::Admin,
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Chat {
-    /// Show what is settled for a chat
-    Show {
-        /// The contact or the group
-        chat: String,
-    },
-    /// Be left alone by a chat: its messages arrive and wait in the inbox
-    Mute {
-        /// The contact or the group
-        chat: String,
-        /// For how long, like 8h, or `off`; without it for good
-        #[arg(value_name = "TIME", value_parser = off_or)]
-        time: Option<OffOr>,
-    },
-    /// Have messages from here on deleted some time after they are read, at both ends
-    #[command(after_help = TTL_HELP)]
-    Ttl {
-        /// The contact or the group
-        chat: String,
-        /// The time, like 1h or 7d, or `off`
-        #[arg(value_name = "TIME", value_parser = off_or)]
-        time: OffOr,
-    },
-}
-
-const TTL_HELP: &str = "\
-With the author the time begins when a message has left, with a reader when it was read. The other
-side is told and does the same. It is a promise among friends: whoever can read can keep.";
-
-/// A time, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OffOr {
-    Off,
-    For(Duration),
-}
-
-fn off_or(text: &str) -> Result<OffOr, String> {
-    match text {
-        "off" => Ok(OffOr::Off),
-        text => duration::parse(text).map(OffOr::For),
-    }
 }
 
 #[derive(Debug, Args)]

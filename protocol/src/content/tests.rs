@@ -125,8 +125,10 @@ fn limits_hold() {
         messages: vec![MessageId([1; 16]); RECEIPT_MESSAGES + 1],
     });
     assert_eq!(Content::decode(&receipt.encode()), Err(ContentError::ReceiptTooLong));
-    let packages =
-        |count, bytes| content(Body::KeyPackages(vec![ByteBuf::from(vec![3; bytes]); count])).encode();
+    let packages = |count, bytes| {
+        content(Body::KeyPackages { packages: vec![ByteBuf::from(vec![3; bytes]); count], only: false })
+            .encode()
+    };
     assert!(Content::decode(&packages(1, 1)).is_ok());
     for (count, bytes) in [(KEY_PACKAGES + 1, 1), (1, KEY_PACKAGE_BYTES + 1)] {
         assert_eq!(Content::decode(&packages(count, bytes)), Err(ContentError::KeyPackagesTooLong));

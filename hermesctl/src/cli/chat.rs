@@ -1,0 +1,51 @@
+//! `hermesctl chat`
+
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use crate::duration;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Chat {
+    /// Show what is settled for a chat
+    Show {
+        /// The contact or the group
+        chat: String,
+    },
+    /// Be left alone by a chat: its messages arrive and wait in the inbox
+    Mute {
+        /// The contact or the group
+        chat: String,
+        /// For how long, like 8h, or `off`; without it for good
+        #[arg(value_name = "TIME", value_parser = off_or)]
+        time: Option<OffOr>,
+    },
+    /// Have messages from here on deleted some time after they are read, at both ends
+    #[command(after_help = TTL_HELP)]
+    Ttl {
+        /// The contact or the group
+        chat: String,
+        /// The time, like 1h or 7d, or `off`
+        #[arg(value_name = "TIME", value_parser = off_or)]
+        time: OffOr,
+    },
+}
+
+const TTL_HELP: &str = "\
+With the author the time begins when a message has left, with a reader when it was read. The other
+side is told and does the same. It is a promise among friends: whoever can read can keep.";
+
+/// A time, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OffOr {
+    Off,
+    For(Duration),
+}
+
+fn off_or(text: &str) -> Result<OffOr, String> {
+    match text {
+        "off" => Ok(OffOr::Off),
+        text => duration::parse(text).map(OffOr::For),
+    }
+}
