@@ -176,7 +176,7 @@ pub enum CommandError {
     #[error("{0:?} cannot be a contact's name")]
     BadName(String),
     /// Another contact has the name.
-    #[error("there is a contact named {0} already")]
+    #[error("there is a contact or a group named {0} already")]
     NameTaken(String),
     /// The number belongs to other keys.
     #[error("this is not the safety number of you and {0}")]
@@ -212,6 +212,17 @@ pub enum CommandError {
     /// No group of that name.
     #[error("there is no group named {0:?}")]
     UnknownGroup(String),
+    /// Who is to be added is a member.
+    #[error("{member} is in {group} already")]
+    MemberAlready {
+        /// As it was given.
+        member: String,
+        /// The group.
+        group: String,
+    },
+    /// This account is none of its members any more.
+    #[error("you are not in {0} any more")]
+    NoMember(String),
     /// No member of that name.
     #[error("{group} has no member {member:?}")]
     UnknownMember {

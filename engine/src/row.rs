@@ -295,6 +295,20 @@ pub struct GroupNote {
 }
 
 impl GroupNote {
+    /// Nothing yet.
+    pub(crate) fn by(by: Author) -> Self {
+        Self {
+            by,
+            added: Vec::new(),
+            removed: Vec::new(),
+            left: Vec::new(),
+            renamed: None,
+            promoted: Vec::new(),
+            demoted: Vec::new(),
+            others: 0,
+        }
+    }
+
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty()

@@ -138,7 +138,10 @@ text comes from standard input, less one newline at its end. It has at most 1638
   hermesctl send bob 'deploy done'
   hermesctl send bob carol 'deploy done' --wait
   journalctl -n 20 | hermesctl send bob carol -
-  hermesctl send bob -- '-5 degrees'";
+  hermesctl send bob -- '-5 degrees'
+
+With --wait, a group's message is delivered when all members who are contacts of yours have it;
+others confirm nothing.";
 
 const AUDIT_HELP: &str = "\
 Senders number their messages in each chat, so a missing one shows as soon as a later one is here.

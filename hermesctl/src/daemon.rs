@@ -115,6 +115,8 @@ impl Daemon {
 
     fn spawn(&self, program: &Path) -> Result<Child, Problem> {
         let (log, _) = self.open_log()?;
+        // What a script has open, a pipe or a lock, must not stay open for as long as the daemon lives.
+        close_fds::set_fds_cloexec(3, &[]);
         let spawned = Command::new(program)
             .arg("--socket")
             .arg(self.socket.as_path())

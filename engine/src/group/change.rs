@@ -169,6 +169,10 @@ impl<V: View> Turn<'_, V> {
                 }
                 for name in names {
                     match self.addable(&name)? {
+                        Ok(contact) if self.is_member(chat, &contact)? => {
+                            let group = group.name.clone();
+                            return Ok(Err(CommandError::MemberAlready { member: name, group }));
+                        }
                         Ok(contact) => all.push(Wanted::Add(contact)),
                         Err(error) => return Ok(Err(error)),
                     }
@@ -204,6 +208,12 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(all))
     }
 
+    fn is_member(&self, chat: ChatId, contact: &ChatId) -> StoreResult<bool, V> {
+        let Some(contact) = self.get::<ContactRecord>(contact)? else { return Ok(false) };
+        let members = self.scan::<MemberRecord>(&Range::prefix(&chat.0), GROUP_ROWS)?;
+        Ok(members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint))
+    }
+
     /// A contact that can be a member.
     fn addable(&self, name: &str) -> Answer<ChatId, V> {
         let Some((chat, contact)) = self.contact_named(name)? else {
@@ -233,7 +243,10 @@ impl<V: View> Turn<'_, V> {
         {
             return Ok(Ok(*fingerprint));
         }
-        let digits = name.to_ascii_lowercase();
+        // As lists show those who are no contacts: `carol (c3ae3b8b)`.
+        let shown = name.strip_suffix(')').and_then(|name| name.rsplit_once(" ("));
+        let (name, digits) = shown.map_or((name, name), |(_, digits)| (digits, digits));
+        let digits = digits.to_ascii_lowercase();
         let by_digits = name.len() >= FINGERPRINT_DIGITS;
         let fits = |member: &MemberRecord| {
             (contact.is_none() && member.profile_name == name)

@@ -49,21 +49,18 @@ impl<V: View> Turn<'_, V> {
     /// A contact has a message to a group.
     pub(crate) fn delivered_to_member(&mut self, place: Place, contact: ChatId) -> StoreResult<(), V> {
         let Some(group) = self.get::<GroupRecord>(&place.chat)? else { return Ok(()) };
-        let message: Option<MessageRecord> = self.get(&place)?;
-        let sent = message.is_some_and(|message| matches!(message.direction, Direction::Sent(_)));
+        let Some(message) = self.get::<MessageRecord>(&place)? else { return Ok(()) };
         let key = DeliveredKey(place, contact);
-        if !sent
+        if !matches!(message.direction, Direction::Sent(_))
             || self.get::<DeliveredRow>(&key)?.is_some()
             || !self.confirms(&group, place.chat, contact)?
         {
             return Ok(());
         }
         self.put(&key, &DeliveredRow(self.now));
-        let ConfirmedRow((before, of)) = self.get(&place)?.unwrap_or(ConfirmedRow((0, group.confirming)));
-        let confirmed = before.saturating_add(1);
-        self.put(&place, &ConfirmedRow((confirmed, of)));
-        // Who has confirmed may be a member no more: only the members themselves tell.
-        if confirmed >= group.confirming && self.all_have(place)? {
+        let (have, of) = self.tally(place, &message)?;
+        self.put(&place, &ConfirmedRow((have, of)));
+        if have == of {
             self.advance(place, MessageState::Delivered)?;
         }
         Ok(())
@@ -79,15 +76,18 @@ impl<V: View> Turn<'_, V> {
         Ok(members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint))
     }
 
-    fn all_have(&self, place: Place) -> StoreResult<bool, V> {
+    /// How many have a message, of those who were members when it was written and confirm.
+    fn tally(&self, place: Place, message: &MessageRecord) -> StoreResult<(u32, u32), V> {
+        let (mut have, mut of) = (0_u32, 0_u32);
         for (_, member) in self.scan::<MemberRecord>(&Range::prefix(&place.chat.0), GROUP_ROWS)? {
-            if let Some(contact) = self.contact_of(&member.fingerprint)?
-                && self.get::<DeliveredRow>(&DeliveredKey(place, contact))?.is_none()
-            {
-                return Ok(false);
+            let Some(contact) = self.contact_of(&member.fingerprint)? else { continue };
+            let has = self.get::<DeliveredRow>(&DeliveredKey(place, contact))?.is_some();
+            if has || member.since <= message.stored {
+                of = of.saturating_add(1);
+                have = have.saturating_add(u32::from(has));
             }
         }
-        Ok(true)
+        Ok((have, of))
     }
 
     /// The contact of an identity, if it is one that can be written to.

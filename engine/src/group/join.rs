@@ -102,6 +102,9 @@ impl<V: View> Turn<'_, V> {
             Some((chat, group)) => {
                 self.forget_agreement(chat)?;
                 self.forget_card(group.card)?;
+                if matches!(group.standing, GroupStanding::Removed(_) | GroupStanding::Left) {
+                    self.hear_anew(chat)?;
+                }
                 (chat, group.name, group.since, group.by)
             }
             None => {
@@ -139,6 +142,7 @@ impl<V: View> Turn<'_, V> {
         let missed = self.get::<PositionRecord>(&PositionKey(chat))?.unwrap_or_default().missed;
         self.put(&PositionKey(chat), &PositionRecord { sequence: Sequence(0), missed });
         self.put(&chat, &group);
+        self.note_own_beginning(chat, inviter)?;
         let event = GroupEvent::Joined { by: inviter.name.clone() };
         self.event(Event::Group { chat, name, event });
         if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {

@@ -17,9 +17,12 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         mut group: GroupRecord,
     ) -> StoreResult<Result<(), CommandError>, V> {
-        if matches!(group.standing, GroupStanding::Leaving | GroupStanding::Left | GroupStanding::Removed(_))
-        {
-            return Ok(Ok(()));
+        match group.standing {
+            GroupStanding::Leaving => return Ok(Ok(())),
+            GroupStanding::Left | GroupStanding::Removed(_) => {
+                return Ok(Err(CommandError::NoMember(group.name)));
+            }
+            _ => {}
         }
         let works = group.standing == GroupStanding::Member;
         if group.members <= 1 || !works {

@@ -93,14 +93,14 @@ impl<V: View> Turn<'_, V> {
             .into_iter()
             .map(|(MemberKey(_, leaf), member)| (leaf, member))
             .collect();
+        let known: BTreeMap<_, _> = old.values().map(|member| (member.fingerprint, member.since)).collect();
         for leaf in old.keys().filter(|leaf| !members.contains_key(*leaf)) {
             self.delete::<MemberRecord>(&MemberKey(chat, *leaf));
         }
         for (leaf, member) in members {
-            let row = MemberRecord {
-                fingerprint: member.identity.fingerprint(),
-                profile_name: member.card.name.clone(),
-            };
+            let fingerprint = member.identity.fingerprint();
+            let since = known.get(&fingerprint).copied().unwrap_or(self.now);
+            let row = MemberRecord { fingerprint, since, profile_name: member.card.name.clone() };
             if old.get(leaf) != Some(&row) {
                 self.put(&MemberKey(chat, *leaf), &row);
             }

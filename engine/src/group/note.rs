@@ -9,7 +9,7 @@ use crate::{
     effect::{Event, GroupEvent},
     id::ChatId,
     limits::GROUP_NOTE_NAMES,
-    row::{Author, Direction, GroupNote, MessageRecord, Text},
+    row::{Author, ContactRecord, Direction, GroupNote, MessageRecord, Text},
     rows::StoreResult,
     store::View,
     turn::Turn,
@@ -31,6 +31,34 @@ impl<V: View> Turn<'_, V> {
         if note.is_empty() {
             return Ok(());
         }
+        self.put_note(chat, note)
+    }
+
+    /// Puts on record that this account is a member from here on.
+    pub(super) fn note_own_beginning(&mut self, chat: ChatId, inviter: &ContactRecord) -> StoreResult<(), V> {
+        let by = Author { fingerprint: inviter.fingerprint, profile_name: inviter.name.clone() };
+        let note = GroupNote { added: vec![self.own_name()], ..GroupNote::by(by) };
+        self.put_note(chat, note)
+    }
+
+    /// Puts on record that this account is none from here on.
+    pub(super) fn note_own_end(
+        &mut self,
+        chat: ChatId,
+        author: Fingerprint,
+        leaves: bool,
+    ) -> StoreResult<(), V> {
+        let mut note = GroupNote::by(Author { fingerprint: author, profile_name: String::new() });
+        let list = if leaves { &mut note.left } else { &mut note.removed };
+        list.push(self.own_name());
+        self.put_note(chat, note)
+    }
+
+    fn own_name(&self) -> Author {
+        Author { fingerprint: self.account.fingerprint(), profile_name: self.account.name.clone() }
+    }
+
+    fn put_note(&mut self, chat: ChatId, note: GroupNote) -> StoreResult<(), V> {
         let record = MessageRecord {
             id: MessageId::random(self.rng),
             text: Text::GroupChanged(Box::new(note)),

@@ -340,10 +340,9 @@ impl<V: View> Turn<'_, V> {
             }
             Ok(Received::Removed(removed)) => {
                 let author = self.member_at(chat, removed.author)?;
-                group.standing = match group.standing {
-                    GroupStanding::Leaving => GroupStanding::Left,
-                    _ => GroupStanding::Removed(author),
-                };
+                let leaves = group.standing == GroupStanding::Leaving;
+                self.note_own_end(chat, author, leaves)?;
+                group.standing = if leaves { GroupStanding::Left } else { GroupStanding::Removed(author) };
                 self.end_group(chat, &mut group)
             }
             // Its author is known, and the epoch is over at the relay.

@@ -238,6 +238,8 @@ pub(crate) struct Round {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MemberRecord {
     pub(crate) fingerprint: Fingerprint,
+    /// Since when it is one, as far as is known here.
+    pub(crate) since: Timestamp,
     pub(crate) profile_name: String,
 }
 
@@ -245,6 +247,8 @@ pub(crate) struct MemberRecord {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct VoiceRecord {
     pub(crate) author: Author,
+    /// This account was no member for a while: what was said meanwhile is not missing.
+    pub(crate) anew: bool,
     pub(crate) received: Received,
 }
 
@@ -340,7 +344,7 @@ wrapped_rows! {
     PartRow(SecretBuf): Part by PartKey;
     /// When a contact confirmed a message.
     DeliveredRow(Timestamp): Delivery by DeliveredKey;
-    /// How many have, and how many confirmed at all when the first did.
+    /// How many have, of how many who confirm.
     ConfirmedRow((u32, u32)): Delivery by Place;
 }
 

@@ -6,13 +6,22 @@ use super::{VoiceKey, VoiceRecord};
 use crate::{
     account::Lookup,
     id::ChatId,
+    limits::GROUP_ROWS,
     row::{Author, Received},
     rows::StoreResult,
-    store::View,
+    store::{Range, View},
     turn::Turn,
 };
 
 impl<V: View> Turn<'_, V> {
+    /// This account comes back after it was no member: every voice is heard anew.
+    pub(super) fn hear_anew(&mut self, chat: ChatId) -> StoreResult<(), V> {
+        for (key, record) in self.scan::<VoiceRecord>(&Range::prefix(&chat.0), GROUP_ROWS)? {
+            self.put(&key, &VoiceRecord { anew: true, ..record });
+        }
+        Ok(())
+    }
+
     /// Notes the place of a member's message that the history is about to take as its `number`th.
     pub(super) fn note_voice(
         &mut self,
@@ -26,10 +35,10 @@ impl<V: View> Turn<'_, V> {
         let key = VoiceKey(chat, ChatId(*id));
         let mut record = match self.get::<VoiceRecord>(&key)? {
             Some(record) => VoiceRecord { author, ..record },
-            None => VoiceRecord { author, received: Received::default() },
+            None => VoiceRecord { author, anew: true, received: Received::default() },
         };
         // What a member wrote before it was first heard, it may have written before this account was one.
-        if record.received.messages == 0 {
+        if std::mem::take(&mut record.anew) {
             record.received.begin(content, number, self.now);
         }
         self.note_place(key.1, &mut record.received, content, number)?;

@@ -165,7 +165,7 @@ fn voices<V: View>(view: &V, chat: ChatId, name: &str, mut room: usize) -> Store
     let rows = rows::scan::<VoiceRecord, _>(view, &Range::prefix(&chat.0), Order::Ascending, GROUP_ROWS)?;
     let people = People::read(view)?;
     let mut voices = Vec::with_capacity(rows.len());
-    for (VoiceKey(_, voice), VoiceRecord { author, received }) in rows {
+    for (VoiceKey(_, voice), VoiceRecord { author, received, .. }) in rows {
         let received = audit_received(view, voice, name, received, room)?;
         room = room.saturating_sub(received.gaps.len());
         voices.push(ChatAudit {

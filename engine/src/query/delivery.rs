@@ -37,7 +37,7 @@ pub struct Confirmed {
 pub fn recipients<V: View>(view: &V, id: &MessageId) -> StoreResult<Vec<RecipientView>, V> {
     let Some(IndexRow(place)) = rows::get(view, id)? else { return Ok(Vec::new()) };
     let message: Option<MessageRecord> = rows::get(view, &place)?;
-    let Some(Direction::Sent(state)) = message.map(|message| message.direction) else {
+    let Some(MessageRecord { direction: Direction::Sent(state), stored, .. }) = message else {
         return Ok(Vec::new());
     };
     if rows::get::<GroupRecord, _>(view, &place.chat)?.is_none() {
@@ -49,12 +49,13 @@ pub fn recipients<V: View>(view: &V, id: &MessageId) -> StoreResult<Vec<Recipien
     let mut recipients = Vec::new();
     let members = Range::prefix(&place.chat.0);
     for (_, member) in rows::scan::<MemberRecord, _>(view, &members, Order::Ascending, GROUP_ROWS)? {
-        let MemberRecord { fingerprint, profile_name } = member;
-        if fingerprint == *people.own() {
-            continue;
-        }
+        let MemberRecord { fingerprint, profile_name, since } = member;
         let contact = people.contact(view, &fingerprint)?;
         let has = contact.as_ref().is_some_and(|(chat, _)| have.remove(chat));
+        // Whoever came later was not written to, unless the message waited for it.
+        if fingerprint == *people.own() || (since > stored && !has) {
+            continue;
+        }
         let contact = contact.map(|(_, contact)| contact.name);
         let person = PersonView { contact, profile_name, fingerprint, me: false };
         let state = if has { MessageState::Delivered } else { unconfirmed.clone() };

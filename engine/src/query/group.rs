@@ -108,7 +108,7 @@ pub fn group_at<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<GroupDeta
     let people = People::read(view)?;
     let rows = rows::scan::<MemberRecord, _>(view, &Range::prefix(&chat.0), Order::Ascending, GROUP_ROWS)?;
     let mut members = Vec::with_capacity(rows.len());
-    for (MemberKey(_, Leaf(_)), MemberRecord { fingerprint, profile_name }) in rows {
+    for (MemberKey(_, Leaf(_)), MemberRecord { fingerprint, profile_name, .. }) in rows {
         let admin = row.context.admins.contains(&fingerprint);
         let person = people.show(view, Author { fingerprint, profile_name })?;
         members.push(MemberView { person, admin });

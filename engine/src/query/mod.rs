@@ -157,7 +157,8 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         None => None,
     };
     Ok(Summary {
-        caught_up: counters.cursor >= counters.head,
+        // What was written to a group is not here before its welcome is.
+        caught_up: counters.cursor >= counters.head && blob_fetches(view)?.is_empty(),
         renewals: counters.renewals,
         last_renewal,
         fingerprint: IdentityKeyPair::from_bytes(record.identity.expose()).identity().fingerprint(),

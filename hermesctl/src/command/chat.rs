@@ -19,6 +19,11 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
+    let which = match command {
+        cli::Chat::Show { .. } => 0..2,
+        cli::Chat::Mute { .. } => 0..1,
+        cli::Chat::Ttl { .. } => 1..2,
+    };
     let settings = match command {
         cli::Chat::Show { chat } => {
             invocation.daemon.repeatable(async |client| client.chat(&account, &chat).await).await?
@@ -45,7 +50,7 @@ pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Resu
         invocation.output.json(&settings)?;
         return Ok(Exit::Ok);
     }
-    lines(&settings).iter().for_each(|line| invocation.output.line(line));
+    lines(&settings)[which].iter().for_each(|line| invocation.output.line(line));
     Ok(Exit::Ok)
 }
 

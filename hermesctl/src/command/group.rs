@@ -41,7 +41,7 @@ pub(crate) async fn run(command: cli::Group, invocation: &mut Invocation) -> Res
         cli::Group::Rename { group, name } => {
             let rename = RenameGroup { name, timeout_ms: patience() };
             let ask = async |client: &Client| client.rename_group(account, &group, &rename).await;
-            changed(ask, render::renamed, invocation).await
+            changed(ask, |details| render::renamed(details, &rename.name), invocation).await
         }
         cli::Group::Role { group, member, role } => {
             let role = SetRole { member, role: role.into(), timeout_ms: patience() };

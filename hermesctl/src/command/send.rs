@@ -22,6 +22,13 @@ use crate::{
 
 pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let several_words = args.words.len() > 2;
+    if let (Some(_), Some(state), true) = (args.wait, args.words.last(), args.to.is_empty())
+        && ["relayed", "delivered", "read"].contains(&state.as_str())
+    {
+        let hint =
+            format!("write --wait={state}; or, if that is the text: hermesctl send --to NAME {state} --wait");
+        return Err(Stop::usage(format!("{state:?} would be sent as the text"), hint));
+    }
     let (to, source) = split(args.words, args.to)?;
     let text = read(source, invocation).await?;
     let account = invocation.account().await?;

@@ -14,7 +14,7 @@ const FACT: usize = 14;
 const GLANCE: usize = 8;
 
 /// The columns of a list of groups.
-pub(crate) const HEADER: [&str; 5] = ["name", "members", "role", "state", "since"];
+pub(crate) const HEADER: [&str; 6] = ["name", "title", "members", "role", "state", "since"];
 
 /// The columns of a list of members.
 pub(crate) const MEMBER_HEADER: [&str; 4] = ["member", "role", "contact", "fingerprint"];
@@ -23,7 +23,8 @@ pub(crate) const MEMBER_HEADER: [&str; 4] = ["member", "role", "contact", "finge
 pub(crate) fn row(group: &Group, zone: &TimeZone) -> Vec<String> {
     let state = state(group).to_owned();
     let since = local_time(group.since, zone);
-    vec![group.name.clone(), group.members.to_string(), role(group.role).to_owned(), state, since]
+    let title = group.title.clone();
+    vec![group.name.clone(), title, group.members.to_string(), role(group.role).to_owned(), state, since]
 }
 
 /// All that is known of a group but its members.
@@ -136,20 +137,30 @@ pub(crate) fn news(group: &Group, change: &GroupChange) -> Option<Line> {
 
 pub(crate) fn made(details: &GroupDetails) -> Line {
     let group = &details.group;
-    done(group).plain(format!(": a group of {}", counted(u64::from(group.members), "member")))
+    let title = if group.title == group.name { String::new() } else { format!(" ({:?})", group.title) };
+    outcome(
+        group,
+        format!("{title}: a group of {}", counted(u64::from(group.members), "member")),
+        " is being made",
+    )
 }
 
 pub(crate) fn added(details: &GroupDetails, names: &[String]) -> Line {
-    let added: Vec<_> = names.iter().filter(|name| !details.waiting.contains(name)).cloned().collect();
-    outcome(&details.group, if added.is_empty() { "asked to add" } else { "added" }, names)
+    let names = names.join(", ");
+    let asked = format!(": {names} added as soon as possible");
+    match details.waiting.is_empty() {
+        true => outcome(&details.group, format!(": added {names}"), &asked),
+        false => waiting(&details.group, &asked),
+    }
 }
 
 pub(crate) fn removed(details: &GroupDetails, names: &[String]) -> Line {
-    outcome(&details.group, "removed", names)
+    let names = names.join(", ");
+    outcome(&details.group, format!(": removed {names}"), &format!(": {names} about to be removed"))
 }
 
-pub(crate) fn renamed(details: &GroupDetails) -> Line {
-    done(&details.group).plain(format!(" is called {:?}", details.group.title))
+pub(crate) fn renamed(details: &GroupDetails, name: &str) -> Line {
+    outcome(&details.group, format!(" is called {name:?}"), &format!(" is about to be called {name:?}"))
 }
 
 pub(crate) fn role_set(details: &GroupDetails, set: &SetRole) -> Line {
@@ -157,21 +168,19 @@ pub(crate) fn role_set(details: &GroupDetails, set: &SetRole) -> Line {
         Role::Admin => "an admin",
         Role::Member | Role::Other => "a plain member",
     };
-    done(&details.group).plain(format!(": {} is {what}", set.member))
+    let member = &set.member;
+    outcome(&details.group, format!(": {member} is {what}"), &format!(": {member} is about to be {what}"))
 }
 
 pub(crate) fn rebuilt(details: &GroupDetails) -> Line {
     let members = counted(u64::from(details.group.members), "member");
-    done(&details.group).plain(format!(" goes on, with {members}"))
+    outcome(&details.group, format!(" goes on, with {members}"), " is about to go on")
 }
 
 pub(crate) fn left(details: &GroupDetails) -> Line {
     match details.group.standing {
-        Standing::Leaving => {
-            let line = Line::default().styled(WARN, "… ").styled(NAME, &details.group.name);
-            line.plain(": you leave as soon as an admin's client is online")
-        }
-        _ => done(&details.group).plain(": you left"),
+        Standing::Leaving => waiting(&details.group, ": you leave as soon as an admin's client is online"),
+        _ => outcome(&details.group, ": you left".to_owned(), ": you are about to leave"),
     }
 }
 
@@ -192,12 +201,16 @@ pub(crate) fn to_come(details: &GroupDetails) -> Vec<Line> {
     lines
 }
 
-fn outcome(group: &Group, verb: &str, names: &[String]) -> Line {
-    done(group).plain(format!(": {verb} {}", names.join(", ")))
+/// What is so, or what is on its way.
+fn outcome(group: &Group, done: String, on_its_way: &str) -> Line {
+    if group.changing {
+        return waiting(group, on_its_way);
+    }
+    Line::default().styled(GOOD, "✓ ").styled(NAME, &group.name).plain(done)
 }
 
-fn done(group: &Group) -> Line {
-    Line::default().styled(GOOD, "✓ ").styled(NAME, &group.name)
+fn waiting(group: &Group, what: &str) -> Line {
+    Line::default().styled(WARN, "… ").styled(NAME, &group.name).plain(what)
 }
 
 fn state(group: &Group) -> &'static str {

@@ -90,6 +90,8 @@ impl ToProblem for CommandError {
             | Self::LastAdmin(_)
             | Self::RemoveSelf(_)
             | Self::NotFrozen(_)
+            | Self::MemberAlready { .. }
+            | Self::NoMember(_)
             | Self::BadGroupName(_)
             | Self::TooManyGroups(_)
             | Self::TooManyMembers(_)

@@ -181,7 +181,7 @@ pub fn commit(
     check_changes(&before, identity, changes)?;
     let signing = library.leaf_key()?;
     let admin = before.context.admins.contains(&identity.identity().fingerprint());
-    let bundle = stage(&library, &mut group, &signing, changes, admin)?;
+    let bundle = stage(&library, &mut group, &signing, (changes, &before), admin)?;
     let (commit, welcome, _) = bundle.into_messages();
     let seed = group
         .safe_export_secret_from_pending(library.provider().crypto(), library.provider().storage(), COMPONENT)
@@ -360,7 +360,11 @@ pub fn propose_leave(
 ) -> Result<(RowChanges, Vec<u8>), GroupError> {
     let (library, mut group) = load(rows)?;
     let mut epoch = stored_epoch(&group)?;
-    epoch.members.remove(&epoch.me);
+    let gone = epoch.members.remove(&epoch.me);
+    epoch
+        .context
+        .admins
+        .retain(|admin| gone.as_ref().is_none_or(|gone| gone.identity.fingerprint() != *admin));
     rules::check_epoch(&epoch).map_err(|_| GroupError::LastAdmin)?;
     let signing = library.leaf_key()?;
     let message = group.leave_group(library.provider(), &LeafSigner(&signing)).map_err(failed)?;
@@ -412,7 +416,7 @@ fn stage(
     library: &Library,
     group: &mut MlsGroup,
     signing: &SigningKey,
-    changes: &[Change],
+    (changes, before): (&[Change], &Epoch),
     admin: bool,
 ) -> Result<openmls::group::CommitMessageBundle, GroupError> {
     let (mut packages, mut removals, mut context, mut update) = (Vec::new(), Vec::new(), None, None);
@@ -424,11 +428,12 @@ fn stage(
                 removals.push(LeafNodeIndex::new(leaf.0));
                 packages.push(package.package.clone());
             }
-            Change::SetContext(next) => context = Some(next.extensions()?),
+            Change::SetContext(next) => context = Some(next.clone()),
             Change::Update(card) => update = Some(leaf_extensions(card.encode()?)?),
         }
     }
     removals.extend(leavers(group, &removals, packages.len(), admin));
+    let context = without_office(before, &removals, changes, context);
     let mut builder = group
         .commit_builder()
         // What others proposed is committed in the author's own words: a member that has not heard of it can follow too.
@@ -442,7 +447,8 @@ fn stage(
         builder = builder.leaf_node_parameters(leaf.build());
     }
     if let Some(context) = context {
-        builder = builder.propose_group_context_extensions(context).map_err(failed)?;
+        let extensions = context.extensions()?;
+        builder = builder.propose_group_context_extensions(extensions).map_err(failed)?;
     }
     let provider = library.provider();
     builder
@@ -452,6 +458,30 @@ fn stage(
         .map_err(failed)?
         .stage_commit(provider)
         .map_err(failed)
+}
+
+/// Whoever goes is no admin any more, lest it be one when it comes again. Who is replaced has not gone.
+fn without_office(
+    before: &Epoch,
+    removals: &[LeafNodeIndex],
+    changes: &[Change],
+    context: Option<GroupContext>,
+) -> Option<GroupContext> {
+    let replaced =
+        |leaf: Leaf| changes.iter().any(|change| matches!(change, Change::Replace(of, _) if *of == leaf));
+    let gone: BTreeSet<_> = removals
+        .iter()
+        .map(|index| Leaf(index.u32()))
+        .filter(|leaf| !replaced(*leaf))
+        .filter_map(|leaf| before.members.get(&leaf))
+        .map(|member| member.identity.fingerprint())
+        .collect();
+    let mut next = context.clone().unwrap_or_else(|| before.context.clone());
+    if next.admins.is_disjoint(&gone) {
+        return context;
+    }
+    next.admins.retain(|admin| !gone.contains(admin));
+    Some(next)
 }
 
 /// Those who want to leave and are not removed anyway, as many as one commit has room for. The others propose it again in

@@ -97,6 +97,9 @@ pub enum Rule {
     /// At least one admin is a member.
     #[error("a group has an admin")]
     LastAdmin,
+    /// Every admin is a member, so that nobody is one by having been one.
+    #[error("only members are admins")]
+    AdminNoMember,
     /// A leaf keeps its identity.
     #[error("a member stays who it is")]
     Identity,

@@ -59,5 +59,8 @@ pub(super) fn check_epoch(epoch: &Epoch) -> Result<(), Rule> {
     if epoch.context.admins.is_disjoint(&identities) {
         return Err(Rule::LastAdmin);
     }
+    if !epoch.context.admins.is_subset(&identities) {
+        return Err(Rule::AdminNoMember);
+    }
     Ok(())
 }

@@ -35,6 +35,13 @@ pub(super) fn of_group(error: &CommandError) -> (ErrorCode, String) {
         }
         CommandError::TooManyGroups(_) => (ErrorCode::LimitReached, "use another account".to_owned()),
         CommandError::TooManyMembers(_) => (ErrorCode::LimitReached, "make another group".to_owned()),
+        CommandError::MemberAlready { group, .. } => (
+            ErrorCode::GroupChangeFailed,
+            format!("nothing was changed; hermesctl group show {group} names them all"),
+        ),
+        CommandError::NoMember(group) => {
+            (ErrorCode::GroupClosed, format!("hermesctl group show {group} says why"))
+        }
         CommandError::NotFrozen(group) => {
             (ErrorCode::GroupChangeFailed, format!("there is nothing to mend: hermesctl group show {group}"))
         }
