@@ -119,10 +119,10 @@ impl<V: View> Turn<'_, V> {
         }
         match copy {
             Copy::Missed { .. } => Ok(Taken::New),
-            // The relay has one order for all: it took nothing in an epoch that was over.
-            Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch < group.epoch => {
-                Err(UnreadableCause::TooOld.into())
-            }
+            // Of a channel that was made here, whose first commits come back.
+            Copy::Commit { epoch, .. } if epoch < group.epoch => Ok(Taken::New),
+            // The relay has one order for all: it took no message in an epoch that was over.
+            Copy::Message { epoch, .. } if epoch < group.epoch => Err(UnreadableCause::TooOld.into()),
             Copy::Message { epoch, .. } | Copy::Commit { epoch, .. } if epoch > group.epoch => {
                 self.lose(chat, group, LostReason::Missed)?;
                 Ok(Taken::New)
