@@ -2,9 +2,10 @@
 //! accepted again in the same form.
 //!
 //! Each target is a function of bytes without memory, so that an ordinary test replays the corpus with it. [`seeds`]
-//! are real values to start from; [`parties`] are two people whose keys never change. [`model`] is a world of two
+//! are real values to start from; [`parties`] are two people whose keys never change, [`group`] are a few who share some. [`model`] is a world of two
 //! parties with several sessions, which a property test of the protocol drives too.
 
+pub mod group;
 #[path = "../../protocol/tests/model/mod.rs"]
 pub mod model;
 pub mod parties;
@@ -32,7 +33,7 @@ pub type Target = (&'static str, fn(&[u8]));
 const ACTIONS: usize = 400;
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("frame_decode", frame_decode),
     ("drop_token", drop_token),
     ("address", address),
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 11] = [
     ("ephemeral_message", ephemeral_message),
     ("session_actions", session_actions),
     ("content", content),
+    ("group_body", group::body),
     ("invite", invite),
     ("safety_code", safety_code),
 ];

@@ -14,7 +14,7 @@ use hermes_wire::{
     refusal::{FullScope, Refusal},
 };
 
-use super::parties::Parties;
+use super::{group, parties::Parties};
 
 mod channel;
 
@@ -32,6 +32,7 @@ pub fn all() -> Vec<Seed> {
         ephemeral(),
         actions(),
         channel::seeds(),
+        groups(),
     ]
     .concat()
 }
@@ -232,6 +233,34 @@ fn contents() -> Vec<Seed> {
     ]
     .map(|(name, bytes)| ("content", name, bytes))
     .into()
+}
+
+/// What is done to each kind of body of a group (see [`super::group`]).
+fn groups() -> Vec<Seed> {
+    let mut seeds: Vec<Seed> = vec![
+        ("group_body", "message", vec![group::MESSAGE]),
+        ("group_body", "commit", vec![group::COMMIT]),
+        ("group_body", "wish", vec![group::WISH]),
+        ("group_body", "welcome", vec![group::WELCOME]),
+        ("group_body", "key-package", vec![group::PACKAGE]),
+        ("group_body", "raw-message", vec![group::RAW, 1, 1, 0, 0]),
+        ("group_body", "raw-commit", [&[group::RAW, 1, 2][..], &[0; 130]].concat()),
+        ("group_body", "newer", vec![group::RAW, 2, 1]),
+    ];
+    let edits = [
+        ("message-flipped", group::MESSAGE, [group::FLIP, 0, 120, 1]),
+        ("message-as-commit", group::MESSAGE, [group::FLIP, 0, 1, 3]),
+        ("commit-cut", group::COMMIT, [group::CUT, 2, 0, 0]),
+        ("commit-as-wish", group::COMMIT, [group::FLIP, 0, 1, 1]),
+        ("wish-spliced", group::WISH, [group::SPLICE, 0, 40, group::COMMIT]),
+        ("welcome-longer", group::WELCOME, [group::INSERT, 0, 3, 255]),
+        ("welcome-flipped", group::WELCOME, [group::FLIP, 16, 0, 128]),
+        ("key-package-flipped", group::PACKAGE, [group::FLIP, 9, 0, 4]),
+    ];
+    let edited =
+        |(name, kind, edit): (&'static str, u8, [u8; 4])| ("group_body", name, [&[kind][..], &edit].concat());
+    seeds.extend(edits.map(edited));
+    seeds
 }
 
 fn texts() -> Vec<Seed> {

@@ -17,6 +17,8 @@ use targets::{TARGETS, seeds};
 const MUTATIONS: usize = 500;
 /// Mutations of each file of actions, every one of which is a world with sessions of its own.
 const WORLDS: usize = 12;
+/// Mutations of what is done to a group's body: each is tried on a welcome and a commit, with the whole tree.
+const GROUP_BODIES: usize = 40;
 /// A corpus file is committed; what fuzzing finds is cut down to this first.
 const FILE_BYTES: usize = 16 * 1024;
 
@@ -38,7 +40,11 @@ fn no_mutation_of_the_corpus_panics() {
         let corpus = corpus(name);
         let all: Vec<_> = corpus.values().collect();
         for bytes in &all {
-            let mutations = if name == "session_actions" { WORLDS } else { MUTATIONS };
+            let mutations = match name {
+                "session_actions" => WORLDS,
+                "group_body" => GROUP_BODIES,
+                _ => MUTATIONS,
+            };
             for _ in 0..mutations {
                 let other = all[rng.random_range(0..all.len())];
                 target(&mutated(bytes, other, &mut rng));

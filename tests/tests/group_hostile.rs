@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use hermes_engine::{GroupChange, GroupStanding, Order, Range, Table, View, query};
+use hermes_engine::{CommandError, GroupChange, GroupStanding, Order, Range, Table, View, query};
 use hermes_protocol::{Body, Content, MessageId, Newer};
 use hermes_tests::sim::{Breach, Crowd, MemoryStore};
 use hermes_wire::Timestamp;
@@ -137,4 +137,23 @@ fn whoever_comes_again_comes_without_its_office() {
     let members = crowd.details(0).members;
     assert_eq!((members.len(), members.iter().filter(|member| member.admin).count()), (4, 2));
     assert!(!crowd.details(2).group.admin && !crowd.details(3).group.admin);
+}
+
+/// A contact's name is the user's own word for it; what a member calls itself is anybody's.
+#[test]
+fn a_member_that_calls_itself_like_a_contact_is_not_taken_for_it() {
+    let mut crowd = Crowd::new(6, 4);
+    crowd.pair(1, 3);
+    crowd.create(&[1, 2]);
+    let second = crowd.name(1);
+    crowd.change(0, GroupChange::Promote(second));
+    crowd.settle();
+    let name = crowd.name(2);
+    crowd.call_contact(1, 3, &name);
+    for name in [name.clone(), name.to_ascii_uppercase()] {
+        let asked = crowd.try_change(1, GroupChange::Promote(name));
+        assert!(matches!(asked, Err(CommandError::UnknownMember { .. })), "{asked:?}");
+    }
+    let digits = crowd.fingerprint(2).to_string().replace(' ', "");
+    crowd.try_change(1, GroupChange::Promote(digits)).unwrap();
 }

@@ -236,7 +236,10 @@ impl<V: View> Turn<'_, V> {
     fn member_named(&self, chat: ChatId, group: &GroupRecord, name: &str) -> Answer<Fingerprint, V> {
         let members = self.scan::<MemberRecord>(&Range::prefix(&chat.0), GROUP_ROWS)?;
         // However it is written: whoever is meant is the contact, and a member that calls itself so may be anybody.
-        let contact = self.contact_named(&contact_name(name))?;
+        let contact = match self.contact_named(name)? {
+            None => self.contact_named(&contact_name(name))?,
+            named => named,
+        };
         let contact = contact.filter(|(_, contact)| name.eq_ignore_ascii_case(&contact.name));
         if let Some((_, ContactRecord { fingerprint, .. })) = &contact
             && members.iter().any(|(_, member)| member.fingerprint == *fingerprint)

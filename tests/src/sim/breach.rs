@@ -195,7 +195,8 @@ fn identity(store: &MemoryStore) -> IdentityKeyPair {
     IdentityKeyPair::from_bytes(&found.expect("an account").try_into().expect("64 bytes"))
 }
 
-fn mls_rows(store: &MemoryStore, chat: &[u8]) -> MlsRows {
+/// The library's rows of a group.
+pub fn mls_rows(store: &MemoryStore, chat: &[u8]) -> MlsRows {
     let mut rows = MlsRows::default();
     store
         .scan(Table::Mls, &Range::prefix(chat), Order::Ascending, &mut |key, value| {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hermes_engine::{
-    ChatId, Command, CommandError, CommandId, Effect, Engine, GroupChange, Input, LinkEvent, NewAccount,
-    OutboxKey, Reply, Send, SendError,
+    ChatId, Command, CommandError, CommandId, ContactChange, Effect, Engine, GroupChange, Input, LinkEvent,
+    NewAccount, OutboxKey, Reply, Send, SendError,
     query::{self, Claiming, Place},
 };
 use hermes_wire::{
@@ -49,10 +49,16 @@ pub struct Client {
 /// A command at a prompt.
 #[derive(Clone, Debug)]
 pub enum Typed {
-    Send { to: String, text: String, key: String },
+    Send {
+        to: String,
+        text: String,
+        key: String,
+    },
     Invite,
     Accept(String),
     GiveKeyPackages,
+    /// A contact is to have another name.
+    CallContact(String, String),
     CreateGroup(String, Vec<String>),
     Group(String, GroupChange),
 }
@@ -483,6 +489,9 @@ fn command(typed: &Typed) -> Command {
             idempotency: Some(key.clone()),
         }),
         Typed::GiveKeyPackages => Command::GiveKeyPackages,
+        Typed::CallContact(name, other) => {
+            Command::Contact(name.clone(), ContactChange::Rename(other.clone()))
+        }
         Typed::CreateGroup(name, members) => Command::CreateGroup(name.clone(), members.clone()),
         Typed::Group(name, change) => Command::Group(name.clone(), change.clone()),
         Typed::Invite => Command::CreateInvite { validity: std::time::Duration::from_secs(30 * 86_400) },

@@ -96,11 +96,26 @@ impl Crowd {
         self.world.clients[client].ask(&typed, self.world.now, &mut self.world.rng).map(|_| ())
     }
 
+    /// Somebody gives a contact another name.
+    pub fn call_contact(&mut self, client: usize, contact: usize, name: &str) {
+        let typed = Typed::CallContact(self.name(contact), name.to_owned());
+        let (now, rng) = (self.world.now, &mut self.world.rng);
+        self.world.clients[client].ask(&typed, now, rng).expect("a free name");
+    }
+
     /// Somebody writes to the group.
     pub fn say(&mut self, client: usize, text: &str) {
         let (key, _) = self.world.next_text();
         let typed = Typed::Send { to: GROUP.to_owned(), text: text.to_owned(), key };
         self.world.clients[client].typed.push_back(typed);
+    }
+
+    /// The same, stored at once and not on its way yet.
+    pub fn try_say(&mut self, client: usize, text: &str) {
+        let (key, _) = self.world.next_text();
+        let typed = Typed::Send { to: GROUP.to_owned(), text: text.to_owned(), key };
+        let (now, rng) = (self.world.now, &mut self.world.rng);
+        self.world.clients[client].ask(&typed, now, rng).expect("a group");
     }
 
     /// Somebody writes to a contact.

@@ -15,7 +15,7 @@ mod relay;
 mod store;
 mod world;
 
-pub use breach::{Breach, FalseWay};
+pub use breach::{Breach, FalseWay, mls_rows};
 pub use check::Violation;
 pub use crowd::{Crowd, Death, RelayCopy};
 pub use groups::{GroupPlan, PreparedGroup};
