@@ -28,7 +28,7 @@ use serde_bytes::ByteBuf;
 /// Bob, and two contacts of his who have his key packages and do not know each other.
 fn three() -> (Peer, Peer, Peer) {
     let (mut alice, mut bob) = paired();
-    let mut give = |bob: &mut Peer, other: &mut Peer| {
+    let give = |bob: &mut Peer, other: &mut Peer| {
         assert!(matches!(bob.command(Command::GiveKeyPackages), Ok(Reply::Given)));
         settle(other, bob);
     };

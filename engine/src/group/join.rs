@@ -95,7 +95,7 @@ impl<V: View> Turn<'_, V> {
         self.delete::<KeyPackageRow>(&card);
         let earlier = match self.before_joining(&inviter.fingerprint, &joined.epoch)? {
             Before::Member | Before::Astray => return Ok(()),
-            Before::Chat(earlier) => Some(earlier),
+            Before::Chat(chat, group) => Some((chat, group)),
             Before::Nothing => None,
         };
         let (chat, name, since, by) = match earlier {
@@ -164,7 +164,7 @@ impl<V: View> Turn<'_, V> {
                 }
                 // Whoever broke the rules would only lead further astray.
                 GroupStanding::Frozen(author, _) if author == *by => return Ok(Before::Astray),
-                _ => earlier = Before::Chat((chat, group)),
+                _ => earlier = Before::Chat(chat, Box::new(group)),
             }
         }
         Ok(earlier)
@@ -242,7 +242,7 @@ impl<V: View> Turn<'_, V> {
 enum Before {
     Nothing,
     /// Who lost its place, or was removed, goes on in the same conversation.
-    Chat((ChatId, GroupRecord)),
+    Chat(ChatId, Box<GroupRecord>),
     /// This account is in it: a late welcome.
     Member,
     /// The inviter had broken the group's rules.
