@@ -175,3 +175,33 @@ fn a_removal_needs_nothing_but_the_commit() {
     let Ok(Received::Commit(followed)) = receive(bob, bob_keys, &prepared.commit) else { panic!("follows") };
     assert_eq!(followed.epoch.members.len(), 2);
 }
+
+/// The library sees what a member has signed, whatever it is.
+#[test]
+fn a_change_that_is_signed_and_mangled_names_its_author_and_changes_nothing() {
+    let members = three();
+    let (_, alice, keys) = &members[0];
+    let (_, bob, bob_keys) = &members[1];
+    let (bob_identity, ..) = &members[1];
+    let change = [Change::Update(card(2))];
+    let prepared = commit(bob, bob_keys, bob_identity, &change, &mut rng(5)).unwrap();
+    let real = envelope::Envelope::open(keys, message::COMMIT_TAG, &prepared.commit).unwrap().message;
+    let before = alice.clone();
+    let wrong = (0..real.len()).step_by(3).map(|place| {
+        let mut mangled = real.clone();
+        mangled[place] ^= 1;
+        mangled
+    });
+    let short = (0..real.len()).step_by(29).map(|length| real[..length].to_vec());
+    for mangled in wrong.chain(short) {
+        for tag in [message::COMMIT_TAG, message::LEAVE_TAG] {
+            let body = envelope::seal(bob_keys, tag, &mangled, &mut rng(6));
+            match receive(alice, keys, &body) {
+                Err(ReceiveError::Refused { author, .. }) => assert_eq!(author, bob_keys.me()),
+                other => panic!("{:?}", other.err()),
+            }
+        }
+    }
+    assert!(before == *alice);
+    assert!(matches!(receive(alice, keys, &prepared.commit), Ok(Received::Commit(_))));
+}
