@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 mod control;
+mod ephemeral;
 mod handshake;
 mod invite;
 mod ratchet;
+mod retired;
 mod store;
 #[path = "../../protocol/tests/support/mod.rs"]
 mod support;
@@ -57,6 +59,14 @@ const CASES: &[(&str, Expected, fn())] = &[
     ("ratchet: open a turn with an ML-KEM offer", Quiet, ratchet::open_offer),
     ("ratchet: open a turn with an ML-KEM answer", Quiet, ratchet::open_answer),
     ("ratchet: a forged message", Quiet, ratchet::open_forged),
+    ("ephemeral: seal", Quiet, ephemeral::seal),
+    ("ephemeral: open", Quiet, ephemeral::open),
+    ("ephemeral: open under the previous key", Quiet, ephemeral::open_late),
+    ("ephemeral: a forged message", Quiet, ephemeral::open_forged),
+    ("retired: open in order", Quiet, retired::open_next),
+    ("retired: open with a skipped key", Quiet, retired::open_skipped),
+    ("retired: trials of header keys", Quiet, retired::header_trials),
+    ("retired: a forged message", Quiet, retired::open_forged),
     ("invite: proof made and checked", Quiet, invite::proof),
     ("store: a row sealed and opened", Quiet, store::row),
 ];

@@ -11,7 +11,7 @@ use crate::{
 
 /// Which of a session's keys are secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Marked {
+pub enum Marked {
     /// All.
     All,
     /// All but the header keys. What a header says, once it has opened, decides what is done next: a recipient that
@@ -20,7 +20,7 @@ enum Marked {
 }
 
 /// The same session, its keys secret.
-fn secret_session(session: &Session, marked: Marked) -> Session {
+pub fn secret_session(session: &Session, marked: Marked) -> Session {
     let mut record = session.to_bytes();
     for (start, length, header) in fields(&record) {
         if marked == Marked::All || !header {
@@ -70,7 +70,7 @@ fn fields(record: &[u8]) -> Vec<(usize, usize, bool)> {
 }
 
 /// Skipped keys whose secrets are marked.
-struct SecretRows<'a>(&'a Peer, Marked);
+pub struct SecretRows<'a>(pub &'a Peer, pub Marked);
 
 impl SkippedKeys for SecretRows<'_> {
     fn chains(&self) -> Vec<SkippedChain> {
@@ -97,7 +97,7 @@ impl SkippedKeys for SecretRows<'_> {
     }
 }
 
-fn message(envelope: &[u8]) -> RatchetMessage {
+pub fn message(envelope: &[u8]) -> RatchetMessage {
     Envelope::decode(envelope).expect("an envelope").message().expect("of the ratchet").clone()
 }
 
@@ -174,7 +174,7 @@ pub fn open_skipped() {
 }
 
 /// Bob, and a message that he has skipped.
-fn skipped() -> (Peer, (Peer, RatchetMessage)) {
+pub fn skipped() -> (Peer, (Peer, RatchetMessage)) {
     let (mut alice, mut bob) = settled_peers(1);
     let turn = alice.send(b"a turn");
     bob.receive(&turn).expect("opened");
