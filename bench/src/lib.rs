@@ -6,6 +6,7 @@
 //! Deliberately absent: a judgement in a test, because the speed of a machine is no property of the code.
 
 pub mod clock;
+pub mod group;
 pub mod hermes;
 pub mod locks;
 pub mod olm;
