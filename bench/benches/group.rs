@@ -5,7 +5,7 @@
 
 mod measure;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use hermes_bench::group::{
     grow::Group,
@@ -49,11 +49,12 @@ fn main() {
     let (sizes, curve): (&[usize], &[usize]) =
         if plan.measured { (&SIZES, &CURVE) } else { (&[4, 10], &[2, 4, 10]) };
     let mut text = String::new();
-    let hermes = Group::<HermesMember>::filled(curve);
-    let openmls = Group::<OpenMlsMember>::filled(sizes);
+    let openmls = Group::<OpenMlsMember>::filled(curve);
+    let hermes: Vec<_> = openmls.iter().map(Group::to_hermes).collect();
     let mls_rs = Group::<MlsRsMember>::filled(sizes);
-    let own: Vec<_> = hermes.iter().filter(|group| sizes.contains(&group.size)).collect();
-    let groups = || own.iter().zip(&openmls).zip(&mls_rs);
+    let both = hermes.iter().zip(&openmls).filter(|(group, _)| sizes.contains(&group.size));
+    let both: Vec<_> = both.collect();
+    let groups = || both.iter().copied().zip(&mls_rs);
     if plan.messages {
         let tasks = groups().map(|((hermes, openmls), mls_rs)| {
             [messages::tasks(hermes), messages::tasks(openmls), messages::tasks(mls_rs)]
@@ -85,7 +86,7 @@ fn main() {
 }
 
 fn message_times(mut tasks: Vec<messages::Task>) -> String {
-    let mut bench = Bench::new("group");
+    let mut bench = Bench::new("group", Duration::from_millis(200));
     let mut times = Figures::default();
     // The same work of all libraries next to each other.
     let mut names: Vec<String> = Vec::new();
@@ -167,7 +168,7 @@ impl Costs {
         M: Member,
     {
         let row = |part: &str| format!("{what} one, n = {}, {tree}: {part}", group.size);
-        let mut time = |part, time: std::time::Duration| {
+        let mut time = |part, time: Duration| {
             self.times.add(&row(part), M::NAME, time.as_nanos() as f64);
         };
         time("its author", cost.author);

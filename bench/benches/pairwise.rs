@@ -4,6 +4,8 @@
 
 mod measure;
 
+use std::time::Duration;
+
 use hermes_bench::{
     report::{self, Side, Times},
     sizes::sizes,
@@ -12,7 +14,7 @@ use hermes_bench::{
 use measure::{Bench, ROUNDS};
 
 fn main() {
-    let mut bench = Bench::new("pairwise");
+    let mut bench = Bench::new("pairwise", Duration::from_millis(400));
     let mut times = Times::default();
     for round in 1..=ROUNDS {
         for pair in pairs() {

@@ -19,8 +19,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// With the options of the command line; `name` is the bench's.
-    pub fn new(name: &str) -> Self {
+    /// With the options of the command line; `name` is the bench's, and each measurement takes so long.
+    pub fn new(name: &str, time: Duration) -> Self {
         let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("criterion").join(name);
         // What an earlier run left would stand in for what this one does not measure.
         let _ = fs::remove_dir_all(&output);
@@ -30,7 +30,7 @@ impl Bench {
             .sample_size(20)
             .nresamples(1_000)
             .warm_up_time(Duration::from_millis(100))
-            .measurement_time(Duration::from_millis(400))
+            .measurement_time(time)
             .configure_from_args();
         Self { criterion, output }
     }

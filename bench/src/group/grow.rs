@@ -128,6 +128,26 @@ mod tests {
     }
 
     #[test]
+    fn a_group_of_openmls_becomes_one_of_hermes() {
+        for group in Group::<OpenMlsMember>::filled(&[4, 20]) {
+            let Group { mut creator, mut other, .. } = group.to_hermes();
+            let text = other.encrypt(b"hello");
+            assert_eq!(creator.decrypt(&text), b"hello");
+            let own = Group::<HermesMember>::filled(&[group.size]).remove(0);
+            let removal = |mut creator: HermesMember| creator.remove(group.removed()).body.len();
+            assert_eq!(removal(creator), removal(own.creator));
+        }
+    }
+
+    #[test]
+    fn leaves_of_mls_rs_are_about_as_large() {
+        let welcome = |commit: crate::group::member::Commit| commit.welcome.expect("a welcome").len();
+        let hermes = welcome(Group::<HermesMember>::fresh(20).creator.add(&[HermesMember::newcomer(20)]));
+        let mls_rs = welcome(Group::<MlsRsMember>::fresh(20).creator.add(&[MlsRsMember::newcomer(20)]));
+        assert!(hermes.abs_diff(mls_rs) < hermes / 50, "{hermes} {mls_rs}");
+    }
+
+    #[test]
     fn trees_are_what_they_are_said_to_be() {
         a_removal_is_logarithmic_in_a_filled_tree_and_linear_in_a_fresh_one::<HermesMember>();
         a_removal_is_logarithmic_in_a_filled_tree_and_linear_in_a_fresh_one::<OpenMlsMember>();

@@ -19,10 +19,16 @@ use rand::{rand_core::UnwrapErr, rngs::SysRng};
 
 use crate::group::member::{Commit, Member};
 
-/// A member with its rows, and the secrets of its epoch.
-pub struct HermesMember {
+/// An account, and what it tells the others about itself.
+#[derive(Clone)]
+pub struct Person {
     identity: Rc<IdentityKeyPair>,
     card: MemberCard,
+}
+
+/// A member with its rows, and the secrets of its epoch.
+pub struct HermesMember {
+    person: Person,
     rows: MlsRows,
     keys: EpochKeys,
     chains: BTreeMap<Leaf, SenderChain>,
@@ -35,9 +41,10 @@ pub struct HermesMember {
 
 /// Somebody with a key package out.
 pub struct Newcomer {
-    identity: Rc<IdentityKeyPair>,
-    card: MemberCard,
-    rows: MlsRows,
+    pub(super) person: Person,
+    pub(super) rows: MlsRows,
+    /// What a contact gets.
+    pub(super) public: Vec<u8>,
     package: KeyPackage,
 }
 
@@ -59,30 +66,30 @@ impl Member for HermesMember {
     const NAME: &'static str = "Hermes";
 
     fn found() -> Self {
-        let (identity, card) = person(0);
+        let person = person(0);
+        let Person { identity, card } = &person;
         let context = GroupContext {
             name: "ops".to_owned(),
             channel: ChannelId([7; 32]),
             relay: RelayAddress::new("relay.example", 4433, RelayPin([7; 32])).expect("an address"),
             admins: [identity.identity().fingerprint()].into(),
         };
-        let created =
-            group::create(&identity, GroupId([5; 32]), &context, &card, &mut rng()).expect("a group");
-        Self::new(identity, card, created.rows, created.secrets)
+        let created = group::create(identity, GroupId([5; 32]), &context, card, &mut rng()).expect("a group");
+        Self::new(person, created.rows, created.secrets)
     }
 
     fn newcomer(number: usize) -> Newcomer {
-        let (identity, card) = person(number);
-        let drawn = KeyPackage::draw(&identity, &card, &mut rng()).expect("a key package");
+        let person = person(number);
+        let Person { identity, card } = &person;
+        let drawn = KeyPackage::draw(identity, card, &mut rng()).expect("a key package");
         let package =
             KeyPackage::check(&drawn.public, &identity.identity().fingerprint()).expect("a good one");
-        Newcomer { identity, card, rows: drawn.rows, package }
+        Newcomer { person, rows: drawn.rows, public: drawn.public, package }
     }
 
     fn copy(&self) -> Self {
         Self {
-            identity: self.identity.clone(),
-            card: self.card.clone(),
+            person: self.person.clone(),
             rows: self.rows.clone(),
             keys: self.keys.clone(),
             chains: self.chains.clone(),
@@ -103,7 +110,7 @@ impl Member for HermesMember {
     }
 
     fn update(&mut self) -> Commit {
-        self.commit(&[Change::Update(self.card.clone())])
+        self.commit(&[Change::Update(self.person.card.clone())])
     }
 
     fn merge(&mut self) {
@@ -126,7 +133,7 @@ impl Member for HermesMember {
 
     fn join(newcomer: &Newcomer, welcome: &[u8]) -> Self {
         let joined = group::join(&newcomer.rows, welcome).expect("a good welcome");
-        Self::new(newcomer.identity.clone(), newcomer.card.clone(), joined.rows, joined.secrets)
+        Self::new(newcomer.person.clone(), joined.rows, joined.secrets)
     }
 
     fn encrypt(&mut self, text: &[u8]) -> Vec<u8> {
@@ -159,21 +166,54 @@ impl Member for HermesMember {
     }
 }
 
+/// Where Hermes' rows have what the library's do not.
+pub(super) const GROUP: &[u8] = b"hermes group";
+pub(super) const LEAF_KEY: &[u8] = b"hermes leaf key";
+
+impl Person {
+    /// Rows of this person's group, the number of its epoch and the own leaf, as a member whose secrets are yet to come: the
+    /// next commit brings them. Until then it has the keys of the group's first epoch, which are good for sealing that.
+    pub(super) fn member_of(&self, first: &EpochKeys, rows: MlsRows, number: u64, leaf: u32) -> HermesMember {
+        // Version, group, number, leaf, and at the end the leaf's signature key.
+        let mut keys = first.to_bytes().to_vec();
+        keys[33..41].copy_from_slice(&number.to_be_bytes());
+        keys[41..45].copy_from_slice(&leaf.to_be_bytes());
+        let signing = keys.len() - 32;
+        keys[signing..].copy_from_slice(&rows.0[LEAF_KEY]);
+        HermesMember {
+            person: self.clone(),
+            rows,
+            keys: EpochKeys::from_bytes(&keys).expect("keys"),
+            chains: BTreeMap::new(),
+            next: None,
+            moved: Leaf(leaf),
+            stored: 0,
+        }
+    }
+}
+
 impl HermesMember {
-    fn new(
-        identity: Rc<IdentityKeyPair>,
-        card: MemberCard,
-        rows: MlsRows,
-        EpochSecrets { keys, chains }: EpochSecrets,
-    ) -> Self {
+    pub(super) fn person(&self) -> &Person {
+        &self.person
+    }
+
+    pub(super) fn keys(&self) -> &EpochKeys {
+        &self.keys
+    }
+
+    pub(super) fn rows(&self) -> &MlsRows {
+        &self.rows
+    }
+
+    fn new(person: Person, rows: MlsRows, EpochSecrets { keys, chains }: EpochSecrets) -> Self {
         let moved = keys.me();
-        let mut member = Self { identity, card, rows, keys, chains, next: None, moved, stored: 0 };
+        let mut member = Self { person, rows, keys, chains, next: None, moved, stored: 0 };
         member.record_epoch();
         member
     }
 
     fn commit(&mut self, changes: &[Change]) -> Commit {
-        let prepared = group::commit(&self.rows, &self.keys, &self.identity, changes, &mut rng())
+        let prepared = group::commit(&self.rows, &self.keys, &self.person.identity, changes, &mut rng())
             .expect("a commit that may be made");
         self.apply(prepared.changes);
         self.stored += prepared.secrets.to_bytes().len();
@@ -203,7 +243,7 @@ fn rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
 }
 
-fn person(number: usize) -> (Rc<IdentityKeyPair>, MemberCard) {
+fn person(number: usize) -> Person {
     let identity = IdentityKeyPair::generate(&mut rng());
     let mailbox = MailboxId(identity.identity().fingerprint().0);
     let token = DropToken {
@@ -218,5 +258,5 @@ fn person(number: usize) -> (Rc<IdentityKeyPair>, MemberCard) {
         copy_key: CopyKey::new([7; 32]),
         name: format!("person {number}"),
     };
-    (Rc::new(identity), card)
+    Person { identity: Rc::new(identity), card }
 }

@@ -25,6 +25,9 @@ use crate::group::{
     xwing::{SUITE, XWingProvider},
 };
 
+/// As much as there is in a leaf of Hermes: credential and card.
+const LEAF_BYTES: usize = 440;
+
 type Config = WithMlsRules<
     DefaultMlsRules,
     WithGroupStateStorage<
@@ -182,7 +185,9 @@ impl MlsRsMember {
 fn client(number: usize) -> (Client<Config>, Stored) {
     let suite = XWingProvider.cipher_suite_provider(SUITE).expect("the suite");
     let (secret, public) = suite.signature_key_generate().expect("a key");
-    let credential = BasicCredential::new(format!("person {number}").into_bytes()).into_credential();
+    let mut leaf = format!("person {number}").into_bytes();
+    leaf.resize(LEAF_BYTES, 0);
+    let credential = BasicCredential::new(leaf).into_credential();
     let stored = Stored::default();
     let rules =
         DefaultMlsRules::new().with_encryption_options(EncryptionOptions::new(true, PaddingMode::None));

@@ -1,4 +1,4 @@
-//! Groups: Hermes beside OpenMLS and mls-rs, both as they come, without what Hermes puts around and in place of them.
+//! Groups: Hermes beside OpenMLS and mls-rs, both as they come, without what Hermes puts around them or does instead.
 //!
 //! [`member`] says what a member can do; [`hermes`], [`openmls`] and [`mls_rs`] do it, all with X-Wing ([`xwing`] for
 //! the latter, which has none). [`grow`] makes groups, [`messages`] and [`membership`] measure in them, [`removal`] draws

@@ -1,37 +1,37 @@
 //! OpenMLS as it comes: a group that stays in memory, its own storage provider, application messages.
+//!
+//! Its groups are Hermes' in all that concerns the library: same suite, same leaves, same settings. So one of its groups
+//! can become one of Hermes', which spares the latter to grow.
 
 use std::{collections::HashMap, rc::Rc};
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use hermes_protocol::group::{EpochKeys, MlsRows};
 use openmls::{
     group::StagedWelcome,
     prelude::{
-        BasicCredential, Capabilities, Ciphersuite, CredentialWithKey, KeyPackage, KeyPackageBundle,
-        LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
+        GroupId, KeyPackage, KeyPackageIn, LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsGroupJoinConfig,
         MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
-        ProcessedMessage, ProcessedMessageContent, SignatureScheme, tls_codec::Deserialize as _,
+        ProcessedMessage, ProcessedMessageContent, ProtocolVersion, SignatureScheme,
+        tls_codec::Deserialize as _,
     },
 };
 use openmls_libcrux_crypto::Provider;
 use openmls_traits::signatures::{Signer, SignerError};
-use rand::{rand_core::UnwrapErr, rngs::SysRng};
 
-use crate::group::member::{Commit, Member};
-
-/// Hermes' suite.
-const SUITE: Ciphersuite = Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519;
+use crate::group::{
+    grow::Group,
+    hermes::{GROUP, HermesMember, LEAF_KEY, Newcomer, Person},
+    member::{Commit, Member},
+};
 
 /// A member with its provider, which has the storage.
 pub struct OpenMlsMember {
+    person: Person,
+    /// Hermes' keys of the group's first epoch; its creator has them.
+    first: Option<EpochKeys>,
     provider: Provider,
     group: MlsGroup,
-    key: Rc<LeafKey>,
-}
-
-/// Somebody with a key package out.
-pub struct Newcomer {
-    values: HashMap<Vec<u8>, Vec<u8>>,
-    package: KeyPackageBundle,
     key: Rc<LeafKey>,
 }
 
@@ -53,39 +53,38 @@ impl Member for OpenMlsMember {
     const NAME: &'static str = "OpenMLS";
 
     fn found() -> Self {
-        let provider = provider(HashMap::new());
-        let (key, credential) = person(0);
-        let config = MlsGroupCreateConfig::builder()
-            .ciphersuite(SUITE)
-            .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
-            .max_past_epochs(0)
-            .number_of_resumption_psks(0)
-            .use_ratchet_tree_extension(true)
-            .capabilities(capabilities())
-            .build();
-        let group = MlsGroup::new(&provider, &*key, &config, credential).expect("a group");
-        Self { provider, group, key }
+        let founder = HermesMember::found();
+        let provider = provider(values_of(founder.rows()));
+        let id = founder.keys().group().0;
+        let group = MlsGroup::load(provider.storage(), &GroupId::from_slice(&id)).expect("readable");
+        let key = leaf_key(&provider);
+        Self {
+            person: founder.person().clone(),
+            first: Some(founder.keys().clone()),
+            provider,
+            group: group.expect("stored"),
+            key,
+        }
     }
 
     fn newcomer(number: usize) -> Newcomer {
-        let provider = provider(HashMap::new());
-        let (key, credential) = person(number);
-        let package = KeyPackage::builder()
-            .leaf_node_capabilities(capabilities())
-            .build(SUITE, &provider, &*key, credential)
-            .expect("a key package");
-        Newcomer { values: values(&provider), package, key }
+        HermesMember::newcomer(number)
     }
 
     fn copy(&self) -> Self {
         let provider = provider(values(&self.provider));
         let group = MlsGroup::load(provider.storage(), self.group.group_id()).expect("readable");
-        Self { provider, group: group.expect("stored"), key: self.key.clone() }
+        Self {
+            person: self.person.clone(),
+            first: self.first.clone(),
+            provider,
+            group: group.expect("stored"),
+            key: self.key.clone(),
+        }
     }
 
     fn add(&mut self, newcomers: &[Newcomer]) -> Commit {
-        let packages: Vec<_> =
-            newcomers.iter().map(|newcomer| newcomer.package.key_package().clone()).collect();
+        let packages = newcomers.iter().map(|newcomer| self.check(&newcomer.public)).collect();
         self.commit(packages, Vec::new(), false)
     }
 
@@ -110,7 +109,7 @@ impl Member for OpenMlsMember {
     }
 
     fn join(newcomer: &Newcomer, welcome: &[u8]) -> Self {
-        let provider = provider(newcomer.values.clone());
+        let provider = provider(values_of(&newcomer.rows));
         let config = MlsGroupJoinConfig::builder()
             .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
             .max_past_epochs(0)
@@ -120,10 +119,11 @@ impl Member for OpenMlsMember {
         let message = MlsMessageIn::tls_deserialize_exact(welcome).expect("a message");
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else { panic!("no welcome") };
         let staged = StagedWelcome::build_from_welcome(&provider, &config, welcome)
-            .and_then(|builder| builder.build())
+            .and_then(|builder| builder.skip_lifetime_validation().build())
             .expect("a good welcome");
         let group = staged.into_group(&provider).expect("a group");
-        Self { provider, group, key: newcomer.key.clone() }
+        let key = leaf_key(&provider);
+        Self { person: newcomer.person.clone(), first: None, provider, group, key }
     }
 
     fn encrypt(&mut self, text: &[u8]) -> Vec<u8> {
@@ -154,7 +154,33 @@ impl Member for OpenMlsMember {
     }
 }
 
+impl Group<OpenMlsMember> {
+    /// The same group and the same two members, as Hermes has them. The creator commits an update, which gives both of them
+    /// the secrets that Hermes takes from the tree.
+    pub fn to_hermes(&self) -> Group<HermesMember> {
+        let first = self.creator.first.as_ref().expect("the creator has them");
+        let [mut creator, mut other] = [&self.creator, &self.other].map(|member| member.to_hermes(first));
+        let update = creator.update();
+        creator.merge();
+        other.follow(&update.body);
+        Group { size: self.size, creator, other }
+    }
+}
+
 impl OpenMlsMember {
+    fn to_hermes(&self, first: &EpochKeys) -> HermesMember {
+        let mut rows =
+            MlsRows(values(&self.provider).into_iter().map(|(key, value)| (key, value.into())).collect());
+        rows.0.insert(GROUP.to_vec(), self.group.group_id().as_slice().to_vec().into());
+        let (number, leaf) = (self.group.epoch().as_u64(), self.group.own_leaf_index().u32());
+        self.person.member_of(first, rows, number, leaf)
+    }
+
+    fn check(&self, package: &[u8]) -> KeyPackage {
+        let package = KeyPackageIn::tls_deserialize_exact(package).expect("a key package");
+        package.validate(self.provider.crypto(), ProtocolVersion::Mls10).expect("a good one")
+    }
+
     fn commit(&mut self, adds: Vec<KeyPackage>, removals: Vec<LeafNodeIndex>, update: bool) -> Commit {
         let provider = &self.provider;
         let mut builder = self
@@ -197,15 +223,11 @@ fn values(provider: &Provider) -> HashMap<Vec<u8>, Vec<u8>> {
     provider.storage().values.read().expect("nobody panicked").clone()
 }
 
-fn capabilities() -> Capabilities {
-    Capabilities::new(None, Some(&[SUITE]), None, None, None)
+fn values_of(rows: &MlsRows) -> HashMap<Vec<u8>, Vec<u8>> {
+    rows.0.iter().map(|(key, value)| (key.clone(), value.to_vec())).collect()
 }
 
-fn person(number: usize) -> (Rc<LeafKey>, CredentialWithKey) {
-    let key = SigningKey::generate(&mut UnwrapErr(SysRng));
-    let credential = CredentialWithKey {
-        credential: BasicCredential::new(format!("person {number}").into_bytes()).into(),
-        signature_key: key.verifying_key().as_bytes().as_slice().into(),
-    };
-    (Rc::new(LeafKey(key)), credential)
+fn leaf_key(provider: &Provider) -> Rc<LeafKey> {
+    let seed = values(provider)[LEAF_KEY].as_slice().try_into().expect("a seed");
+    Rc::new(LeafKey(SigningKey::from_bytes(&seed)))
 }

@@ -185,16 +185,15 @@ pub fn commit(
         .map(Zeroizing::new)
         .map_err(failed)?;
     let after = library.rows()?;
-    // What the epoch will be is read from a copy in which it has begun.
-    let (next_library, mut next) = load(&after)?;
-    next.merge_pending_commit(next_library.provider()).map_err(failed)?;
-    let epoch = epoch_of(&next).map_err(|rule| GroupError::Library(rule.to_string()))?;
+    // What the epoch will be is read where it has begun; of that, nothing is in the rows.
+    group.merge_pending_commit(library.provider()).map_err(failed)?;
+    let epoch = epoch_of(&group).map_err(|rule| GroupError::Library(rule.to_string()))?;
     rules::check_epoch(&epoch).map_err(|rule| match rule {
         Rule::LastAdmin => GroupError::LastAdmin,
         Rule::TooManyMembers => GroupError::TooManyMembers,
         rule => GroupError::Library(rule.to_string()),
     })?;
-    let secrets = EpochSecrets::derive(&seed, &epoch, signing, &verifying_keys(&next)?);
+    let secrets = EpochSecrets::derive(&seed, &epoch, signing, &verifying_keys(&group)?);
     let commit = commit.to_bytes().map_err(failed)?;
     let welcome = welcome.map(|welcome| welcome.to_bytes()).transpose().map_err(failed)?;
     Ok(Prepared {
