@@ -18,14 +18,16 @@ use hermes_bench::group::{
     removal::{self, Curve, Exchange, Point},
     report::Figures,
 };
-use measure::{Bench, ROUNDS};
+use measure::Bench;
 
+/// Each work is measured so many times, so that a busy spell of the machine is one figure among them.
+const ROUNDS: u32 = 3;
 /// Sizes of the tables.
 const SIZES: [usize; 3] = [10, 100, 1_000];
 /// Sizes of the curve.
 const CURVE: [usize; 9] = [2, 4, 10, 20, 50, 100, 200, 500, 1_000];
 /// Repetitions of what is too long for criterion.
-const REPETITIONS: usize = 7;
+const REPETITIONS: usize = 5;
 
 /// What is to be done.
 struct Plan {
@@ -48,41 +50,50 @@ fn main() {
     let plan = Plan::of_arguments();
     let (sizes, curve): (&[usize], &[usize]) =
         if plan.measured { (&SIZES, &CURVE) } else { (&[4, 10], &[2, 4, 10]) };
-    let mut text = String::new();
-    let openmls = Group::<OpenMlsMember>::filled(curve);
-    let hermes: Vec<_> = openmls.iter().map(Group::to_hermes).collect();
-    let mls_rs = Group::<MlsRsMember>::filled(sizes);
-    let both = hermes.iter().zip(&openmls).filter(|(group, _)| sizes.contains(&group.size));
-    let both: Vec<_> = both.collect();
-    let groups = || both.iter().copied().zip(&mls_rs);
     if plan.messages {
-        let tasks = groups().map(|((hermes, openmls), mls_rs)| {
-            [messages::tasks(hermes), messages::tasks(openmls), messages::tasks(mls_rs)]
-                .into_iter()
-                .chain([messages::bare_tasks(hermes), messages::bare_tasks(mls_rs)])
-                .flatten()
-        });
-        text += &message_times(tasks.flatten().collect());
-        let mut bytes = Figures::default();
-        for ((hermes, openmls), mls_rs) in groups() {
-            count(&mut bytes, hermes);
-            count(&mut bytes, openmls);
-            count(&mut bytes, mls_rs);
-        }
-        text += &bytes.bytes(&message_goal);
+        messages_of(sizes);
     }
     if plan.membership {
-        let mut costs = Costs::default();
-        for ((hermes, openmls), mls_rs) in groups() {
-            costs.measure("filled", hermes, openmls, mls_rs);
-            let size = hermes.size;
-            costs.measure("fresh", &Group::fresh(size), &Group::fresh(size), &Group::fresh(size));
-        }
-        text += &costs.tables();
-        let fresh: Vec<_> = curve.iter().map(|size| Group::fresh(*size)).collect();
-        text += &removal_curve(plan.measured, &hermes, &fresh);
+        commits_of(plan.measured, sizes, curve);
     }
-    println!("\n{text}");
+}
+
+/// Messages care for no tree, so a fresh one will do.
+fn messages_of(sizes: &[usize]) {
+    let mut tasks = Vec::new();
+    let mut bytes = Figures::default();
+    for size in sizes.iter().copied() {
+        let hermes = Group::<HermesMember>::fresh(size);
+        let openmls = Group::<OpenMlsMember>::fresh(size);
+        let mls_rs = Group::<MlsRsMember>::fresh(size);
+        tasks.extend(messages::tasks(&hermes));
+        tasks.extend(messages::tasks(&openmls));
+        tasks.extend(messages::tasks(&mls_rs));
+        tasks.extend(messages::bare_tasks(&hermes));
+        tasks.extend(messages::bare_tasks(&mls_rs));
+        count(&mut bytes, &hermes);
+        count(&mut bytes, &openmls);
+        count(&mut bytes, &mls_rs);
+    }
+    println!("\n{}\n{}", message_times(tasks), bytes.bytes(&message_goal));
+}
+
+fn commits_of(measured: bool, sizes: &[usize], curve: &[usize]) {
+    let openmls = Group::<OpenMlsMember>::filled(curve);
+    let hermes: Vec<_> = openmls.iter().map(Group::to_hermes).collect();
+    let mls_rs = Group::<MlsRsMember>::filled(curve);
+    let fresh: Vec<_> = curve.iter().map(|size| Group::fresh(*size)).collect();
+    println!("\n{}", removal_curve(measured, &hermes, &fresh));
+    for ((hermes, openmls), mls_rs) in hermes.iter().zip(&openmls).zip(&mls_rs) {
+        let size = hermes.size;
+        if !sizes.contains(&size) {
+            continue;
+        }
+        let mut costs = Costs::default();
+        costs.measure("filled", hermes, openmls, mls_rs);
+        costs.measure("fresh", &Group::fresh(size), &Group::fresh(size), &Group::fresh(size));
+        println!("\n{}", costs.tables());
+    }
 }
 
 fn message_times(mut tasks: Vec<messages::Task>) -> String {
@@ -187,7 +198,7 @@ impl Costs {
     fn tables(&self) -> String {
         let goal = |row: &str| row.starts_with("remove one, n = 1000, filled: commit").then_some(40e3);
         format!(
-            "\nMembership. Medians of {REPETITIONS}.\n\n{}\n{}",
+            "Membership. Medians of {REPETITIONS}.\n\n{}\n{}",
             self.times.times(&|_| None),
             self.bytes.bytes(&goal)
         )
@@ -212,7 +223,7 @@ fn removal_curve(measured: bool, filled: &[Group<HermesMember>], fresh: &[Group<
         removal::draw(&file, &curves).expect("drawn");
     }
     format!(
-        "\nRemoval. One exchange takes {:.0} µs, {} bytes up and {} down.\n\n{}",
+        "Removal. One exchange takes {:.0} µs, {} bytes up and {} down.\n\n{}",
         exchange.time.as_secs_f64() * 1e6,
         exchange.up,
         exchange.down,

@@ -9,9 +9,6 @@ use std::{
 
 use criterion::{BenchmarkId, Criterion};
 
-/// Each work is measured so many times, so that a busy spell of the machine is one figure among them.
-pub const ROUNDS: u32 = 5;
-
 /// Criterion, and where it writes.
 pub struct Bench {
     criterion: Criterion,
