@@ -140,31 +140,16 @@ impl TryFrom<WireIdentity> for Identity {
     type Error = IdentityError;
 
     fn try_from(wire: WireIdentity) -> Result<Self, IdentityError> {
-        let StoredIdentity(identity) = wire.try_into()?;
-        let Self { verifying, agreement, cross } = &identity;
-        verifying
-            .verify_strict(&cross_signed(agreement), cross)
-            .map_err(|_| IdentityError::CrossSignature)?;
-        Ok(identity)
-    }
-}
-
-/// An identity out of what was checked before it was stored: its cross signature is not checked again.
-#[derive(Deserialize)]
-#[serde(try_from = "WireIdentity")]
-pub(crate) struct StoredIdentity(pub(crate) Identity);
-
-impl TryFrom<WireIdentity> for StoredIdentity {
-    type Error = IdentityError;
-
-    fn try_from(wire: WireIdentity) -> Result<Self, IdentityError> {
         let verifying = VerifyingKey::from_bytes(&wire.verifying).map_err(|_| IdentityError::Key)?;
         if verifying.is_weak() {
             return Err(IdentityError::Key);
         }
         let agreement = CurvePublic(wire.agreement.into_array());
         let cross = Signature::from_bytes(&wire.cross);
-        Ok(Self(Identity { verifying, agreement, cross }))
+        verifying
+            .verify_strict(&cross_signed(&agreement), &cross)
+            .map_err(|_| IdentityError::CrossSignature)?;
+        Ok(Self { verifying, agreement, cross })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The steps of the ratchet tree. Each is a value: rows in, changes out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use openmls::{
     group::{MlsGroup, ProcessMessageError, StageCommitError, StagedWelcome},
     prelude::{
@@ -15,10 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     group::{
-        Epoch, EpochKeys, EpochSecrets, GroupContext, GroupError, GroupId, JoinError, KeyPackage, Leaf,
-        Member, MemberCard, MlsRows, ReceiveError, RowChanges, Rule,
+        Authenticator, Epoch, EpochKeys, EpochSecrets, GroupContext, GroupError, GroupId, JoinError,
+        KeyPackage, Leaf, Member, MemberCard, MlsRows, ReceiveError, RowChanges, Rule,
         envelope::{self, Envelope},
-        epoch::{epoch_of, epoch_with, verifying_keys},
         failed,
         library::{
             COMPONENT, LeafSigner, Library, capabilities, create_config, join_config, leaf_extensions,
@@ -185,15 +184,16 @@ pub fn commit(
         .map(Zeroizing::new)
         .map_err(failed)?;
     let after = library.rows()?;
-    // What the epoch will be is read where it has begun; of that, nothing is in the rows.
-    group.merge_pending_commit(library.provider()).map_err(failed)?;
-    let epoch = epoch_of(&group).map_err(|rule| GroupError::Library(rule.to_string()))?;
+    // What the epoch will be is read from a copy in which it has begun.
+    let (next_library, mut next) = load(&after)?;
+    next.merge_pending_commit(next_library.provider()).map_err(failed)?;
+    let epoch = epoch_of(&next).map_err(|rule| GroupError::Library(rule.to_string()))?;
     rules::check_epoch(&epoch).map_err(|rule| match rule {
         Rule::LastAdmin => GroupError::LastAdmin,
         Rule::TooManyMembers => GroupError::TooManyMembers,
         rule => GroupError::Library(rule.to_string()),
     })?;
-    let secrets = EpochSecrets::derive(&seed, &epoch, signing, &verifying_keys(&group)?);
+    let secrets = EpochSecrets::derive(&seed, &epoch, signing, &verifying_keys(&next)?);
     let commit = commit.to_bytes().map_err(failed)?;
     let welcome = welcome.map(|welcome| welcome.to_bytes()).transpose().map_err(failed)?;
     Ok(Prepared {
@@ -330,7 +330,7 @@ pub fn join(key_package: &MlsRows, welcome: &[u8]) -> Result<Joined, JoinError> 
         .map_err(|error| JoinError::Refused(Rule::Mls(error.to_string())))?;
     let inviter = Leaf(staged.welcome_sender_index().u32());
     let mut group = staged.into_group(library.provider()).map_err(failed)?;
-    let epoch = epoch_with(&group, Member::of).map_err(JoinError::Refused)?;
+    let epoch = epoch_of(&group).map_err(JoinError::Refused)?;
     library.put_group(epoch.group)?;
     rules::check_epoch(&epoch).map_err(JoinError::Refused)?;
     let by = epoch.members.get(&inviter).map(|member| member.identity.fingerprint());
@@ -462,4 +462,37 @@ fn export(library: &Library, group: &mut MlsGroup, epoch: &Epoch) -> Result<Epoc
         .map(Zeroizing::new)
         .map_err(failed)?;
     Ok(EpochSecrets::derive(&seed, epoch, library.leaf_key()?, &verifying_keys(group)?))
+}
+
+fn epoch_of(group: &MlsGroup) -> Result<Epoch, Rule> {
+    let members = group
+        .treesync()
+        .full_leaves()
+        .map(|(index, node)| Member::of(Leaf(index.u32()), node).map(|member| (member.leaf, member)))
+        .collect::<Result<BTreeMap<_, _>, _>>()?;
+    let id = group.group_id().as_slice().try_into().map(GroupId).map_err(|_| Rule::Context)?;
+    let authenticator = group.epoch_authenticator().as_slice().try_into().map(Authenticator);
+    let leaving = group.pending_proposals().filter(|proposal| rules::is_leave(proposal));
+    Ok(Epoch {
+        group: id,
+        number: group.epoch().as_u64(),
+        authenticator: authenticator.map_err(|_| Rule::Context)?,
+        me: Leaf(group.own_leaf_index().u32()),
+        members,
+        context: GroupContext::of(group.extensions())?,
+        leaving: leaving
+            .filter_map(|proposal| match proposal.sender() {
+                Sender::Member(sender) => Some(Leaf(sender.u32())),
+                _ => None,
+            })
+            .collect(),
+    })
+}
+
+fn verifying_keys(group: &MlsGroup) -> Result<BTreeMap<Leaf, VerifyingKey>, GroupError> {
+    let key = |(index, node): (LeafNodeIndex, &openmls::prelude::LeafNode)| {
+        let bytes = node.signature_key().as_slice().try_into().ok()?;
+        VerifyingKey::from_bytes(bytes).ok().map(|key| (Leaf(index.u32()), key))
+    };
+    group.treesync().full_leaves().map(key).collect::<Option<_>>().ok_or(GroupError::Damaged)
 }

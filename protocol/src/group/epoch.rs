@@ -7,14 +7,10 @@ use hermes_wire::{
     byte_id,
     channel::{PostToken, RosterKey},
 };
-use openmls::{
-    group::MlsGroup,
-    prelude::{LeafNode, LeafNodeIndex, Sender},
-};
 use zeroize::Zeroizing;
 
 use crate::{
-    group::{GroupContext, GroupError, GroupId, Leaf, Member, Rule, SenderChain, chain::CHAIN_BYTES, rules},
+    group::{GroupContext, GroupId, Leaf, Member, SenderChain, chain::CHAIN_BYTES},
     kdf::{self, Label},
     limits::GROUP_MEMBERS,
     record::{Reader, RecordError, Writer},
@@ -198,46 +194,4 @@ impl EpochSecrets {
         let chains = rows.iter().map(|row| SenderChain::from_bytes(row).map(|chain| (chain.leaf(), chain)));
         Ok(Self { keys, chains: chains.collect::<Result<_, _>>()? })
     }
-}
-
-/// The epoch of a group whose leaves were all checked when they came in: [`crate::group::join`] checks those that are there, and
-/// [`super::rules::check_commit`] those that a commit brings.
-pub(super) fn epoch_of(group: &MlsGroup) -> Result<Epoch, Rule> {
-    epoch_with(group, Member::of_stored)
-}
-
-pub(super) fn epoch_with(
-    group: &MlsGroup,
-    member: fn(Leaf, &LeafNode) -> Result<Member, Rule>,
-) -> Result<Epoch, Rule> {
-    let members = group
-        .treesync()
-        .full_leaves()
-        .map(|(index, node)| member(Leaf(index.u32()), node).map(|member| (member.leaf, member)))
-        .collect::<Result<BTreeMap<_, _>, _>>()?;
-    let id = group.group_id().as_slice().try_into().map(GroupId).map_err(|_| Rule::Context)?;
-    let authenticator = group.epoch_authenticator().as_slice().try_into().map(Authenticator);
-    let leaving = group.pending_proposals().filter(|proposal| rules::is_leave(proposal));
-    Ok(Epoch {
-        group: id,
-        number: group.epoch().as_u64(),
-        authenticator: authenticator.map_err(|_| Rule::Context)?,
-        me: Leaf(group.own_leaf_index().u32()),
-        members,
-        context: GroupContext::of(group.extensions())?,
-        leaving: leaving
-            .filter_map(|proposal| match proposal.sender() {
-                Sender::Member(sender) => Some(Leaf(sender.u32())),
-                _ => None,
-            })
-            .collect(),
-    })
-}
-
-pub(super) fn verifying_keys(group: &MlsGroup) -> Result<BTreeMap<Leaf, VerifyingKey>, GroupError> {
-    let key = |(index, node): (LeafNodeIndex, &LeafNode)| {
-        let bytes = node.signature_key().as_slice().try_into().ok()?;
-        VerifyingKey::from_bytes(bytes).ok().map(|key| (Leaf(index.u32()), key))
-    };
-    group.treesync().full_leaves().map(key).collect::<Option<_>>().ok_or(GroupError::Damaged)
 }

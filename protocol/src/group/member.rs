@@ -8,7 +8,7 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
     group::{GroupError, Leaf, Rule, library::CARD},
-    identity::{Identity, IdentityKeyPair, StoredIdentity},
+    identity::{Identity, IdentityKeyPair},
     kdf::Label,
     limits::PROFILE_NAME_CHARS,
 };
@@ -63,20 +63,7 @@ impl MemberCard {
 impl Member {
     /// What a leaf says, checked.
     pub(super) fn of(place: Leaf, leaf: &LeafNode) -> Result<Self, Rule> {
-        let wire: WireCredential =
-            codec::decode(credential_of(leaf)?, CREDENTIAL_BYTES).map_err(|_| Rule::Credential)?;
-        if !wire.identity.has_signed(&signed(leaf.signature_key().as_slice()), &wire.signature) {
-            return Err(Rule::Credential);
-        }
-        Ok(Self { leaf: place, identity: wire.identity, card: MemberCard::of(leaf)? })
-    }
-
-    /// What a leaf of the own rows says. Its two signatures were checked by [`Self::of`] before it came in: with the
-    /// welcome, or with the commit that brought it. In a group of a thousand they are a tenth of a second at each step.
-    pub(super) fn of_stored(place: Leaf, leaf: &LeafNode) -> Result<Self, Rule> {
-        let wire: StoredCredential =
-            codec::decode_tolerant(credential_of(leaf)?, CREDENTIAL_BYTES).map_err(|_| Rule::Credential)?;
-        let StoredIdentity(identity) = wire.identity;
+        let identity = identity(leaf.credential(), leaf.signature_key().as_slice())?;
         Ok(Self { leaf: place, identity, card: MemberCard::of(leaf)? })
     }
 }
@@ -88,14 +75,6 @@ struct WireCredential {
     signature: ByteArray<64>,
 }
 
-/// The same, of the own rows.
-#[derive(Deserialize_tuple)]
-struct StoredCredential {
-    identity: StoredIdentity,
-    #[expect(dead_code, reason = "a field of the layout")]
-    signature: ByteArray<64>,
-}
-
 /// The credential of a leaf with this signature key.
 pub(super) fn credential(identity: &IdentityKeyPair, key: &VerifyingKey) -> Credential {
     let signature = ByteArray::new(identity.sign(&signed(key.as_bytes())));
@@ -103,10 +82,16 @@ pub(super) fn credential(identity: &IdentityKeyPair, key: &VerifyingKey) -> Cred
     BasicCredential::new(codec::encode(&wire)).into()
 }
 
-fn credential_of(leaf: &LeafNode) -> Result<&[u8], Rule> {
-    match leaf.credential().credential_type() {
-        CredentialType::Basic => Ok(leaf.credential().serialized_content()),
-        _ => Err(Rule::Credential),
+fn identity(credential: &Credential, key: &[u8]) -> Result<Identity, Rule> {
+    if credential.credential_type() != CredentialType::Basic {
+        return Err(Rule::Credential);
+    }
+    let wire: WireCredential =
+        codec::decode(credential.serialized_content(), CREDENTIAL_BYTES).map_err(|_| Rule::Credential)?;
+    if wire.identity.has_signed(&signed(key), &wire.signature) {
+        Ok(wire.identity)
+    } else {
+        Err(Rule::Credential)
     }
 }
 

@@ -1,5 +1,4 @@
-//! What a thief of the rows would try, to export an epoch's secret once more, and what an admin who has changed its
-//! program would: to bring in somebody under another's identity. Only this module can ask the library.
+//! What a thief of the rows would try: to export an epoch's secret once more. Only this module can ask the library.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +8,10 @@ use hermes_wire::{
     channel::CopyKey,
     token::{DropToken, Permission, SignedDropToken},
 };
-use openmls::prelude::{CredentialWithKey, OpenMlsProvider};
-use rand_chacha::ChaCha20Rng;
+use openmls::prelude::OpenMlsProvider;
 
 use super::{
-    library::{COMPONENT, LeafSigner, Library, SUITE, capabilities, leaf_extensions, lifetime},
-    member::credential,
+    library::{COMPONENT, Library},
     *,
 };
 use crate::{identity::IdentityKeyPair, testing::rng};
@@ -80,87 +77,4 @@ fn no_stored_rows_give_an_epochs_secret_again() {
     let mut followed_rows = joined.rows;
     followed_rows.apply(followed.changes);
     assert_eq!(exports(&followed_rows), (false, false));
-}
-
-/// A group of an admin, who has changed its program, and a member; and a key package with the identity of a third, who
-/// never signed its leaf key.
-struct Impostor {
-    admin: (IdentityKeyPair, Created),
-    member: Joined,
-    package: KeyPackage,
-}
-
-impl Impostor {
-    fn new(rng: &mut ChaCha20Rng) -> Self {
-        let [admin, member, victim] = std::array::from_fn(|_| IdentityKeyPair::generate(rng));
-        let context = GroupContext {
-            name: "ops".to_owned(),
-            channel: ChannelId([7; 32]),
-            relay: RelayAddress::new("relay.example", 4433, RelayPin([7; 32])).unwrap(),
-            admins: BTreeSet::from([admin.identity().fingerprint()]),
-        };
-        let mut created = create(&admin, GroupId([5; 32]), &context, &card(1), rng).unwrap();
-        let drawn = KeyPackage::draw(&member, &card(2), rng).unwrap();
-        let package = KeyPackage::check(&drawn.public, &member.identity().fingerprint()).unwrap();
-        let (_, welcome) = commit_and_merge(&admin, &mut created, Change::Add(package), rng);
-        let member = join(&drawn.rows, &welcome.unwrap()).unwrap();
-        let package = forged(&victim, rng);
-        Self { admin: (admin, created), member, package }
-    }
-}
-
-fn commit_and_merge(
-    admin: &IdentityKeyPair,
-    group: &mut Created,
-    change: Change,
-    rng: &mut ChaCha20Rng,
-) -> (Vec<u8>, Option<Vec<u8>>) {
-    let prepared = commit(&group.rows, &group.secrets.keys, admin, &[change], rng).unwrap();
-    group.rows.apply(prepared.changes);
-    group.rows.apply(merge_own(&group.rows).unwrap().changes);
-    group.secrets = prepared.secrets;
-    (prepared.commit, prepared.welcome)
-}
-
-/// The credential is the victim's, for another leaf key than the one that is there.
-fn forged(victim: &IdentityKeyPair, rng: &mut ChaCha20Rng) -> KeyPackage {
-    let [signed, signing] = std::array::from_fn(|_| SigningKey::generate(rng));
-    let package = openmls::prelude::KeyPackage::builder()
-        .key_package_lifetime(lifetime())
-        .leaf_node_capabilities(capabilities())
-        .leaf_node_extensions(leaf_extensions(card(3).encode().unwrap()).unwrap())
-        .build(
-            SUITE,
-            Library::empty().unwrap().provider(),
-            &LeafSigner(&signing),
-            CredentialWithKey {
-                credential: credential(victim, &signed.verifying_key()),
-                signature_key: signing.verifying_key().as_bytes().as_slice().into(),
-            },
-        )
-        .unwrap();
-    let package = package.key_package().clone();
-    KeyPackage { identity: victim.identity().clone(), card: card(3), package }
-}
-
-#[test]
-fn nobody_follows_a_commit_that_brings_in_a_borrowed_identity() {
-    let mut rng = rng(3);
-    let Impostor { admin: (admin, mut group), member, package } = Impostor::new(&mut rng);
-    let (body, _) = commit_and_merge(&admin, &mut group, Change::Add(package), &mut rng);
-    let received = receive(&member.rows, &member.secrets.keys, &body);
-    assert!(matches!(received, Err(ReceiveError::Refused { rule: Rule::Credential, .. })));
-}
-
-#[test]
-fn nobody_joins_a_group_with_a_borrowed_identity_in_it() {
-    let mut rng = rng(4);
-    let Impostor { admin: (admin, mut group), package, .. } = Impostor::new(&mut rng);
-    commit_and_merge(&admin, &mut group, Change::Add(package), &mut rng);
-    let newcomer = IdentityKeyPair::generate(&mut rng);
-    let drawn = KeyPackage::draw(&newcomer, &card(4), &mut rng).unwrap();
-    let package = KeyPackage::check(&drawn.public, &newcomer.identity().fingerprint()).unwrap();
-    let (_, welcome) = commit_and_merge(&admin, &mut group, Change::Add(package), &mut rng);
-    let joined = join(&drawn.rows, &welcome.unwrap());
-    assert!(matches!(joined, Err(JoinError::Refused(Rule::Credential))));
 }
