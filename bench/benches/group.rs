@@ -5,7 +5,7 @@
 
 mod measure;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use hermes_bench::group::{
     grow::Group,
@@ -22,8 +22,10 @@ use measure::Bench;
 
 /// Each work is measured so many times, so that a busy spell of the machine is one figure among them.
 const ROUNDS: u32 = 3;
-/// Sizes of the tables.
+/// Sizes of the tables of messages.
 const SIZES: [usize; 3] = [10, 100, 1_000];
+/// Sizes of the tables of commits: a group of Hermes has at most a thousand members, and one more has to have room.
+const ROOM: [usize; 3] = [10, 100, 998];
 /// Sizes of the curve.
 const CURVE: [usize; 9] = [2, 4, 10, 20, 50, 100, 200, 500, 1_000];
 /// Repetitions of what is too long for criterion.
@@ -48,13 +50,13 @@ impl Plan {
 
 fn main() {
     let plan = Plan::of_arguments();
-    let (sizes, curve): (&[usize], &[usize]) =
-        if plan.measured { (&SIZES, &CURVE) } else { (&[4, 10], &[2, 4, 10]) };
     if plan.messages {
-        messages_of(sizes);
+        messages_of(if plan.measured { &SIZES } else { &[4, 10] });
     }
-    if plan.membership {
-        commits_of(plan.measured, sizes, curve);
+    if plan.membership && plan.measured {
+        commits_of(true, &ROOM, &CURVE);
+    } else if plan.membership {
+        commits_of(false, &[6], &[2, 4, 10]);
     }
 }
 
@@ -79,11 +81,14 @@ fn messages_of(sizes: &[usize]) {
 }
 
 fn commits_of(measured: bool, sizes: &[usize], curve: &[usize]) {
-    let openmls = Group::<OpenMlsMember>::filled(curve);
+    let both: BTreeSet<usize> = sizes.iter().chain(curve).copied().collect();
+    let both: Vec<_> = both.into_iter().collect();
+    let openmls = Group::<OpenMlsMember>::filled(&both);
     let hermes: Vec<_> = openmls.iter().map(Group::to_hermes).collect();
-    let mls_rs = Group::<MlsRsMember>::filled(curve);
+    let mls_rs = Group::<MlsRsMember>::filled(&both);
+    let filled: Vec<_> = hermes.iter().filter(|group| curve.contains(&group.size)).collect();
     let fresh: Vec<_> = curve.iter().map(|size| Group::fresh(*size)).collect();
-    println!("\n{}", removal_curve(measured, &hermes, &fresh));
+    println!("\n{}", removal_curve(measured, &filled, &fresh));
     for ((hermes, openmls), mls_rs) in hermes.iter().zip(&openmls).zip(&mls_rs) {
         let size = hermes.size;
         if !sizes.contains(&size) {
@@ -196,7 +201,7 @@ impl Costs {
     }
 
     fn tables(&self) -> String {
-        let goal = |row: &str| row.starts_with("remove one, n = 1000, filled: commit").then_some(40e3);
+        let goal = |row: &str| row.starts_with("remove one, n = 998, filled: commit").then_some(40e3);
         format!(
             "Membership. Medians of {REPETITIONS}.\n\n{}\n{}",
             self.times.times(&|_| None),
@@ -206,12 +211,15 @@ impl Costs {
 }
 
 /// The table; and the plot, if it was measured.
-fn removal_curve(measured: bool, filled: &[Group<HermesMember>], fresh: &[Group<HermesMember>]) -> String {
+fn removal_curve(measured: bool, filled: &[&Group<HermesMember>], fresh: &[Group<HermesMember>]) -> String {
     let mut exchanges: Vec<_> = (0..3 * REPETITIONS).map(|_| Exchange::measure()).collect();
     exchanges.sort_by_key(|exchange| exchange.time);
     let exchange = exchanges.swap_remove(exchanges.len() / 2);
     let curves = [
-        Curve { name: "Hermes, one commit, filled tree", points: filled.iter().map(removal).collect() },
+        Curve {
+            name: "Hermes, one commit, filled tree",
+            points: filled.iter().map(|group| removal(group)).collect(),
+        },
         Curve { name: "Hermes, one commit, fresh tree", points: fresh.iter().map(removal).collect() },
         Curve {
             name: "original design, n(n − 1)/2 exchanges",

@@ -102,6 +102,19 @@ fn time(seconds: f64) -> String {
     }
 }
 
+/// A power of ten as the axis calls it.
+fn seconds_label(seconds: f64) -> String {
+    if seconds < 0.5 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.0} s") }
+}
+
+fn bytes_label(bytes: f64) -> String {
+    match bytes {
+        ..0.5e6 => format!("{:.0} kB", bytes / 1e3),
+        ..0.5e9 => format!("{:.0} MB", bytes / 1e6),
+        _ => format!("{:.0} GB", bytes / 1e9),
+    }
+}
+
 fn bytes(bytes: f64) -> String {
     match bytes {
         ..1e3 => format!("{bytes:.0} B"),
@@ -111,8 +124,8 @@ fn bytes(bytes: f64) -> String {
     }
 }
 
-const WIDTH: u32 = 960;
-const HEIGHT: u32 = 460;
+const WIDTH: u32 = 1_080;
+const HEIGHT: u32 = 500;
 const INK: RGBColor = RGBColor(40, 40, 40);
 const COLOURS: [RGBColor; 3] = [RGBColor(0, 95, 165), RGBColor(95, 165, 215), RGBColor(200, 80, 30)];
 
@@ -121,8 +134,8 @@ pub fn draw(file: &Path, curves: &[Curve]) -> Result<(), Box<dyn Error>> {
     let root = SVGBackend::new(file, (WIDTH, HEIGHT)).into_drawing_area();
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(WIDTH / 2);
-    panel(&left, "Processor time of all members", 1e-3..1e4, time, curves, |point| point.seconds)?;
-    panel(&right, "Bytes through the relay, up and down", 1e3..1e11, bytes, curves, |point| {
+    panel(&left, "Processor time of all members", 1e-3..1e4, seconds_label, curves, |point| point.seconds)?;
+    panel(&right, "Bytes through the relay, up and down", 1e3..1e10, bytes_label, curves, |point| {
         point.up + point.down
     })?;
     root.present()?;
@@ -139,10 +152,10 @@ fn panel(
 ) -> Result<(), Box<dyn Error>> {
     let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
     let mut chart = ChartBuilder::on(area)
-        .caption(title, font(17))
+        .caption(title, font(20))
         .margin(12)
-        .x_label_area_size(44)
-        .y_label_area_size(66)
+        .x_label_area_size(52)
+        .y_label_area_size(74)
         .build_cartesian_2d((2.0..1_000.0f64).log_scale(), range.log_scale())?;
     chart
         .configure_mesh()
@@ -151,8 +164,8 @@ fn panel(
         .y_labels(8)
         .x_label_formatter(&|size| format!("{size:.0}"))
         .y_label_formatter(&|value| show(*value))
-        .label_style(font(13))
-        .axis_desc_style(font(13))
+        .label_style(font(17))
+        .axis_desc_style(font(17))
         .axis_style(INK)
         .bold_line_style(RGBColor(215, 215, 215))
         .light_line_style(RGBColor(240, 240, 240))
@@ -168,7 +181,7 @@ fn panel(
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
-        .label_font(font(13))
+        .label_font(font(17))
         .background_style(WHITE.mix(0.85))
         .border_style(RGBColor(200, 200, 200))
         .draw()?;
