@@ -41,7 +41,7 @@ fuzz target seconds="60":
     mkdir -p fuzz/found/{{target}}
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} fuzz/found/{{target}} fuzz/corpus/{{target}} -- -max_total_time={{seconds}}
 
-# The pairwise protocol beside Olm, as tables of ratios: just bench, just bench setup
+# Pairs beside Olm, groups beside OpenMLS and mls-rs, as tables of ratios: just bench, just bench setup
 bench filter="":
     cd bench && cargo bench -- --quiet {{filter}}
 

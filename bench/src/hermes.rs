@@ -146,6 +146,11 @@ impl Responder {
         Published { responder: self, bundle: bundle.expect("a bundle") }
     }
 
+    /// Bytes of the bundle as it is fetched.
+    pub fn bundle_bytes(&self) -> usize {
+        hermes_wire::codec::encode(&self.sealed).len()
+    }
+
     /// The same account, its prekeys as they come out of the store: what can be computed from them is still to be.
     pub fn again(&self) -> Self {
         let account = &self.account;

@@ -177,7 +177,7 @@ impl Line {
 }
 
 /// The two of each round were measured next to each other, so that a busy moment of the machine meets both.
-fn ratio(ratios: &[f64]) -> String {
+pub(crate) fn ratio(ratios: &[f64]) -> String {
     let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let high = ratios.iter().copied().fold(0.0, f64::max);
     format!("{:.2} ({low:.2}–{high:.2})", median(ratios))
@@ -188,11 +188,11 @@ fn share(part: &str, times: &[f64], total: &[f64]) -> String {
     format!("| {part} | {} | {percent:.0} % |\n", time(median(times)))
 }
 
-fn each(left: &[f64], right: &[f64], with: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+pub(crate) fn each(left: &[f64], right: &[f64], with: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     left.iter().zip(right).map(|(left, right)| with(*left, *right)).collect()
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (low, high) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
@@ -202,13 +202,15 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Three digits.
-fn time(nanoseconds: f64) -> String {
-    let microseconds = nanoseconds / 1e3;
+/// Three digits; four where it takes that many microseconds.
+pub(crate) fn time(nanoseconds: f64) -> String {
+    let (microseconds, milliseconds) = (nanoseconds / 1e3, nanoseconds / 1e6);
     match microseconds {
         ..10.0 => format!("{microseconds:.2} µs"),
         ..100.0 => format!("{microseconds:.1} µs"),
-        _ => format!("{microseconds:.0} µs"),
+        ..10e3 => format!("{microseconds:.0} µs"),
+        ..100e3 => format!("{milliseconds:.1} ms"),
+        _ => format!("{milliseconds:.0} ms"),
     }
 }
 
