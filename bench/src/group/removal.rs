@@ -98,7 +98,7 @@ fn time(seconds: f64) -> String {
     match seconds {
         ..1.0 => format!("{:.1} ms", seconds * 1e3),
         ..120.0 => format!("{seconds:.1} s"),
-        _ => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} min", seconds / 60.0),
     }
 }
 
@@ -111,7 +111,8 @@ fn bytes_label(bytes: f64) -> String {
     match bytes {
         ..0.5e6 => format!("{:.0} kB", bytes / 1e3),
         ..0.5e9 => format!("{:.0} MB", bytes / 1e6),
-        _ => format!("{:.0} GB", bytes / 1e9),
+        ..0.5e12 => format!("{:.0} GB", bytes / 1e9),
+        _ => format!("{:.0} TB", bytes / 1e12),
     }
 }
 
@@ -134,8 +135,8 @@ pub fn draw(file: &Path, curves: &[Curve]) -> Result<(), Box<dyn Error>> {
     let root = SVGBackend::new(file, (WIDTH, HEIGHT)).into_drawing_area();
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(WIDTH / 2);
-    panel(&left, "Processor time of all members", 1e-3..1e4, seconds_label, curves, |point| point.seconds)?;
-    panel(&right, "Bytes through the relay, up and down", 1e3..1e10, bytes_label, curves, |point| {
+    panel(&left, "Processor time of all members", 1e-3..1e5, seconds_label, curves, |point| point.seconds)?;
+    panel(&right, "Bytes through the relay, up and down", 1e3..1e12, bytes_label, curves, |point| {
         point.up + point.down
     })?;
     root.present()?;
@@ -154,6 +155,7 @@ fn panel(
     let mut chart = ChartBuilder::on(area)
         .caption(title, font(20))
         .margin(12)
+        .margin_right(26)
         .x_label_area_size(52)
         .y_label_area_size(74)
         .build_cartesian_2d((2.0..1_000.0f64).log_scale(), range.log_scale())?;

@@ -38,19 +38,20 @@ impl Figures {
 
     /// Markdown of times.
     pub fn times(&self, goals: Goals<'_>) -> String {
-        self.table("work", time, &|nanoseconds| format!("≤ {}", time(nanoseconds)), goals)
+        let limit = |nanoseconds| format!("≤ {}", time(nanoseconds));
+        self.table("work", (time, ratio), &limit, goals)
     }
 
     /// Markdown of sizes.
     pub fn bytes(&self, goals: Goals<'_>) -> String {
         let bytes = |bytes: f64| format!("{bytes:.0}");
-        self.table("bytes", bytes, &|limit| format!("≤ {limit:.0}"), goals)
+        self.table("bytes", (bytes, short_ratio), &|limit| format!("≤ {limit:.0}"), goals)
     }
 
     fn table(
         &self,
         what: &str,
-        show: fn(f64) -> String,
+        (show, compare): (fn(f64) -> String, fn(&[f64]) -> String),
         limit: &dyn Fn(f64) -> String,
         goals: Goals<'_>,
     ) -> String {
@@ -65,7 +66,9 @@ impl Figures {
             let Some(own) = self.get(row, hermes) else { continue };
             let cell = |side| self.get(row, side).map(|values| show(median(values))).unwrap_or_default();
             let to = |side| {
-                self.get(row, side).map(|values| ratio(&each(own, values, |a, b| a / b))).unwrap_or_default()
+                self.get(row, side)
+                    .map(|values| compare(&each(own, values, |a, b| a / b)))
+                    .unwrap_or_default()
             };
             let (goal, met) = match goals(row) {
                 None => Default::default(),
@@ -80,6 +83,13 @@ impl Figures {
         }
         text
     }
+}
+
+/// Bytes differ little from round to round, and much between libraries: two digits, wherever they begin.
+fn short_ratio(ratios: &[f64]) -> String {
+    let ratio = median(ratios);
+    let zeros = (-ratio.log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{ratio:.*}", (zeros + 1).max(2))
 }
 
 #[cfg(test)]
@@ -101,6 +111,8 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("| two | 20.0 ms |  |  |  |  |  |  |"), "{table}");
+        assert_eq!(short_ratio(&[73.0 / 3_566_579.0]), "0.000020");
+        assert_eq!((short_ratio(&[0.325]), short_ratio(&[1.1327])), ("0.33".to_owned(), "1.13".to_owned()));
         let goal = |row: &str| (row == "one").then_some(3_000.0);
         assert!(figures.bytes(&goal).contains("| ≤ 3000 | met |"));
     }
