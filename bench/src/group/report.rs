@@ -18,6 +18,9 @@ pub struct Figures {
 /// What Hermes wants to be: at most so much.
 pub type Goals<'a> = &'a dyn Fn(&str) -> Option<f64>;
 
+/// A ratio of each round, as text.
+type Compare = fn(&[f64]) -> String;
+
 impl Figures {
     /// Notes a figure of one round: nanoseconds or bytes.
     pub fn add(&mut self, row: &str, side: &'static str, value: f64) {
@@ -51,7 +54,7 @@ impl Figures {
     fn table(
         &self,
         what: &str,
-        (show, compare): (fn(f64) -> String, fn(&[f64]) -> String),
+        (show, compare): (fn(f64) -> String, Compare),
         limit: &dyn Fn(f64) -> String,
         goals: Goals<'_>,
     ) -> String {
