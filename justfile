@@ -22,15 +22,15 @@ deny:
 
 # Simulation with more seeds: just sim 10000
 sim seeds="500":
-    HERMES_SIM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test simulation -- --nocapture
+    HERMES_SIM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test simulation pairs -- --nocapture
 
 # Storms of faults on two engines: just storm 1000
 storm seeds="100":
-    HERMES_STORM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test healing -- after_any_storm
+    HERMES_STORM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test engine after_any_storm
 
 # Kills at random moments: just kill 100
 kill rounds="20":
-    HERMES_KILL_ROUNDS={{rounds}} cargo test --release -p hermes-tests --test kill -- --nocapture
+    HERMES_KILL_ROUNDS={{rounds}} cargo test --release -p hermes-tests --test system kill -- --nocapture
 
 # Branches and addresses that depend on secrets (needs valgrind).
 constant-time:

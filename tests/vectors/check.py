@@ -1,6 +1,6 @@
 """Reproduces every frozen vector from its inputs, with a model that shares no code with the crates.
 
-Needs Python 3.10 or newer and nothing else. `cargo test -p hermes-tests --test vectors` runs it.
+Needs Python 3.10 or newer and nothing else. `cargo test -p hermes-tests --test project vectors` runs it.
 """
 
 import json

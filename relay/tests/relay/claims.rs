@@ -1,8 +1,6 @@
 //! The relay's rules for store claims: only the owner's, only forward, only from where the owner thinks they are.
 
-mod common;
-
-use common::{Ask, NOW, Owner, claim, prekeys};
+use crate::common::{Ask, NOW, Owner, claim, prekeys};
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store, store::memory::MemoryStore,
 };

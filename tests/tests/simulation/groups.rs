@@ -40,7 +40,7 @@ fn nothing_forks_and_the_core_reads_everything_once() {
                 let report = prepared.run(seed).unwrap_or_else(|violation| {
                     panic!(
                         "seed {seed}, {plan:?}: {violation}\n  → HERMES_GROUP_SEED={seed} cargo test --workspace --test \
-                         group_simulation"
+                         simulation groups"
                     )
                 });
                 sum.messages += report.messages;

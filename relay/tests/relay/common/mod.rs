@@ -1,7 +1,5 @@
 //! People and frames for the relay's tests.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 pub mod backend;
 pub mod client;
 pub mod counting;
@@ -21,14 +19,14 @@ use hermes_wire::{
 use serde_bytes::ByteBuf;
 
 /// Each of the named functions as a test over both stores.
-#[allow(unused_macros, reason = "each test file uses its part")]
+#[allow(unused_macros)]
 macro_rules! over_both_stores {
     ($($test:ident),* $(,)?) => {
         mod memory {
-            $(#[test] fn $test() { super::$test(&super::common::backend::InMemory); })*
+            $(#[test] fn $test() { super::$test(&crate::common::backend::InMemory); })*
         }
         mod fjall {
-            $(#[test] fn $test() { super::$test(&super::common::backend::OnDisk::new()); })*
+            $(#[test] fn $test() { super::$test(&crate::common::backend::OnDisk::new()); })*
         }
     };
 }

@@ -1,9 +1,6 @@
 //! What every store must do alike: one suite, run on each backend, and one random history on all of them at once.
 
-#[macro_use]
-mod common;
-
-use common::{
+use crate::common::{
     Ask, DAY, NOW, Owner, PLENTY, at,
     backend::{Backend, OnDisk},
     claim, deposit, prekey,

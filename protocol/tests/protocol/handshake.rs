@@ -1,11 +1,9 @@
 //! The handshake from bundle to first message, and everything that must stop it.
 
-mod support;
-
+use crate::support::*;
 use hermes_protocol::{handshake::InitiatorParams, limits::UNOPENED_INITIATIONS, *};
 use hermes_wire::{MailboxId, Timestamp, codec, prekey::SealedBundle};
 use serde_bytes::ByteBuf;
-use support::*;
 
 fn accounts() -> (Account, Account) {
     (Account::new(1), Account::new(2))

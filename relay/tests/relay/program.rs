@@ -1,14 +1,12 @@
 //! The program itself: what it prints, how it fails, and that a kill takes nothing it acknowledged.
 
-mod common;
-
 use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
 };
 
-use common::{
+use crate::common::{
     client::{Drop, Mailbox, owner},
     deposit,
 };

@@ -1,7 +1,6 @@
 //! Every decoder that takes bytes from others, fed with garbage: an error is fine, a panic is not.
 
-mod support;
-
+use crate::support::*;
 use hermes_protocol::*;
 use hermes_wire::{
     Timestamp, codec,
@@ -9,7 +8,6 @@ use hermes_wire::{
 };
 use proptest::{collection::vec, prelude::*};
 use serde_bytes::ByteBuf;
-use support::*;
 
 fn decode_everything(bytes: &[u8]) {
     let _ = Envelope::decode(bytes);

@@ -1,17 +1,14 @@
 //! Replays the corpus of every fuzz target, and small mutations of it, with the ordinary toolchain.
 
-#[path = "../../fuzz/src/lib.rs"]
-mod targets;
-
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
+use crate::targets::{self, TARGETS, seeds};
 use rand::{Rng, RngExt};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use targets::{TARGETS, seeds};
 
 /// Mutations of each file.
 const MUTATIONS: usize = 500;
@@ -75,7 +72,7 @@ fn the_corpus_has_every_real_value() {
     }
 }
 
-/// `cargo test -p hermes-tests --test corpus -- --ignored write_corpus`, after a change of format.
+/// `cargo test -p hermes-tests --test project -- --ignored write_corpus`, after a change of format.
 #[test]
 #[ignore = "writes the corpus of real values and a few broken ones"]
 fn write_corpus() {

@@ -72,7 +72,7 @@ fn run_all(seeds: &[u64]) -> Vec<Report> {
 fn run_one(seed: u64) -> Report {
     run(seed, plan(seed)).unwrap_or_else(|violation| {
         panic!(
-            "seed {seed}: {violation}\nreplay: HERMES_SIM_SEED={seed} cargo test -p hermes-tests --test simulation"
+            "seed {seed}: {violation}\nreplay: HERMES_SIM_SEED={seed} cargo test -p hermes-tests --test simulation pairs"
         )
     })
 }

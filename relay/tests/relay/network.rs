@@ -1,10 +1,8 @@
 //! The relay over real QUIC on loopback, as its clients see it.
 
-mod common;
-
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use common::{
+use crate::common::{
     claim,
     client::{Drop, Mailbox, owner},
     deposit,

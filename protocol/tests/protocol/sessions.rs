@@ -1,12 +1,9 @@
 //! Several sessions of two parties over a network that loses, reorders, repeats and changes what it carries, while either
 //! side may be put back to an old state: each delivery does what the reference model says.
 //!
-//! `PROPTEST_CASES=10000 cargo test --release -p hermes-protocol --test sessions` tries more.
+//! `PROPTEST_CASES=10000 cargo test --release -p hermes-protocol --test protocol sessions` tries more.
 
-#[path = "model/mod.rs"]
-mod model;
-
-use model::{
+use crate::model::{
     Who,
     action::{ACTION_BYTES, Action},
     support::rng,

@@ -1,17 +1,15 @@
 //! No graph at rest: what lies in the store joins no mailbox to another and no mailbox to a channel.
 
-mod common;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
 
-use ciborium::Value;
-use common::{
+use crate::common::{
     Ask, NOW, Owner,
     group::{Group, Member, secret},
 };
+use ciborium::Value;
 use fjall::{Database, KeyspaceCreateOptions, Readable};
 use hermes_relay::{Limits, Outcome, Policy, Registration, Relay, Request, store::fjall::FjallStore};
 use hermes_wire::{InstanceId, MailboxId, RunId, mailbox::Register};

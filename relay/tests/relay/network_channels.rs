@@ -1,8 +1,6 @@
 //! Channels and blobs over real QUIC on loopback.
 
-mod common;
-
-use common::{
+use crate::common::{
     DAY,
     client::{Drop, Mailbox, owner},
     group::{Group, Member, post_id, secret, summary},

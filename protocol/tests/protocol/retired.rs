@@ -1,9 +1,7 @@
 //! A session that gave way to another opens what was on its way, and nothing that came later.
 
-mod support;
-
+use crate::support::*;
 use hermes_protocol::*;
-use support::*;
 
 /// Bob's session, given way, with Bob's rows.
 fn retired(bob: &Peer) -> RetiredSession {

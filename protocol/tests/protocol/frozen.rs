@@ -1,15 +1,13 @@
 //! Bytes that were written once and must be understood for ever. A failure here is a change of the protocol or of a
 //! record's layout, and needs a new version number.
 //!
-//! `cargo test -p hermes-protocol --test frozen -- --ignored` writes the corpus anew.
-
-mod support;
+//! `cargo test -p hermes-protocol --test protocol frozen -- --ignored` writes the corpus anew.
 
 use std::{fs, path::PathBuf};
 
+use crate::support::*;
 use hermes_protocol::{record::RecordError, *};
 use hermes_wire::{MailboxId, codec, limits::FRAME_BYTES, prekey::SealedBundle};
-use support::*;
 
 const FIRST_TEXT: &[u8] = "The first message: \u{1f98a}".as_bytes();
 const SKIPPED_TEXT: &[u8] = b"overtaken";

@@ -1,9 +1,8 @@
 //! Conversations over a bad network, and messages that must not open.
 
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::*;
 use hermes_protocol::{
     limits::{
         CHAIN_JUMP, SKIPPED_CHAINS, SKIPPED_KEYS_PER_CHAIN, SKIPPED_KEYS_PER_SESSION, SKIPPED_LIFETIME,
@@ -12,7 +11,6 @@ use hermes_protocol::{
 };
 use hermes_wire::limits::ENVELOPE_BYTES;
 use proptest::prelude::*;
-use support::*;
 
 #[test]
 fn a_long_conversation() {

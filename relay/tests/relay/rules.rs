@@ -1,10 +1,10 @@
 //! The relay's rules, over the store in memory: what each promise means, and how each refusal comes about.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Ask, DAY, NOW, Owner, PLENTY, at, counting::Counting, deposit, prekey, prekeys, summary};
+use crate::common::{
+    Ask, DAY, NOW, Owner, PLENTY, at, counting::Counting, deposit, prekey, prekeys, summary,
+};
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store, entry,
     limits::{REMOVED_BYTES, REMOVED_ROWS, Rate},

@@ -1,9 +1,7 @@
 //! Ephemeral messages: what they cost, who can open them, and for how long.
 
-mod support;
-
+use crate::support::*;
 use hermes_protocol::{limits::EPHEMERAL_BYTES, *};
-use support::*;
 
 fn message(envelope: &[u8]) -> EphemeralMessage {
     match Envelope::decode(envelope) {

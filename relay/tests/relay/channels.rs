@@ -1,9 +1,6 @@
 //! Channels: one order for everyone, the first commit of an epoch wins, and who receives what.
 
-#[macro_use]
-mod common;
-
-use common::{
+use crate::common::{
     Ask, DAY, NOW, at,
     backend::Backend,
     counting::Counting,
@@ -448,5 +445,5 @@ fn many(number: u16) -> Member {
     let [high, low] = number.to_be_bytes();
     let mut mailbox = [high; 32];
     mailbox[31] = low;
-    Member::of(common::Owner::with_mailbox(1, hermes_wire::MailboxId(mailbox)), low)
+    Member::of(crate::common::Owner::with_mailbox(1, hermes_wire::MailboxId(mailbox)), low)
 }

@@ -1,13 +1,11 @@
 //! Frozen vectors of handshake, ratchet and safety numbers, with every input: what a second implementation has to reproduce, and what ours
 //! must still make tomorrow. A small model in Python, which shares no code with the crates, reproduces them here.
 //!
-//! `cargo test -p hermes-tests --test vectors -- --ignored` writes them anew; that is a change of the protocol.
-
-#[path = "../../protocol/tests/support/mod.rs"]
-mod support;
+//! `cargo test -p hermes-tests --test project vectors -- --ignored` writes them anew; that is a change of the protocol.
 
 use std::{convert::Infallible, fs, io::Write, path::PathBuf, process::Command};
 
+use crate::targets::model::support::{self, Account, EXPIRY, NOW, Rows, Stock};
 use data_encoding::HEXLOWER;
 use hermes_protocol::{
     Envelope, Initiated, InitiatorParams, InviteSecret, OpenEphemeralError, OpenError, PendingHandshake,
@@ -19,7 +17,6 @@ use rand_chacha::{
     rand_core::{TryCryptoRng, TryRng},
 };
 use serde_json::{Value, json};
-use support::{Account, EXPIRY, NOW, Rows, Stock};
 
 const HANDSHAKE: &str = "handshake.json";
 const RATCHET: &str = "ratchet.json";

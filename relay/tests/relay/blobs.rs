@@ -1,9 +1,6 @@
 //! Blobs: uploaded in parts by whoever pays for them, fetched by whoever knows their id.
 
-#[macro_use]
-mod common;
-
-use common::{Ask, DAY, NOW, Owner, at, backend::Backend};
+use crate::common::{Ask, DAY, NOW, Owner, at, backend::Backend};
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     blob::read,

@@ -1,0 +1,14 @@
+//! The relay: its rules over both of its stores, and the program on a network.
+
+#[macro_use]
+mod common;
+
+mod blobs;
+mod channels;
+mod claims;
+mod conformance;
+mod network;
+mod network_channels;
+mod no_graph;
+mod program;
+mod rules;

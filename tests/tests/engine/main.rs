@@ -1,0 +1,11 @@
+//! Engines without a shell: one by one, in pairs and in groups, with the network in the test's hands.
+
+mod claims;
+mod expiry;
+mod gaps;
+mod groups;
+mod healing;
+mod hostile;
+mod identity;
+mod prekeys;
+mod rules;

@@ -1,0 +1,11 @@
+//! The real programs, as their users run them.
+
+mod backlog;
+mod bad_input;
+mod canary;
+mod changed_identity;
+mod cli;
+mod groups;
+mod kill;
+mod rollback;
+mod swallow;
