@@ -1,33 +1,21 @@
-//! The configuration file.
+//! A configuration file: what it sets, and in which line something is wrong.
 
 use std::{
     fs::File,
     io::{self, Read},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-use toml::{Table, Value};
+use toml_edit::{Document, Item, Table, TableLike, TomlError, Value};
 
-use crate::{AccountName, LogLevel, Paths, limits::CONFIG_FILE_BYTES};
+use crate::{
+    keys::{Config, KEYS, Key},
+    limits::CONFIG_FILE_BYTES,
+};
 
-/// What the configuration decides, with the defaults filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// The account to use when none is named.
-    pub default_account: Option<AccountName>,
-    /// The daemon's settings.
-    pub daemon: Daemon,
-}
-
-/// The settings of `[daemon]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Daemon {
-    /// How much it logs.
-    pub log: LogLevel,
-    /// Whether the command line starts it when it is not running.
-    pub autostart: bool,
-}
+/// The file that is shipped: every key with its default and what it is for.
+pub const EXAMPLE: &str = include_str!("../hermes.example.toml");
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,72 +35,42 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// Not TOML, or a value of the wrong kind.
-    #[error("{path} is not a valid configuration: {reason}")]
+    #[error("{path}, line {line}: {reason}; correct it: hermesctl config edit")]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong and in which line.
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong.
         reason: String,
     },
     /// A key that does not exist.
-    #[error("{path} sets {key}, which does not exist; did you mean {nearest}?")]
+    #[error("{path}, line {line} sets {key}, which does not exist; did you mean {nearest}?")]
     UnknownKey {
         /// The file.
         path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
         /// The key as written, with its table.
         key: String,
         /// The existing key that looks most like it.
         nearest: &'static str,
     },
+    /// A variable holds what its key cannot be.
+    #[error("the variable {variable} is wrong: {reason}; correct it or unset it")]
+    Variable {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { default_account: None, daemon: Daemon { log: LogLevel::default(), autostart: true } }
-    }
-}
+/// What one file sets, in the order of [`KEYS`].
+pub(crate) type Layer = Vec<(&'static Key, Value)>;
 
-impl Config {
-    /// Reads the system's file, then the user's, which stands above it. A file that is not there decides nothing.
-    pub fn load(paths: &Paths) -> Result<Self, ConfigError> {
-        let user = paths.config_file();
-        let files = paths.system_config_file().into_iter().chain([user.as_path()]);
-        let mut config = Self::default();
-        for path in files {
-            if let Some(text) = read(path)? {
-                config.apply(parse(&text, path)?);
-            }
-        }
-        Ok(config)
-    }
-
-    fn apply(&mut self, layer: Layer) {
-        let daemon = layer.daemon.unwrap_or_default();
-        self.default_account = layer.default_account.or(self.default_account.take());
-        self.daemon.log = daemon.log.unwrap_or(self.daemon.log);
-        self.daemon.autostart = daemon.autostart.unwrap_or(self.daemon.autostart);
-    }
-}
-
-/// What one file sets.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Layer {
-    default_account: Option<AccountName>,
-    daemon: Option<DaemonLayer>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DaemonLayer {
-    log: Option<LogLevel>,
-    autostart: Option<bool>,
-}
-
-/// Every key a file may set. Checked before deserialising, so that the error can name the nearest one.
-const KEYS: [&str; 3] = ["default_account", "daemon.log", "daemon.autostart"];
-
-fn read(path: &Path) -> Result<Option<String>, ConfigError> {
+/// The text of a file; nothing when there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
     let failed = |source| ConfigError::Read { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
@@ -127,55 +85,91 @@ fn read(path: &Path) -> Result<Option<String>, ConfigError> {
     Ok(Some(text))
 }
 
-fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
-    let invalid = |error: toml::de::Error| ConfigError::Invalid {
-        path: path.to_owned(),
-        reason: error.to_string().trim_end().to_owned(),
-    };
-    let table: Table = toml::from_str(text).map_err(invalid)?;
-    if let Some(key) = unknown_key(&table) {
-        let nearest = nearest(&key);
-        return Err(ConfigError::UnknownKey { path: path.to_owned(), key, nearest });
+/// What `text`, the content of `path`, sets. Every key in it exists and every value is one that its key can have.
+pub(crate) fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
+    let source = Source { text, path };
+    let document = Document::parse(text).map_err(|error: TomlError| {
+        source.invalid(error.span().unwrap_or_default(), error.message().to_owned())
+    })?;
+    source.known_keys(document.as_table())?;
+    let mut layer = Layer::new();
+    for key in KEYS {
+        if let Some(item) = item(document.as_table(), key.name) {
+            layer.push((key, source.value(key, item)?));
+        }
     }
-    toml::from_str(text).map_err(invalid)
+    Ok(layer)
 }
 
-/// The first key of a file that is in no list of ours, as `table.key`.
-fn unknown_key(table: &Table) -> Option<String> {
-    for (key, value) in table {
-        let within = format!("{key}.");
-        if KEYS.contains(&key.as_str()) {
-            continue;
-        }
-        match value {
-            Value::Table(inner) if KEYS.iter().any(|known| known.starts_with(&within)) => {
-                let unknown = inner.keys().map(|inner| format!("{within}{inner}"));
-                if let Some(unknown) = unknown.into_iter().find(|key| !KEYS.contains(&key.as_str())) {
-                    return Some(unknown);
+/// The item under `daemon.log` and the like.
+fn item<'a>(table: &'a dyn TableLike, name: &str) -> Option<&'a Item> {
+    match name.split_once('.') {
+        Some((section, rest)) => item(table.get(section)?.as_table_like()?, rest),
+        None => table.get(name),
+    }
+}
+
+/// A file that is being read.
+struct Source<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Source<'_> {
+    fn value(&self, key: &Key, item: &Item) -> Result<Value, ConfigError> {
+        let invalid =
+            |reason| self.invalid(item.span().unwrap_or_default(), format!("{}: {reason}", key.name));
+        let value = item.as_value().ok_or_else(|| invalid("it is a value, not a table".to_owned()))?;
+        key.assign(&mut Config::default(), value.clone()).map_err(invalid)?;
+        Ok(value.clone())
+    }
+
+    /// Checked before any value, so that the error can name the nearest key.
+    fn known_keys(&self, table: &Table) -> Result<(), ConfigError> {
+        for (name, value) in table.iter() {
+            let within = format!("{name}.");
+            let section = KEYS.iter().any(|key| key.name.starts_with(&within));
+            match value.as_table_like() {
+                _ if Key::find(name).is_some() => {}
+                Some(inner) if section => {
+                    for (inner_name, _) in inner.iter() {
+                        let full = format!("{within}{inner_name}");
+                        if Key::find(&full).is_none() {
+                            return Err(self.unknown(inner, inner_name, full));
+                        }
+                    }
                 }
+                None if section => {
+                    let reason = format!("{name} is a table: write [{name}]");
+                    return Err(self.invalid(value.span().unwrap_or_default(), reason));
+                }
+                _ => return Err(self.unknown(table, name, name.to_owned())),
             }
-            // A table's name with a plain value under it: the wrong type, which deserialising reports with its line.
-            _ if KEYS.iter().any(|known| known.starts_with(&within)) => {}
-            _ => return Some(key.clone()),
         }
+        Ok(())
     }
-    None
-}
 
-fn nearest(key: &str) -> &'static str {
-    let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
-    let likeness = |known: &'static str| {
-        // A key in the wrong table is as likely a mistake as a misspelt one.
-        strsim::jaro_winkler(key, known).max(strsim::jaro_winkler(key, last(known)))
-    };
-    KEYS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or(KEYS[0])
+    fn unknown(&self, table: &dyn TableLike, name: &str, full: String) -> ConfigError {
+        let span = table.key(name).and_then(|key| key.span()).unwrap_or_default();
+        let nearest = Key::nearest(&full);
+        ConfigError::UnknownKey { path: self.path.to_owned(), line: self.line(&span), key: full, nearest }
+    }
+
+    fn invalid(&self, span: Range<usize>, reason: String) -> ConfigError {
+        // What TOML's parser expected instead stands in lines of its own.
+        let reason = reason.trim_end().replace('\n', ", ");
+        ConfigError::Invalid { path: self.path.to_owned(), line: self.line(&span), reason }
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const EXAMPLE: &str = include_str!("../hermes.example.toml");
 
     fn layer(text: &str) -> Result<Layer, ConfigError> {
         parse(text, Path::new("config.toml"))
@@ -183,7 +177,9 @@ mod tests {
 
     fn config(text: &str) -> Config {
         let mut config = Config::default();
-        config.apply(layer(text).unwrap());
+        for (key, value) in layer(text).unwrap() {
+            key.assign(&mut config, value).unwrap();
+        }
         config
     }
 
@@ -192,39 +188,32 @@ mod tests {
         assert_eq!(config(EXAMPLE), Config::default());
     }
 
+    /// Keys with a default stand in it as they are, the others behind a `# `.
     #[test]
     fn the_example_names_every_key_with_its_default_or_commented() {
-        let uncommented = EXAMPLE.replace("# default_account", "default_account");
-        let table: Table = toml::from_str(&uncommented).unwrap();
+        let set = layer(EXAMPLE).unwrap();
         for key in KEYS {
-            let value = key
-                .split('.')
-                .try_fold(&Value::Table(table.clone()), |value, part| value.get(part))
-                .is_some();
-            assert!(value, "{key} is missing from the example");
+            let plain = set.iter().any(|(known, _)| known.name == key.name);
+            let last = key.name.rsplit('.').next().unwrap();
+            let commented = EXAMPLE.lines().any(|line| line.starts_with(&format!("# {last} = ")));
+            let has_default = key.value(&Config::default()).is_some();
+            assert!(if has_default { plain } else { commented }, "{} is missing from the example", key.name);
+            assert!(EXAMPLE.contains(key.variable), "{} is missing from the example", key.variable);
         }
-        assert_eq!(config(&uncommented).default_account, Some("alice".parse().unwrap()));
-    }
-
-    #[test]
-    fn the_user_stands_above_the_system() {
-        let mut config = config("default_account = \"sys\"\n[daemon]\nlog = \"warn\"\nautostart = false");
-        config.apply(layer("default_account = \"me\"\n[daemon]\nlog = \"debug\"").unwrap());
-        assert_eq!(config.default_account, Some("me".parse().unwrap()));
-        assert_eq!(config.daemon, Daemon { log: LogLevel::Debug, autostart: false });
     }
 
     #[test]
     fn unknown_keys_name_the_nearest() {
-        for (text, key, nearest) in [
-            ("defaultaccount = \"a\"", "defaultaccount", "default_account"),
-            ("autostart = true", "autostart", "daemon.autostart"),
-            ("[daemon]\nautostrat = true", "daemon.autostrat", "daemon.autostart"),
-            ("[deamon]\nlog = \"info\"", "deamon", "daemon.log"),
+        for (text, key, nearest, at) in [
+            ("defaultaccount = \"a\"", "defaultaccount", "default_account", 1),
+            ("autostart = true", "autostart", "daemon.autostart", 1),
+            ("[daemon]\nautostrat = true", "daemon.autostrat", "daemon.autostart", 2),
+            ("# which\n\n[deamon]\nlog = \"info\"", "deamon", "daemon.log", 3),
+            ("daemon.lgo = \"info\"", "daemon.lgo", "daemon.log", 1),
         ] {
             match layer(text) {
-                Err(ConfigError::UnknownKey { key: found, nearest: offered, .. }) => {
-                    assert_eq!((found.as_str(), offered), (key, nearest));
+                Err(ConfigError::UnknownKey { key: found, nearest: offered, line, .. }) => {
+                    assert_eq!((found.as_str(), offered, line), (key, nearest, at));
                 }
                 other => panic!("{text}: {other:?}"),
             }
@@ -233,22 +222,18 @@ mod tests {
 
     #[test]
     fn wrong_values_name_the_line() {
-        for text in [
-            "[daemon]\nlog = \"loud\"",
-            "[daemon]\nautostart = 1",
-            "daemon = 3",
-            "default_account = \"..\"",
-            "[",
+        for (text, at) in [
+            ("[daemon]\nlog = \"loud\"", 2),
+            ("[daemon]\nautostart = 1", 2),
+            ("daemon = 3", 1),
+            ("\ndefault_account = \"..\"", 2),
+            ("[default_account]", 1),
+            ("\n\n[", 3),
         ] {
-            let error = layer(text).unwrap_err();
-            assert!(matches!(error, ConfigError::Invalid { .. }), "{text}: {error}");
-            assert!(error.to_string().contains("line "), "{error}");
+            match layer(text) {
+                Err(ConfigError::Invalid { line, .. }) => assert_eq!(line, at, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
         }
-    }
-
-    #[test]
-    fn a_missing_file_decides_nothing() {
-        let paths = Paths::under(Path::new("/nonexistent")).unwrap();
-        assert_eq!(Config::load(&paths).unwrap(), Config::default());
     }
 }

@@ -63,7 +63,8 @@ mod tests {
     fn one_spelling_in_flags_and_files() {
         for level in LogLevel::ALL {
             assert_eq!(level.as_str().parse(), Ok(level));
-            assert_eq!(toml::Value::try_from(level).unwrap(), toml::Value::String(level.to_string()));
+            let value = level.serialize(toml_edit::ser::ValueSerializer::new()).unwrap();
+            assert_eq!(value.as_str(), Some(level.as_str()));
         }
         assert_eq!("verbose".parse::<LogLevel>(), Err(LogLevelError));
     }

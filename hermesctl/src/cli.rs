@@ -44,8 +44,8 @@ pub(crate) struct Global {
     /// Print JSON documents, versioned with "v":1
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The account to use
-    #[arg(long, short, global = true, value_name = "NAME", env = "HERMES_ACCOUNT", hide_env_values = true)]
+    /// The account to use [env: HERMES_ACCOUNT]
+    #[arg(long, short, global = true, value_name = "NAME")]
     pub(crate) account: Option<AccountName>,
     /// The daemon's socket
     #[arg(long, global = true, value_name = "PATH", env = "HERMES_SOCKET", hide_env_values = true)]
@@ -62,8 +62,8 @@ pub(crate) struct Global {
     /// Never ask: fail where input would be needed
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
-    /// Do not start hermesd when it is not running
-    #[arg(long, global = true, env = "HERMES_NO_AUTOSTART", hide_env_values = true, value_parser = clap::builder::BoolishValueParser::new())]
+    /// Do not start hermesd when it is not running [env: HERMES_NO_AUTOSTART]
+    #[arg(long, global = true)]
     pub(crate) no_autostart: bool,
 }
 

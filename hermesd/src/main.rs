@@ -33,8 +33,8 @@ struct Options {
     /// Listen at this socket instead of the one in the runtime directory
     #[arg(long, value_name = "PATH", env = "HERMES_SOCKET")]
     socket: Option<PathBuf>,
-    /// How much to log: error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL", env = "HERMES_LOG")]
+    /// How much to log: error, warn, info, debug or trace [env: HERMES_LOG]
+    #[arg(long, value_name = "LEVEL")]
     log: Option<LogLevel>,
 }
 
