@@ -35,6 +35,9 @@ pub struct AccountStatus {
     /// Whether everything is here that waited at the relay when the account connected last.
     #[serde(default)]
     pub caught_up: bool,
+    /// Envelopes that waited at the relay then and have not been fetched yet, at most.
+    #[serde(default)]
+    pub waiting: u64,
     /// Messages not read yet.
     pub unread: u64,
     /// Messages waiting to leave.

@@ -102,6 +102,7 @@ mod tests {
             relay: String::new(),
             connection,
             caught_up: true,
+            waiting: 0,
             unread: 0,
             outbox: 0,
             unreadable: 0,

@@ -15,8 +15,12 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// Pause between two looks for a daemon that went away while `inbox --follow` was listening.
 pub(crate) const RETURN_LOOK: Duration = Duration::from_millis(500);
 
-/// How long `inbox` waits for what is at the relay while the daemon connects or fetches.
+/// How long `inbox` waits for what is at the relay while the daemon connects, or fetches without getting on. While it
+/// gets on, `inbox` goes on waiting: a long absence is fetched whole.
 pub(crate) const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// Envelopes at the relay from which on waiting for them deserves a bar: fewer are here in the blink of an eye.
+pub(crate) const BACKLOG: u64 = 500;
 
 /// How often a request that is safe to repeat is tried when daemons die under it.
 pub(crate) const ATTEMPTS: usize = 5;

@@ -13,6 +13,7 @@ mod input;
 mod invocation;
 mod limits;
 mod output;
+mod progress;
 mod render;
 mod stop;
 

@@ -7,7 +7,10 @@ use anstyle::{AnsiColor, Style};
 use hermes_api::{Failure, Problem};
 use serde::Serialize;
 
-use crate::{clean, cli};
+use crate::{
+    clean, cli,
+    progress::{Progress, Watched},
+};
 
 /// What went well.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -158,6 +161,12 @@ impl Notes {
         if !self.quiet {
             print(line);
         }
+    }
+
+    /// A bar for those who wait.
+    pub(crate) fn progress(&self, what: &'static str) -> Progress {
+        let watched = if self.quiet || self.format == Format::Json { Watched::No } else { Watched::Yes };
+        Progress::new(what, watched)
     }
 
     /// Says something to those who asked for more.

@@ -55,6 +55,9 @@ pub struct Summary {
     pub registered: bool,
     /// Whether everything is taken that the relay had when it was last asked.
     pub caught_up: bool,
+    /// Envelopes that the relay had when it was last asked, and that are yet to come: at most so many, because some may
+    /// have expired.
+    pub waiting: u64,
     /// Unread messages.
     pub unread: u64,
     /// Envelopes waiting to leave.
@@ -159,6 +162,7 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
     Ok(Summary {
         // What was written to a group is not here before its welcome is.
         caught_up: counters.cursor >= counters.head && blob_fetches(view)?.is_empty(),
+        waiting: counters.head.0.saturating_sub(counters.cursor.0),
         renewals: counters.renewals,
         last_renewal,
         fingerprint: IdentityKeyPair::from_bytes(record.identity.expose()).identity().fingerprint(),

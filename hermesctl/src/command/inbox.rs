@@ -37,7 +37,7 @@ pub(crate) async fn run(args: cli::Inbox, invocation: &mut Invocation) -> Result
         return listing.follow(invocation).await;
     }
     let limit = args.n.unwrap_or(u32::MAX);
-    let beyond = catch_up(&listing.account, &invocation.daemon).await;
+    let beyond = catch_up(&listing.account, invocation).await;
     let exit = match invocation.output.format {
         Format::Json => listing.document(limit, invocation).await,
         Format::Text => listing.text(limit, invocation).await,

@@ -213,6 +213,7 @@ mod tests {
                 reason: Some(Problem::new(ErrorCode::RelayUnreachable, "no answer", "check the network")),
             },
             caught_up: true,
+            waiting: 0,
             unread: 3,
             outbox: 1,
             unreadable: 0,

@@ -49,7 +49,7 @@ impl Programs {
         cargo.arg("--target-dir").arg(target);
         // All packages and some test, so that dependencies have the features that they have in `cargo test --workspace`,
         // which has just built them: with fewer packages half of the tree would be built anew.
-        cargo.args(["--workspace", "--bins", "--test", "architecture"]);
+        cargo.args(["--workspace", "--bins", "--test", "project"]);
         let status = cargo.status().expect("cargo runs");
         assert!(status.success(), "the programs do not build: {cargo:?}");
         Self { directory: directory.to_owned() }
