@@ -12,6 +12,8 @@ pub(crate) const IDLE_READERS: usize = 4;
 pub(crate) const QUERIES: usize = 8;
 /// SQLite waits this long for a lock. Only a checkpoint ever competes for one.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of zeros written at a time over a file that is erased.
+pub(crate) const COPY_CHUNK: usize = 64 * 1024;
 
 // Account
 

@@ -35,11 +35,20 @@ pub(super) trait AccountStore: Store<Error = StoreError> {
     /// Erases used keys from the disk. Called when nothing has happened for a while after a commit, and now and then
     /// in a row of commits without a pause.
     fn rest(&mut self) -> Result<Erased, StoreError>;
+
+    /// An account was loaded from the store: nothing older is needed.
+    fn loaded(&self);
 }
 
 impl AccountStore for SqliteStore {
     fn rest(&mut self) -> Result<Erased, StoreError> {
         self.checkpoint()
+    }
+
+    fn loaded(&self) {
+        if let Err(error) = self.forget_copies() {
+            tracing::warn!(%error, "the copy that an upgrade kept could not be erased; the next start tries again");
+        }
     }
 }
 
@@ -98,7 +107,7 @@ impl<R: Reopen> Owner<R> {
         queue: mpsc::Receiver<Work>,
         outlets: Outlets,
     ) -> Result<Self, Failure> {
-        let engine = Engine::load(&store)?;
+        let engine = load(&store)?;
         Ok(Self {
             source,
             open: Some((engine, store)),
@@ -266,7 +275,7 @@ impl<R: Reopen> Owner<R> {
 
     fn reopen(&self) -> Result<(Engine, R::Store), String> {
         let store = self.source.reopen().map_err(|error| error.to_string())?;
-        let engine = Engine::load(&store).map_err(|error| error.to_string())?;
+        let engine = load(&store).map_err(|error| error.to_string())?;
         Ok((engine, store))
     }
 
@@ -289,6 +298,12 @@ impl<R: Reopen> Owner<R> {
             }
         }
     }
+}
+
+fn load(store: &impl AccountStore) -> Result<Engine, Failure> {
+    let engine = Engine::load(store)?;
+    store.loaded();
+    Ok(engine)
 }
 
 /// One step for all inputs, one commit for the step.

@@ -90,6 +90,8 @@ impl AccountStore for Disk {
         state.rests.push(commits);
         Ok(Erased::All)
     }
+
+    fn loaded(&self) {}
 }
 
 impl Reopen for Disk {

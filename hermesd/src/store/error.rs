@@ -33,6 +33,14 @@ pub enum OpenError {
         /// The newest schema known here.
         known: i32,
     },
+    /// There is no copy to go back to, so it was not upgraded.
+    #[error("the store {path} has to be upgraded, and the copy to be kept of it cannot be written: {source}")]
+    Copy {
+        /// The store.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Not a store, or damaged.
     #[error("the store {0} is damaged or is no Hermes store")]
     Corrupt(PathBuf),

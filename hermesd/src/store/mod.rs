@@ -14,8 +14,15 @@ mod schema;
 mod sealing;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
-use std::{fs::File, ops::ControlFlow, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hermes_engine::{ChangeSet, Order, Range, Store, Table, Value, View};
 use rand::Rng;
@@ -27,7 +34,7 @@ pub(crate) use reader::{Reader, Snapshot};
 
 use self::{
     erasure::Stale,
-    schema::{META, Sql},
+    schema::{META, Schema, Sql},
     sealing::{Epoch, Sealer},
 };
 use crate::{
@@ -46,6 +53,8 @@ const KEY_CHECK_VALUE: &[u8] = b"this key opens this store";
 
 /// An open store. Closing it folds the write-ahead log back into the file.
 pub struct SqliteStore {
+    path: PathBuf,
+    schema: Schema,
     connection: Connection,
     sealer: Arc<Sealer>,
     reader: Reader,
@@ -57,23 +66,40 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Makes an empty store. `path` must not exist.
     pub fn create(path: &Path, key: &StoreKey) -> Result<Self, OpenError> {
+        Self::create_as(path, key, schema::CURRENT)
+    }
+
+    fn create_as(path: &Path, key: &StoreKey, schema: Schema) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         File::create_new(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        let failed = |error| OpenError::sqlite(path, error);
         let mut connection = connect(path)?;
+        configure(&connection).map_err(failed)?;
         let mut epoch = Epoch::default();
         rng().fill_bytes(&mut epoch);
         let sealer = Sealer::new(key, epoch);
-        initialize(&mut connection, &sealer, epoch).map_err(|error| OpenError::sqlite(path, error))?;
+        initialize(&mut connection, &sealer, epoch, schema).map_err(failed)?;
         // The header is read from the file itself, so it must not lie in the log alone.
-        erasure::empty_log(&connection).map_err(|error| OpenError::sqlite(path, error))?;
-        Ok(Self::assemble(path, connection, sealer, lock))
+        erasure::empty_log(&connection).map_err(failed)?;
+        Ok(Self::assemble(path, schema, connection, sealer, lock))
     }
 
-    /// Opens an existing store.
+    /// Opens an existing store. One of an older version is upgraded, and a copy kept until
+    /// [`SqliteStore::forget_copies`].
     pub fn open(path: &Path, key: &StoreKey) -> Result<Self, OpenError> {
-        schema::check_header(path)?;
+        Self::open_as(path, key, schema::CURRENT)
+    }
+
+    fn open_as(path: &Path, key: &StoreKey, schema: Schema) -> Result<Self, OpenError> {
+        schema::check_header(path, schema)?;
         let lock = lock(path)?;
-        let connection = connect(path)?;
+        let failed = |error| OpenError::sqlite(path, error);
+        let mut connection = connect(path)?;
+        // Closing without a checkpoint leaves a newer store's files as they were found.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        let version = schema::check_database(path, &connection, schema)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
+        configure(&connection).map_err(failed)?;
         let epoch: Epoch =
             meta(path, &connection, EPOCH)?.try_into().map_err(|_| OpenError::Corrupt(path.to_owned()))?;
         let sealer = Sealer::new(key, epoch);
@@ -82,7 +108,10 @@ impl SqliteStore {
             Ok(value) if value.as_slice() == KEY_CHECK_VALUE => {}
             _ => return Err(OpenError::WrongKey(path.to_owned())),
         }
-        Ok(Self::assemble(path, connection, sealer, lock))
+        if version < schema.version {
+            upgrade::upgrade(path, &mut connection, version, schema)?;
+        }
+        Ok(Self::assemble(path, schema, connection, sealer, lock))
     }
 
     /// Read-only access that works beside this store, on other threads.
@@ -95,10 +124,16 @@ impl SqliteStore {
         Ok(erasure::erase(&mut self.connection, &mut self.stale)?)
     }
 
-    fn assemble(path: &Path, connection: Connection, sealer: Sealer, lock: LockFile) -> Self {
+    /// Erases the copy that an upgrade left, which holds keys that are used from here on. To be called once the account
+    /// has started from the upgraded store.
+    pub(crate) fn forget_copies(&self) -> io::Result<()> {
+        upgrade::forget_copies(&self.path, self.schema)
+    }
+
+    fn assemble(path: &Path, schema: Schema, connection: Connection, sealer: Sealer, lock: LockFile) -> Self {
         let sealer = Arc::new(sealer);
         let reader = Reader::new(path, sealer.clone());
-        Self { connection, sealer, reader, stale: Stale::unknown(), _lock: lock }
+        Self { path: path.to_owned(), schema, connection, sealer, reader, stale: Stale::unknown(), _lock: lock }
     }
 }
 
@@ -148,17 +183,7 @@ fn lock(path: &Path) -> Result<LockFile, OpenError> {
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let failed = |error| OpenError::sqlite(path, error);
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    let fresh = path.metadata().is_ok_and(|metadata| metadata.len() == 0);
-    if !fresh {
-        // Closing without a checkpoint leaves a newer store's files as they were found.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
-        schema::check_database(path, &connection)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
-    }
-    configure(&connection).map_err(failed)?;
-    Ok(connection)
+    Connection::open_with_flags(path, flags).map_err(|error| OpenError::sqlite(path, error))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -177,9 +202,14 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", false)
 }
 
-fn initialize(connection: &mut Connection, sealer: &Sealer, epoch: Epoch) -> rusqlite::Result<()> {
+fn initialize(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    epoch: Epoch,
+    schema: Schema,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    schema::create(&transaction)?;
+    schema::create(&transaction, schema)?;
     let insert = format!("INSERT INTO {META} (name, value) VALUES (?1, ?2)");
     transaction.execute(&insert, params![EPOCH, epoch])?;
     let check = sealer.seal(META, KEY_CHECK.as_bytes(), KEY_CHECK_VALUE);

@@ -15,8 +15,23 @@ use super::error::OpenError;
 
 /// "HERM" in the SQLite header, so that `file` and we can tell our stores from other databases.
 const APPLICATION_ID: i32 = 0x4845_524d;
-/// The schema of this file. Higher numbers are left alone; lower ones have to be upgraded when there are any.
-pub(super) const VERSION: i32 = 1;
+/// How many tables a store has at each version, from version 1 on. Whoever adds tables to [`Table::ALL`] adds a number
+/// here, which makes the next version: an older store gets the tables that it lacks when it is opened, and an older
+/// binary refuses the newer store instead of overlooking rows of it. Numbers that are here never change.
+const TABLES: [usize; 1] = [36];
+const _: () = assert!(TABLES[TABLES.len() - 1] == Table::ALL.len(), "new tables make a new version of the store");
+
+/// What a store is to look like.
+#[derive(Clone, Copy)]
+pub(super) struct Schema {
+    /// Higher numbers are left alone, lower ones are upgraded.
+    pub(super) version: i32,
+    pub(super) tables: &'static [Table],
+}
+
+/// The schema of this binary.
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a count of versions")]
+pub(super) const CURRENT: Schema = Schema { version: TABLES.len() as i32, tables: &Table::ALL };
 
 /// Bytes of the SQLite header (sqlite.org/fileformat.html, section 1.3).
 const HEADER_BYTES: usize = 100;
@@ -32,7 +47,7 @@ pub(super) const META: &str = "store_meta";
 
 /// Reads a store's header without SQLite, which could write to a file merely by opening it: a newer store must stay as
 /// it is, to the byte.
-pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_header(path: &Path, known: Schema) -> Result<(), OpenError> {
     let failed = |source| OpenError::Io { path: path.to_owned(), source };
     let mut header = [0; HEADER_BYTES];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
@@ -53,40 +68,45 @@ pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
     if !header.starts_with(MAGIC) {
         return Err(OpenError::Corrupt(path.to_owned()));
     }
-    check_numbers(path, number(APPLICATION_ID_AT), number(VERSION_AT))
+    check_numbers(path, known, number(APPLICATION_ID_AT), number(VERSION_AT)).map(drop)
 }
 
-/// The same check on the open database: a write-ahead log may hold a newer header than the file.
-pub(super) fn check_database(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+/// The same check on the open database: a write-ahead log may hold a newer header than the file. Gives its version.
+pub(super) fn check_database(path: &Path, connection: &Connection, known: Schema) -> Result<i32, OpenError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let application = pragma("application_id").map_err(|error| OpenError::sqlite(path, error))?;
     let version = pragma("user_version").map_err(|error| OpenError::sqlite(path, error))?;
-    check_numbers(path, application, version)
+    check_numbers(path, known, application, version)
 }
 
-fn check_numbers(path: &Path, application: i32, version: i32) -> Result<(), OpenError> {
+fn check_numbers(path: &Path, known: Schema, application: i32, version: i32) -> Result<i32, OpenError> {
     match (application, version) {
-        (APPLICATION_ID, VERSION) => Ok(()),
-        (APPLICATION_ID, found) if found > VERSION => {
-            Err(OpenError::Newer { path: path.to_owned(), found, known: VERSION })
+        (APPLICATION_ID, version) if (1..=known.version).contains(&version) => Ok(version),
+        (APPLICATION_ID, found) if found > known.version => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known: known.version })
         }
         _ => Err(OpenError::Corrupt(path.to_owned())),
     }
 }
 
 /// Makes the tables of an empty database.
-pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
-    let mut script =
-        format!("CREATE TABLE {META} (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;\n");
-    for table in Table::ALL {
-        let name = table.name();
-        script.push_str(&format!(
-            "CREATE TABLE \"{name}\" (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;\n"
-        ));
-    }
-    connection.execute_batch(&script)?;
+pub(super) fn create(connection: &Connection, schema: Schema) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "CREATE TABLE {META} (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    ))?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    connection.pragma_update(None, "user_version", VERSION)
+    complete(connection, schema)
+}
+
+/// Makes the tables that are missing, and says which version this is. Within a transaction, all of it happens or none.
+pub(super) fn complete(connection: &Connection, schema: Schema) -> rusqlite::Result<()> {
+    for table in schema.tables {
+        let name = table.name();
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS \"{name}\" (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+        ))?;
+    }
+    connection.pragma_update(None, "user_version", schema.version)
 }
 
 /// The statements on one table.

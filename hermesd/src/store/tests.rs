@@ -181,14 +181,14 @@ fn a_newer_store_is_refused_and_left_as_it_is() {
         drop(world.create());
         let newer = Connection::open(world.path()).unwrap();
         newer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !checkpointed).unwrap();
-        newer.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+        newer.pragma_update(None, "user_version", schema::CURRENT.version + 1).unwrap();
         drop(newer);
         let files = || {
             ["store.db", "store.db-wal"].map(|name| fs::read(world.dir.path().join(name)).unwrap_or_default())
         };
         let before = files();
         assert_eq!(before[1].is_empty(), checkpointed);
-        let known = schema::VERSION;
+        let known = schema::CURRENT.version;
         match world.open() {
             Err(OpenError::Newer { found, known: k, .. }) => assert_eq!((found, k), (known + 1, known)),
             other => panic!("{:?}", other.err()),
