@@ -245,7 +245,9 @@ impl ToProblem for OpenError {
             Self::Corrupt(_) => {
                 (ErrorCode::StoreCorrupt, "put a good copy of the account's directory in its place")
             }
-            Self::Copy { .. } => (ErrorCode::StoreFailed, "make room beside it and try again; nothing was changed"),
+            Self::Copy { .. } => {
+                (ErrorCode::StoreFailed, "make room beside it and try again; nothing was changed")
+            }
             Self::WrongKey(_) => (ErrorCode::Locked, "put the right key file back"),
         };
         Problem::new(code, self.to_string(), hint)

@@ -133,7 +133,15 @@ impl SqliteStore {
     fn assemble(path: &Path, schema: Schema, connection: Connection, sealer: Sealer, lock: LockFile) -> Self {
         let sealer = Arc::new(sealer);
         let reader = Reader::new(path, sealer.clone());
-        Self { path: path.to_owned(), schema, connection, sealer, reader, stale: Stale::unknown(), _lock: lock }
+        Self {
+            path: path.to_owned(),
+            schema,
+            connection,
+            sealer,
+            reader,
+            stale: Stale::unknown(),
+            _lock: lock,
+        }
     }
 }
 

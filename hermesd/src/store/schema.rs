@@ -19,7 +19,8 @@ const APPLICATION_ID: i32 = 0x4845_524d;
 /// here, which makes the next version: an older store gets the tables that it lacks when it is opened, and an older
 /// binary refuses the newer store instead of overlooking rows of it. Numbers that are here never change.
 const TABLES: [usize; 1] = [36];
-const _: () = assert!(TABLES[TABLES.len() - 1] == Table::ALL.len(), "new tables make a new version of the store");
+const _: () =
+    assert!(TABLES[TABLES.len() - 1] == Table::ALL.len(), "new tables make a new version of the store");
 
 /// What a store is to look like.
 #[derive(Clone, Copy)]

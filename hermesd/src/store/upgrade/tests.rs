@@ -180,7 +180,7 @@ fn an_erased_copy_was_overwritten_and_a_link_is_not_followed() {
 const CHILD: &str = "HERMES_TEST_UPGRADE_CHILD";
 
 /// Rows that take long enough to copy.
-const MANY: u32 = 3_000;
+const MANY: u32 = 1_000;
 
 /// The child is killed once the file named has appeared, whatever it does then.
 #[test]
