@@ -4,6 +4,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::{UnixMillis, V1};
 
+/// Every chat of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chats {
+    /// The document's version.
+    pub v: V1,
+    /// The one with the newest message first.
+    pub chats: Vec<Chat>,
+}
+
+/// A chat at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chat {
+    /// The contact's or the group's name.
+    pub name: String,
+    /// Whom it is with.
+    pub with: ChatWith,
+    /// Unread messages in it.
+    pub unread: u64,
+    /// When its newest message was sent or arrived; nothing when there is none.
+    pub last_at: Option<UnixMillis>,
+    /// Until when it is quiet; nothing when it is not.
+    pub muted_until: Option<UnixMillis>,
+}
+
+/// Whom a chat is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChatWith {
+    /// A contact.
+    Contact,
+    /// The members of a group.
+    Group,
+    /// Something that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
 /// What is settled for a chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatSettings {

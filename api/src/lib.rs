@@ -7,6 +7,7 @@
 pub mod account;
 pub mod audit;
 pub mod chat;
+pub mod clean;
 pub mod client;
 pub mod contact;
 pub mod error;
@@ -25,7 +26,7 @@ pub use audit::{
     Audit, AuditQuery, ChatAudit, Finding, FindingKind, Gap, Neighbour, ReceivedAudit, SentAudit, Sighting,
     Unconfirmed, UnreadableCount,
 };
-pub use chat::{ChatSettings, MuteChat, SetTtl};
+pub use chat::{Chat, ChatSettings, ChatWith, Chats, MuteChat, SetTtl};
 pub use client::{Client, ClientError, EventStream};
 pub use contact::{
     AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,

@@ -24,6 +24,8 @@ pub const REFUSE_KEY: &str = "/v1/accounts/{account}/contacts/{contact}/refuse-k
 pub const RENAME: &str = "/v1/accounts/{account}/contacts/{contact}/rename";
 /// `POST` [`crate::SetKeyPolicy`]: [`crate::ContactDetails`].
 pub const KEY_POLICY: &str = "/v1/accounts/{account}/contacts/{contact}/key-policy";
+/// `GET`: [`crate::Chats`].
+pub const CHATS: &str = "/v1/accounts/{account}/chats";
 /// `GET`: [`crate::ChatSettings`].
 pub const CHAT: &str = "/v1/accounts/{account}/chats/{chat}";
 /// `POST` [`crate::MuteChat`]: [`crate::ChatSettings`].

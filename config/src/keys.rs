@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use toml_edit::{Value, ser::ValueSerializer};
 
-use crate::{AccountName, LogLevel};
+use crate::{AccountName, LogLevel, Preview};
 
 settings! {
     top {
@@ -19,6 +19,13 @@ settings! {
         log: LogLevel = LogLevel::Info, "HERMES_LOG", Reload;
         /// Whether hermesctl starts hermesd in the background when it is not running
         autostart: bool = true, "HERMES_NO_AUTOSTART", Command;
+    }
+    /// What is announced on the desktop.
+    notifications: Notifications {
+        /// Whether hermesd announces unread messages on the desktop
+        enabled: bool = true, "HERMES_NO_NOTIFICATIONS", Restart;
+        /// What an announcement says: full, name-only or none
+        preview: Preview = Preview::Full, "HERMES_NOTIFICATION_PREVIEW", Restart;
     }
 }
 

@@ -12,12 +12,14 @@ pub mod layers;
 pub mod limits;
 pub mod log;
 pub mod paths;
+pub mod preview;
 pub mod socket;
 
 pub use account::{AccountName, AccountNameError};
 pub use file::{ConfigError, EXAMPLE};
-pub use keys::{Config, KEYS, Key, TakesEffect};
+pub use keys::{Config, KEYS, Key, Notifications, TakesEffect};
 pub use layers::{Layers, Origin};
 pub use log::{LogLevel, LogLevelError};
 pub use paths::{Paths, PathsError};
+pub use preview::Preview;
 pub use socket::{SocketPath, SocketPathError};

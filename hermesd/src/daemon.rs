@@ -21,6 +21,7 @@ use crate::{
     keystore::StoreKey,
     limits::ACCOUNTS,
     local::{ToProblem, stopping},
+    notify::Notifier,
 };
 
 /// The daemon, shared by everything that runs in it.
@@ -34,6 +35,7 @@ struct Shared {
     /// One account is made, or opened again, at a time.
     creating: sync::Mutex<()>,
     stop: watch::Sender<bool>,
+    notifier: Notifier,
 }
 
 /// An account that is there.
@@ -47,13 +49,14 @@ enum Slot {
 }
 
 impl Daemon {
-    pub(crate) fn new(paths: Paths) -> Self {
+    pub(crate) fn new(paths: Paths, notifier: Notifier) -> Self {
         Self(Arc::new(Shared {
             paths,
             started: SystemTime::now().into(),
             slots: Mutex::default(),
             creating: sync::Mutex::default(),
             stop: watch::Sender::new(false),
+            notifier,
         }))
     }
 
@@ -242,7 +245,11 @@ impl Daemon {
             Account::open(name, store, key)
         });
         match opened.await {
-            Ok(opened) => opened.map(Arc::new),
+            Ok(opened) => {
+                let account = Arc::new(opened?);
+                self.0.notifier.watch(&account);
+                Ok(account)
+            }
             Err(_) => Err(AccountError::Stopping),
         }
     }

@@ -116,3 +116,36 @@ pub(crate) const STOP_REQUESTS: Duration = Duration::from_secs(3);
 
 /// Accounts of one daemon: each is a thread, a store and two sockets.
 pub(crate) const ACCOUNTS: usize = 64;
+
+// Notifications
+
+/// Notifications on their way to the desktop. More are left out: they would come too late to be of use.
+pub(crate) const NOTIFY_QUEUE: usize = 32;
+/// What arrives so soon after another message is announced together with it.
+pub(crate) const NOTIFY_GATHER: Duration = Duration::from_millis(500);
+/// A message that others follow without a pause is announced after this long all the same.
+pub(crate) const NOTIFY_GATHER_MOST: Duration = Duration::from_secs(3);
+/// Notifications of single messages within [`NOTIFY_BURST`]: as many as a screen shows at a time. What does not fit
+/// becomes one summary.
+pub(crate) const NOTIFY_SINGLES: usize = 4;
+/// How long a single notification counts, and how long after its last message a summary is still brought up to date
+/// instead of another notification.
+pub(crate) const NOTIFY_BURST: Duration = Duration::from_secs(30);
+/// A summary is brought up to date at most this often.
+pub(crate) const NOTIFY_SUMMARY_PAUSE: Duration = Duration::from_secs(5);
+/// Messages that one announcement looks at and counts exactly; beyond them it says that there are more.
+pub(crate) const NOTIFY_COUNTED: usize = 200;
+/// Chats that a summary names: one line of a notification.
+pub(crate) const NOTIFY_CHATS: usize = 4;
+/// Characters of a text that a notification shows: servers cut at about as much.
+pub(crate) const NOTIFY_TEXT: usize = 240;
+/// Lines of a text that a notification shows.
+pub(crate) const NOTIFY_LINES: usize = 4;
+/// Characters of a name that a notification shows: it has one line for it.
+pub(crate) const NOTIFY_NAME: usize = 64;
+/// How long the session bus may take to let us in.
+pub(crate) const NOTIFY_CONNECT: Duration = Duration::from_secs(3);
+/// How long the notification server may take to answer; it may have to be started first.
+pub(crate) const NOTIFY_ANSWER: Duration = Duration::from_secs(10);
+/// No bus and no server is looked for again before this.
+pub(crate) const NOTIFY_RETRY: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ mod limits;
 mod link;
 mod local;
 mod lock;
+mod notify;
 mod random;
 mod run;
 mod store;

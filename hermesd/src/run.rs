@@ -3,7 +3,7 @@
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use hermes_api::{ErrorCode, Problem};
-use hermes_config::{Config, LogLevel, Paths, SocketPath};
+use hermes_config::{Config, LogLevel, Notifications, Paths, SocketPath};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -15,6 +15,7 @@ use crate::{
     limits::STOP_REQUESTS,
     local::{self, LocalSocket, SocketError, ToProblem},
     lock::{LockError, LockFile},
+    notify::Notifier,
 };
 
 /// Everything that was decided before the daemon starts.
@@ -22,6 +23,7 @@ pub(crate) struct Prepared {
     paths: Paths,
     socket: SocketPath,
     log: LogLevel,
+    notifications: Notifications,
 }
 
 /// Reads the environment and the configuration. What was said on the command line stands above both.
@@ -37,7 +39,8 @@ pub(crate) fn prepare(socket: Option<PathBuf>, log: Option<LogLevel>) -> Result<
         None => paths.socket(),
     };
     let socket = socket.map_err(|error| wrong(error.to_string()))?;
-    Ok(Prepared { paths, socket, log: log.unwrap_or(config.daemon.log) })
+    let log = log.unwrap_or(config.daemon.log);
+    Ok(Prepared { paths, socket, log, notifications: config.notifications })
 }
 
 impl Prepared {
@@ -56,12 +59,12 @@ impl Prepared {
                 "check the limits of this user",
             )
         })?;
-        runtime.block_on(live(self.paths, &self.socket))
+        runtime.block_on(live(self.paths, &self.socket, self.notifications))
     }
 }
 
-async fn live(paths: Paths, socket: &SocketPath) -> Result<(), Problem> {
-    let daemon = Daemon::new(paths);
+async fn live(paths: Paths, socket: &SocketPath, notifications: Notifications) -> Result<(), Problem> {
+    let daemon = Daemon::new(paths, Notifier::start(notifications));
     stop_on_signals(&daemon)?;
     daemon.open_accounts().await?;
     let socket = LocalSocket::bind(socket).map_err(|error| error.problem())?;

@@ -2,11 +2,16 @@
 
 use super::{Client, ClientError};
 use crate::{
-    ChatSettings, MuteChat, SetTtl,
+    ChatSettings, Chats, MuteChat, SetTtl,
     routes::{self, fill},
 };
 
 impl Client {
+    /// Every chat, the one with the newest message first.
+    pub async fn chats(&self, account: &str) -> Result<Chats, ClientError> {
+        self.get(fill(routes::CHATS, &[account], &[])).await
+    }
+
     /// What is settled for a chat.
     pub async fn chat(&self, account: &str, chat: &str) -> Result<ChatSettings, ClientError> {
         self.get(fill(routes::CHAT, &[account, chat], &[])).await

@@ -151,6 +151,20 @@ pub fn message_at<V: View>(view: &V, reference: &Reference) -> StoreResult<Optio
     }
 }
 
+/// Those of several messages that are there.
+pub fn messages_at<V: View>(view: &V, references: &[Reference]) -> StoreResult<Vec<MessageView>, V> {
+    let mut chats = Chats::default();
+    let mut found = Vec::new();
+    for reference in references.iter().take(QUERY_ROWS) {
+        let Some(chat) = chat_named(view, &reference.chat)? else { continue };
+        let place = Place { chat, number: reference.number };
+        if let Some(message) = rows::get(view, &place)? {
+            found.push(chats.show(view, place, message)?);
+        }
+    }
+    Ok(found)
+}
+
 fn show_at<V: View>(view: &V, place: Place) -> StoreResult<Option<MessageView>, V> {
     let message: Option<MessageRecord> = rows::get(view, &place)?;
     message.map(|message| Chats::default().show(view, place, message)).transpose()

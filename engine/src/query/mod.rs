@@ -1,6 +1,7 @@
 //! Reads for those who only look: the local API and the link. Pure functions over committed rows.
 
 mod audit;
+mod chats;
 mod contact;
 mod delivery;
 mod group;
@@ -17,12 +18,13 @@ pub use audit::{
     Audit, Beside, ChatAudit, Confirmation, GapView, ReceivedAudit, SentAudit, UnreadableCount, audit,
     missing,
 };
+pub use chats::{ChatView, ChatWith, chats};
 pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, contact_named};
 pub use delivery::{Confirmed, RecipientView, recipients};
 pub use group::{
     GroupDetails, GroupView, MemberView, WayBack, group_at, group_authenticator, group_named, groups,
 };
-pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at};
+pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at, messages_at};
 pub use link::{
     BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,
     destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, upload_part,

@@ -194,6 +194,8 @@ fn program(path: &Path, home: &Path) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"HERMES_")) {
         command.env_remove(name);
     }
+    // What is played here is nobody's news.
+    command.env("HERMES_NO_NOTIFICATIONS", "1");
     command.env("HERMES_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
     command
 }

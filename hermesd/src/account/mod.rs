@@ -127,6 +127,11 @@ impl Account {
         self.events.subscribe()
     }
 
+    /// What asks the committed rows for those who outlive the account.
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
     /// Whether it can commit.
     pub(crate) fn health(&self) -> Health {
         self.health.borrow().clone()

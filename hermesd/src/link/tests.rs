@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::{account::Account, clock::now, daemon::Daemon};
+use crate::{account::Account, clock::now, daemon::Daemon, notify::Notifier};
 
 /// A test that waits this long waits in vain.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +73,7 @@ impl Relay {
 
     async fn account(&self, home: &TempDir, name: &str) -> Arc<Account> {
         let new = NewAccount { name: name.into(), relay: self.address.clone(), registration_token: None };
-        let daemon = Daemon::new(Paths::under(home.path()).unwrap());
+        let daemon = Daemon::new(Paths::under(home.path()).unwrap(), Notifier::none());
         daemon.create_account(name.parse().unwrap(), new).await.unwrap()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use hermes_api::{ChatSettings, ErrorCode, MuteChat, SetTtl, V1};
+use hermes_api::{Chat, ChatSettings, ChatWith, Chats, ErrorCode, MuteChat, SetTtl, V1};
 use hermes_engine::{ChatChange, ChatId, Command, CommandError, Reply as EngineReply, query};
 
 use super::{
@@ -16,6 +16,22 @@ use crate::{account::Account, clock::now};
 
 /// Account and chat of a route.
 type Names = Path<(String, String)>;
+
+pub(super) async fn list(State(daemon): State<Daemon>, Path(account): Path<String>) -> Reply<Chats> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    let chats = account.query(query::chats).await?;
+    let chat = |chat: query::ChatView| Chat {
+        name: chat.name,
+        with: match chat.with {
+            query::ChatWith::Contact => ChatWith::Contact,
+            query::ChatWith::Group => ChatWith::Group,
+        },
+        unread: chat.unread,
+        last_at: chat.last.map(show::time),
+        muted_until: chat.muted.filter(|until| *until > now()).map(show::time),
+    };
+    Ok(Document(Chats { v: V1, chats: chats.into_iter().map(chat).collect() }))
+}
 
 pub(super) async fn show(State(daemon): State<Daemon>, Path((account, name)): Names) -> Reply<ChatSettings> {
     let account = daemon.account(&account).await.map_err(Refused)?;

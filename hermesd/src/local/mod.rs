@@ -61,6 +61,7 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::REFUSE_KEY, post(contact::refuse_key))
         .route(routes::RENAME, post(contact::rename))
         .route(routes::KEY_POLICY, post(contact::key_policy))
+        .route(routes::CHATS, get(chat::list))
         .route(routes::CHAT, get(chat::show))
         .route(routes::MUTE, post(chat::mute))
         .route(routes::TTL, post(chat::set_ttl))

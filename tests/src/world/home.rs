@@ -38,8 +38,15 @@ impl Home {
         fs::create_dir_all(&path).expect("a home can be made");
         let daemon = Process::new(Programs::get().daemon(), &path)
             .env("HERMES_HOME", &path)
-            .env("HERMES_LOG", log.daemon());
+            .env("HERMES_LOG", log.daemon())
+            .env("HERMES_NO_NOTIFICATIONS", "1");
         Self { path, daemon }
+    }
+
+    /// Gives the daemon a desktop to announce messages on: the session bus at this address.
+    pub fn with_session_bus(self, address: &str) -> Self {
+        let daemon = self.daemon.env("HERMES_NO_NOTIFICATIONS", "0").env("DBUS_SESSION_BUS_ADDRESS", address);
+        Self { daemon, ..self }
     }
 
     /// The directory.
@@ -159,6 +166,8 @@ impl Home {
             .env_remove("HERMES_ACCOUNT")
             .env_remove("HERMES_SOCKET")
             .env_remove("HERMES_NO_AUTOSTART")
+            // For daemons that it starts: the user who runs the tests has nothing to be told.
+            .env("HERMES_NO_NOTIFICATIONS", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -68,6 +68,12 @@ impl World {
         Arc::new(Home::new(self.directory.path().join(name), self.log))
     }
 
+    /// An account in a home of its own, whose daemon announces messages on the session bus at this address.
+    pub fn account_with_session_bus(&self, name: &str, address: &str) -> Account {
+        let home = Home::new(self.directory.path().join(name), self.log).with_session_bus(address);
+        self.settle(&Arc::new(home), name)
+    }
+
     /// Another daemon for a home that has one.
     pub fn second_daemon(&self, home: &Home) -> Process {
         let directory = self.directory.path().join("second");
@@ -77,9 +83,12 @@ impl World {
 
     /// An account in a home of its own, registered, its daemon running.
     pub fn account(&self, name: &str) -> Account {
-        let home = self.home(name);
+        self.settle(&self.home(name), name)
+    }
+
+    fn settle(&self, home: &Arc<Home>, name: &str) -> Account {
         home.start();
-        Account::create(&home, name, &self.relay.address().to_string())
+        Account::create(home, name, &self.relay.address().to_string())
     }
 
     /// Two accounts in homes of their own that can write to each other.

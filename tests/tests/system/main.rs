@@ -7,5 +7,6 @@ mod changed_identity;
 mod cli;
 mod groups;
 mod kill;
+mod notifications;
 mod rollback;
 mod swallow;
