@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountStatus, V1};
+use crate::{AccountStatus, KeyKind, Passphrase, V1};
 
 /// Asks for a new account ([`crate::routes::ACCOUNTS`]).
 ///
@@ -21,6 +21,12 @@ pub struct CreateAccount {
     /// What the relay's operator handed out, when the relay asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration_token: Option<RegistrationToken>,
+    /// What is to open the keys; [`KeyKind::File`] when nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyKind>,
+    /// For [`KeyKind::Passphrase`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<Passphrase>,
     /// How long to wait for the relay's answer before replying with what stands, in milliseconds.
     #[serde(default)]
     pub timeout_ms: u64,

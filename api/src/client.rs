@@ -2,6 +2,7 @@
 
 mod chat;
 mod group;
+mod keys;
 
 use std::{
     collections::VecDeque,

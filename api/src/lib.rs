@@ -14,6 +14,7 @@ pub mod error;
 pub mod event;
 pub mod exit;
 pub mod group;
+pub mod keys;
 pub mod limits;
 pub mod message;
 pub mod routes;
@@ -40,6 +41,7 @@ pub use group::{
     ChangeMembers, CreateGroup, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member, Person,
     RebuildGroup, RenameGroup, Role, SetRole, Standing,
 };
+pub use keys::{ChangeKeys, KeyKind, KeyStatus, KeysChanged, Passphrase, UnknownKeyKind, Unlock};
 pub use message::{
     Body, Confirmed, Direction, GroupNote, InboxQuery, LogQuery, Message, MessageDetails, MessagePage,
     MessageState, ReadMessages, ReadReceipt, Recipient, SendMessage, SendResult, SentMessages, Wait,

@@ -63,6 +63,12 @@ pub const AUDIT: &str = "/v1/accounts/{account}/audit";
 /// `GET`: server-sent events, each an [`crate::EventFrame`]. The reply's head is sent once the listener is in place,
 /// so what happens after it is not missed.
 pub const EVENTS: &str = "/v1/accounts/{account}/events";
+/// `POST` without a body: [`crate::KeysChanged`].
+pub const LOCK: &str = "/v1/accounts/{account}/lock";
+/// `POST` [`crate::Unlock`]: [`crate::KeysChanged`].
+pub const UNLOCK: &str = "/v1/accounts/{account}/unlock";
+/// `POST` [`crate::ChangeKeys`]: [`crate::KeysChanged`].
+pub const KEYS: &str = "/v1/accounts/{account}/keys";
 /// `POST` [`crate::Recover`]: [`crate::Recovered`].
 pub const RECOVER: &str = "/v1/accounts/{account}/recover";
 /// `POST` without a body: [`crate::Shutdown`]. The process ends after the reply.

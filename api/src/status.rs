@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, UnixMillis, V1};
+use crate::{KeyStatus, Problem, UnixMillis, V1};
 
 /// The daemon and its accounts ([`crate::routes::STATUS`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct AccountStatus {
     /// Whether its store is the newest copy.
     #[serde(default)]
     pub store: StoreStatus,
+    /// How its keys are protected; nothing from a daemon that is too old to say.
+    #[serde(default)]
+    pub keys: Option<KeyStatus>,
 }
 
 /// Whether an account's store is its newest copy.

@@ -27,6 +27,11 @@ settings! {
         /// What an announcement says: full, name-only or none
         preview: Preview = Preview::Full, "HERMES_NOTIFICATION_PREVIEW", Restart;
     }
+    /// How the keys of the stores are protected.
+    keys: KeyProtection {
+        /// The command that prints the passphrase of an account's keys; {account} in it is the account's name
+        passphrase_command: Vec<String> = Vec::new(), "HERMES_PASSPHRASE_COMMAND", Restart;
+    }
 }
 
 /// What begins the name of a variable that says the opposite of its key, which is a yes or a no.

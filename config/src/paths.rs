@@ -92,6 +92,11 @@ impl Paths {
         self.keys().join(format!("{account}.key"))
     }
 
+    /// The header beside an account's store that says how its key is protected; absent when it lies in its key file.
+    pub fn key_header(&self, account: &AccountName) -> PathBuf {
+        self.accounts().join(account.as_str()).join("key.json")
+    }
+
     /// Directory with one directory for each account.
     pub fn accounts(&self) -> PathBuf {
         self.data.join("accounts")

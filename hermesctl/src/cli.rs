@@ -6,6 +6,7 @@ mod group;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hermes_api::KeyKind;
 use hermes_config::AccountName;
 
 pub(crate) use self::{
@@ -119,6 +120,13 @@ pub(crate) enum ClientCommand {
     /// Go on with this copy of an account's store, where another copy was at work
     #[command(after_help = RECOVER_HELP)]
     Recover(Recover),
+    /// Erase an account's keys from memory; messages wait at the relay until it is unlocked
+    Lock,
+    /// Open an account that is locked; a passphrase is asked for or read from standard input
+    Unlock,
+    /// Choose what protects an account's keys
+    #[command(subcommand)]
+    Keys(Keys),
     /// Start or stop the daemon
     #[command(subcommand)]
     Daemon(Daemon),
@@ -161,7 +169,31 @@ pub(crate) struct Init {
     /// A file with the relay's registration token; without it the token is asked for when the relay wants one
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// What protects the keys: file, passphrase, command, credential or keyring; file when not said
+    #[arg(long, value_name = "KIND")]
+    pub(crate) keys: Option<KeyKind>,
 }
+
+/// What protects an account's keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Keep the keys in another way, or under another passphrase
+    #[command(after_help = KEYS_HELP)]
+    Change {
+        /// What is to protect them: file, passphrase, command, credential or keyring
+        #[arg(long, value_name = "KIND")]
+        to: KeyKind,
+    },
+}
+
+const KEYS_HELP: &str = "\
+  file        a file that only you can read, apart from the store
+  passphrase  one that is typed for each start of hermesd: hermesctl unlock
+  command     the passphrase that keys.passphrase_command in config.toml prints
+  credential  the systemd credential hermes-NAME (LoadCredential=, LoadCredentialEncrypted=)
+  keyring     a random secret in the desktop's keyring; needs the program secret-tool
+
+The way that was used before opens nothing afterwards, as far as the disk forgets.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Invite {

@@ -2,7 +2,10 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use hermes_api::{ErrorCode, Problem};
+use hermes_api::{ErrorCode, Passphrase, Problem};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::limits::PASSPHRASE_BYTES;
 
 /// Whether questions may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,10 @@ fn read_text(input: impl Read, limit: usize) -> Result<String, TextError> {
 
 /// Asks a question on standard error and returns the answer, one line without the space around it.
 pub(crate) async fn ask(question: &str) -> Result<String, Problem> {
+    ask_line(question).await.map(|answer| answer.trim().to_owned())
+}
+
+async fn ask_line(question: &str) -> Result<String, Problem> {
     let question = format!("{question} ");
     let read = tokio::task::spawn_blocking(move || {
         let mut stderr = io::stderr();
@@ -76,11 +83,65 @@ pub(crate) async fn ask(question: &str) -> Result<String, Problem> {
         stderr.flush()?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
-        Ok::<_, io::Error>(answer.trim().to_owned())
+        Ok::<_, io::Error>(answer)
     });
     let failed =
         |message: String| Problem::new(ErrorCode::Io, format!("cannot read the answer: {message}"), "");
     read.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+}
+
+/// Whether a passphrase is typed twice, because nobody sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    Yes,
+    No,
+}
+
+/// Asks for a passphrase on a terminal, without showing it; else reads it from standard input.
+pub(crate) async fn passphrase(question: &str, repeat: Repeat) -> Result<Passphrase, Problem> {
+    if !io::stdin().is_terminal() {
+        return text(PASSPHRASE_BYTES).await.map(Passphrase::new);
+    }
+    let first = ask_quietly(question).await?;
+    if repeat == Repeat::Yes && ask_quietly("The same again:").await? != first {
+        return Err(Problem::new(ErrorCode::Usage, "the two are not the same", "run the command again"));
+    }
+    Ok(first)
+}
+
+async fn ask_quietly(question: &str) -> Result<Passphrase, Problem> {
+    // Ends with this future too, so that an interrupt leaves the terminal as it was.
+    let _quiet = Quiet::begin().map_err(|error| {
+        Problem::new(ErrorCode::Io, format!("the terminal cannot be silenced: {error}"), "")
+    })?;
+    let answer = ask_line(question).await.map(|mut answer| {
+        // Only what Enter adds: space at the ends may be meant.
+        answer.truncate(answer.trim_end_matches(['\n', '\r']).len());
+        Passphrase::new(answer)
+    });
+    // The newline that was typed was not shown either.
+    let _shown = io::stderr().write_all(b"\n");
+    answer
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn begin() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &quiet)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // Nothing is left to be done for a terminal that is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub(crate) struct Invocation {
     pub(crate) notes: Notes,
     pub(crate) daemon: Daemon,
     pub(crate) questions: Questions,
+    /// Whether standard input may be read, be it a terminal or not.
+    pub(crate) input_allowed: bool,
     /// The account that the flags, the environment or the configuration name.
     named: Option<AccountName>,
 }
@@ -49,6 +51,7 @@ impl Invocation {
                 notes,
             },
             questions: Questions::new(global.no_input),
+            input_allowed: !global.no_input,
             named: global.account.clone().or(config.default_account),
             output,
             notes,
@@ -113,6 +116,7 @@ mod tests {
             one_time_prekeys: None,
             one_time_kem_prekeys: None,
             store: StoreStatus::default(),
+            keys: None,
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Bytes of a passphrase: the daemon takes no longer one.
+pub(crate) const PASSPHRASE_BYTES: usize = 1_024;
+
 /// How long a started daemon may take until it answers: it opens its stores and replays its journals. Longer means
 /// that it hangs.
 pub(crate) const START: Duration = Duration::from_secs(10);

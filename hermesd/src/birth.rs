@@ -13,7 +13,8 @@ use hermes_engine::{Engine, NewAccount, ReadError};
 
 use crate::{
     clock::now,
-    keystore::{KeyError, StoreKey},
+    daemon::NewKeys,
+    keystore::{KeyError, Keys},
     local::ToProblem,
     random::rng,
     store::{OpenError, SqliteStore, StoreError},
@@ -32,9 +33,16 @@ pub(crate) enum BirthError {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// Makes the account's key and store. The key comes first: a key without a store is found and used by the next try, a
-/// store without its key could never be opened. The store is built beside and moved into place as the last act.
-pub(crate) fn make(paths: &Paths, name: &AccountName, new: NewAccount) -> Result<(), BirthError> {
+/// Makes the account's key and store. The key comes first: a key file without a store is found and used by the next try,
+/// a store without its key could never be opened. The store is built beside, with the header that may have its key, and
+/// moved into place as the last act.
+pub(crate) fn make(
+    paths: &Paths,
+    name: &AccountName,
+    new: NewAccount,
+    keys: Keys,
+    kept: &NewKeys,
+) -> Result<(), BirthError> {
     let accounts = paths.accounts();
     let home = accounts.join(name.as_str());
     // A leading dot: no account has such a name.
@@ -45,7 +53,7 @@ pub(crate) fn make(paths: &Paths, name: &AccountName, new: NewAccount) -> Result
     on(&former, remove_all)?;
     on(&draft, |path| DirBuilder::new().mode(0o700).create(path))?;
 
-    let key = StoreKey::read_or_create(&paths.key_file(name))?;
+    let key = keys.in_draft(&draft).create(kept.kind, kept.passphrase.as_ref())?;
     let mut store = SqliteStore::create(&draft.join("store.db"), &key)?;
     Engine::create(new, now(), &mut rng()).commit(&mut store, now(), &mut rng())?;
     // SQLite must not be moved while it is open.
@@ -92,14 +100,36 @@ impl ToProblem for BirthError {
 
 #[cfg(test)]
 mod tests {
+    use hermes_api::{KeyKind, Passphrase};
     use hermes_engine::query;
     use hermes_wire::{RelayAddress, RelayPin};
 
     use super::*;
+    use crate::keystore::StoreKey;
 
     fn new(name: &str) -> NewAccount {
         let relay = RelayAddress::new("relay.example", 4433, RelayPin([7; 32])).unwrap();
         NewAccount { name: name.to_owned(), relay, registration_token: None }
+    }
+
+    fn in_file() -> NewKeys {
+        NewKeys { kind: KeyKind::File, passphrase: None }
+    }
+
+    fn birth(paths: &Paths, name: &AccountName, kept: &NewKeys) -> Result<(), BirthError> {
+        make(paths, name, new("alice"), Keys::of(paths, name, &[]), kept)
+    }
+
+    #[test]
+    fn a_key_under_a_passphrase_lies_beside_its_store_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::under(home.path()).unwrap();
+        let name: AccountName = "alice".parse().unwrap();
+        let passphrase = Some(Passphrase::new("a"));
+        birth(&paths, &name, &NewKeys { kind: KeyKind::Passphrase, passphrase: passphrase.clone() }).unwrap();
+        assert!(!paths.key_file(&name).exists());
+        let key = Keys::of(&paths, &name, &[]).unlock(passphrase.as_ref()).unwrap();
+        SqliteStore::open(&paths.store(&name), &key).unwrap();
     }
 
     #[test]
@@ -112,7 +142,7 @@ mod tests {
         fs::create_dir_all(paths.accounts().join(".new-alice")).unwrap();
         fs::write(paths.accounts().join(".new-alice/store.db"), "half").unwrap();
 
-        make(&paths, &name, new("alice")).unwrap();
+        birth(&paths, &name, &in_file()).unwrap();
         let store = SqliteStore::open(&paths.store(&name), &key).unwrap();
         let summary = query::summary(&store).unwrap();
         assert_eq!((summary.name.as_str(), summary.registered), ("alice", false));
@@ -128,9 +158,9 @@ mod tests {
             let key = StoreKey::read(&paths.key_file(&name)).unwrap();
             query::summary(&SqliteStore::open(&paths.store(&name), &key).unwrap()).unwrap().fingerprint
         };
-        make(&paths, &name, new("alice")).unwrap();
+        birth(&paths, &name, &in_file()).unwrap();
         let first = fingerprint();
-        make(&paths, &name, new("alice")).unwrap();
+        birth(&paths, &name, &in_file()).unwrap();
         assert_ne!(fingerprint(), first);
         assert_eq!(fs::read_dir(paths.accounts()).unwrap().count(), 1);
     }

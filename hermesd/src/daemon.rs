@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use hermes_api::{ErrorCode, Problem, UnixMillis};
+use hermes_api::{ErrorCode, KeyKind, KeyStatus, Passphrase, Problem, UnixMillis};
 use hermes_config::{AccountName, Paths};
 use hermes_engine::{NewAccount, query};
 use tokio::{
@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     account::{Account, AccountError},
     birth,
-    keystore::StoreKey,
+    keystore::{KeyError, Keys},
     limits::ACCOUNTS,
     local::{ToProblem, stopping},
     notify::Notifier,
@@ -30,6 +30,8 @@ pub(crate) struct Daemon(Arc<Shared>);
 
 struct Shared {
     paths: Paths,
+    /// Prints passphrases of keys.
+    passphrase_command: Vec<String>,
     started: UnixMillis,
     slots: Mutex<BTreeMap<AccountName, Slot>>,
     /// One account is made, or opened again, at a time.
@@ -46,12 +48,22 @@ enum Slot {
     /// It did not open when last tried. It is tried again whenever someone asks for it: who did what the problem said
     /// need not restart the daemon.
     Failed,
+    /// Its keys are locked away. It stays so until somebody unlocks it.
+    Locked,
+}
+
+/// How the keys of a new account are kept.
+pub(crate) struct NewKeys {
+    pub(crate) kind: KeyKind,
+    /// For [`KeyKind::Passphrase`].
+    pub(crate) passphrase: Option<Passphrase>,
 }
 
 impl Daemon {
-    pub(crate) fn new(paths: Paths, notifier: Notifier) -> Self {
+    pub(crate) fn new(paths: Paths, notifier: Notifier, passphrase_command: Vec<String>) -> Self {
         Self(Arc::new(Shared {
             paths,
+            passphrase_command,
             started: SystemTime::now().into(),
             slots: Mutex::default(),
             creating: sync::Mutex::default(),
@@ -61,7 +73,7 @@ impl Daemon {
     }
 
     /// Opens every account that lies in the data directory. One that does not open does not keep others from it; when
-    /// none does, the first one's reason is the error.
+    /// none does, the first one's reason is the error. One that waits for its passphrase is no failure.
     pub(crate) async fn open_accounts(&self) -> Result<(), Problem> {
         let mut failed = None;
         for name in self.names().map_err(|error| {
@@ -71,12 +83,16 @@ impl Daemon {
                 "check its permissions",
             )
         })? {
-            if let Err(problem) = self.open_slot(&name).await {
+            if let Err(problem) = self.open_slot(&name, None).await {
+                if matches!(self.slot(name.as_str()), Ok((_, Slot::Locked))) {
+                    tracing::info!("an account is locked; hermesctl unlock opens it");
+                    continue;
+                }
                 tracing::error!(code = %problem.code, "an account does not open; hermesctl status says why");
                 failed.get_or_insert(problem);
             }
         }
-        let any_open = self.slots().values().any(|slot| matches!(slot, Slot::Open(_)));
+        let any_open = self.slots().values().any(|slot| !matches!(slot, Slot::Failed));
         match failed {
             Some(problem) if !any_open => Err(problem),
             _ => Ok(()),
@@ -96,7 +112,73 @@ impl Daemon {
                 let daemon = self.clone();
                 to_the_end(async move { daemon.open_again(&name).await }).await
             }
+            (name, Slot::Locked) => Err(locked(&name)),
         }
+    }
+
+    /// How the account's keys are kept; nothing when that cannot be told.
+    pub(crate) fn key_status(&self, name: &AccountName) -> Option<KeyStatus> {
+        let kind = self.keys(name).kind().ok()?;
+        let locked = matches!(self.slots().get(name), Some(Slot::Locked));
+        Some(KeyStatus { kind, protection: kind.protection().to_owned(), locked })
+    }
+
+    /// Closes an account and leaves none of its keys in memory. One that is locked stays so.
+    pub(crate) async fn lock(&self, name: &str) -> Result<AccountName, Problem> {
+        let (daemon, (name, _)) = (self.clone(), self.slot(name)?);
+        to_the_end(async move {
+            let _one_at_a_time = daemon.0.creating.lock().await;
+            let former = daemon.slots().insert(name.clone(), Slot::Locked);
+            if let Some(Slot::Open(account)) = former {
+                account.stop().await;
+            }
+            Ok(name)
+        })
+        .await
+    }
+
+    /// Opens an account that is locked. One that is open stays so, whatever the passphrase.
+    pub(crate) async fn unlock(
+        &self,
+        name: &str,
+        passphrase: Option<Passphrase>,
+    ) -> Result<Arc<Account>, Problem> {
+        let (daemon, (name, _)) = (self.clone(), self.slot(name)?);
+        to_the_end(async move {
+            let _one_at_a_time = daemon.0.creating.lock().await;
+            if *daemon.0.stop.borrow() {
+                return Err(stopping());
+            }
+            match daemon.slot(name.as_str())? {
+                (_, Slot::Open(account)) => Ok(account),
+                (name, Slot::Failed | Slot::Locked) => daemon.open_slot(&name, passphrase).await,
+            }
+        })
+        .await
+    }
+
+    /// Keeps the keys of an open account in another way.
+    pub(crate) async fn change_keys(&self, name: &str, new: NewKeys) -> Result<Arc<Account>, Problem> {
+        let account = self.account(name).await?;
+        let daemon = self.clone();
+        to_the_end(async move {
+            let _one_at_a_time = daemon.0.creating.lock().await;
+            let (keys, open) = (daemon.keys(account.name()), account.clone());
+            let changed = task::spawn_blocking(move || {
+                open.with_key(|key| keys.change(key, new.kind, new.passphrase.as_ref()))
+            });
+            match changed.await {
+                Ok(Some(changed)) => changed.map_err(|error| error.problem())?,
+                Ok(None) => return Err(locked(account.name())),
+                Err(_) => return Err(stopping()),
+            }
+            Ok(account)
+        })
+        .await
+    }
+
+    fn keys(&self, name: &AccountName) -> Keys {
+        Keys::of(&self.0.paths, name, &self.0.passphrase_command)
     }
 
     fn slot(&self, name: &str) -> Result<(AccountName, Slot), Problem> {
@@ -126,7 +208,8 @@ impl Daemon {
         // Someone else may have opened it while this one waited.
         match self.slot(name.as_str())? {
             (_, Slot::Open(account)) => Ok(account),
-            (name, Slot::Failed) => self.open_slot(&name).await,
+            (name, Slot::Failed) => self.open_slot(&name, None).await,
+            (name, Slot::Locked) => Err(locked(&name)),
         }
     }
 
@@ -136,12 +219,18 @@ impl Daemon {
         &self,
         name: AccountName,
         new: NewAccount,
+        keys: NewKeys,
     ) -> Result<Arc<Account>, Problem> {
         let daemon = self.clone();
-        to_the_end(async move { daemon.create(name, new).await }).await
+        to_the_end(async move { daemon.create(name, new, keys).await }).await
     }
 
-    async fn create(&self, name: AccountName, new: NewAccount) -> Result<Arc<Account>, Problem> {
+    async fn create(
+        &self,
+        name: AccountName,
+        new: NewAccount,
+        keys: NewKeys,
+    ) -> Result<Arc<Account>, Problem> {
         let _one_at_a_time = self.0.creating.lock().await;
         if *self.0.stop.borrow() {
             return Err(stopping());
@@ -149,7 +238,8 @@ impl Daemon {
         let slot = self.slots().get(&name).cloned();
         let existing = match slot {
             Some(Slot::Open(account)) => Some(account),
-            Some(Slot::Failed) => Some(self.open_slot(&name).await?),
+            Some(Slot::Failed) => Some(self.open_slot(&name, None).await?),
+            Some(Slot::Locked) => return Err(locked(&name)),
             None => None,
         };
         match existing {
@@ -169,10 +259,11 @@ impl Daemon {
             }
             None => {}
         }
-        let (paths, label) = (self.0.paths.clone(), name.clone());
-        let made = task::spawn_blocking(move || birth::make(&paths, &label, new)).await;
+        let (paths, label, place) = (self.0.paths.clone(), name.clone(), self.keys(&name));
+        let typed = keys.passphrase.clone();
+        let made = task::spawn_blocking(move || birth::make(&paths, &label, new, place, &keys)).await;
         made.map_err(|_| stopping())?.map_err(|error| error.problem())?;
-        let account = self.open(&name).await.map_err(|error| error.problem())?;
+        let account = self.open(&name, typed).await.map_err(|error| error.problem())?;
         self.slots().insert(name, Slot::Open(account.clone()));
         Ok(account)
     }
@@ -227,21 +318,33 @@ impl Daemon {
     }
 
     /// Opens an account and notes how that went.
-    async fn open_slot(&self, name: &AccountName) -> Result<Arc<Account>, Problem> {
-        let opened = self.open(name).await.map_err(|error| error.problem());
+    async fn open_slot(
+        &self,
+        name: &AccountName,
+        typed: Option<Passphrase>,
+    ) -> Result<Arc<Account>, Problem> {
+        let opened = self.open(name, typed).await;
         let slot = match &opened {
             Ok(account) => Slot::Open(account.clone()),
+            Err(AccountError::Key(KeyError::NeedsPassphrase | KeyError::Wrong)) => Slot::Locked,
             Err(_) => Slot::Failed,
         };
         self.slots().insert(name.clone(), slot);
-        opened
+        opened.map_err(|error| match error {
+            AccountError::Key(KeyError::NeedsPassphrase) => locked(name),
+            error => error.problem(),
+        })
     }
 
-    async fn open(&self, name: &AccountName) -> Result<Arc<Account>, AccountError> {
-        let (key_file, store) = (self.0.paths.key_file(name), self.0.paths.store(name));
+    async fn open(
+        &self,
+        name: &AccountName,
+        typed: Option<Passphrase>,
+    ) -> Result<Arc<Account>, AccountError> {
+        let (keys, store) = (self.keys(name), self.0.paths.store(name));
         let name = name.clone();
         let opened = task::spawn_blocking(move || {
-            let key = StoreKey::read(&key_file)?;
+            let key = keys.unlock(typed.as_ref())?;
             Account::open(name, store, key)
         });
         match opened.await {
@@ -276,6 +379,14 @@ impl Daemon {
     fn slots(&self) -> MutexGuard<'_, BTreeMap<AccountName, Slot>> {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+pub(crate) fn locked(name: &AccountName) -> Problem {
+    Problem::new(
+        ErrorCode::Locked,
+        format!("the account {name} is locked"),
+        format!("open it: hermesctl unlock --account {name}"),
+    )
 }
 
 /// Does `work` even if whoever asked for it leaves, which ends the request: an account that opened and was lost on the

@@ -1,59 +1,39 @@
-//! Where the key of a store is kept: a file that only its owner can read, apart from the store it opens.
+//! Where the key of an account's store comes from.
 //!
-//! The file holds one line, `hermes-store-key-1 ` and 64 hex digits. Deliberately absent: writing a key anywhere else,
-//! and replacing a key file, which would make its store unreadable for ever.
+//! A store is sealed by one random key for its whole life. That key lies in a file, or in a box in the header beside the
+//! store, which a secret opens: typed, printed by a command, handed over by the service manager, or kept by the
+//! desktop's keyring. Another kind of secret is another box, so that changing it need not seal the store anew.
+//!
+//! Deliberately absent: secrets in the environment or in arguments, which other programs can read, and a second box
+//! beside the one in force.
+
+mod file;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod wrap;
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    io,
     path::{Path, PathBuf},
 };
 
-use data_encoding::HEXLOWER;
+use hermes_api::{KeyKind, Passphrase};
+use hermes_config::{AccountName, Paths};
 use rand::Rng;
-use rustix::process::geteuid;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::random::rng;
+use self::wrap::{HeaderError, Wrap};
+pub use self::{file::FileError, secret::SecretError};
+use crate::{limits::PASSPHRASE_BYTES, passphrase, random::rng};
 
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
-/// What the line starts with; the number is the format's version.
-const PREFIX: &str = "hermes-store-key-1 ";
-/// Bytes of a key file: the line and its end. A longer file is no key.
-const FILE_BYTES: usize = PREFIX.len() + 2 * KEY_BYTES + 1;
-/// Permission bits of everyone but the owner.
-const OTHERS: u32 = 0o077;
 
 /// The key that seals a store.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct StoreKey([u8; KEY_BYTES]);
-
-/// Why a key file gives no key.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// There is no file.
-    #[error("the key file {0} is missing; put it back, for without it the account's messages cannot be read")]
-    Missing(PathBuf),
-    /// Someone else may read or change it.
-    #[error("others can read the key file {0}; run: chmod 600 {0}")]
-    Exposed(PathBuf),
-    /// It belongs to another user.
-    #[error("the key file {0} belongs to another user; change its owner")]
-    Foreign(PathBuf),
-    /// It holds something else.
-    #[error("{0} is not a key file; put the right one back")]
-    Malformed(PathBuf),
-    /// The system refuses.
-    #[error("cannot use the key file {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
 
 impl StoreKey {
     /// Draws a key.
@@ -63,121 +43,181 @@ impl StoreKey {
         key
     }
 
-    /// Reads the key that `path` holds.
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::Io { path: path.to_owned(), source };
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(KeyError::Missing(path.to_owned()));
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        // Asked of the open file, not of the path, which could be exchanged in between.
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.uid() != geteuid().as_raw() {
-            return Err(KeyError::Foreign(path.to_owned()));
-        }
-        if metadata.mode() & OTHERS != 0 {
-            return Err(KeyError::Exposed(path.to_owned()));
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(FILE_BYTES + 1));
-        Read::take(&mut file, FILE_BYTES as u64 + 1).read_to_end(&mut text).map_err(failed)?;
-        Self::parse(&text).ok_or_else(|| KeyError::Malformed(path.to_owned()))
-    }
-
-    /// Writes a new key to `path` and makes it durable, or reads the key that is there already: a creation that was
-    /// cut short is taken up again, and no key is ever overwritten.
-    pub fn read_or_create(path: &Path) -> Result<Self, KeyError> {
-        match Self::read(path) {
-            Err(KeyError::Missing(_)) => {}
-            other => return other,
-        }
-        let key = Self::generate();
-        key.write(path).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
-        Ok(key)
-    }
-
-    /// Written beside and linked into place, so that a key file is whole or absent.
-    fn write(&self, path: &Path) -> io::Result<()> {
-        let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let draft = path.with_extension("key.new");
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        let mut line = Zeroizing::new(String::with_capacity(FILE_BYTES));
-        line.push_str(PREFIX);
-        HEXLOWER.encode_append(&self.0, &mut line);
-        line.push('\n');
-        file.write_all(line.as_bytes())?;
-        file.sync_all()?;
-        // Unlike a rename, a link never replaces a key that appeared meanwhile.
-        fs::hard_link(&draft, path)?;
-        fs::remove_file(&draft)?;
-        File::open(directory)?.sync_all()
-    }
-
-    fn parse(text: &[u8]) -> Option<Self> {
-        let digits = text.strip_prefix(PREFIX.as_bytes())?.strip_suffix(b"\n")?;
-        let mut key = Self([0; KEY_BYTES]);
-        if HEXLOWER.decode_len(digits.len()) != Ok(KEY_BYTES) {
-            return None;
-        }
-        HEXLOWER.decode_mut(digits, &mut key.0).ok()?;
-        Some(key)
+    fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
+        Self(*bytes)
     }
 
     pub(crate) fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
+
+    fn same(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
+/// Why a store's key is not to be had, or is not kept in another way.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Somebody has to type it.
+    #[error("the account is locked; run: hermesctl unlock")]
+    NeedsPassphrase,
+    /// The secret is another one, or the box was changed. It is not said which.
+    #[error("that does not open the keys; check the passphrase and try again")]
+    Wrong,
+    /// No passphrase at all, or more than one.
+    #[error("a passphrase has 1 to {PASSPHRASE_BYTES} bytes; choose another one")]
+    BadPassphrase,
+    /// The key file does not work.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Nothing gives the secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The header does not work.
+    #[error("cannot use the key header {path}: {reason}; put a good copy in its place")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A key of another store lies where this one's should go.
+    #[error("{0} holds the key of another store; move it away")]
+    Occupied(PathBuf),
+    /// The new secret is kept, and traces of the old one are left.
+    #[error(
+        "the key is kept in the new way, but the old one could not be erased: {0}; run the command again"
+    )]
+    Remains(io::Error),
+}
 
-    use super::*;
+/// Where one account's key is to be found.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    name: AccountName,
+    key_file: PathBuf,
+    header: PathBuf,
+    command: Vec<String>,
+    /// The program that reaches the desktop's keyring.
+    keyring: String,
+}
 
-    #[test]
-    fn a_key_is_made_once_and_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("keys/alice.key");
-        assert!(matches!(StoreKey::read(&path), Err(KeyError::Missing(_))));
-        let key = StoreKey::read_or_create(&path).unwrap();
-        assert_eq!(StoreKey::read_or_create(&path).unwrap().0, key.0);
-        assert_eq!(StoreKey::read(&path).unwrap().0, key.0);
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused_with_the_remedy() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.key");
-        StoreKey::read_or_create(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = StoreKey::read(&path).err().unwrap();
-        assert!(matches!(error, KeyError::Exposed(_)));
-        assert!(error.to_string().contains("chmod 600"));
-        assert!(StoreKey::read_or_create(&path).is_err());
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.key");
-        let whole = format!("{PREFIX}{}\n", "ab".repeat(32));
-        for text in
-            ["", "\n", &whole[1..], whole.trim_end(), &format!("{whole}\n"), &whole.replace("ab", "zz")]
-        {
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            assert!(matches!(StoreKey::read_or_create(&path), Err(KeyError::Malformed(_))), "{text:?}");
-            assert_eq!(fs::read_to_string(&path).unwrap(), *text);
+impl Keys {
+    /// Those of the account `name`. `command` prints passphrases; it may be empty.
+    pub(crate) fn of(paths: &Paths, name: &AccountName, command: &[String]) -> Self {
+        Self {
+            name: name.clone(),
+            key_file: paths.key_file(name),
+            header: paths.key_header(name),
+            command: command.to_vec(),
+            keyring: secret::SECRET_TOOL.to_owned(),
         }
+    }
+
+    /// The same, with the header in the directory of an account that is being made.
+    pub(crate) fn in_draft(self, directory: &Path) -> Self {
+        let header = self.header.file_name().map_or_else(|| self.header.clone(), |name| directory.join(name));
+        Self { header, ..self }
+    }
+
+    /// What protects the key.
+    pub(crate) fn kind(&self) -> Result<KeyKind, KeyError> {
+        Ok(self.wrap()?.map_or(KeyKind::File, |wrap| wrap.kind))
+    }
+
+    /// The key. `typed` is asked for by [`KeyError::NeedsPassphrase`].
+    pub(crate) fn unlock(&self, typed: Option<&Passphrase>) -> Result<StoreKey, KeyError> {
+        let Some(wrap) = self.wrap()? else { return Ok(StoreKey::read(&self.key_file)?) };
+        let key = match wrap.kind {
+            KeyKind::Passphrase => wrap.open(typed.ok_or(KeyError::NeedsPassphrase)?),
+            kind => wrap.open(&self.secret(kind, &wrap)?),
+        };
+        let key = key.map_err(|_| KeyError::Wrong)?;
+        // A change of kinds that was cut short may have left the key in its file.
+        self.erase_file(&key).map_err(KeyError::Remains)?;
+        Ok(key)
+    }
+
+    /// A key for a new account, kept as `kind` says. A creation that was cut short is taken up again.
+    pub(crate) fn create(&self, kind: KeyKind, typed: Option<&Passphrase>) -> Result<StoreKey, KeyError> {
+        if kind == KeyKind::File {
+            return Ok(StoreKey::read_or_create(&self.key_file)?);
+        }
+        let key = StoreKey::generate();
+        self.write_wrap(kind, &key, typed)?;
+        Ok(key)
+    }
+
+    /// Keeps `key` as `kind` says, and nowhere else. Repeating it after it was cut short does no harm: at every moment
+    /// the key can be had in the old way or the new.
+    pub(crate) fn change(
+        &self,
+        key: &StoreKey,
+        kind: KeyKind,
+        typed: Option<&Passphrase>,
+    ) -> Result<(), KeyError> {
+        let former = self.wrap()?;
+        if kind == KeyKind::File {
+            if !StoreKey::read_or_write(&self.key_file, key)?.same(key) {
+                return Err(KeyError::Occupied(self.key_file.clone()));
+            }
+            file::erase(&self.header).map_err(KeyError::Remains)?;
+        } else {
+            self.write_wrap(kind, key, typed)?;
+            self.erase_file(key).map_err(KeyError::Remains)?;
+        }
+        match former {
+            Some(former) if former.kind == KeyKind::Keyring => {
+                secret::out_of_keyring(&self.keyring, &self.name, &former.salt)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn write_wrap(&self, kind: KeyKind, key: &StoreKey, typed: Option<&Passphrase>) -> Result<(), KeyError> {
+        let salt = passphrase::salt();
+        let secret = match kind {
+            KeyKind::Passphrase => typed.ok_or(KeyError::BadPassphrase)?.clone(),
+            KeyKind::Command => secret::of_command(&self.command, &self.name)?,
+            KeyKind::Credential => secret::of_credential(&self.name)?,
+            KeyKind::Keyring => {
+                let secret = passphrase::random_secret();
+                secret::into_keyring(&self.keyring, &self.name, &salt, &secret)?;
+                secret
+            }
+            KeyKind::File | KeyKind::Other => return Err(self.bad_header("it is of no known kind")),
+        };
+        if secret.expose().is_empty() || secret.expose().len() > PASSPHRASE_BYTES {
+            return Err(KeyError::BadPassphrase);
+        }
+        let wrap = Wrap::new(kind, key, &secret, salt).map_err(|_| KeyError::BadPassphrase)?;
+        wrap.write(&self.header).map_err(|error| self.bad_header(error))
+    }
+
+    fn secret(&self, kind: KeyKind, wrap: &Wrap) -> Result<Passphrase, KeyError> {
+        Ok(match kind {
+            KeyKind::Command => secret::of_command(&self.command, &self.name)?,
+            KeyKind::Credential => secret::of_credential(&self.name)?,
+            KeyKind::Keyring => secret::of_keyring(&self.keyring, &self.name, &wrap.salt)?,
+            KeyKind::Passphrase | KeyKind::File | KeyKind::Other => return Err(KeyError::NeedsPassphrase),
+        })
+    }
+
+    /// Erases the key file, if it holds `key`.
+    fn erase_file(&self, key: &StoreKey) -> io::Result<()> {
+        match StoreKey::read(&self.key_file) {
+            Ok(kept) if kept.same(key) => file::erase(&self.key_file),
+            _ => Ok(()),
+        }
+    }
+
+    fn wrap(&self) -> Result<Option<Wrap>, KeyError> {
+        Wrap::read(&self.header).map_err(|error: HeaderError| self.bad_header(error))
+    }
+
+    fn bad_header(&self, reason: impl ToString) -> KeyError {
+        KeyError::Header { path: self.header.clone(), reason: reason.to_string() }
     }
 }

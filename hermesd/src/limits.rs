@@ -14,6 +14,18 @@ pub(crate) const QUERIES: usize = 8;
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of zeros written at a time over a file that is erased.
 pub(crate) const COPY_CHUNK: usize = 64 * 1024;
+/// Bytes of a passphrase.
+pub(crate) const PASSPHRASE_BYTES: usize = 1_024;
+/// Bytes of the header with a store's key: four times a real one.
+pub(crate) const KEY_HEADER_BYTES: u64 = 4_096;
+/// KiB that Argon2 may take because a file says so: four times what we write.
+pub(crate) const ARGON2_MEMORY_KIB: u32 = 256 * 1024;
+/// Passes over that memory.
+pub(crate) const ARGON2_PASSES: u32 = 16;
+/// Lanes of that memory.
+pub(crate) const ARGON2_LANES: u32 = 16;
+/// How long a program may take to give a passphrase: a person may have to type one for it.
+pub(crate) const SECRET_PROGRAM: Duration = Duration::from_secs(50);
 
 // Account
 

@@ -14,6 +14,7 @@ mod link;
 mod local;
 mod lock;
 mod notify;
+mod passphrase;
 mod random;
 mod run;
 mod store;

@@ -21,6 +21,7 @@ use crate::{
 /// Everything that was decided before the daemon starts.
 pub(crate) struct Prepared {
     paths: Paths,
+    passphrase_command: Vec<String>,
     socket: SocketPath,
     log: LogLevel,
     notifications: Notifications,
@@ -40,7 +41,8 @@ pub(crate) fn prepare(socket: Option<PathBuf>, log: Option<LogLevel>) -> Result<
     };
     let socket = socket.map_err(|error| wrong(error.to_string()))?;
     let log = log.unwrap_or(config.daemon.log);
-    Ok(Prepared { paths, socket, log, notifications: config.notifications })
+    let passphrase_command = config.keys.passphrase_command;
+    Ok(Prepared { paths, passphrase_command, socket, log, notifications: config.notifications })
 }
 
 impl Prepared {
@@ -59,12 +61,17 @@ impl Prepared {
                 "check the limits of this user",
             )
         })?;
-        runtime.block_on(live(self.paths, &self.socket, self.notifications))
+        runtime.block_on(self.live())
+    }
+
+    async fn live(self) -> Result<(), Problem> {
+        let notifier = Notifier::start(self.notifications);
+        let daemon = Daemon::new(self.paths, notifier, self.passphrase_command);
+        live(daemon, &self.socket).await
     }
 }
 
-async fn live(paths: Paths, socket: &SocketPath, notifications: Notifications) -> Result<(), Problem> {
-    let daemon = Daemon::new(paths, Notifier::start(notifications));
+async fn live(daemon: Daemon, socket: &SocketPath) -> Result<(), Problem> {
     stop_on_signals(&daemon)?;
     daemon.open_accounts().await?;
     let socket = LocalSocket::bind(socket).map_err(|error| error.problem())?;

@@ -3,10 +3,11 @@
 use std::{fs::File, io::Read, path::Path};
 
 use hermes_api::{
-    AccountStatus, ConnectionState, CreateAccount, CreatedAccount, ErrorCode, Exit, Problem,
+    AccountStatus, ConnectionState, CreateAccount, CreatedAccount, ErrorCode, Exit, KeyKind, Problem,
     RegistrationToken,
 };
 
+use super::keys;
 use crate::{
     cli, input,
     input::Questions,
@@ -19,10 +20,16 @@ use crate::{
 
 pub(crate) async fn run(args: cli::Init, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let token = args.token_file.as_deref().map(read_token).transpose()?;
+    let passphrase = match args.keys {
+        Some(KeyKind::Passphrase) => Some(keys::new_passphrase(invocation).await?),
+        _ => None,
+    };
     let mut request = CreateAccount {
         name: args.name.to_string(),
         relay: args.relay.trim().to_owned(),
         registration_token: token,
+        keys: args.keys,
+        passphrase,
         timeout_ms: u64::try_from(limits::HANDSHAKE.as_millis()).unwrap_or(u64::MAX),
     };
     let mut created = create(&request, invocation).await?;
@@ -159,6 +166,8 @@ mod tests {
             name: "alice".into(),
             relay: "hermes://h:1#p".into(),
             registration_token: None,
+            keys: None,
+            passphrase: None,
             timeout_ms: 0,
         };
         let reason = Problem::new(ErrorCode::RegistrationRefused, "no token", "");
@@ -177,6 +186,8 @@ mod tests {
             name: "alice".into(),
             relay: "hermes://h:1#p".into(),
             registration_token: Some(RegistrationToken::new("used-up")),
+            keys: None,
+            passphrase: None,
             timeout_ms: 0,
         };
         let problem = with_command(Problem::new(ErrorCode::RegistrationRefused, "no token", ""), &request);

@@ -10,6 +10,7 @@ pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod invite;
+pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod read;
 pub(crate) mod recover;
@@ -38,6 +39,9 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Log(args) => log::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,
         ClientCommand::Recover(args) => recover::run(args, invocation).await,
+        ClientCommand::Lock => keys::lock(invocation).await,
+        ClientCommand::Unlock => keys::unlock(invocation).await,
+        ClientCommand::Keys(args) => keys::run(args, invocation).await,
         ClientCommand::Status => status::run(invocation).await,
         ClientCommand::Daemon(args) => daemon::run(args, invocation).await,
     };

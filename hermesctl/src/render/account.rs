@@ -1,8 +1,8 @@
 //! Accounts, their connections, contacts.
 
 use hermes_api::{
-    AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, Restored, StoreState, StoreStatus,
-    Trust, UnixMillis, VerifiedBy, limits::ONE_TIME_PREKEYS_LOW,
+    AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, KeyStatus, Restored, StoreState,
+    StoreStatus, Trust, UnixMillis, VerifiedBy, limits::ONE_TIME_PREKEYS_LOW,
 };
 use jiff::tz::TimeZone;
 
@@ -27,6 +27,9 @@ pub(crate) fn status(status: &DaemonStatus, now: UnixMillis) -> Vec<Line> {
 }
 
 fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
+    if account.keys.as_ref().is_some_and(|keys| keys.locked) {
+        return locked(account);
+    }
     let mut lines = vec![
         headline(account, now),
         detail("unread", account.unread.to_string()),
@@ -51,7 +54,20 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
         lines.push(Line::default().styled(DIM, format!("  {:<11}  ", "missing")).styled(BAD, missing));
     }
     lines.extend(prekeys(account));
+    lines.extend(account.keys.as_ref().map(keys));
     lines
+}
+
+fn locked(account: &AccountStatus) -> Vec<Line> {
+    let headline = Line::default().styled(NAME, &account.name).plain("  ").styled(WARN, "locked");
+    let mut lines = vec![headline.plain(": the relay keeps what arrives")];
+    lines.push(hint(&format!("hermesctl unlock --account {}", account.name)));
+    lines.extend(account.keys.as_ref().map(keys));
+    lines
+}
+
+fn keys(keys: &KeyStatus) -> Line {
+    detail("keys", format!("{}: {}", keys.kind, keys.protection))
 }
 
 /// The stock of one-time prekeys, and what it means when it is low.
@@ -224,6 +240,7 @@ mod tests {
             one_time_prekeys: None,
             one_time_kem_prekeys: None,
             store: StoreStatus::default(),
+            keys: None,
         }
     }
 
@@ -238,6 +255,17 @@ mod tests {
             accounts: vec![account],
         };
         status(&daemon, UnixMillis(60_000)).iter().map(Line::text).collect()
+    }
+
+    #[test]
+    fn a_locked_account_says_how_to_open_it() {
+        let kind = hermes_api::KeyKind::Passphrase;
+        let keys = KeyStatus { kind, protection: kind.protection().to_owned(), locked: true };
+        let shown = lines(AccountStatus { keys: Some(keys), ..offline() });
+        assert_eq!(shown[1], "alice  locked: the relay keeps what arrives");
+        assert_eq!(shown[2].trim(), "→ hermesctl unlock --account alice");
+        assert!(shown[3].contains("keys") && shown[3].contains("passphrase: protects"), "{shown:?}");
+        assert_eq!(shown.len(), 4);
     }
 
     #[test]

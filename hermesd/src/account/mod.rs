@@ -38,10 +38,13 @@ pub(crate) struct Account {
     name: AccountName,
     work: mpsc::Sender<Work>,
     reader: Reader,
-    events: broadcast::Sender<Event>,
+    /// `None` once it is stopped, so that whoever waits for an event hears that none comes.
+    events: Mutex<Option<broadcast::Sender<Event>>>,
     health: watch::Receiver<Health>,
     board: Arc<Board>,
     link: Arc<Link>,
+    /// `None` once it is stopped.
+    key: Mutex<Option<Arc<StoreKey>>>,
     running: Mutex<Option<Running>>,
 }
 
@@ -71,7 +74,7 @@ pub(crate) enum AccountError {
 /// How the account's store is opened, at first and after a failure.
 struct Source {
     path: PathBuf,
-    key: StoreKey,
+    key: Arc<StoreKey>,
 }
 
 impl Reopen for Source {
@@ -85,7 +88,8 @@ impl Reopen for Source {
 impl Account {
     /// Opens the store at `path` and starts to work. Blocks on the disk; must be called within the runtime.
     pub(crate) fn open(name: AccountName, path: PathBuf, key: StoreKey) -> Result<Self, AccountError> {
-        let source = Source { path, key };
+        let key = Arc::new(key);
+        let source = Source { path, key: key.clone() };
         let store = source.reopen()?;
         let reader = store.reader();
         let (work, queue) = mpsc::channel(WORK_QUEUE);
@@ -100,7 +104,9 @@ impl Account {
         let link = Link::new(reader.clone(), work.clone(), wakes, board.clone());
         let running = Running { link: tokio::spawn(link.clone().keep_running(watched.clone())), thread };
         let running = Mutex::new(Some(running));
-        Ok(Self { name, work, reader, events, health: watched, board, link, running })
+        let events = Mutex::new(Some(events));
+        let key = Mutex::new(Some(key));
+        Ok(Self { name, work, reader, events, health: watched, board, link, key, running })
     }
 
     pub(crate) fn name(&self) -> &AccountName {
@@ -122,9 +128,18 @@ impl Account {
         self.reader.query(ask).await
     }
 
-    /// Everything that happens from this call on. A listener that falls behind by more than [`EVENTS`] is told.
+    /// Everything that happens from this call on, until the account stops. A listener that falls behind by more than [`EVENTS`] is told.
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        match &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(events) => events.subscribe(),
+            None => broadcast::channel(1).1,
+        }
+    }
+
+    /// Shows the key of its store; nothing once it is stopped.
+    pub(crate) fn with_key<T>(&self, use_it: impl FnOnce(&StoreKey) -> T) -> Option<T> {
+        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(use_it(&key))
     }
 
     /// What asks the committed rows for those who outlive the account.
@@ -147,7 +162,8 @@ impl Account {
         self.link.reconnect();
     }
 
-    /// Ends the link, then the thread after what is in its queue, then closes the store. Later calls do nothing.
+    /// Ends the link, then the thread after what is in its queue, then closes the store. No key is left in memory, even
+    /// while somebody still holds the account. Later calls do nothing.
     pub(crate) async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Running { link, thread }) = running else { return };
@@ -159,5 +175,8 @@ impl Account {
         if !matches!(task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
             tracing::error!("the account's thread did not end well");
         }
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.reader.close().await;
     }
 }

@@ -341,7 +341,9 @@ fn note(event: &Event) {
 fn damaged(failure: &Failure) -> bool {
     match failure {
         ReadError::Store(StoreError::Corrupt(_)) | ReadError::Corrupt(_) | ReadError::NoAccount => true,
-        ReadError::Store(StoreError::Full | StoreError::Failed(_) | StoreError::Interrupted) => false,
+        ReadError::Store(
+            StoreError::Full | StoreError::Failed(_) | StoreError::Interrupted | StoreError::Closed,
+        ) => false,
     }
 }
 

@@ -24,7 +24,12 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::{account::Account, clock::now, daemon::Daemon, notify::Notifier};
+use crate::{
+    account::Account,
+    clock::now,
+    daemon::{Daemon, NewKeys},
+    notify::Notifier,
+};
 
 /// A test that waits this long waits in vain.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,8 +78,9 @@ impl Relay {
 
     async fn account(&self, home: &TempDir, name: &str) -> Arc<Account> {
         let new = NewAccount { name: name.into(), relay: self.address.clone(), registration_token: None };
-        let daemon = Daemon::new(Paths::under(home.path()).unwrap(), Notifier::none());
-        daemon.create_account(name.parse().unwrap(), new).await.unwrap()
+        let daemon = Daemon::new(Paths::under(home.path()).unwrap(), Notifier::none(), Vec::new());
+        let keys = NewKeys { kind: hermes_api::KeyKind::File, passphrase: None };
+        daemon.create_account(name.parse().unwrap(), new, keys).await.unwrap()
     }
 }
 

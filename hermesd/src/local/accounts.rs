@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use hermes_api::{
-    AccountStatus, CreateAccount, CreatedAccount, DaemonStatus, ErrorCode, Recover, RecoverOutcome,
-    Recovered, Shutdown, V1, limits,
+    AccountStatus, CreateAccount, CreatedAccount, DaemonStatus, ErrorCode, KeyKind, Problem, Recover,
+    RecoverOutcome, Recovered, Shutdown, V1, limits,
 };
 use hermes_config::AccountName;
 use hermes_engine::{
@@ -19,13 +19,14 @@ use tokio::{
 };
 
 use super::{
-    Daemon,
+    Daemon, keys,
     messages::unexpected,
     reply::{Asked, Document, Refused, Reply},
     show,
 };
 use crate::{
     account::Account,
+    daemon::{NewKeys, locked},
     link::{MailboxState, Reason},
 };
 
@@ -33,12 +34,10 @@ pub(super) async fn status(State(daemon): State<Daemon>) -> Reply<DaemonStatus> 
     let mut accounts = Vec::new();
     for name in daemon.account_names() {
         let shown = match daemon.account(name.as_str()).await {
-            Ok(account) => status_of(&account).await.map_err(|Refused(problem)| problem),
+            Ok(account) => status_of(&daemon, &account).await.map_err(|Refused(problem)| problem),
             Err(problem) => Err(problem),
         };
-        accounts.push(
-            shown.unwrap_or_else(|problem| show::failed_account(name.as_str(), problem, daemon.started())),
-        );
+        accounts.push(shown.unwrap_or_else(|problem| failed_status(&daemon, &name, problem)));
     }
     Ok(Document(DaemonStatus {
         v: V1,
@@ -73,14 +72,16 @@ pub(super) async fn create(
         ));
     }
     let new = NewAccount { name: name.to_string(), relay, registration_token: token };
-    let account = daemon.create_account(name, new).await.map_err(Refused)?;
+    let kind = keys::known(asked.keys.unwrap_or(KeyKind::File))?;
+    let new_keys = NewKeys { kind, passphrase: asked.passphrase };
+    let account = daemon.create_account(name, new, new_keys).await.map_err(Refused)?;
     let patience = Duration::from_millis(asked.timeout_ms).min(limits::WAIT);
     let mut stop = daemon.stop_signal();
     tokio::select! {
         _ = timeout(patience, registration(&account)) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    Ok(Document(CreatedAccount { v: V1, account: status_of(&account).await? }))
+    Ok(Document(CreatedAccount { v: V1, account: status_of(&daemon, &account).await? }))
 }
 
 pub(super) async fn recover(
@@ -104,7 +105,7 @@ pub(super) async fn recover(
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
-    Ok(Document(Recovered { v: V1, outcome, account: status_of(&account).await? }))
+    Ok(Document(Recovered { v: V1, outcome, account: status_of(&daemon, &account).await? }))
 }
 
 /// Waits until the relay has taken the account's new epoch.
@@ -123,9 +124,18 @@ pub(super) async fn shutdown(State(daemon): State<Daemon>) -> Reply<Shutdown> {
     Ok(Document(Shutdown { v: V1, pid: std::process::id() }))
 }
 
-async fn status_of(account: &Account) -> Result<AccountStatus, Refused> {
+pub(super) async fn status_of(daemon: &Daemon, account: &Account) -> Result<AccountStatus, Refused> {
     let summary = account.query(query::summary).await?;
-    Ok(show::account(account, summary))
+    Ok(show::account(account, summary, daemon.key_status(account.name())))
+}
+
+/// What can be told of an account whose keys are locked away.
+pub(super) fn locked_status(daemon: &Daemon, name: &AccountName) -> AccountStatus {
+    failed_status(daemon, name, locked(name))
+}
+
+fn failed_status(daemon: &Daemon, name: &AccountName, problem: Problem) -> AccountStatus {
+    show::failed_account(name.as_str(), problem, daemon.started(), daemon.key_status(name))
 }
 
 /// Waits until the relay has taken the account, or said something that waiting will not change.

@@ -9,6 +9,7 @@ mod chat;
 mod contact;
 mod events;
 mod group;
+mod keys;
 mod messages;
 mod pairing;
 mod problem;
@@ -50,6 +51,9 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::STATUS, get(accounts::status))
         .route(routes::ACCOUNTS, post(accounts::create))
         .route(routes::RECOVER, post(accounts::recover))
+        .route(routes::LOCK, post(keys::lock))
+        .route(routes::UNLOCK, post(keys::unlock))
+        .route(routes::KEYS, post(keys::change))
         .route(routes::SHUTDOWN, post(accounts::shutdown))
         .route(routes::INVITES, post(pairing::invite))
         .route(routes::ACCEPT, post(pairing::accept))

@@ -199,6 +199,9 @@ impl ToProblem for ReadError<StoreError> {
     fn problem(&self) -> Problem {
         match self {
             Self::Store(StoreError::Interrupted) => stopping(),
+            Self::Store(StoreError::Closed) => {
+                Problem::new(ErrorCode::Locked, self.to_string(), "open it: hermesctl unlock")
+            }
             Self::Store(StoreError::Full | StoreError::Failed(_)) => {
                 Problem::new(ErrorCode::StoreFailed, self.to_string(), "check the disk, then try again")
             }
@@ -227,7 +230,12 @@ impl ToProblem for KeyError {
         let text = self.to_string();
         // These errors carry what to do behind the semicolon.
         let (message, hint) = text.split_once("; ").unwrap_or((&text, "make it readable to you alone"));
-        Problem::new(ErrorCode::Locked, message, hint)
+        let code = match self {
+            Self::BadPassphrase => ErrorCode::Usage,
+            Self::Occupied(_) | Self::Remains(_) => ErrorCode::StoreFailed,
+            _ => ErrorCode::Locked,
+        };
+        Problem::new(code, message, hint)
     }
 }
 
@@ -248,7 +256,7 @@ impl ToProblem for OpenError {
             Self::Copy { .. } => {
                 (ErrorCode::StoreFailed, "make room beside it and try again; nothing was changed")
             }
-            Self::WrongKey(_) => (ErrorCode::Locked, "put the right key file back"),
+            Self::WrongKey(_) => (ErrorCode::Locked, "put the right key file, or key.json, back"),
         };
         Problem::new(code, self.to_string(), hint)
     }

@@ -4,8 +4,8 @@ mod group;
 
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactDetails, ContactState, Direction,
-    KeyChange, KeyPolicy, Message, Problem, Restored, SessionFacts, SessionRenewal, StoreState, StoreStatus,
-    Trust, UnixMillis, Unreadable, V1, VerifiedBy,
+    KeyChange, KeyPolicy, KeyStatus, Message, Problem, Restored, SessionFacts, SessionRenewal, StoreState,
+    StoreStatus, Trust, UnixMillis, Unreadable, V1, VerifiedBy,
 };
 use hermes_engine::{
     ChangePolicy, MessageState, Text,
@@ -135,7 +135,7 @@ pub(super) fn details(view: query::ContactDetails) -> ContactDetails {
     }
 }
 
-pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
+pub(super) fn account(account: &Account, summary: Summary, keys: Option<KeyStatus>) -> AccountStatus {
     let mailbox = account.board().mailbox().borrow().clone();
     let stock = account.board().stock();
     let on_hand = |kind| {
@@ -172,6 +172,7 @@ pub(super) fn account(account: &Account, summary: Summary) -> AccountStatus {
         one_time_prekeys: on_hand(PrekeyKind::OneTime),
         one_time_kem_prekeys: on_hand(PrekeyKind::OneTimeKem),
         store: store(&summary.store),
+        keys,
     }
 }
 
@@ -196,7 +197,12 @@ pub(super) fn store(view: &StoreView) -> StoreStatus {
 }
 
 /// What could be told of an account that does not open.
-pub(super) fn failed_account(name: &str, problem: Problem, since: UnixMillis) -> AccountStatus {
+pub(super) fn failed_account(
+    name: &str,
+    problem: Problem,
+    since: UnixMillis,
+    keys: Option<KeyStatus>,
+) -> AccountStatus {
     AccountStatus {
         name: name.to_owned(),
         fingerprint: String::new(),
@@ -214,6 +220,7 @@ pub(super) fn failed_account(name: &str, problem: Problem, since: UnixMillis) ->
         one_time_prekeys: None,
         one_time_kem_prekeys: None,
         store: StoreStatus::default(),
+        keys,
     }
 }
 

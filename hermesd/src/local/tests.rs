@@ -24,7 +24,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let daemon = Daemon::new(Paths::under(home.path()).unwrap(), Notifier::none());
+        let daemon = Daemon::new(Paths::under(home.path()).unwrap(), Notifier::none(), Vec::new());
         let socket = SocketPath::new(&home.path().join("run/d.sock")).unwrap();
         let socket = LocalSocket::bind(&socket).unwrap();
         let serving = tokio::spawn(serve(socket, daemon.clone()));
@@ -56,6 +56,17 @@ impl World {
         let failure: Failure = serde_json::from_str(&body).unwrap();
         assert!(!failure.error.message.is_empty() && !failure.error.hint.is_empty(), "{body}");
         (status, failure.error.code)
+    }
+}
+
+fn create(name: &str, relay: String) -> hermes_api::CreateAccount {
+    hermes_api::CreateAccount {
+        name: name.into(),
+        relay,
+        registration_token: None,
+        keys: None,
+        passphrase: None,
+        timeout_ms: 0,
     }
 }
 
@@ -97,8 +108,7 @@ async fn an_account_lives_without_its_relay_and_survives_a_restart() {
     // A port of this machine where nobody listens.
     let unused = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let relay = format!("hermes://127.0.0.1:{unused}#{}", "a".repeat(51) + "q");
-    let asked =
-        hermes_api::CreateAccount { name: "alice".into(), relay, registration_token: None, timeout_ms: 0 };
+    let asked = create("alice", relay);
     let made = world.client().create_account(&asked).await.unwrap().account;
     assert_eq!(made.connection.state, hermes_api::ConnectionState::Registering);
     // The same again is the same account. Another token or relay makes another one, as nothing depends on the first.
@@ -119,12 +129,12 @@ async fn an_account_lives_without_its_relay_and_survives_a_restart() {
     world.serving.await.unwrap();
     world.daemon.close_accounts().await;
 
-    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none());
+    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none(), Vec::new());
     daemon.open_accounts().await.unwrap();
     assert!(daemon.account("alice").await.is_ok());
     daemon.close_accounts().await;
     std::fs::remove_file(world.home.path().join("config/keys/alice.key")).unwrap();
-    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none());
+    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none(), Vec::new());
     assert_eq!(daemon.open_accounts().await.unwrap_err().code, ErrorCode::Locked);
 }
 
@@ -134,7 +144,7 @@ async fn an_account_that_was_repaired_opens_without_a_restart() {
     let relay = format!("hermes://127.0.0.1:9#{}", "a".repeat(51) + "q");
     for name in ["alice", "bob"] {
         let (name, relay) = (name.to_owned(), relay.clone());
-        let asked = hermes_api::CreateAccount { name, relay, registration_token: None, timeout_ms: 0 };
+        let asked = create(&name, relay);
         world.client().create_account(&asked).await.unwrap();
     }
     world.daemon.close_accounts().await;
@@ -142,7 +152,7 @@ async fn an_account_that_was_repaired_opens_without_a_restart() {
     let key = world.home.path().join("config/keys/alice.key");
     let mode = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(0o640);
-    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none());
+    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none(), Vec::new());
     daemon.open_accounts().await.unwrap();
     assert!(daemon.account("bob").await.is_ok());
     let problem = daemon.account("alice").await.err().unwrap();

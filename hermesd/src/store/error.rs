@@ -45,7 +45,7 @@ pub enum OpenError {
     #[error("the store {0} is damaged or is no Hermes store")]
     Corrupt(PathBuf),
     /// The key does not open it.
-    #[error("the key in the key file does not open the store {0}")]
+    #[error("the key that is kept for it does not open the store {0}")]
     WrongKey(PathBuf),
     /// The file system refuses.
     #[error("cannot open the store {path}: {source}")]
@@ -77,6 +77,9 @@ pub enum StoreError {
     /// The disk or SQLite failed.
     #[error("the store failed: {0}")]
     Failed(rusqlite::Error),
+    /// Its key was erased from memory.
+    #[error("the account is locked")]
+    Closed,
     /// A query was given up because the daemon stops.
     #[error("the daemon is stopping")]
     Interrupted,

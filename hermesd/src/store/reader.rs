@@ -19,7 +19,8 @@ pub(crate) struct Reader(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
-    sealer: Arc<Sealer>,
+    /// `None` once it is closed: the key is gone from here then.
+    sealer: Mutex<Option<Arc<Sealer>>>,
     idle: Mutex<Vec<Connection>>,
     /// Queries at one time.
     turns: Semaphore,
@@ -29,7 +30,7 @@ impl Reader {
     pub(super) fn new(path: &Path, sealer: Arc<Sealer>) -> Self {
         Self(Arc::new(Shared {
             path: path.to_owned(),
-            sealer,
+            sealer: Mutex::new(Some(sealer)),
             idle: Mutex::default(),
             turns: Semaphore::new(QUERIES),
         }))
@@ -37,13 +38,25 @@ impl Reader {
 
     /// The committed rows as they are at this moment, for as long as the snapshot lives. Blocks on the disk.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let sealer = self.0.sealer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sealer = sealer.ok_or(StoreError::Closed)?;
         let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.0.connect()?,
         };
         connection.execute_batch("BEGIN")?;
-        Ok(Snapshot { connection: Some(connection), shared: self.0.clone() })
+        Ok(Snapshot { connection: Some(connection), sealer, shared: self.0.clone() })
+    }
+
+    /// Waits for the queries under way, lets nobody begin another, and forgets the key.
+    pub(crate) async fn close(&self) {
+        // An error means that it is closed already.
+        let all = u32::try_from(QUERIES).unwrap_or(u32::MAX);
+        let _last_ones = self.0.turns.acquire_many(all).await;
+        self.0.turns.close();
+        *self.0.sealer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Asks one snapshot, off the runtime's threads.
@@ -52,7 +65,9 @@ impl Reader {
         ask: impl FnOnce(&Snapshot) -> Result<T, ReadError<StoreError>> + Send + 'static,
     ) -> Result<T, ReadError<StoreError>> {
         let reader = self.clone();
-        let _turn = self.0.turns.acquire().await;
+        let Ok(_turn) = self.0.turns.acquire().await else {
+            return Err(ReadError::Store(StoreError::Closed));
+        };
         let asked = task::spawn_blocking(move || ask(&reader.snapshot().map_err(ReadError::Store)?));
         match asked.await {
             Ok(answer) => answer,
@@ -76,6 +91,7 @@ impl Shared {
 pub(crate) struct Snapshot {
     /// Taken when dropped.
     connection: Option<Connection>,
+    sealer: Arc<Sealer>,
     shared: Arc<Shared>,
 }
 
@@ -89,7 +105,7 @@ impl View for Snapshot {
     type Error = StoreError;
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
-        rows::get(self.connection(), &self.shared.sealer, table, key)
+        rows::get(self.connection(), &self.sealer, table, key)
     }
 
     fn scan(
@@ -99,7 +115,7 @@ impl View for Snapshot {
         order: Order,
         visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        rows::scan(self.connection(), &self.shared.sealer, table, range, order, visit)
+        rows::scan(self.connection(), &self.sealer, table, range, order, visit)
     }
 }
 

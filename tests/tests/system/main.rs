@@ -6,6 +6,7 @@ mod canary;
 mod changed_identity;
 mod cli;
 mod groups;
+mod keys;
 mod kill;
 mod notifications;
 mod rollback;

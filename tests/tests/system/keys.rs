@@ -1,0 +1,94 @@
+//! Whole programs: keys under a passphrase, locking and unlocking, and keeping keys in another way.
+
+use std::fs;
+
+use hermes_tests::world::{Account, Home, World};
+
+fn unlock(home: &Home, passphrase: &str) -> hermes_tests::world::Outcome {
+    home.ctl_with_input(&["unlock"], passphrase.as_bytes())
+}
+
+fn is_locked(account: &Account) -> bool {
+    account.status().is_some_and(|status| status.keys.is_some_and(|keys| keys.locked))
+}
+
+#[test]
+fn a_passphrase_is_needed_at_each_start_and_messages_wait_at_the_relay() {
+    let world = World::new();
+    let bob = world.account("bob");
+    let home = world.home("alice");
+    home.start();
+    let relay = world.relay.address().to_string();
+    let init = ["init", "--name", "alice", "--relay", &relay, "--keys", "passphrase"];
+    home.ctl_with_input(&init, b"").refused(2).says(&["the passphrase is empty"]);
+    home.ctl_with_input(&[&init[..], &["--no-input"]].concat(), b"pw\n").refused(2);
+    home.ctl_with_input(&init, b"correct horse\n").ok();
+    let alice = Account { home, name: "alice".to_owned() };
+    alice.pair(&bob);
+    assert!(!alice.home.key_file("alice").exists());
+    let mut follower = alice.home.spawn_ctl(&["inbox", "--follow"]);
+
+    alice.ctl(&["lock"]).ok();
+    assert!(is_locked(&alice));
+    follower.wait().expect("what follows the inbox ends with the account");
+    let refused = alice.ctl(&["send", "bob", "hi"]).refused(4);
+    refused.says(&["the account alice is locked", "hermesctl unlock"]);
+    bob.send("alice", "while it is locked");
+    world.until("the relay has it", || bob.ctl(&["log", "alice"]).ok().stdout.contains("(relayed)"));
+
+    alice.home.stop();
+    alice.home.start();
+    assert!(is_locked(&alice));
+    let status = alice.home.ctl(&["status"]).ok().stdout;
+    println!("{status}");
+    assert!(status.contains("locked") && status.contains("passphrase: protects"), "{status}");
+    alice.ctl(&["unlock", "--no-input"]).refused(4).says(&["is locked"]);
+    for wrong in ["", "correct horse ", "Correct horse"] {
+        unlock(&alice.home, wrong).refused(4).says(&["that does not open the keys", "try again"]);
+    }
+    assert!(is_locked(&alice));
+    unlock(&alice.home, "correct horse\n").ok();
+    world.until("it is here", || alice.unread() == ["while it is locked"]);
+}
+
+#[test]
+fn keys_are_kept_in_another_way_and_in_the_old_one_no_more() {
+    let world = World::new();
+    let alice = world.account("alice");
+    let (key_file, header) =
+        (alice.home.key_file("alice"), alice.home.store("alice").with_file_name("key.json"));
+    let fingerprint = alice.status().map(|status| status.fingerprint);
+    let restart = || {
+        alice.home.stop();
+        alice.home.start();
+    };
+    alice.home.ctl_with_input(&["keys", "change", "--to", "passphrase"], b"one").ok();
+    assert!(!key_file.exists());
+    alice.home.ctl_with_input(&["keys", "change", "--to", "passphrase"], b"two").ok();
+    restart();
+    unlock(&alice.home, "one").refused(4);
+    unlock(&alice.home, "two").ok();
+
+    // Without a command nothing changes.
+    alice.ctl(&["keys", "change", "--to", "command"]).refused(4).says(&["keys.passphrase_command"]);
+    alice.ctl(&["keys", "change", "--to", "credential"]).refused(4).says(&["hermes-alice", "LoadCredential"]);
+    alice.ctl(&["keys", "change", "--to", "tpm"]).expect(2).says(&["passphrase, command, credential"]);
+    let config = alice.home.path().join("config/config.toml");
+    fs::write(&config, "[keys]\npassphrase_command = [\"echo\", \"of {account}\"]\n").unwrap();
+    restart();
+    unlock(&alice.home, "two").ok();
+    alice.ctl(&["keys", "change", "--to", "command"]).ok();
+    restart();
+    assert!(!is_locked(&alice));
+    // Locked by its user, it waits for its user, though nothing has to be typed.
+    alice.ctl(&["lock"]).ok();
+    alice.ctl(&["status"]).ok();
+    assert!(is_locked(&alice));
+    alice.ctl(&["unlock", "--no-input"]).ok();
+
+    alice.ctl(&["keys", "change", "--to", "file"]).ok();
+    assert!(key_file.exists() && !header.exists());
+    fs::remove_file(&config).unwrap();
+    restart();
+    assert_eq!(alice.status().map(|status| status.fingerprint), fingerprint);
+}
