@@ -3,6 +3,7 @@
 mod chat;
 mod group;
 mod keys;
+mod peer;
 
 use std::{
     collections::VecDeque,

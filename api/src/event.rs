@@ -60,6 +60,13 @@ pub enum Event {
         /// Why.
         error: Problem,
     },
+    /// A contact has connected, or is not there any more.
+    Presence {
+        /// The contact's name.
+        contact: String,
+        /// Whether it is there.
+        online: bool,
+    },
     /// The connection to the relay changed.
     Connection {
         /// How it stands.

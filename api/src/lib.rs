@@ -17,6 +17,7 @@ pub mod group;
 pub mod keys;
 pub mod limits;
 pub mod message;
+pub mod peer;
 pub mod routes;
 pub mod socket;
 pub mod status;
@@ -46,6 +47,7 @@ pub use message::{
     Body, Confirmed, Direction, GroupNote, InboxQuery, LogQuery, Message, MessageDetails, MessagePage,
     MessageState, ReadMessages, ReadReceipt, Recipient, SendMessage, SendResult, SentMessages, Wait,
 };
+pub use peer::{Peer, Peers, PingContact, Pong, SessionHealth};
 pub use socket::ForeignSocket;
 pub use status::{
     AccountStatus, Connection, ConnectionState, DaemonStatus, Recover, RecoverOutcome, Recovered, Restored,

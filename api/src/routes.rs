@@ -10,6 +10,10 @@ pub const INVITES: &str = "/v1/accounts/{account}/invites";
 pub const ACCEPT: &str = "/v1/accounts/{account}/accept";
 /// `GET`: [`crate::Contacts`].
 pub const CONTACTS: &str = "/v1/accounts/{account}/contacts";
+/// `GET`: [`crate::Peers`].
+pub const PEERS: &str = "/v1/accounts/{account}/peers";
+/// `POST` [`crate::PingContact`]: [`crate::Pong`].
+pub const PING: &str = "/v1/accounts/{account}/contacts/{contact}/ping";
 /// `GET`: [`crate::ContactDetails`].
 pub const CONTACT: &str = "/v1/accounts/{account}/contacts/{contact}";
 /// `POST` [`crate::VerifyContact`]: [`crate::ContactDetails`].

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use toml_edit::{Value, ser::ValueSerializer};
 
-use crate::{AccountName, LogLevel, Preview};
+use crate::{AccountName, Audience, LogLevel, Preview};
 
 settings! {
     top {
@@ -31,6 +31,13 @@ settings! {
     keys: KeyProtection {
         /// The command that prints the passphrase of an account's keys; {account} in it is the account's name
         passphrase_command: Vec<String> = Vec::new(), "HERMES_PASSPHRASE_COMMAND", Restart;
+    }
+    /// What others may learn.
+    privacy: Privacy {
+        /// Who is told while this daemon is connected, and has its pings answered: contacts or nobody
+        presence: Audience = Audience::Contacts, "HERMES_PRESENCE", Restart;
+        /// Whether senders are told that their messages were read
+        read_receipts: bool = true, "HERMES_READ_RECEIPTS", Restart;
     }
 }
 

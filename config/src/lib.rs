@@ -6,6 +6,7 @@
 //! accounts, which is what lies in the data directory.
 
 pub mod account;
+pub mod audience;
 pub mod file;
 pub mod keys;
 pub mod layers;
@@ -16,8 +17,9 @@ pub mod preview;
 pub mod socket;
 
 pub use account::{AccountName, AccountNameError};
+pub use audience::Audience;
 pub use file::{ConfigError, EXAMPLE};
-pub use keys::{Config, KEYS, Key, Notifications, TakesEffect};
+pub use keys::{Config, KEYS, Key, Notifications, Privacy, TakesEffect};
 pub use layers::{Layers, Origin};
 pub use log::{LogLevel, LogLevelError};
 pub use paths::{Paths, PathsError};

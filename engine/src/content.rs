@@ -1,6 +1,6 @@
 //! What an opened envelope says, and what follows from it.
 
-use hermes_protocol::content::{Body, Content, MessageId, ReceiptKind};
+use hermes_protocol::content::{Body, Content, MessageId, Presence, ReceiptKind};
 use hermes_protocol::ticket::Ticket;
 
 use crate::{
@@ -31,7 +31,12 @@ impl<V: View> Turn<'_, V> {
         // The chain of a session that gave way never turns, so that whoever stole it long ago can still write in it: it says
         // nothing that would steer anything.
         let steers = plaintext.retired.is_none_or(|since| self.now.since(since) <= limits::RETIRED_GRACE);
+        if plaintext.retired.is_none() {
+            self.heard(chat, content.sent)?;
+        }
         match content.body {
+            // Said in ephemeral messages only.
+            Body::Presence(_) | Body::Ping | Body::Pong(_) => Ok(()),
             Body::Hello { .. } | Body::TokenRenewal(_) | Body::ResendRequest { .. } if !steers => Ok(()),
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } if !steers => {
                 Ok(())
@@ -164,7 +169,8 @@ impl<V: View> Turn<'_, V> {
         ticket: Ticket,
     ) -> StoreResult<(), V> {
         contact.ticket = ticket;
-        if !contact.answered {
+        let new = !contact.answered;
+        if new {
             contact.answered = true;
             self.rename(chat, &mut contact, profile_name)?;
             self.event(Event::ContactReady {
@@ -174,6 +180,10 @@ impl<V: View> Turn<'_, V> {
             });
         }
         self.put(&chat, &contact);
+        if new {
+            // Neither knows of the other yet that it is there.
+            self.tell_presence(chat, Presence::Arrived)?;
+        }
         Ok(())
     }
 

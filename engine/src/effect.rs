@@ -7,6 +7,7 @@ use hermes_wire::{Refusal, Sequence, Timestamp};
 use crate::{
     id::ChatId,
     input::CommandId,
+    presence::Ephemeral,
     reference::Reference,
     row::{MessageState, RenewalReason, UnreadableCause},
     verify::NumberOf,
@@ -33,6 +34,8 @@ pub enum Effect {
     Due(Timestamp),
     /// Everything up to this sequence is safe here.
     Ack(Sequence),
+    /// This is to be sent once, now or never.
+    Ephemeral(Box<Ephemeral>),
 }
 
 /// A command's success.
@@ -64,6 +67,8 @@ pub enum Reply {
     Group(ChatId),
     /// It is settled.
     Chat(ChatId),
+    /// The question is on its way; [`Event::Pong`] with this id may follow.
+    Pinged(MessageId),
     /// This copy of the store goes on, from the moment at which the relay takes its word.
     TakingOver,
     /// This copy has been going on anyway; its alarms are ended.
@@ -302,6 +307,23 @@ pub enum Event {
         name: String,
         /// Why.
         reason: PairingError,
+    },
+    /// A contact has said that it is there, or goes. It is believed to be there for
+    /// [`crate::limits::PRESENCE_LIFETIME`].
+    Presence {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its name.
+        name: String,
+        /// Whether it is there.
+        here: bool,
+    },
+    /// A contact's daemon has answered a ping.
+    Pong {
+        /// The contact's chat.
+        chat: ChatId,
+        /// As the ping was answered with.
+        ping: MessageId,
     },
     /// Something arrived that cannot be read.
     Unreadable(UnreadableCause),

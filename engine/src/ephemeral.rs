@@ -2,26 +2,49 @@
 
 use hermes_protocol::{
     content::{Body, Content},
+    envelope::Envelope,
     ratchet::EphemeralMessage,
 };
 
+use hermes_wire::mailbox::Passing;
+
 use crate::{
+    effect::Event,
+    id::ChatId,
     row::{ContactRecord, SessionRecord},
-    rows::{ReadError, StoreResult},
+    rows::{ReadError, RouteRow, StoreResult},
     session::decode_session,
     store::{Table, View},
     turn::Turn,
 };
 
 impl<V: View> Turn<'_, V> {
-    /// Takes an ephemeral message of a contact. Nothing is written: it may be a copy, and may be any age.
+    /// Takes an envelope that the relay has not kept. Whatever is wrong with it, it is passed over.
+    pub(crate) fn passed(&mut self, passing: &Passing) -> StoreResult<(), V> {
+        let Ok(Envelope::Ephemeral(message)) = Envelope::decode(&passing.body) else { return Ok(()) };
+        let Some(RouteRow(chat)) = self.get(&passing.contact)? else { return Ok(()) };
+        match self.get::<ContactRecord>(&chat)? {
+            Some(contact) => self.ephemeral(chat, &contact, &message),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an ephemeral message of a contact. It may be a copy, and may be any age: nothing of it is written but when
+    /// the contact was there.
     pub(crate) fn ephemeral(
         &mut self,
+        chat: ChatId,
         contact: &ContactRecord,
         message: &EphemeralMessage,
     ) -> StoreResult<(), V> {
         let Some(content) = self.open_ephemeral(contact, message)? else { return Ok(()) };
         match content.body {
+            Body::Presence(presence) => self.presence_heard(chat, contact, content.sent, presence),
+            Body::Ping => self.pinged(chat, contact, &content),
+            Body::Pong(ping) => {
+                self.event(Event::Pong { chat, ping });
+                Ok(())
+            }
             // All of these act, or stay: only the ratchet says of content that it comes for the first time.
             Body::Text { .. } | Body::Receipt { .. } | Body::Hello { .. } => Ok(()),
             Body::TokenRenewal(_) | Body::ResendRequest { .. } | Body::Timer(_) => Ok(()),

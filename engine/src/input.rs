@@ -5,7 +5,7 @@ use std::time::Duration;
 use hermes_protocol::{invite::Invite, safety_number::Compared};
 use hermes_wire::{
     BlobId, Claim, FetchId, Refusal, Sequence, SignedClaim, Timestamp,
-    mailbox::{Delivered, PrekeyStock},
+    mailbox::{Delivered, Passing, PrekeyStock},
     prekey::{PrekeyId, SealedBundle},
 };
 
@@ -52,6 +52,19 @@ pub enum Command {
     Chat(String, ChatChange),
     /// Says something of the contact of this name.
     Contact(String, ContactChange),
+    /// Asks the daemon of the contact of this name for a sign of life.
+    Ping(String),
+}
+
+/// Why contacts are to be told about the own presence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PresenceDue {
+    /// The mailbox is open, and what is sealed may leave.
+    Connected,
+    /// Some time has passed. The shell draws it at random, about a minute.
+    Beat,
+    /// The shell is about to close the connection.
+    Leaving,
 }
 
 /// What a user settles for a chat.
@@ -149,6 +162,10 @@ pub enum LinkEvent {
     PrekeysStored(PrekeyId),
     /// An envelope arrived.
     Delivered(Delivered),
+    /// An envelope arrived that the relay has not kept.
+    Ephemeral(Passing),
+    /// It is time to tell contacts about the own presence.
+    PresenceDue(PresenceDue),
     /// Sequences that will never arrive (first and last, inclusive).
     Gone(Sequence, Sequence),
     /// The relay has durably stored an outbox row.

@@ -31,6 +31,7 @@ pub mod limits;
 mod outbox;
 mod pairing;
 mod prekeys;
+mod presence;
 pub mod query;
 mod receive;
 mod reference;
@@ -66,8 +67,10 @@ pub use effect::{
 pub use group::{GroupStanding, LostReason, Post};
 pub use id::ChatId;
 pub use input::{
-    ChatChange, Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, OutboxKey, Send,
+    ChatChange, Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, OutboxKey, PresenceDue,
+    Send,
 };
+pub use presence::{Audience, Ephemeral, Privacy, ReadReceipts};
 pub use reference::{Reference, ReferenceError};
 pub use row::{
     Author, FailureReason, Finding, FindingKind, GroupNote, MessageState, RenewalReason, Sighting, Text,

@@ -42,6 +42,27 @@ pub const RESEND_STEP: usize = 256;
 /// A confirmed message is said again only this long after it was written: whoever asks later is more likely a thief than
 /// somebody who put back an old copy.
 pub const RESEND_AGE: Duration = Duration::from_secs(7 * 86_400);
+/// How far the time in an ephemeral message may be from the own clock: two clocks, and the way. A copy that is older says
+/// nothing any more.
+pub const EPHEMERAL_AGE: Duration = Duration::from_secs(300);
+/// A contact is told at most once in this time that this account is there.
+pub const PRESENCE_LEAST: Duration = Duration::from_secs(10);
+/// It is told again and again only while it was itself heard within this time.
+pub const PRESENCE_HEARD: Duration = Duration::from_secs(300);
+/// A contact that has said it is there is believed so for this long: two beats may be lost.
+pub const PRESENCE_LIFETIME: Duration = Duration::from_secs(210);
+/// On connecting, contacts are told that were heard within this time. Word to all the others would show a relay mailboxes
+/// that this account has not written to for long.
+pub const PRESENCE_ACQUAINTED: Duration = Duration::from_secs(7 * 86_400);
+/// Contacts told on connecting, those heard last: each is a stream to a relay.
+pub const PRESENCE_PEERS: usize = 256;
+/// Pings of a contact that are answered in [`PONG_WINDOW`]: a script that asks in a row has its answers, and a relay that
+/// repeats a question gets no flood of them.
+pub const PONGS: usize = 10;
+/// The time that [`PONGS`] is for.
+pub const PONG_WINDOW: Duration = Duration::from_secs(10);
+/// When a contact was last heard is kept to this, so that not every message costs a row.
+pub const SEEN_GRAIN: Duration = Duration::from_secs(60);
 /// Messages held for a contact whose identity key changed, until the user decides: a busy day's worth, and with full
 /// envelopes 6 MiB. What comes beyond is put on record and not kept.
 pub const HELD: u64 = 100;

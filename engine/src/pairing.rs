@@ -277,6 +277,7 @@ impl<V: View> Turn<'_, V> {
         self.delete::<InviteRecord>(&inbound);
         self.put(&inbound, &RouteRow(chat));
         self.put(&UsedInviteKey(inbound), &UsedInviteRow(chat));
+        self.heard(chat, content.sent)?;
         self.greet_back(chat, &contact)?;
         let name = contact.name.clone();
         self.put(&chat, &contact);

@@ -71,7 +71,7 @@ impl<V: View> Turn<'_, V> {
                     self.first_from_contact(delivered.contact, chat, contact, &handshake, &message)
                 }
                 Envelope::Ephemeral(message) => {
-                    self.ephemeral(&contact, &message)?;
+                    self.ephemeral(chat, &contact, &message)?;
                     Ok(Taken::Ephemeral)
                 }
             };

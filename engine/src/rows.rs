@@ -14,6 +14,7 @@ use crate::{
     claim::ClaimsRecord,
     id::ChatId,
     input::OutboxKey,
+    presence::SeenKey,
     row::{
         AccountRecord, ChatRecord, ChatSettings, ContactRecord, Counters, GapRecord, HeldRecord,
         IdempotencyRecord, InviteRecord, MessageRecord, OutboxRecord, PrekeyRecord, ReplayRecord, SecretBuf,
@@ -116,6 +117,8 @@ wrapped_rows! {
     UnreadRow(Place): Unread by u64;
     UnconfirmedRow(Timestamp): Unconfirmed by Place;
     SettingsRow(ChatSettings): Contact by SettingsKey;
+    /// When a contact was last heard.
+    SeenRow(Timestamp): Contact by SeenKey;
     /// A message that is to be deleted.
     ExpiryRow(()): Expiry by ExpiryKey;
     SkippedChainRow(SecretBuf): SkippedChain by SkippedChainKey;

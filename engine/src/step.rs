@@ -9,6 +9,7 @@ use crate::{
     claim::ClaimsRecord,
     effect::Effect,
     input::Input,
+    presence::{Moment, Privacy},
     row::Counters,
     rows::{AccountKey, ClaimsKey, CountersKey, CountersRow, Key, ReadError, StoreResult, encode},
     store::{Store, Table, View},
@@ -22,6 +23,9 @@ pub struct Engine {
     /// Whether the relay has taken a claim from this store since it was loaded. From then on, and until it is loaded
     /// again, it cannot have been put back from an old copy.
     claimed: bool,
+    /// Who is there. A step that is not committed loses it, as a restart does.
+    moment: Moment,
+    privacy: Privacy,
 }
 
 /// What follows from inputs, not yet true.
@@ -42,14 +46,32 @@ impl Engine {
         changes.put(Table::Account, AccountKey.to_bytes(), encode(&record));
         changes.put(Table::Account, CountersKey.to_bytes(), encode(&CountersRow(counters)));
         changes.put(Table::Account, ClaimsKey.to_bytes(), encode(&ClaimsRecord::draw(rng)));
-        let next = Self { account: Account::open(&record), counters, claimed: false };
+        let next = Self {
+            account: Account::open(&record),
+            counters,
+            claimed: false,
+            moment: Moment::default(),
+            privacy: Privacy::default(),
+        };
         Step { next, changes, effects: Vec::new(), receipts: Receipts::new() }
     }
 
     /// The engine as the store has it.
     pub fn load<V: View>(view: &V) -> StoreResult<Self, V> {
         let record = account::record(view)?;
-        Ok(Self { account: Account::open(&record), counters: account::counters(view)?, claimed: false })
+        Ok(Self {
+            account: Account::open(&record),
+            counters: account::counters(view)?,
+            claimed: false,
+            moment: Moment::default(),
+            privacy: Privacy::default(),
+        })
+    }
+
+    /// The same engine, which tells others no more than `privacy` allows.
+    #[must_use]
+    pub fn with_privacy(self, privacy: Privacy) -> Self {
+        Self { privacy, ..self }
     }
 
     /// Works out what follows from `input`. Hostile input is no error: it is a step that records a refusal. An error
@@ -111,6 +133,8 @@ impl Step {
             account: &self.next.account,
             counters: &mut self.next.counters,
             claimed: &mut self.next.claimed,
+            moment: &mut self.next.moment,
+            privacy: self.next.privacy,
             changes: &mut self.changes,
             effects: &mut self.effects,
             receipts: &mut self.receipts,

@@ -12,6 +12,7 @@ use crate::{
     effect::{Effect, Event, Reply},
     id::ChatId,
     input::{Command, CommandId, Input, LinkEvent},
+    presence::{Moment, Privacy},
     row::{Counters, UnreadableCause, UnreadableRecord},
     rows::{self, Key, ReadError, Row, StoreResult},
     store::{Order, Range, View},
@@ -23,6 +24,8 @@ pub(crate) struct Turn<'a, V> {
     pub(crate) account: &'a Account,
     pub(crate) counters: &'a mut Counters,
     pub(crate) claimed: &'a mut bool,
+    pub(crate) moment: &'a mut Moment,
+    pub(crate) privacy: Privacy,
     pub(crate) changes: &'a mut ChangeSet,
     pub(crate) effects: &'a mut Vec<Effect>,
     pub(crate) receipts: &'a mut Receipts,
@@ -72,6 +75,7 @@ impl<V: View> Turn<'_, V> {
             Command::GiveKeyPackages => self.give_all_key_packages()?,
             Command::CreateGroup(name, members) => self.create_group(&name, &members)?,
             Command::Group(name, change) => self.change_group(&name, change)?,
+            Command::Ping(name) => self.ping(&name)?,
             Command::Recover => self.recover()?,
         };
         self.effects.push(Effect::Reply(id, result));
@@ -91,6 +95,8 @@ impl<V: View> Turn<'_, V> {
             LinkEvent::PrekeyStock(stock) => self.refill_prekeys(&stock),
             LinkEvent::PrekeysStored(through) => self.prekeys_stored(through),
             LinkEvent::Delivered(delivered) => self.delivered(delivered),
+            LinkEvent::Ephemeral(passing) => self.passed(&passing),
+            LinkEvent::PresenceDue(due) => self.presence_due(due),
             LinkEvent::Gone(first, last) => self.gone(first, last),
             LinkEvent::Deposited(key) => self.deposited(key),
             LinkEvent::DepositRefused(key, refusal) => self.deposit_refused(key, refusal),

@@ -21,6 +21,9 @@ const WAIT: &str = "30s";
 /// How long an invite can be accepted unless told otherwise.
 const INVITE_VALIDITY: &str = "24h";
 
+/// How long `ping` waits unless told otherwise: as long as what is ephemeral may take there and back.
+const PING_WAIT: &str = "10s";
+
 /// Messages that `log` shows unless told otherwise.
 const LOG_MESSAGES: &str = "20";
 
@@ -96,6 +99,11 @@ pub(crate) enum ClientCommand {
     /// Show, verify and rename contacts
     #[command(subcommand)]
     Contact(Contact),
+    /// Show which contacts are online, when they were seen, and how their sessions stand
+    Peers,
+    /// Ask a contact's daemon for a sign of life
+    #[command(after_help = PING_HELP)]
+    Ping(Ping),
     /// Make groups, change them, see who is in them
     #[command(subcommand)]
     Group(Group),
@@ -274,6 +282,21 @@ pub(crate) struct Verify {
     /// Take back that the contact is verified
     #[arg(long, conflicts_with_all = ["number", "yes", "qr"])]
     pub(crate) unverify: bool,
+}
+
+const PING_HELP: &str = "\
+The question and its answer are kept nowhere: a daemon that is not connected never hears of it.
+
+Exit code: 0 when it answered, 8 when it did not in time. It may be offline, or have presence set
+to nobody in its configuration.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Ping {
+    /// The contact
+    pub(crate) contact: String,
+    /// How long to wait, like 10s
+    #[arg(long, value_name = "DURATION", default_value = PING_WAIT, value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

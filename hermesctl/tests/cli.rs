@@ -2,6 +2,7 @@
 //! asked of the daemon, and the exit code.
 
 mod contact;
+mod people;
 mod world;
 
 use std::{

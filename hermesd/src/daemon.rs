@@ -9,7 +9,7 @@ use std::{
 
 use hermes_api::{ErrorCode, KeyKind, KeyStatus, Passphrase, Problem, UnixMillis};
 use hermes_config::{AccountName, Paths};
-use hermes_engine::{NewAccount, query};
+use hermes_engine::{NewAccount, Privacy, query};
 use tokio::{
     sync::{self, watch},
     task,
@@ -32,6 +32,8 @@ struct Shared {
     paths: Paths,
     /// Prints passphrases of keys.
     passphrase_command: Vec<String>,
+    /// What others may learn of the accounts that are opened from here on.
+    privacy: Mutex<Privacy>,
     started: UnixMillis,
     slots: Mutex<BTreeMap<AccountName, Slot>>,
     /// One account is made, or opened again, at a time.
@@ -64,12 +66,18 @@ impl Daemon {
         Self(Arc::new(Shared {
             paths,
             passphrase_command,
+            privacy: Mutex::default(),
             started: SystemTime::now().into(),
             slots: Mutex::default(),
             creating: sync::Mutex::default(),
             stop: watch::Sender::new(false),
             notifier,
         }))
+    }
+
+    /// What others may learn of the accounts that are opened from here on.
+    pub(crate) fn set_privacy(&self, privacy: Privacy) {
+        *self.0.privacy.lock().unwrap_or_else(PoisonError::into_inner) = privacy;
     }
 
     /// Opens every account that lies in the data directory. One that does not open does not keep others from it; when
@@ -342,10 +350,10 @@ impl Daemon {
         typed: Option<Passphrase>,
     ) -> Result<Arc<Account>, AccountError> {
         let (keys, store) = (self.keys(name), self.0.paths.store(name));
-        let name = name.clone();
+        let (name, privacy) = (name.clone(), *self.0.privacy.lock().unwrap_or_else(PoisonError::into_inner));
         let opened = task::spawn_blocking(move || {
             let key = keys.unlock(typed.as_ref())?;
-            Account::open(name, store, key)
+            Account::open(name, store, key, privacy)
         });
         match opened.await {
             Ok(opened) => {

@@ -110,6 +110,18 @@ pub(crate) const DROP_STREAMS_PER_RELAY: usize = hermes_link::limits::CLIENT_STR
 pub(crate) const DROP_STREAMS: usize = 64;
 /// A relay that nothing has gone to for this long is left.
 pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(30);
+/// Ephemeral envelopes that wait for the link: a word to every contact that is told of a connection, and answers.
+pub(crate) const EPHEMERAL_QUEUE: usize = 512;
+/// Ephemeral envelopes on their way at a time, each with a stream.
+pub(crate) const EPHEMERALS_AT_ONCE: usize = 16;
+/// After this long an ephemeral envelope is not sent any more: it is about this moment.
+pub(crate) const EPHEMERAL: Duration = Duration::from_secs(5);
+/// Contacts are told again that this account is there after a time drawn between this ...
+pub(crate) const BEAT_LEAST: Duration = Duration::from_secs(45);
+/// ... and this, so that a relay cannot tell accounts from the phase of their beats.
+pub(crate) const BEAT_MOST: Duration = Duration::from_secs(75);
+/// How long the end of an account may wait for contacts to be told of it.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 /// How long one attempt to fetch a bundle, or one piece of a blob, may take.
 pub(crate) const FETCH: Duration = Duration::from_secs(10);
 /// Blobs fetched at a time, each held in memory until it is whole.

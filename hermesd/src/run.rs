@@ -4,6 +4,7 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use hermes_api::{ErrorCode, Problem};
 use hermes_config::{Config, LogLevel, Notifications, Paths, SocketPath};
+use hermes_engine::{Audience, Privacy, ReadReceipts};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -25,6 +26,7 @@ pub(crate) struct Prepared {
     socket: SocketPath,
     log: LogLevel,
     notifications: Notifications,
+    privacy: Privacy,
 }
 
 /// Reads the environment and the configuration. What was said on the command line stands above both.
@@ -40,9 +42,20 @@ pub(crate) fn prepare(socket: Option<PathBuf>, log: Option<LogLevel>) -> Result<
         None => paths.socket(),
     };
     let socket = socket.map_err(|error| wrong(error.to_string()))?;
+    let privacy = privacy(&config.privacy);
     let log = log.unwrap_or(config.daemon.log);
     let passphrase_command = config.keys.passphrase_command;
-    Ok(Prepared { paths, passphrase_command, socket, log, notifications: config.notifications })
+    Ok(Prepared { paths, passphrase_command, socket, log, privacy, notifications: config.notifications })
+}
+
+fn privacy(settings: &hermes_config::Privacy) -> Privacy {
+    Privacy {
+        presence: match settings.presence {
+            hermes_config::Audience::Contacts => Audience::Contacts,
+            hermes_config::Audience::Nobody => Audience::Nobody,
+        },
+        read_receipts: if settings.read_receipts { ReadReceipts::Sent } else { ReadReceipts::Withheld },
+    }
 }
 
 impl Prepared {
@@ -67,6 +80,7 @@ impl Prepared {
     async fn live(self) -> Result<(), Problem> {
         let notifier = Notifier::start(self.notifications);
         let daemon = Daemon::new(self.paths, notifier, self.passphrase_command);
+        daemon.set_privacy(self.privacy);
         live(daemon, &self.socket).await
     }
 }

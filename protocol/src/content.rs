@@ -117,8 +117,25 @@ pub enum Body {
         /// tree whether another one was quicker.
         package: ByteBuf,
     },
+    /// Whether the author's daemon is connected. Said in ephemeral messages only.
+    Presence(Presence),
+    /// Whoever hears this is asked to answer at once. Said in ephemeral messages only.
+    Ping,
+    /// The answer to a [`Self::Ping`], which it names. Said in ephemeral messages only.
+    Pong(MessageId),
     /// Something a newer version says.
     Unknown(UnknownBody),
+}
+
+/// Whether a daemon is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It has just connected, and does not know who else is: the reader is asked to tell.
+    Arrived,
+    /// It is connected.
+    Here,
+    /// It is about to go.
+    Away,
 }
 
 /// Counters of consecutive messages.
@@ -193,7 +210,11 @@ const GROUP_KEY_PACKAGES: u64 = 6;
 const GROUP_INVITE: u64 = 7;
 const GROUP_REJOIN: u64 = 8;
 const TIMER: u64 = 9;
-const KINDS: [u64; 9] = [
+/// From here on, kinds of ephemeral content.
+const PRESENCE: u64 = 32;
+const PING: u64 = 33;
+const PONG: u64 = 34;
+const KINDS: [u64; 12] = [
     TEXT,
     RECEIPT,
     HELLO,
@@ -203,6 +224,9 @@ const KINDS: [u64; 9] = [
     GROUP_INVITE,
     GROUP_REJOIN,
     TIMER,
+    PRESENCE,
+    PING,
+    PONG,
 ];
 
 impl Content {
@@ -341,6 +365,15 @@ impl Body {
                 fields.put(1, Value::Bytes(package.to_vec()));
                 GROUP_REJOIN
             }
+            Self::Presence(presence) => {
+                fields.put(0, presence.code().into());
+                PRESENCE
+            }
+            Self::Ping => PING,
+            Self::Pong(id) => {
+                fields.put(0, Value::Bytes(id.0.to_vec()));
+                PONG
+            }
             Self::Unknown(UnknownBody { kind, payload }) => return (*kind, payload.clone()),
         };
         (kind, fields.into_value())
@@ -385,6 +418,12 @@ impl Body {
                 group: GroupId(fields::array(fields.take(0)?)?),
                 package: ByteBuf::from(fields.take(1)?.into_bytes().ok()?),
             },
+            PRESENCE => match Presence::from_code(fields::integer(fields.take(0)?)?) {
+                Some(presence) => Self::Presence(presence),
+                None => return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default())),
+            },
+            PING => Self::Ping,
+            PONG => Self::Pong(MessageId(fields::array(fields.take(0)?)?)),
             _ => Self::TokenRenewal(fields.take(0)?.deserialized().ok()?),
         };
         Some((body, fields))
@@ -434,6 +473,20 @@ impl ReceiptKind {
 
     fn from_code(code: u64) -> Option<Self> {
         [Self::Delivered, Self::Read].into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl Presence {
+    fn code(self) -> u64 {
+        match self {
+            Self::Arrived => 1,
+            Self::Here => 2,
+            Self::Away => 3,
+        }
+    }
+
+    fn from_code(code: u64) -> Option<Self> {
+        [Self::Arrived, Self::Here, Self::Away].into_iter().find(|presence| presence.code() == code)
     }
 }
 

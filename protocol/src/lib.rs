@@ -38,7 +38,8 @@ mod testing;
 pub mod ticket;
 
 pub use content::{
-    Body, ChatPlace, Content, ContentError, CounterRange, MessageId, Newer, ReceiptKind, UnknownBody,
+    Body, ChatPlace, Content, ContentError, CounterRange, MessageId, Newer, Presence, ReceiptKind,
+    UnknownBody,
 };
 pub use envelope::{Envelope, EnvelopeError};
 pub use handshake::{

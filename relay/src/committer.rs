@@ -90,7 +90,9 @@ fn commit_groups<S: Store>(
 /// Whose owner may want to hear of a request.
 fn written_mailbox(request: &Request) -> Option<MailboxId> {
     match request {
-        Request::Deposit { entry, .. } | Request::FetchPrekeys { entry, .. } => Some(entry.mailbox()),
+        Request::Deposit { entry, .. }
+        | Request::Ephemeral { entry, .. }
+        | Request::FetchPrekeys { entry, .. } => Some(entry.mailbox()),
         _ => None,
     }
 }

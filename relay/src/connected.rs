@@ -6,10 +6,16 @@ use std::{
     time::Instant,
 };
 
-use hermes_wire::{InstanceId, MailboxId, RunId, mailbox::PrekeyStock};
-use tokio::sync::watch;
+use hermes_wire::{
+    InstanceId, MailboxId, RunId,
+    mailbox::{Passing, PrekeyStock},
+};
+use tokio::sync::{mpsc, watch};
 
-use crate::{limits::HEARD, relay::Outcome};
+use crate::{
+    limits::{EPHEMERAL_WAITING, HEARD},
+    relay::Outcome,
+};
 
 /// What has happened to a mailbox since its owner connected. It coalesces: a slow owner sees the newest state.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +40,7 @@ pub(crate) struct Connected {
 #[derive(Debug)]
 struct Owner {
     news: watch::Sender<News>,
+    passing: mpsc::Sender<Passing>,
     run: RunId,
     /// When it last said something.
     heard: Instant,
@@ -44,6 +51,8 @@ pub(crate) struct Place {
     mailbox: MailboxId,
     connected: Arc<Connected>,
     pub(crate) news: watch::Receiver<News>,
+    /// Ephemeral envelopes, until the delivery takes this.
+    pub(crate) passing: Option<mpsc::Receiver<Passing>>,
     /// Whether it was taken from another run of the owner's daemon that was alive.
     pub(crate) replaced: bool,
 }
@@ -52,12 +61,13 @@ impl Connected {
     /// Takes the place of a mailbox's owner. Who had it hears that it was superseded.
     pub(crate) fn join(self: &Arc<Self>, mailbox: MailboxId, instance: InstanceId, run: RunId) -> Place {
         let (sender, news) = watch::channel(News::default());
-        let owner = Owner { news: sender, run, heard: Instant::now() };
+        let (passed, passing) = mpsc::channel(EPHEMERAL_WAITING);
+        let owner = Owner { news: sender, passing: passed, run, heard: Instant::now() };
         let replaced = self.owners().insert(mailbox, owner).is_some_and(|older| {
             older.news.send_modify(|news| news.superseded = Some(instance));
             older.run != run && older.heard.elapsed() < HEARD
         });
-        Place { mailbox, connected: self.clone(), news, replaced }
+        Place { mailbox, connected: self.clone(), news, passing: Some(passing), replaced }
     }
 
     /// Tells a mailbox's owner, if it is connected, what a depositor's request came to.
@@ -68,6 +78,8 @@ impl Connected {
             Outcome::Deposited(answers) if answers.iter().any(|(_, answer)| answer.is_ok()) => {
                 owner.news.send_modify(|news| news.deposits += 1);
             }
+            // An owner that does not keep up misses it.
+            Outcome::Passed(passing) => std::mem::drop(owner.passing.try_send(passing.clone())),
             Outcome::Bundle { stock: Some(stock), .. } => owner.news.send_modify(|news| {
                 news.fetches += 1;
                 news.stock.clone_from(stock);

@@ -3,7 +3,8 @@
 use hermes_wire::{
     Advice, EnvelopeId, MailboxId, Refusal, Sequence,
     drop::Deposit,
-    mailbox::Delivered,
+    limits::EPHEMERAL_BYTES,
+    mailbox::{Delivered, Passing},
     refusal::FullScope,
     token::{Permission, Use},
 };
@@ -75,6 +76,18 @@ impl<S: Store> Group<'_, S> {
             Delivered { sequence, envelope: deposit.envelope, contact, stored: self.now, body: deposit.body },
         );
         Ok(())
+    }
+
+    /// Lets an ephemeral envelope through. It takes no place and leaves no row; what it costs is counted as a deposit is.
+    pub(crate) fn pass(&mut self, entry: &Entry, deposit: Deposit) -> Result<Outcome, Halt> {
+        let (mailbox, contact) = (entry.mailbox(), entry.contact());
+        let from = self.draft.contact(mailbox, contact)?;
+        entry.permits(Use::Deposit, self.now, from.revoked)?;
+        if deposit.body.len() > EPHEMERAL_BYTES {
+            return Err(Refusal::TooLarge { max: EPHEMERAL_BYTES as u32 }.into());
+        }
+        self.rates.take(Bucket::Deposits(mailbox, contact), self.policy.limits.deposits, self.now)?;
+        Ok(Outcome::Passed(Passing { contact, body: deposit.body }))
     }
 
     /// Whether this very deposit was made before.

@@ -87,6 +87,7 @@ struct Stream<'a> {
 /// What a stream asks for in one go.
 enum Demand {
     Deposits(Vec<Deposit>),
+    Ephemeral(Deposit),
     Fetch(FetchId),
 }
 
@@ -113,6 +114,7 @@ impl Stream<'_> {
         loop {
             let answered = match self.demand().await {
                 Ok(Some(Demand::Deposits(deposits))) => self.deposit(&entry, deposits).await,
+                Ok(Some(Demand::Ephemeral(deposit))) => self.pass(&entry, deposit).await,
                 Ok(Some(Demand::Fetch(fetch))) => self.fetch(&entry, fetch).await,
                 Ok(None) => return End::Finished,
                 Err(end) => return end,
@@ -144,6 +146,7 @@ impl Stream<'_> {
     async fn demand(&mut self) -> Result<Option<Demand>, End> {
         let first = match self.frame().await? {
             Some(ToDrop::Deposit(first)) => first,
+            Some(ToDrop::Ephemeral(deposit)) => return Ok(Some(Demand::Ephemeral(deposit))),
             Some(ToDrop::FetchPrekeys(fetch)) => return Ok(Some(Demand::Fetch(fetch))),
             Some(_) => return Err(End::BadFrame),
             None => return Ok(None),
@@ -211,6 +214,20 @@ impl Stream<'_> {
         }
         self.flush().await?;
         if over { Err(End::Finished) } else { Ok(()) }
+    }
+
+    /// The answer is the same whether the owner is there or not.
+    async fn pass(&mut self, entry: &Entry, deposit: Deposit) -> Result<(), End> {
+        let envelope = deposit.envelope;
+        match self.submit(Request::Ephemeral { entry: entry.clone(), deposit }).await {
+            Outcome::Passed(_) => self.say(&FromDrop::Receipt(envelope)).await,
+            Outcome::Refused(refusal) => {
+                let over = matches!(refusal.advice(), Advice::RetryAfter(_));
+                self.say(&FromDrop::DepositRefused(envelope, refusal)).await?;
+                if over { Err(End::Finished) } else { Ok(()) }
+            }
+            _ => Err(End::BadFrame),
+        }
     }
 
     async fn fetch(&mut self, entry: &Entry, fetch: FetchId) -> Result<(), End> {

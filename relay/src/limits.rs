@@ -136,6 +136,8 @@ pub const GROUP_REQUESTS: usize = 128;
 pub const WAITING_REQUESTS: usize = 256;
 /// Deposits of one stream in one request.
 pub const STREAM_DEPOSITS: usize = 64;
+/// Ephemeral envelopes that wait for a connected owner to take them; more are gone.
+pub const EPHEMERAL_WAITING: usize = 64;
 /// Bytes of deposits of one stream in one request.
 pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 /// Connections of all kinds; about 31 KiB each when idle.

@@ -15,10 +15,10 @@ use hermes_wire::{
     MailboxId, MoveClaim, Refusal, Sequence,
     blob::PutBlob,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
-    mailbox::{Credit, Deliver, ToClient, ToRelay},
+    mailbox::{Credit, Deliver, Passing, ToClient, ToRelay},
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::timeout,
 };
 
@@ -72,18 +72,20 @@ impl Control<'_> {
             Outcome::Refused(refusal) => return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED),
             _ => return Farewell::bad_frame(),
         };
-        let place = self.shared.connected.join(self.mailbox, instance, run);
+        let mut place = self.shared.connected.join(self.mailbox, instance, run);
         registered.replaced = place.replaced;
         if let Err(farewell) = self.say(&ToClient::Registered(registered)).await {
             return farewell;
         }
         let Ok(deliver) = connection.open_uni().await else { return Farewell(None, close::DONE) };
         let purse = Purse::empty();
+        let Some(passing) = place.passing.take() else { return Farewell(None, close::DONE) };
         let delivery = Delivery {
             shared: self.shared,
             mailbox: self.mailbox,
             purse: &purse,
             news: place.news.clone(),
+            passing,
             after: acked,
             writer: FrameWriter::new(deliver),
         };
@@ -253,6 +255,7 @@ struct Delivery<'a> {
     mailbox: MailboxId,
     purse: &'a Purse,
     news: watch::Receiver<News>,
+    passing: mpsc::Receiver<Passing>,
     after: Sequence,
     writer: FrameWriter<Deliver>,
 }
@@ -265,7 +268,9 @@ impl Delivery<'_> {
             self.news.mark_unchanged();
             let batch = self.next().await;
             if batch.is_empty() {
+                self.writer.flush().await?;
                 tokio::select! {
+                    Some(passing) = self.passing.recv() => self.pass(passing),
                     // When the place is taken by a newer connection, the control loop says farewell.
                     Ok(()) = self.news.changed() => {}
                     () = self.purse.earned.notified() => {}
@@ -279,6 +284,7 @@ impl Delivery<'_> {
                         envelope.sequence
                     }
                     Deliver::Gone(_, last) => *last,
+                    Deliver::Ephemeral(_) => self.after,
                 };
                 self.writer.push(&deliver);
                 if self.writer.is_full() {
@@ -286,6 +292,16 @@ impl Delivery<'_> {
                 }
             }
             self.writer.flush().await?;
+        }
+    }
+
+    /// Hands an ephemeral envelope on, if the owner has credit for it at this moment.
+    fn pass(&mut self, passing: Passing) {
+        let bytes = u32::try_from(passing.body.len()).unwrap_or(u32::MAX);
+        let credit = self.purse.change(|credit| credit);
+        if credit.envelopes > 0 && credit.bytes >= bytes {
+            self.purse.spend(passing.body.len());
+            self.writer.push(&Deliver::Ephemeral(passing));
         }
     }
 

@@ -9,7 +9,7 @@ use hermes_wire::{
     blob::PutBlob,
     channel::{Commit, Create, Post},
     drop::{Deposit, Open},
-    mailbox::{Credit, Deliver, PrekeyStock, Register, Registered},
+    mailbox::{Credit, Deliver, Passing, PrekeyStock, Register, Registered},
     prekey::{PrekeyEntry, PrekeyId, SealedBundle},
 };
 use serde::Deserialize;
@@ -101,6 +101,13 @@ pub enum Request {
         /// The envelopes.
         deposits: Vec<Deposit>,
     },
+    /// A depositor has something for the owner that is not worth keeping.
+    Ephemeral {
+        /// What [`Request::Open`] was answered with.
+        entry: Entry,
+        /// The envelope.
+        deposit: Deposit,
+    },
     /// A depositor asks for a prekey bundle.
     FetchPrekeys {
         /// What [`Request::Open`] was answered with.
@@ -185,6 +192,8 @@ pub enum Outcome {
     /// What became of each deposit, in order. The list ends early after a refusal that may be retried, because what
     /// follows must not overtake it.
     Deposited(Vec<(EnvelopeId, Result<(), Refusal>)>),
+    /// To be handed to the owner if it is connected at this moment.
+    Passed(Passing),
     /// The bundle.
     Bundle {
         /// To the depositor.
@@ -371,6 +380,7 @@ impl<S: Store> Group<'_, S> {
             Request::Ack { mailbox, upto } => self.ack(mailbox, upto),
             Request::Open(open) => self.open(&open),
             Request::Deposit { entry, deposits } => self.deposit(&entry, deposits),
+            Request::Ephemeral { entry, deposit } => self.pass(&entry, deposit),
             Request::FetchPrekeys { entry, fetch } => self.fetch_prekeys(&entry, fetch),
             Request::Create { channel, create, seed } => self.create(channel, create, seed),
             Request::Post { channel, post, seed } => self.post(channel, post, seed),

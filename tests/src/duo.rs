@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 use crate::way::{body_of, permission};
 use hermes_engine::{
     ChangeSet, ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount,
-    Order, OutboxKey, Range, Reply, Send, Store, Table, Text,
+    Order, OutboxKey, Privacy, Range, Reply, Send, Store, Table, Text,
     query::{self, Claiming},
 };
 use hermes_protocol::{Body, Content, MessageId, Newer, Session};
@@ -221,6 +221,11 @@ impl<S: Store> Peer<S> {
     /// The process ends and starts again.
     pub fn restart(&mut self) {
         self.engine = Some(Engine::load(&self.store).expect("memory"));
+    }
+
+    /// Tells others no more than this, until the next restart.
+    pub fn obey(&mut self, privacy: Privacy) {
+        self.engine = self.engine.take().map(|engine| engine.with_privacy(privacy));
     }
 
     /// Takes one input and commits.

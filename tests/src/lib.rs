@@ -2,11 +2,12 @@
 //!
 //! [`world`] runs the real programs; [`sim`] runs engines and the relay's rules in memory, under a seed;
 //! [`duo`] is two engines with the network in the test's hands, [`impostor`] somebody who writes in the place of one,
-//! [`remote`] an engine of a test at a real relay.
+//! [`passing`] what two engines say and nobody keeps, [`remote`] an engine of a test at a real relay.
 //! The tests themselves stand in `tests/`.
 
 pub mod duo;
 pub mod impostor;
+pub mod passing;
 pub mod remote;
 pub mod sim;
 mod way;

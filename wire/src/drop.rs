@@ -30,6 +30,9 @@ pub enum ToDrop {
     Open(Open),
     /// Stores an envelope.
     Deposit(Deposit),
+    /// Hands an envelope of at most [`crate::limits::EPHEMERAL_BYTES`] to the mailbox's owner if it is connected; otherwise
+    /// it is gone. Answered with [`FromDrop::Receipt`] in either case, so that nobody learns from it who is there.
+    Ephemeral(Deposit),
     /// Asks for a prekey bundle.
     FetchPrekeys(FetchId),
     /// The first frame of a stream to a channel, and only the first.
@@ -49,7 +52,7 @@ pub enum ToDrop {
 pub enum FromDrop {
     /// The token is good; or this is a stream to a channel, of which nothing is said yet.
     Opened,
-    /// The envelope is durable.
+    /// The envelope is durable; or, if it was ephemeral, done with.
     Receipt(EnvelopeId),
     /// The bundle for this fetch.
     Bundle(FetchId, SealedBundle),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Bytes of an envelope that is handed on and not kept: the smallest there is, and the only size of ephemeral ones.
+pub const EPHEMERAL_BYTES: usize = 256;
 /// Nesting of CBOR values. Our deepest frame nests 6; the rest is slack for content from newer versions.
 pub const CBOR_DEPTH: usize = 16;
 /// Bytes of one envelope body: a 16 KiB text, padded, with handshake and room to spare.

@@ -130,6 +130,17 @@ pub enum Deliver {
     Envelope(Delivered),
     /// These sequences expired or were deleted (first and last, inclusive).
     Gone(Sequence, Sequence),
+    /// An envelope that the relay does not keep. It uses up credit like any other.
+    Ephemeral(Passing),
+}
+
+/// An envelope that is handed on and kept nowhere: it has no place in the mailbox, and is not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Passing {
+    /// Whose token it came under.
+    pub contact: ContactId,
+    /// The end-to-end envelope.
+    pub body: ByteBuf,
 }
 
 /// A stored envelope on its way to its owner.

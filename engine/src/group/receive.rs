@@ -191,6 +191,7 @@ impl<V: View> Turn<'_, V> {
             Body::Timer(ttl) => (Text::TimerSet(*ttl), None),
             Body::Unknown(_) => (Text::NeedsNewerVersion, None),
             // What two parties say to each other has no meaning among many.
+            Body::Presence(_) | Body::Ping | Body::Pong(_) => return Ok(()),
             Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return Ok(()),
             Body::ResendRequest { .. } | Body::KeyPackages { .. } => return Ok(()),
             Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return Ok(()),

@@ -7,6 +7,7 @@ mod delivery;
 mod group;
 mod history;
 mod link;
+mod peer;
 mod person;
 mod settings;
 
@@ -30,6 +31,7 @@ pub use link::{
     destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, upload_part,
     uploads,
 };
+pub use peer::{PeerView, SessionHealth, peers};
 pub use person::PersonView;
 pub use settings::{SettingsView, settings};
 

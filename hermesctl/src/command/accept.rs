@@ -26,7 +26,7 @@ pub(crate) async fn run(args: cli::Accept, invocation: &mut Invocation) -> Resul
     invocation.output.line(&match contact.state {
         ContactState::Ready => {
             let line = Line::default().styled(GOOD, "✓ ").styled(NAME, &contact.name);
-            line.plain(format!(" is a contact ({})", trust(contact)))
+            line.plain(format!(" is a contact ({})", trust(contact.trust, contact.verified_by)))
         }
         ContactState::Pending => {
             let line = Line::default().styled(WARN, "… ").styled(NAME, &contact.name);

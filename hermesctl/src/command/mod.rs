@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod keys;
 pub(crate) mod log;
+pub(crate) mod peers;
 pub(crate) mod read;
 pub(crate) mod recover;
 pub(crate) mod send;
@@ -31,6 +32,8 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Invite(args) => invite::run(args, invocation).await,
         ClientCommand::Accept(args) => accept::run(args, invocation).await,
         ClientCommand::Contact(args) => contact::run(args, invocation).await,
+        ClientCommand::Peers => peers::list(invocation).await,
+        ClientCommand::Ping(args) => peers::ping(args, invocation).await,
         ClientCommand::Group(args) => group::run(args, invocation).await,
         ClientCommand::Chat(args) => chat::run(args, invocation).await,
         ClientCommand::Send(args) => send::run(args, invocation).await,

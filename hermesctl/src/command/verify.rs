@@ -156,7 +156,9 @@ fn finish(details: &ContactDetails, invocation: &mut Invocation) -> Result<Exit,
         return Ok(Exit::Ok);
     }
     let line = Line::default().styled(GOOD, "✓ ").styled(NAME, &details.contact.name);
-    invocation.output.line(&line.plain(format!(" is {}", trust(&details.contact))));
+    invocation
+        .output
+        .line(&line.plain(format!(" is {}", trust(details.contact.trust, details.contact.verified_by))));
     Ok(Exit::Ok)
 }
 

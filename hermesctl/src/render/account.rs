@@ -198,12 +198,18 @@ pub(crate) fn contact(contact: &Contact, zone: &TimeZone) -> Vec<String> {
         ContactState::Ready => "ready",
     };
     let glance = contact.fingerprint.chars().take(FINGERPRINT_GLANCE).collect();
-    vec![contact.name.clone(), state.to_owned(), trust(contact), local_time(contact.since, zone), glance]
+    vec![
+        contact.name.clone(),
+        state.to_owned(),
+        trust(contact.trust, contact.verified_by),
+        local_time(contact.since, zone),
+        glance,
+    ]
 }
 
 /// The trust in a contact in words.
-pub(crate) fn trust(contact: &Contact) -> String {
-    match (contact.trust, contact.verified_by) {
+pub(crate) fn trust(trust: Trust, by: Option<VerifiedBy>) -> String {
+    match (trust, by) {
         (Trust::Unverified, _) => "unverified".to_owned(),
         (Trust::Verified, Some(VerifiedBy::Invite)) => "verified by invite".to_owned(),
         (Trust::Verified, Some(VerifiedBy::Number)) => "verified by safety number".to_owned(),

@@ -25,7 +25,9 @@ pub(crate) fn details(details: &ContactDetails, zone: &TimeZone) -> Vec<Line> {
     let mut lines = vec![
         Line::default().styled(NAME, &contact.name),
         fact("state", state),
-        Line::default().styled(DIM, name_of("trust")).styled(trust_style(details), trust(contact)),
+        Line::default()
+            .styled(DIM, name_of("trust"))
+            .styled(trust_style(details), trust(contact.trust, contact.verified_by)),
         fact("since", local_time(contact.since, zone)),
         fact("fingerprint", &contact.fingerprint),
         fact("on new key", policy(details.key_policy)),

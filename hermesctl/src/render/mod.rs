@@ -6,5 +6,6 @@ pub(crate) mod contact;
 pub(crate) mod fold;
 pub(crate) mod group;
 pub(crate) mod message;
+pub(crate) mod peer;
 pub(crate) mod qr;
 pub(crate) mod sent;

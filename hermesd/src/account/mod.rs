@@ -1,6 +1,8 @@
 //! An open account: its thread, its link, and the way in for everyone else.
 
 mod owner;
+mod passing;
+mod presences;
 #[cfg(test)]
 mod tests;
 mod wakes;
@@ -13,23 +15,29 @@ use std::{
 };
 
 use hermes_config::AccountName;
-use hermes_engine::{Command, Event, ReadError, Reply};
+use hermes_engine::{Command, Event, LinkEvent, PresenceDue, Privacy, ReadError, Reply};
 use tokio::{
     runtime::Handle,
     sync::{broadcast, mpsc, oneshot, watch},
     task,
+    time::timeout,
 };
 
-use self::owner::{Outlets, Owner, Reopen};
 pub(crate) use self::{
     owner::Health,
+    passing::Sending,
+    presences::Presences,
     wakes::Wakes,
     work::{CommandFailure, Committed, Work},
 };
+use self::{
+    owner::{Outlets, Owner, Reopen},
+    passing::Passing,
+};
 use crate::{
     keystore::{KeyError, StoreKey},
-    limits::{EVENTS, WORK_QUEUE},
-    link::{Board, Link},
+    limits::{EVENTS, FAREWELL, WORK_QUEUE},
+    link::{Board, Link, MailboxState},
     store::{OpenError, Reader, Snapshot, SqliteStore, StoreError},
 };
 
@@ -42,6 +50,8 @@ pub(crate) struct Account {
     events: Mutex<Option<broadcast::Sender<Event>>>,
     health: watch::Receiver<Health>,
     board: Arc<Board>,
+    presences: Arc<Presences>,
+    passing: Passing,
     link: Arc<Link>,
     /// `None` once it is stopped.
     key: Mutex<Option<Arc<StoreKey>>>,
@@ -87,7 +97,12 @@ impl Reopen for Source {
 
 impl Account {
     /// Opens the store at `path` and starts to work. Blocks on the disk; must be called within the runtime.
-    pub(crate) fn open(name: AccountName, path: PathBuf, key: StoreKey) -> Result<Self, AccountError> {
+    pub(crate) fn open(
+        name: AccountName,
+        path: PathBuf,
+        key: StoreKey,
+        privacy: Privacy,
+    ) -> Result<Self, AccountError> {
         let key = Arc::new(key);
         let source = Source { path, key: key.clone() };
         let store = source.reopen()?;
@@ -96,17 +111,37 @@ impl Account {
         let (events, _) = broadcast::channel(EVENTS);
         let (health, watched) = watch::channel(Health::Well(0));
         let wakes = Arc::new(Wakes::default());
-        let outlets = Outlets { events: events.clone(), wakes: wakes.clone(), health };
-        let owner = Owner::new(source, store, queue, outlets)?;
+        let (passing, sendings) = Passing::new();
+        let presences = Arc::new(Presences::default());
+        let outlets = Outlets {
+            events: events.clone(),
+            wakes: wakes.clone(),
+            passing: passing.clone(),
+            presences: presences.clone(),
+            health,
+        };
+        let owner = Owner::new(source, store, queue, outlets, privacy)?;
         let runtime = Handle::current();
         let thread = thread::spawn(move || owner.run(&runtime));
         let board = Arc::new(Board::default());
-        let link = Link::new(reader.clone(), work.clone(), wakes, board.clone());
+        let link = Link::new(reader.clone(), work.clone(), wakes, board.clone(), sendings);
         let running = Running { link: tokio::spawn(link.clone().keep_running(watched.clone())), thread };
         let running = Mutex::new(Some(running));
         let events = Mutex::new(Some(events));
         let key = Mutex::new(Some(key));
-        Ok(Self { name, work, reader, events, health: watched, board, link, key, running })
+        Ok(Self {
+            name,
+            work,
+            reader,
+            events,
+            health: watched,
+            board,
+            presences,
+            passing,
+            link,
+            key,
+            running,
+        })
     }
 
     pub(crate) fn name(&self) -> &AccountName {
@@ -157,6 +192,11 @@ impl Account {
         &self.board
     }
 
+    /// Who of the contacts is there.
+    pub(crate) fn presences(&self) -> &Presences {
+        &self.presences
+    }
+
     /// Tries the connections at once, whatever they are waiting for.
     pub(crate) fn reconnect(&self) {
         self.link.reconnect();
@@ -167,6 +207,8 @@ impl Account {
     pub(crate) async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Running { link, thread }) = running else { return };
+        // Who is not told in time finds out by itself.
+        let _ = timeout(FAREWELL, self.say_goodbye()).await;
         link.abort();
         // An aborted task ends with an error that says just that.
         let _ = link.await;
@@ -178,5 +220,17 @@ impl Account {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.reader.close().await;
+    }
+
+    /// Tells contacts that believe this account there that it goes.
+    async fn say_goodbye(&self) {
+        if self.board.mailbox().borrow().state != MailboxState::Connected {
+            return;
+        }
+        let (done, committed) = oneshot::channel();
+        let leaving = vec![LinkEvent::PresenceDue(PresenceDue::Leaving)];
+        if self.work.send(Work::Link(leaving, Some(done))).await.is_ok() && committed.await.is_ok() {
+            self.passing.done().await;
+        }
     }
 }

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hermes_engine::{ChangeOutcome, CommandId, Effect, Engine, Event, Input, ReadError, Step, Store, View};
+use hermes_engine::{
+    ChangeOutcome, CommandId, Effect, Engine, Event, Input, Privacy, ReadError, Step, Store, View,
+};
 use hermes_wire::Timestamp;
 use tokio::{
     runtime::Handle,
@@ -17,6 +19,8 @@ use tokio::{
 };
 
 use super::{
+    passing::Passing,
+    presences::Presences,
     wakes::Wakes,
     work::{CommandFailure, Committed, Work},
 };
@@ -73,6 +77,8 @@ pub(crate) enum Health {
 pub(super) struct Outlets {
     pub(super) events: broadcast::Sender<Event>,
     pub(super) wakes: Arc<Wakes>,
+    pub(super) passing: Passing,
+    pub(super) presences: Arc<Presences>,
     pub(super) health: watch::Sender<Health>,
 }
 
@@ -82,6 +88,7 @@ pub(super) struct Owner<R: Reopen> {
     open: Option<(Engine, R::Store)>,
     queue: mpsc::Receiver<Work>,
     outlets: Outlets,
+    privacy: Privacy,
     loads: u64,
     next_command: u64,
     /// When the engine wants to hear of the time, before [`TICK`] is over.
@@ -106,13 +113,15 @@ impl<R: Reopen> Owner<R> {
         store: R::Store,
         queue: mpsc::Receiver<Work>,
         outlets: Outlets,
+        privacy: Privacy,
     ) -> Result<Self, Failure> {
-        let engine = load(&store)?;
+        let engine = load(&store)?.with_privacy(privacy);
         Ok(Self {
             source,
             open: Some((engine, store)),
             queue,
             outlets,
+            privacy,
             loads: 0,
             next_command: 0,
             due: None,
@@ -219,8 +228,9 @@ impl<R: Reopen> Owner<R> {
                     if let Event::ContactReady { .. } = event {
                         self.outlets.wakes.key_packages();
                     }
-                    // An error means that nobody listens.
-                    drop(self.outlets.events.send(event));
+                    if self.is_news(&event) {
+                        self.tell(event);
+                    }
                 }
                 Effect::Outbox(chat) => self.outlets.wakes.outbox(chat),
                 Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
@@ -228,13 +238,31 @@ impl<R: Reopen> Owner<R> {
                 Effect::Claim => self.outlets.wakes.claim(),
                 Effect::Blobs => self.outlets.wakes.blobs(),
                 Effect::Due(at) => self.due = Some(self.due.map_or(at, |due| due.min(at))),
+                Effect::Ephemeral(ephemeral) => self.outlets.passing.send(*ephemeral),
                 Effect::Ack(sequence) => ack = ack.max(Some(sequence)),
             }
+        }
+        // At the latest with the next beat.
+        for (chat, name) in self.outlets.presences.expire(now()) {
+            self.tell(Event::Presence { chat, name, here: false });
         }
         for committed in waiting.commits {
             // The connection may be gone; the next one is sent the same again, and acknowledges it.
             let _ = committed.send(Committed { ack });
         }
+    }
+
+    /// Contacts say again and again that they are there.
+    fn is_news(&self, event: &Event) -> bool {
+        match event {
+            Event::Presence { chat, name, here } => self.outlets.presences.note(*chat, name, *here, now()),
+            _ => true,
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // An error means that nobody listens.
+        drop(self.outlets.events.send(event));
     }
 
     /// From when on the disk may keep used keys, if not all are erased: it is tried again.
@@ -276,7 +304,7 @@ impl<R: Reopen> Owner<R> {
     fn reopen(&self) -> Result<(Engine, R::Store), String> {
         let store = self.source.reopen().map_err(|error| error.to_string())?;
         let engine = load(&store).map_err(|error| error.to_string())?;
-        Ok((engine, store))
+        Ok((engine.with_privacy(self.privacy), store))
     }
 
     fn answer_for(&mut self, runtime: &Handle, delay: Duration, reason: &str) -> ControlFlow<()> {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hermes_engine::{ChangeSet, Engine, LinkEvent, NewAccount, Order, Range, Store, Table, Value, View};
+use hermes_engine::{ChangeSet, Engine, NewAccount, Order, Range, Store, Table, Value, View};
 use hermes_wire::{RelayAddress, RelayPin, Sequence, Timestamp, prekey::PrekeyId};
 
 use super::{owner::AccountStore, *};
@@ -121,8 +121,14 @@ impl World {
         disk.0.lock().unwrap().commits = 0;
         let (work, queue) = mpsc::channel(WORK_QUEUE);
         let (health, watched) = watch::channel(Health::Well(0));
-        let outlets = Outlets { events: broadcast::channel(EVENTS).0, wakes: Arc::default(), health };
-        let owner = Owner::new(disk.clone(), disk.clone(), queue, outlets).unwrap();
+        let outlets = Outlets {
+            events: broadcast::channel(EVENTS).0,
+            wakes: Arc::default(),
+            passing: Passing::new().0,
+            presences: Arc::default(),
+            health,
+        };
+        let owner = Owner::new(disk.clone(), disk.clone(), queue, outlets, Privacy::default()).unwrap();
         Self { disk, work, health: watched, owner: Some(owner) }
     }
 

@@ -16,8 +16,11 @@ use tokio::{
     time::{Instant, interval},
 };
 
-use super::{Link, LinkError, blob, fetch, relays::Relays, stream};
-use crate::limits::{BLOBS_AT_ONCE, CONNECTION_IDLE};
+use super::{Link, LinkError, blob, ephemeral, fetch, relays::Relays, stream};
+use crate::{
+    account::Sending,
+    limits::{BLOBS_AT_ONCE, CONNECTION_IDLE, EPHEMERALS_AT_ONCE},
+};
 
 /// Runs as long as the link. Tasks of every kind end when they have nothing left to do.
 pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), LinkError> {
@@ -27,6 +30,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
         deliveries: BTreeMap::new(),
         fetches: BTreeSet::new(),
         blobs: BTreeSet::new(),
+        ephemerals: 0,
         blob_turns: Arc::new(Semaphore::new(BLOBS_AT_ONCE)),
         running: JoinSet::new(),
     };
@@ -37,6 +41,8 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
     }
     tasks.fetch().await?;
     tasks.fetch_blobs().await?;
+    // Held by the one run that there is.
+    let mut sendings = link.sendings.lock().await;
     let mut sweep = interval(CONNECTION_IDLE);
     loop {
         tokio::select! {
@@ -52,6 +58,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
                     tasks.fetch_blobs().await?;
                 }
             }
+            Some(sending) = sendings.recv(), if tasks.ephemerals < EPHEMERALS_AT_ONCE => tasks.pass(sending),
             Some(ended) = tasks.running.join_next() => match ended {
                 Ok(ended) => tasks.ended(ended)?,
                 Err(_) => return Err(LinkError::Closed),
@@ -66,6 +73,7 @@ enum Ended {
     Delivery(ChatId, Result<(), LinkError>),
     Fetch(FetchId, Result<(), LinkError>),
     Blob(BlobId, Result<(), LinkError>),
+    Ephemeral,
 }
 
 struct Tasks {
@@ -78,6 +86,8 @@ struct Tasks {
     /// Blobs being asked for.
     blobs: BTreeSet<BlobId>,
     blob_turns: Arc<Semaphore>,
+    /// Tasks that each send something ephemeral.
+    ephemerals: usize,
     running: JoinSet<Ended>,
 }
 
@@ -92,6 +102,15 @@ impl Tasks {
         let (link, relays) = (self.link.clone(), self.relays.clone());
         self.running
             .spawn(async move { Ended::Delivery(chat, stream::deliver(&link, &relays, chat, &more).await) });
+    }
+
+    fn pass(&mut self, sending: Sending) {
+        self.ephemerals += 1;
+        let relays = self.relays.clone();
+        self.running.spawn(async move {
+            ephemeral::send(&relays, sending).await;
+            Ended::Ephemeral
+        });
     }
 
     async fn fetch(&mut self) -> Result<(), LinkError> {
@@ -120,6 +139,10 @@ impl Tasks {
 
     fn ended(&mut self, ended: Ended) -> Result<(), LinkError> {
         match ended {
+            Ended::Ephemeral => {
+                self.ephemerals -= 1;
+                Ok(())
+            }
             Ended::Fetch(id, result) => {
                 self.fetches.remove(&id);
                 result

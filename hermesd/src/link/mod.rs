@@ -8,6 +8,7 @@ mod backoff;
 mod blob;
 mod board;
 mod drops;
+mod ephemeral;
 mod fetch;
 mod liveness;
 mod mailbox;
@@ -22,11 +23,11 @@ use std::sync::Arc;
 use hermes_engine::{LinkEvent, ReadError, query};
 use hermes_link::{client, quinn::Endpoint};
 use hermes_wire::RunId;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 pub(crate) use self::board::{Board, MailboxState, MailboxStatus, Reason};
 use crate::{
-    account::{Committed, Health, Wakes, Work},
+    account::{Committed, Health, Sending, Wakes, Work},
     limits::LINK_RESTART,
     random::rng,
     store::{Reader, Snapshot, StoreError},
@@ -43,6 +44,8 @@ pub(crate) struct Link {
     run: RunId,
     /// Whether the store is known to be the newest, so that what is in the outbox may leave.
     newest: watch::Sender<bool>,
+    /// What is to be sent now or never.
+    sendings: Mutex<mpsc::Receiver<Sending>>,
 }
 
 /// Why the link cannot go on by itself; it is started anew.
@@ -68,10 +71,12 @@ impl Link {
         work: mpsc::Sender<Work>,
         wakes: Arc<Wakes>,
         board: Arc<Board>,
+        sendings: mpsc::Receiver<Sending>,
     ) -> Arc<Self> {
         let run = RunId::random(&mut rng());
         let newest = watch::Sender::new(false);
-        Arc::new(Self { reader, work, wakes, board, restart: Notify::new(), run, newest })
+        let sendings = Mutex::new(sendings);
+        Arc::new(Self { reader, work, wakes, board, restart: Notify::new(), run, newest, sendings })
     }
 
     /// Starts over at once.

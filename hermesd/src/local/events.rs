@@ -94,6 +94,11 @@ impl Listener {
                 let contact = pairing::contact_of(&self.account, chat).await?;
                 Some(Event::IdentityChanged { contact })
             }
+            hermes_engine::Event::Presence { name, here, .. } => {
+                Some(Event::Presence { contact: name, online: here })
+            }
+            // Whoever asked waits for it.
+            hermes_engine::Event::Pong { .. } => None,
             // Counted in the status; there is no message to show.
             hermes_engine::Event::Unreadable(_) | hermes_engine::Event::ForeignClaim => None,
             hermes_engine::Event::Group { chat, name, event } => {

@@ -12,6 +12,7 @@ mod group;
 mod keys;
 mod messages;
 mod pairing;
+mod peer;
 mod problem;
 mod reply;
 mod show;
@@ -58,6 +59,8 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::INVITES, post(pairing::invite))
         .route(routes::ACCEPT, post(pairing::accept))
         .route(routes::CONTACTS, get(pairing::contacts))
+        .route(routes::PEERS, get(peer::peers))
+        .route(routes::PING, post(peer::ping))
         .route(routes::CONTACT, get(contact::show))
         .route(routes::VERIFY, post(contact::verify))
         .route(routes::UNVERIFY, post(contact::unverify))

@@ -33,6 +33,10 @@ fn every_kind_round_trips() {
         Body::Hello { profile_name: "Ζωή".into(), ticket: ticket(1), proof: Some([5; 32]) },
         Body::Hello { profile_name: "".into(), ticket: ticket(1), proof: None },
         Body::TokenRenewal(ticket(2)),
+        Body::Presence(Presence::Arrived),
+        Body::Presence(Presence::Away),
+        Body::Ping,
+        Body::Pong(MessageId([6; 16])),
         Body::ResendRequest { received: u64::MAX, missing: vec![], sent: 0 },
         Body::ResendRequest {
             received: 9,

@@ -370,7 +370,7 @@ fn a_reader_beside_the_committer_sees_whole_commits() {
                     assert_eq!(row.sequence.0, after.0 + 1);
                     after = row.sequence;
                 }
-                Deliver::Gone(first, last) => panic!("{first} to {last} looked gone"),
+                other => panic!("{other:?}"),
             }
         }
     }

@@ -23,6 +23,7 @@ use hermes_relay::{
 use hermes_wire::{
     ContactId, InstanceId, MoveClaim, Refusal, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
     drop::{FromDrop, ToDrop},
+    limits::EPHEMERAL_BYTES,
     mailbox::{Register, ToClient, ToRelay},
     prekey::PrekeyId,
 };
@@ -40,6 +41,37 @@ async fn a_message_finds_its_way() {
     assert_eq!(alice.deposit(&hello).await, FromDrop::Receipt(hello.envelope));
     assert_eq!(mailbox.receive().await, (1, b"hello".to_vec()));
     mailbox.ack(1).await;
+}
+
+#[tokio::test]
+async fn what_is_ephemeral_reaches_who_is_there_and_nobody_later() {
+    let world = World::open();
+    let (bob, mut mailbox) = world.bob().await;
+    let mut alice = world.drop_to(&bob, 1).await;
+    let here = deposit(1, b"here");
+    assert_eq!(alice.ask(ToDrop::Ephemeral(here.clone())).await, FromDrop::Receipt(here.envelope));
+    let passing = mailbox.receive_passing().await;
+    assert_eq!((passing.contact, passing.body.as_slice()), (ContactId([1; 16]), &b"here"[..]));
+    let large = deposit(2, &[0; EPHEMERAL_BYTES + 1]);
+    let refused = Refusal::TooLarge { max: EPHEMERAL_BYTES as u32 };
+    let answer = alice.ask(ToDrop::Ephemeral(large.clone())).await;
+    assert_eq!(answer, FromDrop::DepositRefused(large.envelope, refused));
+    let gone = mailbox.ask(ToRelay::Revoke(ContactId([1; 16]), Timestamp(u64::MAX))).await;
+    assert_eq!(gone, ToClient::Revoked(ContactId([1; 16])));
+    let answer = alice.ask(ToDrop::Ephemeral(here.clone())).await;
+    assert_eq!(
+        answer,
+        FromDrop::DepositRefused(here.envelope, Refusal::NoEntry),
+        "not from who was shut out"
+    );
+
+    drop(mailbox);
+    let mut carol = world.drop_to(&bob, 2).await;
+    assert_eq!(carol.ask(ToDrop::Ephemeral(here.clone())).await, FromDrop::Receipt(here.envelope));
+    let kept = deposit(3, b"kept");
+    carol.deposit(&kept).await;
+    let mut mailbox = Mailbox::connect(&world.address, &owner(1).1, bob.register(None)).await;
+    assert_eq!(mailbox.receive().await, (1, b"kept".to_vec()), "and no sequence was used up");
 }
 
 #[tokio::test]

@@ -258,7 +258,7 @@ impl Client {
         let Some(link) = &mut self.link else { return };
         let last = link.to_client.iter().filter_map(|frame| match frame {
             FromMailbox::Deliver(Deliver::Envelope(delivered)) => Some(delivered.sequence),
-            FromMailbox::Deliver(Deliver::Gone(..)) | FromMailbox::Control(_) => None,
+            FromMailbox::Deliver(Deliver::Gone(..) | Deliver::Ephemeral(_)) | FromMailbox::Control(_) => None,
         });
         let acked = last.max().map(ToRelay::Ack);
         link.to_relay.extend(acked);
@@ -410,6 +410,8 @@ impl Client {
                 }
                 // The drop links look into the store themselves.
                 Effect::Event(_) | Effect::Due(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Blobs => {}
+                // Nobody is promised any of it.
+                Effect::Ephemeral(_) => {}
             }
         }
         if let Some(link) = &mut self.link
@@ -503,6 +505,7 @@ fn input_from(frame: FromMailbox) -> Option<Input> {
     let event = match frame {
         FromMailbox::Deliver(Deliver::Envelope(delivered)) => LinkEvent::Delivered(delivered),
         FromMailbox::Deliver(Deliver::Gone(first, last)) => LinkEvent::Gone(first, last),
+        FromMailbox::Deliver(Deliver::Ephemeral(passing)) => LinkEvent::Ephemeral(passing),
         FromMailbox::Control(ToClient::Registered(registered)) => LinkEvent::Registered {
             relay_time: registered.relay_time,
             next_prekey_id: registered.next_prekey_id,

@@ -157,6 +157,7 @@ impl SimRelay {
                     side.bytes -= u32::try_from(delivered.body.len()).expect("an envelope's size");
                 }
                 Deliver::Gone(_, last) => side.sent_through = *last,
+                Deliver::Ephemeral(_) => panic!("the store holds nothing ephemeral"),
             }
         }
         frames

@@ -8,4 +8,5 @@ mod healing;
 mod hostile;
 mod identity;
 mod prekeys;
+mod presence;
 mod rules;

@@ -39,12 +39,14 @@ impl Session<'_> {
         for frame in batch {
             events.push(match frame {
                 Deliver::Envelope(delivered) => {
-                    let bytes = u32::try_from(delivered.body.len()).unwrap_or(u32::MAX);
-                    used.envelopes = used.envelopes.saturating_add(1);
-                    used.bytes = used.bytes.saturating_add(bytes);
+                    used = plus(used, delivered.body.len());
                     LinkEvent::Delivered(delivered)
                 }
                 Deliver::Gone(first, last) => LinkEvent::Gone(first, last),
+                Deliver::Ephemeral(passing) => {
+                    used = plus(used, passing.body.len());
+                    LinkEvent::Ephemeral(passing)
+                }
             });
         }
         // A relay that sends more than it was allowed would have us hold without bound.
@@ -84,6 +86,12 @@ impl Session<'_> {
         self.credit.bytes = self.credit.bytes.saturating_add(credit.bytes);
         self.writer.push(&ToRelay::Credit(credit));
     }
+}
+
+/// What is used up with one more envelope.
+fn plus(used: Credit, bytes: usize) -> Credit {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    Credit { envelopes: used.envelopes.saturating_add(1), bytes: used.bytes.saturating_add(bytes) }
 }
 
 /// The deliveries that have arrived, at least one, up to a limit. Cancel-safe: what is read is returned at once.

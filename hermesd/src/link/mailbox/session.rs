@@ -4,7 +4,7 @@ use std::{collections::VecDeque, mem, time::Duration};
 
 use futures_util::FutureExt;
 use hermes_engine::{
-    LinkEvent,
+    LinkEvent, PresenceDue,
     query::{self, Claiming, MailboxSettings},
 };
 use hermes_link::{
@@ -28,7 +28,7 @@ use super::{
     uploads::BlobUpload,
 };
 use crate::{
-    limits::{CLAIM_LEAST, CLAIM_MOST, CLAIM_REFUSALS, PING, SETTLE},
+    limits::{BEAT_LEAST, BEAT_MOST, CLAIM_LEAST, CLAIM_MOST, CLAIM_REFUSALS, PING, SETTLE},
     random::rng,
 };
 
@@ -137,6 +137,7 @@ impl<'a> Session<'a> {
             self.writer.push(&ToRelay::DropPrekeys(floor));
         }
         self.grant(Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES });
+        self.link.tell(vec![LinkEvent::PresenceDue(PresenceDue::Connected)]).await?;
         self.give_key_packages().await?;
         self.upload_prekeys().await?;
         self.upload_blob().await
@@ -175,7 +176,8 @@ impl<'a> Session<'a> {
         let mut ping = every(PING);
         let mut awaiting = false;
         let (settle_by, claim_due) = (sleep(SETTLE), sleep(until_next_claim()));
-        tokio::pin!(settle_by, claim_due);
+        let beat = sleep(until_next_beat());
+        tokio::pin!(settle_by, claim_due, beat);
         // The relay opens the stream with its first delivery, which may be long in coming.
         let mut deliveries: Option<FrameReader<Deliver>> = None;
         loop {
@@ -195,6 +197,12 @@ impl<'a> Session<'a> {
                 () = &mut claim_due => {
                     link.tell(vec![LinkEvent::ClaimDue]).await?;
                     claim_due.as_mut().reset(Instant::now() + until_next_claim());
+                }
+                () = &mut beat => {
+                    if self.settled {
+                        link.tell(vec![LinkEvent::PresenceDue(PresenceDue::Beat)]).await?;
+                    }
+                    beat.as_mut().reset(Instant::now() + until_next_beat());
                 }
                 () = &mut settle_by, if !self.settled => {
                     return Err(End::Broken(Reason::Unreachable("the relay does not answer".to_owned())));
@@ -251,6 +259,10 @@ impl<'a> Session<'a> {
 /// Drawn anew each time, whatever the account does meanwhile.
 fn until_next_claim() -> Duration {
     rng().random_range(CLAIM_LEAST..=CLAIM_MOST)
+}
+
+fn until_next_beat() -> Duration {
+    rng().random_range(BEAT_LEAST..=BEAT_MOST)
 }
 
 fn every(period: Duration) -> Interval {

@@ -10,7 +10,7 @@ use hermes_wire::{
     ChannelId, EnvelopeId, FetchId, Refusal, RelayAddress, Sequence, VERSION,
     channel::OpenChannel,
     drop::{Deposit, FromDrop, Open, ToDrop},
-    mailbox::{Credit, Deliver, Delivered, Register, Registered, ToClient, ToRelay},
+    mailbox::{Credit, Deliver, Delivered, Passing, Register, Registered, ToClient, ToRelay},
 };
 
 use super::Owner;
@@ -67,15 +67,27 @@ impl Mailbox {
     }
 
     pub async fn receive_envelope(&mut self) -> Delivered {
+        match self.delivery().await {
+            Deliver::Envelope(envelope) => envelope,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next ephemeral envelope.
+    pub async fn receive_passing(&mut self) -> Passing {
+        match self.delivery().await {
+            Deliver::Ephemeral(passing) => passing,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn delivery(&mut self) -> Deliver {
         let deliveries = match &mut self.deliveries {
             Some(deliveries) => deliveries,
             // QUIC shows a stream with its first byte, so it is waited for only here.
             None => self.deliveries.insert(FrameReader::new(self.connection.accept_uni().await.unwrap())),
         };
-        match deliveries.next().await.unwrap().unwrap() {
-            Deliver::Envelope(envelope) => envelope,
-            gone => panic!("{gone:?}"),
-        }
+        deliveries.next().await.unwrap().unwrap()
     }
 
     /// Acknowledges, and waits until the relay has done so.

@@ -68,7 +68,7 @@ impl Member {
         let waiting = relay.deliver(self.owner.mailbox, Sequence(0), PLENTY).unwrap();
         let envelopes = waiting.into_iter().filter_map(|deliver| match deliver {
             Deliver::Envelope(envelope) => Some(envelope),
-            Deliver::Gone(..) => None,
+            Deliver::Gone(..) | Deliver::Ephemeral(_) => None,
         });
         envelopes.filter(|envelope| envelope.contact == self.contact).collect()
     }

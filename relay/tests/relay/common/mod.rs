@@ -175,6 +175,7 @@ pub fn summary(delivered: &[Deliver]) -> Vec<(u64, u64)> {
         .map(|deliver| match deliver {
             Deliver::Envelope(envelope) => (envelope.sequence.0, envelope.sequence.0),
             Deliver::Gone(first, last) => (first.0, last.0),
+            Deliver::Ephemeral(_) => panic!("the store holds nothing ephemeral"),
         })
         .collect()
 }
