@@ -1,6 +1,7 @@
 //! A client of the daemon: one connection for each request, which a local socket makes as cheap as keeping one.
 
 mod chat;
+mod config;
 mod group;
 mod keys;
 mod peer;

@@ -204,6 +204,8 @@ error_codes! {
     DaemonStopping = "daemon-stopping", Daemon, 503;
     /// The daemon does not speak this version of the API.
     DaemonVersion = "daemon-version", Daemon, 505;
+    /// The service manager does not answer, or does not do what it is asked.
+    ServiceManager = "service-manager", Failure, 500;
     /// The socket belongs to someone else.
     ForeignSocket = "foreign-socket", Daemon, 403;
     /// The store is damaged.

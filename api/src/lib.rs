@@ -9,7 +9,9 @@ pub mod audit;
 pub mod chat;
 pub mod clean;
 pub mod client;
+pub mod config;
 pub mod contact;
+pub mod diagnosis;
 pub mod error;
 pub mod event;
 pub mod exit;
@@ -30,11 +32,13 @@ pub use audit::{
 };
 pub use chat::{Chat, ChatSettings, ChatWith, Chats, MuteChat, SetTtl};
 pub use client::{Client, ClientError, EventStream};
+pub use config::{ConfigInForce, ConfigOrigin, SettingInForce};
 pub use contact::{
     AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,
     CreatedInvite, KeyChange, KeyPolicy, RenameContact, SessionFacts, SetKeyPolicy, Trust, VerifiedBy,
     VerifyContact,
 };
+pub use diagnosis::{AccountDiagnosis, Diagnosis, Measure, MeasureState, RelayClock};
 pub use error::{ErrorCode, Failure, Problem};
 pub use event::{Event, EventFrame};
 pub use exit::Exit;

@@ -2,6 +2,12 @@
 
 /// `GET`: [`crate::DaemonStatus`].
 pub const STATUS: &str = "/v1/status";
+/// `GET`: [`crate::Diagnosis`].
+pub const DIAGNOSIS: &str = "/v1/diagnosis";
+/// `GET`: [`crate::ConfigInForce`].
+pub const CONFIG: &str = "/v1/config";
+/// `POST` without a body: the daemon reads its configuration again; [`crate::ConfigInForce`].
+pub const CONFIG_RELOAD: &str = "/v1/config/reload";
 /// `POST` [`crate::CreateAccount`]: [`crate::CreatedAccount`].
 pub const ACCOUNTS: &str = "/v1/accounts";
 /// `POST` [`crate::CreateInvite`]: [`crate::CreatedInvite`].

@@ -3,7 +3,10 @@
 //! The table below is the only list. A new key is one line there and one in `hermes.example.toml`, which a test compares.
 //! A key's type has serde's spelling in files; in variables and on the command line the same without quotes.
 
-use serde::{Deserialize, Serialize, de::IntoDeserializer};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IntoDeserializer},
+};
 use toml_edit::{Value, ser::ValueSerializer};
 
 use crate::{AccountName, Audience, LogLevel, Preview};
@@ -19,6 +22,8 @@ settings! {
         log: LogLevel = LogLevel::Info, "HERMES_LOG", Reload;
         /// Whether hermesctl starts hermesd in the background when it is not running
         autostart: bool = true, "HERMES_NO_AUTOSTART", Command;
+        /// Whether hermesd shuts itself off from all files that are not its own
+        sandbox: bool = true, "HERMES_NO_SANDBOX", Restart;
     }
     /// What is announced on the desktop.
     notifications: Notifications {
@@ -100,6 +105,11 @@ impl Key {
     /// What `config` says; nothing when the key is not set and has no default.
     pub fn value(&self, config: &Config) -> Option<Value> {
         (self.value)(config)
+    }
+
+    /// The same as whatever serde makes of it, like a JSON value.
+    pub fn read<T: DeserializeOwned>(&self, config: &Config) -> Option<T> {
+        self.value(config).and_then(|value| read(value).ok())
     }
 
     /// What a person typed as the key's value: the word itself where the key takes words, else TOML.

@@ -51,7 +51,8 @@ impl Layers {
         Ok(layers)
     }
 
-    fn of_files(paths: &Paths) -> Result<Self, ConfigError> {
+    /// Reads the files alone: what counts where no variable and no flag says otherwise.
+    pub fn of_files(paths: &Paths) -> Result<Self, ConfigError> {
         let mut layers = Self { config: Config::default(), origins: vec![Origin::Default; KEYS.len()] };
         let user = paths.config_file();
         for path in paths.system_config_file().into_iter().chain([user.as_path()]) {

@@ -15,6 +15,8 @@ pub mod log;
 pub mod paths;
 pub mod preview;
 pub mod socket;
+pub mod unit;
+pub mod write;
 
 pub use account::{AccountName, AccountNameError};
 pub use audience::Audience;
@@ -25,3 +27,4 @@ pub use log::{LogLevel, LogLevelError};
 pub use paths::{Paths, PathsError};
 pub use preview::Preview;
 pub use socket::{SocketPath, SocketPathError};
+pub use write::WriteError;

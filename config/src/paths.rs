@@ -72,6 +72,11 @@ impl Paths {
         })
     }
 
+    /// The directories under which everything lies.
+    pub fn directories(&self) -> [&Path; 4] {
+        [&self.config, &self.data, &self.state, &self.run]
+    }
+
     /// The user's `config.toml`.
     pub fn config_file(&self) -> PathBuf {
         self.config.join("config.toml")

@@ -1,6 +1,8 @@
 //! The command line's grammar.
 
 mod chat;
+mod config;
+mod daemon;
 mod group;
 
 use std::{path::PathBuf, time::Duration};
@@ -11,6 +13,8 @@ use hermes_config::AccountName;
 
 pub(crate) use self::{
     chat::{Chat, OffOr},
+    config::Config,
+    daemon::{Daemon, Logs},
     group::Group,
 };
 use crate::duration;
@@ -83,6 +87,9 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     #[command(flatten)]
     Client(ClientCommand),
+    /// Show and change the configuration
+    #[command(subcommand)]
+    Config(Config),
     /// Watch a relay and three people at work, on this machine, in about ten seconds
     Demo,
 }
@@ -135,7 +142,7 @@ pub(crate) enum ClientCommand {
     /// Choose what protects an account's keys
     #[command(subcommand)]
     Keys(Keys),
-    /// Start or stop the daemon
+    /// Start and stop the daemon, have systemd keep it running, read its log
     #[command(subcommand)]
     Daemon(Daemon),
 }
@@ -382,14 +389,6 @@ pub(crate) struct Recover {
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
-}
-
-#[derive(Clone, Copy, Debug, Subcommand)]
-pub(crate) enum Daemon {
-    /// Start it in the background
-    Start,
-    /// Stop it and wait until it is gone
-    Stop,
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     limits,
     output::{Line, Notes},
+    service,
 };
 
 /// How hermesd begins the line that says why it ends.
@@ -74,8 +75,19 @@ impl Daemon {
         self.once(&request).await
     }
 
-    /// Starts hermesd in the background and waits until it answers. Another one that wins the race to start is as good.
+    /// Starts hermesd and waits until it answers: as the service where that is installed, else in the background.
     pub(crate) async fn start(&self) -> Result<DaemonStatus, Problem> {
+        match service::keeper(&self.socket).await {
+            Some(manager) => {
+                manager.start().await?;
+                self.client.status().await.map_err(|error| error.problem())
+            }
+            None => self.start_in_background().await,
+        }
+    }
+
+    /// Another one that wins the race to start is as good.
+    async fn start_in_background(&self) -> Result<DaemonStatus, Problem> {
         let program = sibling("hermesd")?;
         let (_, log_start) = self.open_log()?;
         let deadline = Instant::now() + limits::START;
@@ -122,6 +134,12 @@ impl Daemon {
             .arg(self.socket.as_path())
             // A directory that someone will want to unmount or delete is no place to live in.
             .current_dir("/")
+            // Whoever supervises this program, or passed sockets to it, did not mean the daemon.
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_PID")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("LISTEN_PID")
+            .env_remove("LISTEN_FDS")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -197,14 +215,25 @@ pub(crate) fn sibling(name: &str) -> Result<PathBuf, Problem> {
     }
 }
 
+/// The last `bytes` of a file as text, and where it ended.
+pub(crate) fn tail(path: &Path, bytes: u64) -> io::Result<(String, u64)> {
+    read_from(path, 0, bytes)
+}
+
+/// The same of what stands behind `start`.
+fn read_from(path: &Path, start: u64, bytes: u64) -> io::Result<(String, u64)> {
+    let mut file = File::open(path)?;
+    let from = start.max(file.metadata()?.len().saturating_sub(bytes));
+    file.seek(SeekFrom::Start(from))?;
+    let mut read = Vec::new();
+    file.take(bytes).read_to_end(&mut read)?;
+    let end = from + read.len() as u64;
+    Ok((String::from_utf8_lossy(&read).into_owned(), end))
+}
+
 /// What the log says last from `start` on: what happened and what to do.
 fn last_report(path: &Path, start: u64) -> Option<(String, String)> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(start.max(length.saturating_sub(limits::LOG_TAIL_BYTES)))).ok()?;
-    let mut bytes = Vec::new();
-    file.take(limits::LOG_TAIL_BYTES).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
+    let (text, _) = read_from(path, start, limits::LOG_TAIL_BYTES).ok()?;
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     match lines.iter().rposition(|line| line.starts_with(REPORT)) {
         Some(report) => Some((lines[report][REPORT.len()..].to_owned(), lines[report + 1..].join(" "))),

@@ -5,6 +5,7 @@ use hermes_config::{AccountName, Config, Paths, SocketPath};
 
 use crate::{
     cli::Global,
+    command::config::config_problem,
     daemon::{Autostart, Daemon},
     input::Questions,
     output::{Line, Notes, Output},
@@ -24,23 +25,45 @@ pub(crate) struct Invocation {
     named: Option<AccountName>,
 }
 
-impl Invocation {
+/// What is known before any configuration is read: enough for the commands that must work with a wrong one.
+#[derive(Debug)]
+pub(crate) struct Basis {
+    pub(crate) output: Output,
+    pub(crate) notes: Notes,
+    pub(crate) questions: Questions,
+    pub(crate) paths: Paths,
+    pub(crate) socket: SocketPath,
+}
+
+impl Basis {
     pub(crate) fn new(global: &Global, output: Output, notes: Notes) -> Result<Self, Problem> {
         let bad_config =
             |error: &dyn std::error::Error| Problem::new(ErrorCode::BadConfig, error.to_string(), "");
         let paths = Paths::from_environment().map_err(|error| bad_config(&error))?;
-        let config = Config::load(&paths).map_err(|error| bad_config(&error))?;
         let socket = match &global.socket {
             Some(path) => SocketPath::new(path),
             None => paths.socket(),
         };
         let socket = socket.map_err(|error| bad_config(&error))?;
+        Ok(Self { output, notes, questions: Questions::new(global.no_input), paths, socket })
+    }
+
+    /// A client of the daemon; it starts none.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.socket.as_path())
+    }
+}
+
+impl Invocation {
+    pub(crate) fn new(global: &Global, basis: Basis) -> Result<Self, Problem> {
+        let config = Config::load(&basis.paths).map_err(|error| config_problem(&error))?;
+        let client = basis.client();
+        let Basis { output, notes, questions, paths, socket } = basis;
         let autostart = match config.daemon.autostart && !global.no_autostart {
             true => Autostart::On,
             false => Autostart::Off,
         };
         notes.detail(&Line::new(format!("daemon at {socket}")));
-        let client = Client::new(socket.as_path());
         Ok(Self {
             daemon: Daemon {
                 client,
@@ -50,7 +73,7 @@ impl Invocation {
                 autostart,
                 notes,
             },
-            questions: Questions::new(global.no_input),
+            questions,
             input_allowed: !global.no_input,
             named: global.account.clone().or(config.default_account),
             output,

@@ -34,5 +34,8 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes of a file with a registration token: a token is one short line.
 pub(crate) const TOKEN_FILE_BYTES: usize = 4096;
 
+/// Bytes of the end of the daemon's log that `daemon logs` looks through for lines.
+pub(crate) const LOGS_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Bytes of the end of the daemon's log that are searched for why it did not start.
 pub(crate) const LOG_TAIL_BYTES: u64 = 16 * 1024;

@@ -15,6 +15,7 @@ mod limits;
 mod output;
 mod progress;
 mod render;
+mod service;
 mod stop;
 
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{Cli, ClientCommand, Command},
-    invocation::Invocation,
+    invocation::{Basis, Invocation},
     output::{Notes, Output},
     stop::Stop,
 };
@@ -51,6 +52,10 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, output: Output, notes: Notes) -> Exit {
     let result = match cli.command {
+        Command::Config(command) => tokio::select! {
+            result = configure(command, &cli.global, output, notes) => result,
+            interrupt = interrupted() => Err(interrupt.into()),
+        },
         // It has processes to end, so it hears of the interrupt itself.
         Command::Demo => demo::run(output, notes, interrupted()).await,
         Command::Client(command) => tokio::select! {
@@ -76,8 +81,17 @@ async fn ask_daemon(
     output: Output,
     notes: Notes,
 ) -> Result<Exit, Stop> {
-    let mut invocation = Invocation::new(global, output, notes)?;
+    let mut invocation = Invocation::new(global, Basis::new(global, output, notes)?)?;
     command::run(command, &mut invocation).await
+}
+
+async fn configure(
+    command: cli::Config,
+    global: &cli::Global,
+    output: Output,
+    notes: Notes,
+) -> Result<Exit, Stop> {
+    command::config::run(command, global, &mut Basis::new(global, output, notes)?).await
 }
 
 /// Ends when the user, the system or the terminal asks this program to end.

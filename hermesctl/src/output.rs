@@ -44,6 +44,12 @@ impl Line {
         self
     }
 
+    /// Adds all of another line.
+    pub(crate) fn then(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     fn render(&self) -> String {
         let mut rendered = String::new();
         for (style, text) in &self.0 {

@@ -1,8 +1,10 @@
 //! The program as its users and their scripts meet it, against a daemon of a few lines: what is printed where, what is
 //! asked of the daemon, and the exit code.
 
+mod config;
 mod contact;
 mod people;
+mod service;
 mod world;
 
 use std::{

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use hermes_api::{ErrorCode, KeyKind, KeyStatus, Passphrase, Problem, UnixMillis};
+use hermes_api::{ErrorCode, KeyKind, KeyStatus, Measure, Passphrase, Problem, UnixMillis};
 use hermes_config::{AccountName, Paths};
 use hermes_engine::{NewAccount, Privacy, query};
 use tokio::{
@@ -22,6 +22,7 @@ use crate::{
     limits::ACCOUNTS,
     local::{ToProblem, stopping},
     notify::Notifier,
+    settings::Settings,
 };
 
 /// The daemon, shared by everything that runs in it.
@@ -30,8 +31,8 @@ pub(crate) struct Daemon(Arc<Shared>);
 
 struct Shared {
     paths: Paths,
-    /// Prints passphrases of keys.
-    passphrase_command: Vec<String>,
+    settings: Settings,
+    measures: Vec<Measure>,
     /// What others may learn of the accounts that are opened from here on.
     privacy: Mutex<Privacy>,
     started: UnixMillis,
@@ -62,10 +63,11 @@ pub(crate) struct NewKeys {
 }
 
 impl Daemon {
-    pub(crate) fn new(paths: Paths, notifier: Notifier, passphrase_command: Vec<String>) -> Self {
+    pub(crate) fn new(paths: Paths, settings: Settings, notifier: Notifier, measures: Vec<Measure>) -> Self {
         Self(Arc::new(Shared {
             paths,
-            passphrase_command,
+            settings,
+            measures,
             privacy: Mutex::default(),
             started: SystemTime::now().into(),
             slots: Mutex::default(),
@@ -73,6 +75,14 @@ impl Daemon {
             stop: watch::Sender::new(false),
             notifier,
         }))
+    }
+
+    /// One whose everything lies in `home`.
+    #[cfg(test)]
+    pub(crate) fn of_tests(home: &std::path::Path) -> Self {
+        let paths = Paths::under(home).unwrap();
+        let settings = Settings::read(paths.clone(), None).unwrap();
+        Self::new(paths, settings, Notifier::none(), Vec::new())
     }
 
     /// What others may learn of the accounts that are opened from here on.
@@ -186,7 +196,7 @@ impl Daemon {
     }
 
     fn keys(&self, name: &AccountName) -> Keys {
-        Keys::of(&self.0.paths, name, &self.0.passphrase_command)
+        Keys::of(&self.0.paths, name, &self.0.settings.at_start().keys.passphrase_command)
     }
 
     fn slot(&self, name: &str) -> Result<(AccountName, Slot), Problem> {
@@ -297,6 +307,16 @@ impl Daemon {
             account.reconnect();
         }
         Ok(!same)
+    }
+
+    /// The configuration.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// What protects this process, and how far.
+    pub(crate) fn measures(&self) -> &[Measure] {
+        &self.0.measures
     }
 
     /// When the daemon started.

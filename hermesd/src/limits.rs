@@ -138,6 +138,8 @@ pub(crate) const STOP_REQUESTS: Duration = Duration::from_secs(3);
 
 // Daemon
 
+/// Signs of life in the time that a service manager waits for one: two may come late.
+pub(crate) const WATCHDOG_PINGS: u32 = 3;
 /// Accounts of one daemon: each is a thread, a store and two sockets.
 pub(crate) const ACCOUNTS: usize = 64;
 

@@ -17,7 +17,9 @@ mod notify;
 mod passphrase;
 mod random;
 mod run;
+mod settings;
 mod store;
+mod supervisor;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
@@ -43,9 +45,9 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     match run::prepare(options.socket, options.log).and_then(|prepared| {
-        log_to_stderr(prepared.log());
-        hardening::harden();
-        prepared.run()
+        let level = log_to_stderr(prepared.log());
+        let measures = prepared.harden();
+        prepared.run(level, measures)
     }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
@@ -55,11 +57,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(level: LogLevel) {
-    // Other crates could log what we would not.
-    let filter = EnvFilter::new(format!("off,hermesd={level}"));
+/// Begins to log; returns what changes how much.
+fn log_to_stderr(level: LogLevel) -> impl Fn(LogLevel) + Send + 'static {
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    let logger = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .with_env_filter(filter(level))
+        .with_filter_reloading();
+    let handle = logger.reload_handle();
+    logger.init();
+    move |level| {
+        if let Err(error) = handle.reload(filter(level)) {
+            tracing::warn!(%error, "the log level cannot be changed");
+        }
+    }
+}
+
+fn filter(level: LogLevel) -> EnvFilter {
+    // Other crates could log what we would not.
+    EnvFilter::new(format!("off,hermesd={level}"))
 }
 
 fn report(problem: &Problem) {

@@ -2,31 +2,31 @@
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
-use hermes_api::{ErrorCode, Problem};
-use hermes_config::{Config, LogLevel, Notifications, Paths, SocketPath};
+use hermes_api::{ErrorCode, Measure, Problem};
+use hermes_config::{LogLevel, Paths, SocketPath};
 use hermes_engine::{Audience, Privacy, ReadReceipts};
 use tokio::{
     runtime::Runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::timeout,
 };
 
 use crate::{
     daemon::Daemon,
+    hardening,
     limits::STOP_REQUESTS,
     local::{self, LocalSocket, SocketError, ToProblem},
     lock::{LockError, LockFile},
     notify::Notifier,
+    settings::{self, Settings},
+    supervisor,
 };
 
 /// Everything that was decided before the daemon starts.
 pub(crate) struct Prepared {
     paths: Paths,
-    passphrase_command: Vec<String>,
     socket: SocketPath,
-    log: LogLevel,
-    notifications: Notifications,
-    privacy: Privacy,
+    settings: Settings,
 }
 
 /// Reads the environment and the configuration. What was said on the command line stands above both.
@@ -36,16 +36,13 @@ pub(crate) fn prepare(socket: Option<PathBuf>, log: Option<LogLevel>) -> Result<
         Problem::new(ErrorCode::BadConfig, message, hint)
     };
     let paths = Paths::from_environment().map_err(|error| wrong(error.to_string()))?;
-    let config = Config::load(&paths).map_err(|error| wrong(error.to_string()))?;
+    let settings = Settings::read(paths.clone(), log).map_err(|error| settings::problem(&error))?;
     let socket = match socket {
         Some(path) => SocketPath::new(&path),
         None => paths.socket(),
     };
     let socket = socket.map_err(|error| wrong(error.to_string()))?;
-    let privacy = privacy(&config.privacy);
-    let log = log.unwrap_or(config.daemon.log);
-    let passphrase_command = config.keys.passphrase_command;
-    Ok(Prepared { paths, passphrase_command, socket, log, privacy, notifications: config.notifications })
+    Ok(Prepared { paths, socket, settings })
 }
 
 fn privacy(settings: &hermes_config::Privacy) -> Privacy {
@@ -61,11 +58,20 @@ fn privacy(settings: &hermes_config::Privacy) -> Privacy {
 impl Prepared {
     /// How much to log.
     pub(crate) fn log(&self) -> LogLevel {
-        self.log
+        self.settings.config().daemon.log
     }
 
-    /// Runs until it is told to stop.
-    pub(crate) fn run(self) -> Result<(), Problem> {
+    /// Takes every measure that protects this process; how each went.
+    pub(crate) fn harden(&self) -> Vec<Measure> {
+        hardening::harden(&self.paths, &self.socket, &self.settings.config())
+    }
+
+    /// Runs until it is told to stop. `set_level` changes how much is logged.
+    pub(crate) fn run(
+        self,
+        set_level: impl Fn(LogLevel) + Send + 'static,
+        measures: Vec<Measure>,
+    ) -> Result<(), Problem> {
         let _only_one = lock(&self.paths)?;
         let runtime = Runtime::new().map_err(|error| {
             Problem::new(
@@ -74,32 +80,59 @@ impl Prepared {
                 "check the limits of this user",
             )
         })?;
-        runtime.block_on(self.live())
+        runtime.block_on(self.live(set_level, measures))
     }
 
-    async fn live(self) -> Result<(), Problem> {
-        let notifier = Notifier::start(self.notifications);
-        let daemon = Daemon::new(self.paths, notifier, self.passphrase_command);
-        daemon.set_privacy(self.privacy);
-        live(daemon, &self.socket).await
+    async fn live(
+        self,
+        set_level: impl Fn(LogLevel) + Send + 'static,
+        measures: Vec<Measure>,
+    ) -> Result<(), Problem> {
+        let config = self.settings.config();
+        let notifier = Notifier::start(config.notifications);
+        let daemon = Daemon::new(self.paths, self.settings, notifier, measures);
+        daemon.set_privacy(privacy(&config.privacy));
+        live(daemon, &self.socket, set_level).await
     }
 }
 
-async fn live(daemon: Daemon, socket: &SocketPath) -> Result<(), Problem> {
+async fn live(
+    daemon: Daemon,
+    socket: &SocketPath,
+    set_level: impl Fn(LogLevel) + Send + 'static,
+) -> Result<(), Problem> {
     stop_on_signals(&daemon)?;
+    reload_on_signals(&daemon)?;
+    follow_log_level(&daemon, set_level);
     daemon.open_accounts().await?;
-    let socket = LocalSocket::bind(socket).map_err(|error| error.problem())?;
+    let socket = listen_at(socket)?;
+    supervisor::keep_watchdog();
     tracing::info!("hermesd {} is ready", env!("CARGO_PKG_VERSION"));
     let mut stop = daemon.stop_signal();
     let serving = tokio::spawn(local::serve(socket, daemon.clone()));
+    supervisor::ready();
     // An error would mean that the daemon is gone, which is held here.
     let _ = stop.wait_for(|stop| *stop).await;
     tracing::info!("stopping");
+    supervisor::stopping();
     if timeout(STOP_REQUESTS, serving).await.is_err() {
         tracing::warn!("requests that would not end were cut off");
     }
     daemon.close_accounts().await;
     Ok(())
+}
+
+/// The socket that a service manager passed on, else one of our own.
+fn listen_at(socket: &SocketPath) -> Result<LocalSocket, Problem> {
+    let passed = supervisor::passed_socket(socket.as_path()).map_err(|error| {
+        let hint = "correct the unit, or write it anew: hermesctl daemon install";
+        Problem::new(ErrorCode::ForeignSocket, error.to_string(), hint)
+    })?;
+    let socket = match passed {
+        Some(listener) => LocalSocket::passed(listener, socket),
+        None => LocalSocket::bind(socket),
+    };
+    socket.map_err(|error| error.problem())
 }
 
 fn lock(paths: &Paths) -> Result<LockFile, Problem> {
@@ -129,9 +162,7 @@ fn lock(paths: &Paths) -> Result<LockFile, Problem> {
 
 fn stop_on_signals(daemon: &Daemon) -> Result<(), Problem> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind).map_err(|error| {
-            Problem::new(ErrorCode::Internal, format!("cannot listen for signals: {error}"), "")
-        })?;
+        let mut signals = listen(kind)?;
         let daemon = daemon.clone();
         tokio::spawn(async move {
             if signals.recv().await.is_some() {
@@ -140,6 +171,36 @@ fn stop_on_signals(daemon: &Daemon) -> Result<(), Problem> {
         });
     }
     Ok(())
+}
+
+/// Reads the configuration again whenever the customary signal asks for it.
+fn reload_on_signals(daemon: &Daemon) -> Result<(), Problem> {
+    let mut signals = listen(SignalKind::hangup())?;
+    let daemon = daemon.clone();
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            match daemon.settings().reload() {
+                Ok(()) => tracing::info!("the configuration was read again"),
+                Err(error) => tracing::warn!(%error, "the configuration stays as it was"),
+            }
+        }
+    });
+    Ok(())
+}
+
+fn follow_log_level(daemon: &Daemon, set_level: impl Fn(LogLevel) + Send + 'static) {
+    let mut changes = daemon.settings().subscribe();
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            let level = changes.borrow_and_update().config().daemon.log;
+            set_level(level);
+        }
+    });
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Problem> {
+    signal(kind)
+        .map_err(|error| Problem::new(ErrorCode::Internal, format!("cannot listen for signals: {error}"), ""))
 }
 
 impl ToProblem for SocketError {

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod audit;
 mod catch_up;
 pub(crate) mod chat;
+pub(crate) mod config;
 pub(crate) mod contact;
 pub(crate) mod daemon;
 pub(crate) mod group;

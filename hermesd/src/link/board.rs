@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use hermes_api::{RelayClock, UnixMillis};
 use hermes_engine::ChatId;
 use hermes_link::client::ConnectError;
 use hermes_wire::{Refusal, Timestamp, limits::PREKEYS_PER_KIND, mailbox::PrekeyStock, prekey::PrekeyKind};
@@ -17,6 +18,7 @@ use crate::clock::now;
 pub(crate) struct Board {
     mailbox: watch::Sender<MailboxStatus>,
     stock: Mutex<Option<Vec<PrekeyStock>>>,
+    relay_clock: Mutex<Option<RelayClock>>,
     delays: watch::Sender<BTreeMap<ChatId, Reason>>,
 }
 
@@ -84,7 +86,12 @@ impl From<&ConnectError> for Reason {
 impl Default for Board {
     fn default() -> Self {
         let start = MailboxStatus { state: MailboxState::Connecting(None), since: now() };
-        Self { mailbox: watch::Sender::new(start), stock: Mutex::default(), delays: watch::Sender::default() }
+        Self {
+            mailbox: watch::Sender::new(start),
+            stock: Mutex::default(),
+            relay_clock: Mutex::default(),
+            delays: watch::Sender::default(),
+        }
     }
 }
 
@@ -102,6 +109,16 @@ impl Board {
     /// What the relay has of our prekeys; nothing until it has said so.
     pub(crate) fn stock(&self) -> Option<Vec<PrekeyStock>> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The relay's clock beside ours at the last registration.
+    pub(crate) fn relay_clock(&self) -> Option<RelayClock> {
+        *self.relay_clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_relay_clock(&self, relay: Timestamp) {
+        let clock = RelayClock { relay: UnixMillis(relay.0), local: UnixMillis(now().0) };
+        *self.relay_clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
     }
 
     pub(super) fn set_mailbox(&self, state: MailboxState) {

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use hermes_config::Paths;
 use hermes_engine::{Command, Invite, NewAccount, Reply};
 use hermes_link::{
     credential::RelayIdentity,
@@ -28,7 +27,6 @@ use crate::{
     account::Account,
     clock::now,
     daemon::{Daemon, NewKeys},
-    notify::Notifier,
 };
 
 /// A test that waits this long waits in vain.
@@ -78,7 +76,7 @@ impl Relay {
 
     async fn account(&self, home: &TempDir, name: &str) -> Arc<Account> {
         let new = NewAccount { name: name.into(), relay: self.address.clone(), registration_token: None };
-        let daemon = Daemon::new(Paths::under(home.path()).unwrap(), Notifier::none(), Vec::new());
+        let daemon = Daemon::of_tests(home.path());
         let keys = NewKeys { kind: hermes_api::KeyKind::File, passphrase: None };
         daemon.create_account(name.parse().unwrap(), new, keys).await.unwrap()
     }

@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod chat;
+mod config;
 mod contact;
 mod events;
 mod group;
@@ -50,6 +51,9 @@ pub(crate) async fn serve(socket: LocalSocket, daemon: Daemon) {
 fn router(daemon: Daemon) -> Router {
     Router::new()
         .route(routes::STATUS, get(accounts::status))
+        .route(routes::DIAGNOSIS, get(config::diagnosis))
+        .route(routes::CONFIG, get(config::show))
+        .route(routes::CONFIG_RELOAD, post(config::reload))
         .route(routes::ACCOUNTS, post(accounts::create))
         .route(routes::RECOVER, post(accounts::recover))
         .route(routes::LOCK, post(keys::lock))

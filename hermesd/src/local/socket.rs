@@ -62,10 +62,11 @@ pub enum SocketError {
     },
 }
 
-/// The listening socket. It is removed when dropped.
+/// The listening socket.
 pub(crate) struct LocalSocket {
     listener: UnixListener,
-    path: PathBuf,
+    /// Where it is, to be removed when dropped; nothing when it belongs to whoever passed it on.
+    remove: Option<PathBuf>,
     user: u32,
     connections: Arc<Semaphore>,
 }
@@ -82,14 +83,34 @@ impl LocalSocket {
         umask(before);
         let listener = bound.map_err(|source| io_error(socket.as_path(), source))?;
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        Ok(Self { listener, path: socket.as_path().to_owned(), user, connections })
+        Ok(Self { listener, remove: Some(socket.as_path().to_owned()), user, connections })
+    }
+
+    /// Listens where somebody else does already, who passed it on: a service manager, which keeps the socket while no
+    /// daemon runs. It has to be as private as one of our own.
+    pub(crate) fn passed(
+        listener: std::os::unix::net::UnixListener,
+        socket: &SocketPath,
+    ) -> Result<Self, SocketError> {
+        let user = geteuid().as_raw();
+        let path = socket.as_path();
+        make_directory(socket.directory(), user)?;
+        let metadata = fs::symlink_metadata(path).map_err(|error| io_error(path, error))?;
+        if metadata.uid() != user {
+            return Err(SocketError::Foreign { path: path.to_owned(), owner: metadata.uid(), user });
+        }
+        listener.set_nonblocking(true).map_err(|error| io_error(path, error))?;
+        let listener = UnixListener::from_std(listener).map_err(|error| io_error(path, error))?;
+        Ok(Self { listener, remove: None, user, connections: Arc::new(Semaphore::new(CONNECTIONS)) })
     }
 }
 
 impl Drop for LocalSocket {
     fn drop(&mut self) {
         // The next daemon removes what is left.
-        let _ = fs::remove_file(&self.path);
+        if let Some(path) = &self.remove {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

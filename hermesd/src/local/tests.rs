@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use futures_util::FutureExt;
 use hermes_api::{Client, ErrorCode, Failure};
-use hermes_config::{Paths, SocketPath};
+use hermes_config::SocketPath;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,7 +13,6 @@ use tokio::{
 };
 
 use super::*;
-use crate::notify::Notifier;
 
 struct World {
     home: TempDir,
@@ -24,7 +23,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let daemon = Daemon::new(Paths::under(home.path()).unwrap(), Notifier::none(), Vec::new());
+        let daemon = Daemon::of_tests(home.path());
         let socket = SocketPath::new(&home.path().join("run/d.sock")).unwrap();
         let socket = LocalSocket::bind(&socket).unwrap();
         let serving = tokio::spawn(serve(socket, daemon.clone()));
@@ -129,12 +128,12 @@ async fn an_account_lives_without_its_relay_and_survives_a_restart() {
     world.serving.await.unwrap();
     world.daemon.close_accounts().await;
 
-    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none(), Vec::new());
+    let daemon = Daemon::of_tests(world.home.path());
     daemon.open_accounts().await.unwrap();
     assert!(daemon.account("alice").await.is_ok());
     daemon.close_accounts().await;
     std::fs::remove_file(world.home.path().join("config/keys/alice.key")).unwrap();
-    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none(), Vec::new());
+    let daemon = Daemon::of_tests(world.home.path());
     assert_eq!(daemon.open_accounts().await.unwrap_err().code, ErrorCode::Locked);
 }
 
@@ -152,7 +151,7 @@ async fn an_account_that_was_repaired_opens_without_a_restart() {
     let key = world.home.path().join("config/keys/alice.key");
     let mode = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(0o640);
-    let daemon = Daemon::new(Paths::under(world.home.path()).unwrap(), Notifier::none(), Vec::new());
+    let daemon = Daemon::of_tests(world.home.path());
     daemon.open_accounts().await.unwrap();
     assert!(daemon.account("bob").await.is_ok());
     let problem = daemon.account("alice").await.err().unwrap();

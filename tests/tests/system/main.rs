@@ -10,4 +10,5 @@ mod keys;
 mod kill;
 mod notifications;
 mod rollback;
+mod supervised;
 mod swallow;

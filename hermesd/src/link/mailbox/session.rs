@@ -94,6 +94,7 @@ impl<'a> Session<'a> {
     /// Commits the registration, and with it what is to be claimed.
     pub(super) async fn registered(&mut self, registered: Registered) -> Result<(), End> {
         self.link.board.set_stock(registered.stock.clone());
+        self.link.board.set_relay_clock(registered.relay_time);
         let event = LinkEvent::Registered {
             relay_time: registered.relay_time,
             next_prekey_id: registered.next_prekey_id,
