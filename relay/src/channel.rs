@@ -18,7 +18,7 @@ use crate::{
     },
     rate::Bucket,
     relay::{Group, Halt, Outcome, millis},
-    store::{About, Channel, Hour, Posted, Reminder, Store, StoreError},
+    store::{About, Channel, Hour, Posted, Remembered, Reminder, Store, StoreError},
 };
 
 /// Which epoch of a channel a post token belongs to.
@@ -91,7 +91,7 @@ impl<S: Store> Group<'_, S> {
         };
         self.channels += 1;
         self.draft.put_channel(channel, row);
-        self.remember(channel, post, Posted { content, sequence: Sequence(0) });
+        self.remember(channel, post, Posted { content, sequence: Sequence(0) })?;
         let due = Hour::after(self.now, CHANNEL_IDLE);
         self.draft.remind(Reminder { due, about: About::Channel(channel) }, Vec::new());
         Ok(Outcome::Created)
@@ -112,7 +112,7 @@ impl<S: Store> Group<'_, S> {
         let copy = Copy::Message { channel, sequence, epoch: row.epoch, post, body };
         let reached = self.fan_out(&roster, &copy, Weight::Message, &mut Nonces::new(seed))?;
         self.draft.put_channel(channel, Channel { sequence, used: self.now, ..row });
-        self.remember(channel, post, Posted { content, sequence });
+        self.remember(channel, post, Posted { content, sequence })?;
         Ok(Outcome::Posted { sequence, reached })
     }
 
@@ -150,7 +150,7 @@ impl<S: Store> Group<'_, S> {
             used: self.now,
         };
         self.draft.put_channel(channel, next_row);
-        self.remember(channel, post, Posted { content, sequence });
+        self.remember(channel, post, Posted { content, sequence })?;
         Ok(Outcome::Posted { sequence, reached })
     }
 
@@ -214,10 +214,34 @@ impl<S: Store> Group<'_, S> {
         }
     }
 
-    fn remember(&mut self, channel: ChannelId, post: PostId, posted: Posted) {
+    /// Remembers a post, in the place of the one that is so many before it.
+    fn remember(&mut self, channel: ChannelId, post: PostId, posted: Posted) -> Result<(), StoreError> {
+        let place = self.place_of(posted.sequence);
+        if let Some(Remembered { post, due }) = self.draft.remembered(channel, place)? {
+            self.draft.forget_posted(channel, post);
+            self.draft.forget_reminder(Reminder { due, about: About::Post(channel, post) });
+        }
         self.draft.put_posted(channel, post, posted);
         let due = Hour::after(self.now, self.policy.limits.envelope_ttl.saturating_add(POST_MEMORY));
+        self.draft.put_remembered(channel, place, Some(Remembered { post, due }));
         self.draft.remind(Reminder { due, about: About::Post(channel, post) }, Vec::new());
+        Ok(())
+    }
+
+    fn place_of(&self, sequence: Sequence) -> u32 {
+        let places = u64::from(self.policy.limits.posts_remembered.max(1));
+        u32::try_from(sequence.0 % places).unwrap_or(u32::MAX)
+    }
+
+    /// Its time is over.
+    pub(crate) fn forget_post(&mut self, channel: ChannelId, post: PostId) -> Result<(), StoreError> {
+        let Some(posted) = self.draft.posted(channel, post)? else { return Ok(()) };
+        let place = self.place_of(posted.sequence);
+        if self.draft.remembered(channel, place)?.is_some_and(|remembered| remembered.post == post) {
+            self.draft.put_remembered(channel, place, None);
+        }
+        self.draft.forget_posted(channel, post);
+        Ok(())
     }
 
     /// Drops a channel in which nothing happens, or looks again when it may have become one.

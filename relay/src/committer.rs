@@ -110,7 +110,8 @@ mod tests {
     use crate::{
         relay::Policy,
         store::{
-            Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Reminder, TokenHash, TokenRow,
+            Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Remembered, Reminder, TokenHash,
+            TokenRow,
         },
     };
 
@@ -188,6 +189,10 @@ mod tests {
         }
 
         fn posted(&self, _: ChannelId, _: PostId) -> Result<Option<Posted>, StoreError> {
+            Ok(None)
+        }
+
+        fn remembered(&self, _: ChannelId, _: u32) -> Result<Option<Remembered>, StoreError> {
             Ok(None)
         }
 

@@ -184,6 +184,7 @@ impl LimitsConfig {
                 burst: self.post_burst,
                 period: Duration::from_millis(u64::from(1_000 / self.posts_per_second)),
             },
+            posts_remembered: limits::POSTS_REMEMBERED,
             blob_bytes: self.mailbox_blob_mib << 20,
         })
     }

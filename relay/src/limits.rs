@@ -25,6 +25,8 @@ pub struct Limits {
     pub channels: u64,
     /// Posts and commits of one channel.
     pub posts: Rate,
+    /// Posts and commits that are remembered of one channel: see [`POSTS_REMEMBERED`].
+    pub posts_remembered: u32,
     /// Bytes of blobs that one mailbox may keep here, counted whole from their first part on.
     pub blob_bytes: u64,
     /// Prekey fetches under one token: enough for a pairing that goes wrong a few times, too slow to drain the
@@ -53,6 +55,7 @@ impl Default for Limits {
             deposits: Rate { burst: 6_000, period: Duration::from_millis(20) },
             channels: 100_000,
             posts: Rate { burst: 600, period: Duration::from_millis(20) },
+            posts_remembered: POSTS_REMEMBERED,
             blob_bytes: 64 << 20,
             fetches: Rate { burst: 6, period: Duration::from_secs(600) },
         }
@@ -86,6 +89,10 @@ pub const CHANNEL_IDLE: Duration = Duration::from_secs(180 * 86_400);
 pub const EARLIER_TOKENS: usize = 8;
 /// A post is remembered this long after its copies can have expired, like an envelope id after its envelope.
 pub const POST_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// Posts of a channel that are remembered at most, the latest ones, whose three short rows each are about 16 MB together:
+/// a group in which a message is written every second gets to this number in 18 hours. Members drop what is posted again
+/// after that, for its key is used up.
+pub const POSTS_REMEMBERED: u32 = 65_536;
 /// Channels made on the strength of one roster token.
 pub const TOKEN_CHANNELS: Rate = Rate { burst: 6, period: Duration::from_secs(600) };
 /// Channels made on the strength of all of a mailbox's tokens: its owner can sign any number, so those alone would not
@@ -96,10 +103,10 @@ pub const COPY_OVERHEAD: u32 = 256;
 /// Copies after which a commit takes no further request. One post has up to 1,024 of them, which must be committed
 /// together, so that a commit has at most twice as many: 32 MiB.
 pub const COMMIT_COPIES: usize = 1_024;
-/// A blob is kept this much longer than an envelope, so that it is there as long as the one that names it, which follows
 /// A post counts once more against its channel's rate for each so many members it is copied to: a post to 1,000 takes as
 /// long as twenty to 50 do.
 pub const COPIES_A_POST: usize = 50;
+/// A blob is kept this much longer than an envelope, so that it is there as long as the one that names it, which follows
 /// it within the day.
 pub const BLOB_MARGIN: Duration = Duration::from_secs(24 * 3_600);
 /// Blobs of one mailbox: however small, each is rows and a reminder.

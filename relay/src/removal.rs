@@ -36,7 +36,7 @@ impl<S: Store> Group<'_, S> {
             match reminder.about {
                 About::Mailbox(mailbox, matter) => self.see_to(mailbox, matter, ids)?,
                 About::Channel(channel) => self.forget_channel(channel)?,
-                About::Post(channel, post) => self.draft.forget_posted(channel, post),
+                About::Post(channel, post) => self.forget_post(channel, post)?,
                 About::Blob(blob) => self.expire_blob(blob)?,
             }
         }

@@ -188,6 +188,15 @@ impl Hour {
     }
 }
 
+/// Which post a place of a channel's memory has, and when it is forgotten at the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Remembered {
+    /// The post.
+    pub post: PostId,
+    /// The hour of its reminder.
+    pub due: Hour,
+}
+
 /// A note to look at something again when its hour has come. It is a hint: what is done then follows from the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize_tuple, Deserialize_tuple)]
 pub struct Reminder {
@@ -250,6 +259,8 @@ pub struct Changes {
     pub rosters: BTreeMap<ChannelId, Option<ByteBuf>>,
     /// What was posted to channels.
     pub posts: BTreeMap<(ChannelId, PostId), Option<Posted>>,
+    /// Which posts those are, by place: their sequence modulo how many are remembered.
+    pub remembered: BTreeMap<(ChannelId, u32), Option<Remembered>>,
     /// Blobs.
     pub blobs: BTreeMap<BlobId, Option<Blob>>,
     /// Parts of blobs, by the bytes before them.
@@ -270,6 +281,7 @@ impl Changes {
             && self.channels.is_empty()
             && self.rosters.is_empty()
             && self.posts.is_empty()
+            && self.remembered.is_empty()
             && self.blobs.is_empty()
             && self.blob_parts.is_empty()
     }
@@ -330,6 +342,9 @@ pub trait Store {
 
     /// What was posted to a channel under this id.
     fn posted(&self, channel: ChannelId, post: PostId) -> Result<Option<Posted>, StoreError>;
+
+    /// Which post has this place of a channel's memory.
+    fn remembered(&self, channel: ChannelId, place: u32) -> Result<Option<Remembered>, StoreError>;
 
     /// One blob.
     fn blob(&self, blob: BlobId) -> Result<Option<Blob>, StoreError>;

@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 use super::Draft;
 use crate::{
     limits::COMMIT_COPIES,
-    store::{Blob, Channel, Posted, Store, StoreError, Usage},
+    store::{Blob, Channel, Posted, Remembered, Store, StoreError, Usage},
 };
 
 impl<S: Store> Draft<'_, S> {
@@ -52,6 +52,21 @@ impl<S: Store> Draft<'_, S> {
     pub(crate) fn forget_posted(&mut self, channel: ChannelId, post: PostId) {
         self.changes.posts.insert((channel, post), None);
         self.removable = self.removable.minus(Usage { envelopes: 1, bytes: 0 });
+    }
+
+    pub(crate) fn remembered(
+        &self,
+        channel: ChannelId,
+        place: u32,
+    ) -> Result<Option<Remembered>, StoreError> {
+        match self.changes.remembered.get(&(channel, place)) {
+            Some(row) => Ok(*row),
+            None => self.store.remembered(channel, place),
+        }
+    }
+
+    pub(crate) fn put_remembered(&mut self, channel: ChannelId, place: u32, row: Option<Remembered>) {
+        self.changes.remembered.insert((channel, place), row);
     }
 
     /// Puts a member's copy into its mailbox. It has no receipt: nobody can deposit it again.

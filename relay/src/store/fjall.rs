@@ -17,8 +17,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
 use super::{
-    About, Blob, Budget, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Reminder, Store,
-    StoreError, TokenHash, TokenRow,
+    About, Blob, Budget, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered,
+    Reminder, Store, StoreError, TokenHash, TokenRow,
 };
 
 /// The layout of keys and rows. Another layout is another number, and an older relay refuses it.
@@ -44,6 +44,7 @@ pub struct FjallStore {
     channels: Table,
     rosters: Table,
     posts: Table,
+    remembered: Table,
     blobs: Table,
     blob_parts: Table,
 }
@@ -65,6 +66,7 @@ impl FjallStore {
             channels: table("channels")?,
             rosters: table("rosters")?,
             posts: table("posts")?,
+            remembered: table("remembered")?,
             blobs: table("blobs")?,
             blob_parts: table("blob_parts")?,
             database,
@@ -173,6 +175,10 @@ impl Store for FjallStore {
         self.posts.get(&post_key(channel, post))
     }
 
+    fn remembered(&self, channel: ChannelId, place: u32) -> Result<Option<Remembered>, StoreError> {
+        self.remembered.get(&place_key(channel, place))
+    }
+
     fn blob(&self, blob: BlobId) -> Result<Option<Blob>, StoreError> {
         self.blobs.get(blob.as_bytes())
     }
@@ -216,6 +222,9 @@ impl Store for FjallStore {
         }
         for ((channel, post), row) in changes.posts {
             self.posts.put(&mut batch, post_key(channel, post), row);
+        }
+        for ((channel, place), row) in changes.remembered {
+            self.remembered.put(&mut batch, place_key(channel, place), row);
         }
         for (blob, row) in changes.blobs {
             self.blobs.put(&mut batch, blob.0.to_vec(), row);
@@ -265,6 +274,10 @@ impl Table {
 
 fn post_key(channel: ChannelId, post: PostId) -> Vec<u8> {
     [&channel.0[..], &post.0].concat()
+}
+
+fn place_key(channel: ChannelId, place: u32) -> Vec<u8> {
+    [&channel.0[..], &place.to_be_bytes()].concat()
 }
 
 fn blob_part_key(blob: BlobId, offset: u32) -> Vec<u8> {

@@ -11,8 +11,8 @@ use hermes_wire::{
 use serde_bytes::ByteBuf;
 
 use super::{
-    About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Reminder, Store,
-    StoreError, TokenHash, TokenRow,
+    About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered, Reminder,
+    Store, StoreError, TokenHash, TokenRow,
 };
 
 /// The rows, in ordered maps.
@@ -29,6 +29,7 @@ pub struct MemoryStore {
     channels: BTreeMap<ChannelId, Channel>,
     rosters: BTreeMap<ChannelId, ByteBuf>,
     posts: BTreeMap<(ChannelId, PostId), Posted>,
+    remembered: BTreeMap<(ChannelId, u32), Remembered>,
     blobs: BTreeMap<BlobId, Blob>,
     blob_parts: BTreeMap<(BlobId, u32), ByteBuf>,
 }
@@ -122,6 +123,10 @@ impl Store for MemoryStore {
         Ok(self.posts.get(&(channel, post)).cloned())
     }
 
+    fn remembered(&self, channel: ChannelId, place: u32) -> Result<Option<Remembered>, StoreError> {
+        Ok(self.remembered.get(&(channel, place)).copied())
+    }
+
     fn blob(&self, blob: BlobId) -> Result<Option<Blob>, StoreError> {
         Ok(self.blobs.get(&blob).cloned())
     }
@@ -142,6 +147,7 @@ impl Store for MemoryStore {
         merge(&mut self.channels, changes.channels);
         merge(&mut self.rosters, changes.rosters);
         merge(&mut self.posts, changes.posts);
+        merge(&mut self.remembered, changes.remembered);
         merge(&mut self.blobs, changes.blobs);
         merge(&mut self.blob_parts, changes.blob_parts);
         Ok(())

@@ -1,5 +1,7 @@
 //! Channels: one order for everyone, the first commit of an epoch wins, and who receives what.
 
+use std::time::Duration;
+
 use crate::common::{
     Ask, DAY, NOW, at,
     backend::Backend,
@@ -11,7 +13,7 @@ use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     channel::{Standing, admit},
     limits::{CHANNEL_IDLE, MAILBOX_CHANNELS, Rate},
-    store::memory::MemoryStore,
+    store::{About, Hour, memory::MemoryStore},
 };
 use hermes_wire::{
     ChannelId, Refusal,
@@ -398,6 +400,34 @@ fn channels_are_made_slowly_and_only_so_many() {
         assert_eq!(creates(at(number * DAY), number, number as u8), Outcome::Created);
     }
     assert!(matches!(creates(at(65 * DAY), 65, 65), Outcome::Refused(Refusal::Busy { .. })));
+}
+
+/// A flood leaves no more rows behind than there are places, and the latest posts are still told from new ones.
+#[test]
+fn only_so_many_posts_are_remembered() {
+    let alice = Member::new(1);
+    let limits = Limits { posts_remembered: 4, ..Limits::default() };
+    let (mut relay, group) = with_group(limits, &[&alice]);
+    for number in 1..=10 {
+        assert_eq!(group.posts(&mut relay, number, b"flood"), Ok(number));
+    }
+    let remembered = |relay: &Relay<MemoryStore>| -> Vec<u64> {
+        let posted = |number: &u64| relay.store().posted(group.channel, post_id(*number)).unwrap().is_some();
+        (1..=12).filter(posted).collect()
+    };
+    assert_eq!(remembered(&relay), [7, 8, 9, 10]);
+    assert_eq!(place(relay.ask(NOW, group.post_request(group.post(7, b"flood")))), Ok(7));
+    assert_eq!(alice.envelopes(&relay).len(), 10);
+    // One that is forgotten is new, and takes the place of another.
+    assert_eq!(group.posts(&mut relay, 6, b"flood"), Ok(11));
+    assert_eq!(remembered(&relay), [6, 8, 9, 10]);
+    // The reminders have gone with the posts: those that are due are the ones that are remembered, and the channel's.
+    let due = relay.store().due(Hour::after(NOW, Duration::from_secs(40 * 86_400)), 100).unwrap();
+    let posts = due.iter().filter(|(reminder, _)| matches!(reminder.about, About::Post(..))).count();
+    assert_eq!(posts, 4);
+    relay.sweeps(at(31 * DAY + 3_600_000));
+    assert!(remembered(&relay).is_empty());
+    assert!((0..4).all(|place| relay.store().remembered(group.channel, place).unwrap().is_none()));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     limits::Rate,
     store::{
-        About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Reminder, TokenHash,
-        TokenRow, Usage, memory::MemoryStore,
+        About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered, Reminder,
+        TokenHash, TokenRow, Usage, memory::MemoryStore,
     },
 };
 use hermes_wire::{
@@ -78,6 +78,10 @@ fn posted() -> Posted {
     Posted { content: [6; 32], sequence: Sequence(7) }
 }
 
+fn remembered() -> Remembered {
+    Remembered { post: PostId([1; 16]), due: Hour(9) }
+}
+
 fn blob() -> Blob {
     Blob { owner: ALICE, total: BLOB_PART_BYTES as u32 + 9, upto: 9, stored: NOW }
 }
@@ -97,6 +101,7 @@ fn one_of_each() -> Changes {
     changes.channels.insert(CHANNEL, Some(channel()));
     changes.rosters.insert(CHANNEL, Some(ByteBuf::from(vec![9; ROSTER_BYTES + 40])));
     changes.posts.insert((CHANNEL, PostId([1; 16])), Some(posted()));
+    changes.remembered.insert((CHANNEL, 7), Some(remembered()));
     changes.blobs.insert(BLOB, Some(blob()));
     changes.blob_parts.insert((BLOB, 0), Some(ByteBuf::from(vec![1; BLOB_PART_BYTES])));
     changes.blob_parts.insert((BLOB, BLOB_PART_BYTES as u32), Some(ByteBuf::from(vec![2; 9])));
@@ -135,6 +140,7 @@ fn rows_come_back_as_they_went_in_even_after_reopening<B: Backend>(backend: &B) 
     assert_eq!(store.channel_count().unwrap(), 1);
     assert_eq!(store.roster(CHANNEL).unwrap().unwrap().len(), ROSTER_BYTES + 40);
     assert_eq!(store.posted(CHANNEL, PostId([1; 16])).unwrap(), Some(posted()));
+    assert_eq!(store.remembered(CHANNEL, 7).unwrap(), Some(remembered()));
     assert_eq!(store.posted(CHANNEL, PostId([2; 16])).unwrap(), None);
     assert_eq!(store.blob(BLOB).unwrap(), Some(blob()));
     assert_eq!(store.blob_part(BLOB, 0).unwrap().unwrap().len(), BLOB_PART_BYTES);
@@ -156,6 +162,7 @@ fn deleted_rows_are_gone<B: Backend>(backend: &B) {
     changes.channels.values_mut().for_each(|row| *row = None);
     changes.rosters.values_mut().for_each(|row| *row = None);
     changes.posts.values_mut().for_each(|row| *row = None);
+    changes.remembered.values_mut().for_each(|row| *row = None);
     changes.blobs.values_mut().for_each(|row| *row = None);
     changes.blob_parts.values_mut().for_each(|row| *row = None);
     store.commit(changes).unwrap();
@@ -172,6 +179,7 @@ fn deleted_rows_are_gone<B: Backend>(backend: &B) {
     assert_eq!(store.channel_count().unwrap(), 0);
     assert_eq!(store.roster(CHANNEL).unwrap(), None);
     assert_eq!(store.posted(CHANNEL, PostId([1; 16])).unwrap(), None);
+    assert_eq!(store.remembered(CHANNEL, 7).unwrap(), None);
     assert_eq!(store.blob(BLOB).unwrap(), None);
     assert_eq!(store.blob_part(BLOB, 0).unwrap(), None);
 }

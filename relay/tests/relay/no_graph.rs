@@ -61,7 +61,7 @@ fn rows_of_two_members_and_of_their_channels_have_nothing_in_common() {
             }))
             .collect::<Vec<_>>();
     // Every row is somebody's, and nobody's twice.
-    let (mailbox_rows, channel_rows) = (1 + 6 + 2 + 1, 1 + 1 + 4 + 5);
+    let (mailbox_rows, channel_rows) = (1 + 6 + 2 + 1, 1 + 1 + 4 + 4 + 5);
     for ((name, part), expected) in parts.iter().zip([mailbox_rows, mailbox_rows, channel_rows, channel_rows])
     {
         assert_eq!(part.rows.len(), expected, "{name}");

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use hermes_relay::{
     Store, StoreError,
     store::{
-        Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Reminder, TokenHash, TokenRow,
-        memory::MemoryStore,
+        Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Remembered, Reminder, TokenHash,
+        TokenRow, memory::MemoryStore,
     },
 };
 use hermes_wire::{
@@ -101,6 +101,10 @@ impl Store for Counting {
 
     fn posted(&self, channel: ChannelId, post: PostId) -> Result<Option<Posted>, StoreError> {
         self.counted().posted(channel, post)
+    }
+
+    fn remembered(&self, channel: ChannelId, place: u32) -> Result<Option<Remembered>, StoreError> {
+        self.counted().remembered(channel, place)
     }
 
     fn blob(&self, blob: BlobId) -> Result<Option<Blob>, StoreError> {
