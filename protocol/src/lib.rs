@@ -33,6 +33,7 @@ pub mod ratchet;
 pub mod record;
 pub mod safety_number;
 mod secret;
+mod signing;
 #[cfg(test)]
 mod testing;
 pub mod ticket;

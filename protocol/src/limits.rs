@@ -16,6 +16,9 @@ pub const SKIPPED_LIFETIME: Duration = Duration::from_secs(37 * 86_400);
 pub const GROUP_MEMBERS: usize = 1_000;
 /// Adds, removals and replacements in one commit, so that a Welcome and a commit stay of a size.
 pub const GROUP_CHANGES: usize = 64;
+/// Bytes of one row of a group's key agreement: the longest has the tree, 2.5 MB in a group of 1,000, or a commit that has
+/// another tree in it.
+pub const GROUP_ROW_BYTES: usize = 16 * 1024 * 1024;
 /// PBKDF2 iterations of the finite-field lock. Its input is already strong, and a stranger chooses when we compute it.
 pub const FF_ITERATIONS: u32 = 1_000;
 /// Initiations that a handshake may list as unopened: more than two sides can cross in one retention period.

@@ -221,7 +221,6 @@ impl<V: View> Turn<'_, V> {
         let Some(pending) = group.pending.take() else { return Ok(()) };
         let secrets = self.next_secrets(chat)?;
         let rows = self.mls_rows(chat)?;
-        let before = self.epoch(&rows)?;
         let (Ok(merged), Some(secrets)) = (merge_own(&rows), secrets) else {
             return self.lose(chat, group, LostReason::Damaged);
         };
@@ -238,7 +237,7 @@ impl<V: View> Turn<'_, V> {
             self.delete::<OfferRow>(&OfferKey(offer_chat, number));
         }
         let welcome = pending.welcome;
-        let entering = Entering { before, epoch: merged.epoch, secrets, author, welcome };
+        let entering = Entering { before: merged.before, epoch: merged.epoch, secrets, author, welcome };
         self.enter(chat, group, entering, body)
     }
 

@@ -4,7 +4,7 @@
 //! them, so that whoever ends an epoch with garbage is named by everybody. Both lie under a key of the epoch, so that the
 //! relay learns neither the leaf nor a signature that it could compare.
 
-use ed25519_dalek::{Signature, Signer, VerifyingKey};
+use ed25519_dalek::{Signature, VerifyingKey};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -28,7 +28,7 @@ pub(super) fn seal(
     message: &[u8],
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Vec<u8> {
-    let signature = keys.signing().sign(&signed(keys, tag, keys.me(), message)).to_bytes();
+    let signature = keys.signing().sign(&signed(keys, tag, keys.me(), message));
     let mut body = [&keys.me().0.to_be_bytes()[..], &signature, message].concat();
     let mut nonce = [0; XNONCE_BYTES];
     rng.fill_bytes(&mut nonce);

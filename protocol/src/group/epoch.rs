@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use hermes_wire::{
     byte_id,
     channel::{PostToken, RosterKey},
@@ -15,6 +15,7 @@ use crate::{
     limits::GROUP_MEMBERS,
     record::{Reader, RecordError, Writer},
     secret::{ChainKey, HeaderKey},
+    signing::SigningSecret,
 };
 
 byte_id!(
@@ -65,7 +66,7 @@ pub struct EpochKeys {
     post_token: PostToken,
     roster_key: RosterKey,
     /// The own leaf's.
-    signing: SigningKey,
+    signing: SigningSecret,
 }
 
 /// Bytes of [`EpochKeys::to_bytes`].
@@ -105,7 +106,7 @@ impl EpochKeys {
         &self.change
     }
 
-    pub(super) fn signing(&self) -> &SigningKey {
+    pub(super) fn signing(&self) -> &SigningSecret {
         &self.signing
     }
 
@@ -134,7 +135,7 @@ impl EpochKeys {
             change: HeaderKey::new(reader.array()?),
             post_token: PostToken::new(*reader.array()?),
             roster_key: RosterKey::new(*reader.array()?),
-            signing: SigningKey::from_bytes(reader.array()?),
+            signing: SigningSecret::from_bytes(reader.array()?),
         };
         reader.finish()?;
         Ok(keys)
@@ -148,7 +149,7 @@ impl EpochSecrets {
     pub(super) fn derive(
         seed: &[u8],
         epoch: &Epoch,
-        signing: SigningKey,
+        signing: SigningSecret,
         verifying: &BTreeMap<Leaf, VerifyingKey>,
     ) -> Self {
         let context =

@@ -1,6 +1,5 @@
 //! Key packages: what somebody gives to a contact so that the contact can add them to a group while they are offline.
 
-use ed25519_dalek::SigningKey;
 use openmls::prelude::{
     CredentialWithKey, KeyPackageIn, OpenMlsProvider, ProtocolVersion,
     tls_codec::{Deserialize as _, Serialize as _},
@@ -15,6 +14,7 @@ use crate::{
     },
     identity::{Fingerprint, Identity, IdentityKeyPair},
     limits::KEY_PACKAGE_BYTES,
+    signing::SigningSecret,
 };
 
 /// A new key package, both halves.
@@ -41,22 +41,22 @@ impl KeyPackage {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<DrawnKeyPackage, KeyPackageError> {
         let failed = |error: &dyn std::fmt::Display| KeyPackageError::Library(error.to_string());
-        let signing = SigningKey::generate(rng);
+        let signing = SigningSecret::generate(rng);
         let library = Library::empty().map_err(|error| failed(&error))?;
         let extensions = card.encode().and_then(leaf_extensions).map_err(|_| KeyPackageError::Card)?;
         let with_key = CredentialWithKey {
-            credential: credential(identity, &signing.verifying_key()),
-            signature_key: signing.verifying_key().as_bytes().as_slice().into(),
+            credential: credential(identity, &signing.public()),
+            signature_key: signing.public().as_slice().into(),
         };
         let bundle = openmls::prelude::KeyPackage::builder()
             .key_package_lifetime(lifetime())
             .leaf_node_capabilities(capabilities())
             .leaf_node_extensions(extensions)
-            .build(SUITE, library.provider(), &LeafSigner(&signing), with_key)
+            .build(SUITE, &library, &LeafSigner(&signing), with_key)
             .map_err(|error| failed(&error))?;
-        library.put_leaf_key(&signing).map_err(|error| failed(&error))?;
+        library.put_leaf_key(&signing);
         let public = bundle.key_package().tls_serialize_detached().map_err(|error| failed(&error))?;
-        Ok(DrawnKeyPackage { public, rows: library.rows().map_err(|error| failed(&error))? })
+        Ok(DrawnKeyPackage { public, rows: library.rows() })
     }
 
     /// The place that its owner would have in a group.
@@ -72,7 +72,7 @@ impl KeyPackage {
         let package = KeyPackageIn::tls_deserialize_exact(bytes).map_err(|_| KeyPackageError::Malformed)?;
         let library = Library::empty().map_err(|error| KeyPackageError::Library(error.to_string()))?;
         let package = package
-            .validate(library.provider().crypto(), ProtocolVersion::Mls10)
+            .validate(library.crypto(), ProtocolVersion::Mls10)
             .map_err(|_| KeyPackageError::Signature)?;
         if package.ciphersuite() != SUITE || *package.leaf_node().capabilities() != capabilities() {
             return Err(KeyPackageError::Malformed);

@@ -1,21 +1,24 @@
-//! OpenMLS, and nothing else of it: the suite, the storage, the extensions, the signer.
+//! OpenMLS, and nothing else of it: the suite, the provider, the extensions, the signer.
 //!
 //! OpenMLS draws its randomness from libcrux, which seeds itself from the operating system, and reads the clock for the
 //! lifetimes of key packages, which say nothing here. It is the one place in this crate that does either.
 
-use std::collections::BTreeMap;
-
-use ed25519_dalek::{Signer as _, SigningKey};
 use openmls::prelude::{
     Capabilities, Ciphersuite, CredentialType, Extension, ExtensionType, Extensions, LeafNode, MlsGroup,
     MlsGroupCreateConfig, MlsGroupJoinConfig, OpenMlsProvider, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
     RequiredCapabilitiesExtension, SignatureScheme, UnknownExtension,
 };
-use openmls_libcrux_crypto::Provider;
 use openmls_traits::signatures::{Signer, SignerError};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::group::{GroupError, GroupId, MlsRows};
+use crate::{
+    group::{
+        GroupError, GroupId, MlsRows, RowChanges,
+        crypto::Crypto,
+        storage::{Kind, Storage},
+    },
+    signing::SigningSecret,
+};
 
 /// X25519 with ML-KEM-768, ChaCha20-Poly1305, SHA-256, Ed25519.
 pub(super) const SUITE: Ciphersuite = Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519;
@@ -25,86 +28,85 @@ pub(super) const COMPONENT: u16 = 0xf4e1;
 pub(super) const CARD: u16 = 0xf4e1;
 /// The context of a Hermes group; of the same range.
 pub(super) const CONTEXT: u16 = 0xf4e2;
-/// Where the seed of the leaf's signature key stands among the library's rows.
-const LEAF_KEY: &[u8] = b"hermes leaf key";
-/// Where the group's name stands there.
-const GROUP: &[u8] = b"hermes group";
 
 /// The library with one group's rows, or one key package's, for one call.
-pub(super) struct Library(Provider);
+pub(super) struct Library<'a> {
+    crypto: Crypto,
+    storage: Storage<'a>,
+}
 
-impl Library {
+impl<'a> Library<'a> {
     pub(super) fn empty() -> Result<Self, GroupError> {
-        Provider::new().map(Self).map_err(failed)
+        Self::over(Storage::default())
     }
 
-    pub(super) fn open(rows: &MlsRows) -> Result<Self, GroupError> {
-        let library = Self::empty()?;
-        let mut values = library.0.storage().values.write().map_err(failed)?;
-        values.extend(rows.0.iter().map(|(key, value)| (key.clone(), value.to_vec())));
-        drop(values);
-        Ok(library)
+    pub(super) fn open(rows: &'a MlsRows) -> Result<Self, GroupError> {
+        Self::over(Storage::of(rows))
+    }
+
+    fn over(storage: Storage<'a>) -> Result<Self, GroupError> {
+        Ok(Self { crypto: Crypto::new().map_err(failed)?, storage })
+    }
+
+    /// What has become of the rows.
+    pub(super) fn changes(&self) -> RowChanges {
+        self.storage.changes()
     }
 
     /// The rows as they are.
-    pub(super) fn rows(&self) -> Result<MlsRows, GroupError> {
-        let values = self.0.storage().values.read().map_err(failed)?;
-        let rows: BTreeMap<_, _> =
-            values.iter().map(|(key, value)| (key.clone(), Zeroizing::new(value.clone()))).collect();
-        Ok(MlsRows(rows))
-    }
-
-    pub(super) fn provider(&self) -> &Provider {
-        &self.0
+    pub(super) fn rows(&self) -> MlsRows {
+        self.storage.rows()
     }
 
     /// The group whose rows these are.
     pub(super) fn only_group(&self) -> Result<MlsGroup, GroupError> {
-        let id: [u8; 32] = self.value(GROUP)?;
-        let id = openmls::prelude::GroupId::from_slice(&id);
-        MlsGroup::load(self.0.storage(), &id).map_err(|_| GroupError::Damaged)?.ok_or(GroupError::Damaged)
+        let id = self.own(Kind::Group)?;
+        let id = openmls::prelude::GroupId::from_slice(&*id);
+        MlsGroup::load(&self.storage, &id).map_err(|_| GroupError::Damaged)?.ok_or(GroupError::Damaged)
     }
 
     /// Names the group whose rows these are.
-    pub(super) fn put_group(&self, id: GroupId) -> Result<(), GroupError> {
-        self.put_value(GROUP, &id.0)
+    pub(super) fn put_group(&self, id: GroupId) {
+        self.storage.put_own(Kind::Group, &id.0);
     }
 
-    pub(super) fn put_leaf_key(&self, key: &SigningKey) -> Result<(), GroupError> {
-        self.put_value(LEAF_KEY, key.as_bytes())
+    pub(super) fn put_leaf_key(&self, key: &SigningSecret) {
+        self.storage.put_own(Kind::LeafKey, key.as_bytes());
     }
 
-    pub(super) fn leaf_key(&self) -> Result<SigningKey, GroupError> {
-        Ok(SigningKey::from_bytes(&Zeroizing::new(self.value(LEAF_KEY)?)))
+    pub(super) fn leaf_key(&self) -> Result<SigningSecret, GroupError> {
+        Ok(SigningSecret::from_bytes(&*self.own(Kind::LeafKey)?))
     }
 
-    fn put_value(&self, name: &[u8], value: &[u8; 32]) -> Result<(), GroupError> {
-        let mut values = self.0.storage().values.write().map_err(failed)?;
-        values.insert(name.to_vec(), value.to_vec());
-        Ok(())
-    }
-
-    fn value(&self, name: &[u8]) -> Result<[u8; 32], GroupError> {
-        let values = self.0.storage().values.read().map_err(failed)?;
-        let value = values.get(name).and_then(|value| value.as_slice().try_into().ok());
-        value.ok_or(GroupError::Damaged)
+    fn own(&self, kind: Kind) -> Result<Zeroizing<[u8; 32]>, GroupError> {
+        self.storage.own(kind).map_err(|_| GroupError::Damaged)
     }
 }
 
-impl Drop for Library {
-    fn drop(&mut self) {
-        if let Ok(mut values) = self.0.storage().values.write() {
-            values.values_mut().for_each(Zeroize::zeroize);
-        }
+impl<'a> OpenMlsProvider for Library<'a> {
+    type CryptoProvider = Crypto;
+    type RandProvider = Crypto;
+    type StorageProvider = Storage<'a>;
+
+    fn storage(&self) -> &Storage<'a> {
+        &self.storage
+    }
+
+    fn crypto(&self) -> &Crypto {
+        &self.crypto
+    }
+
+    fn rand(&self) -> &Crypto {
+        &self.crypto
     }
 }
 
 /// Signs with the leaf's key.
-pub(super) struct LeafSigner<'a>(pub(super) &'a SigningKey);
+pub(super) struct LeafSigner<'a>(pub(super) &'a SigningSecret);
 
 impl Signer for LeafSigner<'_> {
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(self.0.sign(payload).to_bytes().to_vec())
+        Ok(self.0.sign(payload).to_vec())
     }
 
     fn signature_scheme(&self) -> SignatureScheme {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ed25519_dalek::VerifyingKey;
 use hermes_wire::{MailboxId, channel::CopyKey, codec, token::SignedDropToken};
 use openmls::prelude::{BasicCredential, Credential, CredentialType, LeafNode, MlsGroup};
 use serde_bytes::ByteArray;
@@ -113,8 +112,8 @@ struct StoredCredential {
 }
 
 /// The credential of a leaf with this signature key.
-pub(super) fn credential(identity: &IdentityKeyPair, key: &VerifyingKey) -> Credential {
-    let signature = ByteArray::new(identity.sign(&signed(key.as_bytes())));
+pub(super) fn credential(identity: &IdentityKeyPair, key: &[u8; 32]) -> Credential {
+    let signature = ByteArray::new(identity.sign(&signed(key)));
     let wire = WireCredential { identity: identity.identity().clone(), signature };
     BasicCredential::new(codec::encode(&wire)).into()
 }

@@ -10,7 +10,7 @@
 //! commits to the message key and is checked before anything is decrypted under it; the signature says which member it was,
 //! as every member could compute the rest.
 
-use ed25519_dalek::{Signature, Signer};
+use ed25519_dalek::Signature;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -119,7 +119,7 @@ pub fn seal(
     let tag = aead::seal(body.cipher(), &body.nonce(), &associated, &mut ciphertext);
     let mac = authenticator(&body, &associated, &ciphertext, &tag).finalize().into_bytes().into();
     let signed = signed(&body, &associated, &ciphertext, &tag);
-    let signature = keys.signing().sign(&signed).to_bytes();
+    let signature = keys.signing().sign(&signed);
     let header = seal_header(keys, &FullHeader { of, guard, signature }, &mac);
     Ok((next, [&TAG[..], &header, &ciphertext, &tag, &mac].concat()))
 }

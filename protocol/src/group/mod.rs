@@ -15,17 +15,23 @@
 
 mod agreement;
 mod chain;
+mod commit;
 mod context;
+mod crypto;
 mod envelope;
 mod epoch;
 mod error;
+mod join;
 mod key_package;
+mod leave;
 mod library;
 mod member;
 mod message;
+mod receive;
 mod rows;
 mod rules;
 mod skipped;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -33,18 +39,19 @@ mod tree;
 use hermes_wire::byte_id;
 use serde::{Deserialize, Serialize};
 
-pub use agreement::{
-    Change, Created, Followed, Joined, LeaveProposal, Merged, Prepared, Received, Removed, commit, create,
-    drop_own, join, merge_own, propose_leave, read, receive,
-};
+pub use agreement::read;
 pub use chain::SenderChain;
+pub use commit::{Change, Merged, Prepared, commit, drop_own, merge_own};
 pub use context::GroupContext;
 pub use epoch::{Authenticator, Epoch, EpochKeys, EpochSecrets};
 pub use error::{GroupError, GroupMessageError, JoinError, KeyPackageError, ReceiveError, Rule};
+pub use join::{Created, Joined, create, join};
 pub use key_package::{DrawnKeyPackage, KeyPackage};
+pub use leave::propose_leave;
 use library::failed;
 pub use member::{Member, MemberCard};
 pub use message::{BodyKind, GroupHeader, GroupMessage, OpenedGroupMessage, body_kind, open, seal};
+pub use receive::{Followed, LeaveProposal, Received, Removed, receive};
 pub use rows::{MlsRows, RowChanges};
 pub use skipped::{GroupSkippedChanges, GroupSkippedKey, GroupSkippedKeys};
 

@@ -35,11 +35,11 @@ fn card(byte: u8) -> MemberCard {
 /// Whether the rows give the secret of the current epoch, and of the one that a pending commit begins.
 fn exports(rows: &MlsRows) -> (bool, bool) {
     let library = Library::open(rows).unwrap();
-    let (crypto, storage) = (library.provider().crypto(), library.provider().storage());
+    let (crypto, storage) = (library.crypto(), library.storage());
     let mut group = library.only_group().unwrap();
     let current = group.safe_export_secret(crypto, storage, COMPONENT).is_ok();
     let pending = group.safe_export_secret_from_pending(crypto, storage, COMPONENT).is_ok();
-    let merges = group.pending_commit().is_some() && group.merge_pending_commit(library.provider()).is_ok();
+    let merges = group.pending_commit().is_some() && group.merge_pending_commit(&library).is_ok();
     let merged = merges && group.safe_export_secret(crypto, storage, COMPONENT).is_ok();
     (current, pending || merged)
 }
@@ -121,8 +121,7 @@ fn commit_of_a_whisper(members: &[(IdentityKeyPair, MlsRows, EpochKeys)]) -> Vec
     let library = Library::open(&rows).unwrap();
     let mut group = library.only_group().unwrap();
     let signing = library.leaf_key().unwrap();
-    let (message, ..) =
-        group.commit_to_pending_proposals(library.provider(), &library::LeafSigner(&signing)).unwrap();
+    let (message, ..) = group.commit_to_pending_proposals(&library, &library::LeafSigner(&signing)).unwrap();
     envelope::seal(bob_keys, message::COMMIT_TAG, &message.to_bytes().unwrap(), &mut rng)
 }
 
@@ -204,4 +203,60 @@ fn a_change_that_is_signed_and_mangled_names_its_author_and_changes_nothing() {
     }
     assert!(before == *alice);
     assert!(matches!(receive(alice, keys, &prepared.commit), Ok(Received::Commit(_))));
+}
+
+/// Of proposals nothing is left in the rows once an epoch has ended.
+#[test]
+fn proposals_go_with_their_epoch() {
+    let members = three();
+    let (alice, rows, keys) = &members[0];
+    let mut rows = rows.clone();
+    let kinds = |rows: &MlsRows| rows.0.keys().map(|key| key[0]).collect::<Vec<_>>();
+    let before = kinds(&rows);
+    let (_, wish) = propose_leave(&members[2].1, &members[2].2, &mut rng(3)).unwrap();
+    let Ok(Received::Leave(proposal)) = receive(&rows, keys, &wish) else { panic!("a wish") };
+    rows.apply(proposal.changes);
+    assert_ne!(kinds(&rows), before);
+    let prepared = commit(&rows, keys, alice, &[], &mut rng(4)).unwrap();
+    rows.apply(prepared.changes);
+    rows.apply(merge_own(&rows).unwrap().changes);
+    assert_eq!(kinds(&rows), before);
+}
+
+/// A commit says of the epoch that it begins what merging it will say.
+#[test]
+fn the_epoch_that_is_announced_is_the_one_that_begins() {
+    let members = three();
+    let (alice, rows, keys) = &members[0];
+    let mut rows = rows.clone();
+    let prepared = commit(&rows, keys, alice, &[Change::Remove(Leaf(2))], &mut rng(4)).unwrap();
+    rows.apply(prepared.changes);
+    assert!(read(&rows).unwrap() != prepared.epoch, "it has not begun");
+    let merged = merge_own(&rows).unwrap();
+    assert!(merged.epoch == prepared.epoch);
+    rows.apply(merged.changes);
+    assert!(read(&rows).unwrap() == prepared.epoch);
+}
+
+#[test]
+fn a_row_that_is_cut_short_or_too_long_or_missing_is_damage() {
+    let members = three();
+    let (_, rows, _) = &members[0];
+    let epoch = read(rows).unwrap();
+    for (key, value) in &rows.0 {
+        let cut = [0, 1, value.len() / 2, value.len() - 1].map(|length| Some(value[..length].to_vec()));
+        let long = [&value[..], &[0]].concat();
+        for damaged in cut.into_iter().chain([Some(long), None]) {
+            let mut rows = rows.clone();
+            match damaged {
+                Some(damaged) => drop(rows.0.insert(key.clone(), damaged.into())),
+                None => drop(rows.0.remove(key)),
+            }
+            // Some are read by other steps than this one, and a list may be empty.
+            match read(&rows) {
+                Err(error) => assert_eq!(error, GroupError::Damaged),
+                Ok(read) => assert!(read == epoch, "a row of kind {} says something else", key[0]),
+            }
+        }
+    }
 }
