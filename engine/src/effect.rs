@@ -263,8 +263,8 @@ pub enum CommandError {
     /// A contact whose key is in doubt is not brought among others.
     #[error("{0}'s identity key changed; decide first whether the new one is theirs")]
     MemberKeyChanged(String),
-    /// The group is at one relay.
-    #[error("{0}'s mailbox is at another relay; groups of several relays are not possible yet")]
+    /// A group is at one relay, with the mailboxes of all its members.
+    #[error("{0}'s mailbox is at another relay than the group; all members have theirs at one relay")]
     OtherRelay(String),
     /// What the key agreement says.
     #[error("{0}")]

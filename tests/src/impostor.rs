@@ -45,12 +45,7 @@ impl Impostor {
 
     /// With the identity of one and the permission of another.
     pub fn between(identity_of: &Peer, friend: &Peer, name: &str, victim: &mut Peer, seed: u64) -> Self {
-        let record =
-            identity_of.store.get(Table::Account, &ACCOUNT_KEY).expect("memory").expect("an account");
-        let record: ciborium::Value = ciborium::from_reader(record.as_slice()).expect("a record");
-        let fields = record.as_map().expect("a map");
-        let identity = fields.iter().find(|(key, _)| key.as_text() == Some("identity")).expect("an identity");
-        let identity = identity.1.as_bytes().expect("bytes").as_slice().try_into().expect("64 bytes");
+        let identity = *self::identity_of(identity_of).to_bytes();
         Self::begin(identity, contact_id(friend, name, victim), victim, seed)
     }
 
@@ -154,6 +149,16 @@ impl Impostor {
         }
         texts
     }
+}
+
+/// What nobody but its owner has.
+pub fn identity_of(peer: &Peer) -> IdentityKeyPair {
+    let record = peer.store.get(Table::Account, &ACCOUNT_KEY).expect("memory").expect("an account");
+    let record: ciborium::Value = ciborium::from_reader(record.as_slice()).expect("a record");
+    let fields = record.as_map().expect("a map");
+    let identity = fields.iter().find(|(key, _)| key.as_text() == Some("identity")).expect("an identity");
+    let identity = identity.1.as_bytes().expect("bytes").as_slice().try_into().expect("64 bytes");
+    IdentityKeyPair::from_bytes(identity)
 }
 
 /// The contact id that stands in the friend's permission.

@@ -7,7 +7,10 @@ use hermes_protocol::{
     identity::Fingerprint,
     limits::PROFILE_NAME_CHARS,
 };
-use hermes_wire::channel::{ChannelId, CopyKey, Epoch as NextEpoch, Head, PostTokenHash, Roster};
+use hermes_wire::{
+    RelayAddress,
+    channel::{ChannelId, CopyKey, Epoch as NextEpoch, Head, PostTokenHash, Roster},
+};
 
 use super::{
     CardKey, CardRecord, GroupRecord, GroupStanding, MemberRecord, PositionKey, PositionRecord, Post, mls,
@@ -45,7 +48,7 @@ impl<V: View> Turn<'_, V> {
         }
         let mut wanted = Vec::new();
         for member in members {
-            match self.addable(member)? {
+            match self.addable(member, &self.account.relay)? {
                 Ok(chat) if wanted.contains(&Wanted::Add(chat)) => {}
                 Ok(chat) => wanted.push(Wanted::Add(chat)),
                 Err(error) => return Ok(Err(error)),
@@ -168,7 +171,7 @@ impl<V: View> Turn<'_, V> {
                     return Ok(Err(CommandError::TooManyMembers(GROUP_MEMBERS)));
                 }
                 for name in names {
-                    match self.addable(&name)? {
+                    match self.addable(&name, &group.context.relay)? {
                         Ok(contact) if self.is_member(chat, &contact)? => {
                             let group = group.name.clone();
                             return Ok(Err(CommandError::MemberAlready { member: name, group }));
@@ -214,8 +217,8 @@ impl<V: View> Turn<'_, V> {
         Ok(members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint))
     }
 
-    /// A contact that can be a member.
-    fn addable(&self, name: &str) -> Answer<ChatId, V> {
+    /// A contact that can be a member of a group at this relay. What cannot be is said here, before anything has changed.
+    fn addable(&self, name: &str, relay: &RelayAddress) -> Answer<ChatId, V> {
         let Some((chat, contact)) = self.contact_named(name)? else {
             return Ok(Err(CommandError::UnknownContact(name.to_owned())));
         };
@@ -225,7 +228,7 @@ impl<V: View> Turn<'_, V> {
         if contact.trust.change.is_some() {
             return Ok(Err(CommandError::MemberKeyChanged(contact.name)));
         }
-        if contact.ticket.relay != self.account.relay {
+        if contact.ticket.relay != *relay {
             return Ok(Err(CommandError::OtherRelay(contact.name)));
         }
         Ok(Ok(chat))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hermes_engine::{
     ChatId, Command, CommandError, CommandId, ContactChange, Effect, Engine, GroupChange, Input, LinkEvent,
     NewAccount, OutboxKey, Reply, Send, SendError,
-    query::{self, Claiming, Place},
+    query::{self, Claiming, PendingFetch, Place},
 };
 use hermes_wire::{
     BlobId, FetchId, MailboxId, MoveClaim, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
@@ -148,9 +148,10 @@ impl Client {
     pub fn pump(&mut self) {
         self.pump_mailbox();
         let mut chats = query::outbox_chats(&self.store).expect("memory");
-        chats.extend(query::fetches(&self.store).expect("memory").iter().map(|fetch| fetch.chat));
+        let fetches = query::fetches(&self.store).expect("memory");
+        chats.extend(fetches.iter().map(|fetch| fetch.chat));
         for chat in chats {
-            self.pump_drop(chat);
+            self.pump_drop(chat, &fetches);
         }
     }
 
@@ -200,14 +201,14 @@ impl Client {
         }
     }
 
-    fn pump_drop(&mut self, chat: ChatId) {
+    fn pump_drop(&mut self, chat: ChatId, fetches: &[PendingFetch]) {
         let link = self.drops.entry(chat).or_default();
-        let fetch = query::fetches(&self.store).expect("memory").into_iter().find(|f| f.chat == chat);
+        let fetch = fetches.iter().find(|fetch| fetch.chat == chat);
         if let Some(fetch) = fetch.filter(|fetch| link.fetched != Some(fetch.fetch)) {
             link.fetched = Some(fetch.fetch);
             link.to_relay.push_back(DropRequest {
                 chat,
-                place: fetch.destination.place,
+                place: fetch.destination.place.clone(),
                 what: DropBody::Fetch(fetch.fetch),
             });
         }

@@ -46,6 +46,12 @@ impl MemoryStore {
     pub fn written(&self, tables: &[Table]) -> u64 {
         tables.iter().filter_map(|table| self.written.get(table)).sum()
     }
+
+    /// Bytes of the values in a table.
+    pub fn stored(&self, table: Table) -> u64 {
+        let rows = self.rows.range((table, Vec::new())..).take_while(|((of, _), _)| *of == table);
+        rows.map(|(_, value)| value.len() as u64).sum()
+    }
 }
 
 impl View for MemoryStore {

@@ -458,13 +458,13 @@ impl World {
         let links_empty =
             client.link.as_ref().is_some_and(|l| l.to_relay.is_empty() && l.to_client.is_empty())
                 && client.drops.values().all(|l| l.to_relay.is_empty() && l.to_client.is_empty());
-        let summary = query::summary(&client.store).expect("memory");
+        // What takes long to know comes last.
         client.typed.is_empty()
-            && summary.outbox == 0
+            && links_empty
             && self.relay.waiting(client.mailbox) == 0
-            && query::fetches(&client.store).expect("memory").is_empty()
             && query::uploads(&client.store).expect("memory").is_empty()
             && query::blob_fetches(&client.store).expect("memory").is_empty()
-            && links_empty
+            && query::summary(&client.store).expect("memory").outbox == 0
+            && query::fetches(&client.store).expect("memory").is_empty()
     }
 }

@@ -48,9 +48,10 @@ pub(super) fn of_group(error: &CommandError) -> (ErrorCode, String) {
         CommandError::MemberKeyChanged(name) => {
             (ErrorCode::IdentityChanged, format!("look: hermesctl contact show {name}"))
         }
-        CommandError::OtherRelay(_) => {
-            (ErrorCode::GroupChangeFailed, "add them with an account at the same relay".to_owned())
-        }
+        CommandError::OtherRelay(name) => (
+            ErrorCode::GroupChangeFailed,
+            format!("nothing was changed; leave {name} out, or pair with an account of theirs at your relay"),
+        ),
         _ => (ErrorCode::GroupChangeFailed, "nothing was changed".to_owned()),
     }
 }

@@ -8,4 +8,5 @@ mod rebuild;
 mod rejoin;
 mod rules;
 mod secrecy;
+mod size;
 mod update;

@@ -3,15 +3,15 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChatId, Command, Event, GroupEvent, GroupStanding, Input, LinkEvent, LostReason, MessageState, Order,
-    Range, Reply, SendError, Table, View,
+    ChatId, Command, CommandError, Event, GroupChange, GroupEvent, GroupStanding, Input, LinkEvent,
+    LostReason, MessageState, Order, Range, Reply, SendError, Table, View,
     limits::OUTBOX_AGE,
     query::{self, MessageDirection},
 };
 
 use hermes_protocol::{Body, ReceiptKind, group::GroupId};
-use hermes_tests::duo::{Peer, paired, serve_fetches, settle};
-use hermes_wire::{Refusal, drop::ToDrop};
+use hermes_tests::duo::{Peer, greet, paired, serve_fetches, settle};
+use hermes_wire::{Refusal, RelayAddress, RelayPin, drop::ToDrop};
 
 /// Two contacts, the second of whom can be added to a group by the first.
 fn paired_for_groups() -> (Peer, Peer) {
@@ -48,6 +48,43 @@ fn state_of(peer: &Peer, text: &str) -> MessageDirection {
     let log = query::log(&peer.store, "ops", None, 100).unwrap().unwrap();
     let wanted = hermes_engine::Text::Plain(text.to_owned());
     log.into_iter().find(|message| message.text == wanted).expect("stored").direction
+}
+
+/// A group is at one relay. Whoever is at another is named, and nothing has been made, wanted or sent.
+#[test]
+fn a_contact_at_another_relay_is_named_before_anything_is_sent() {
+    let elsewhere = RelayAddress::new("elsewhere.test", 4433, RelayPin([1; 32])).unwrap();
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::at("bob", 2, elsewhere));
+    greet(&mut alice, &mut bob);
+    settle(&mut alice, &mut bob);
+    assert!(matches!(bob.command(Command::GiveKeyPackages), Ok(Reply::Given)));
+    settle(&mut alice, &mut bob);
+
+    let with_bob = Command::CreateGroup("ops".to_owned(), vec!["bob".to_owned()]);
+    let refusal = alice.command(with_bob).unwrap_err();
+    assert_eq!(refusal, CommandError::OtherRelay("bob".to_owned()));
+    assert!(refusal.to_string().contains("bob"), "{refusal}");
+    assert!(query::group_named(&alice.store, "ops").unwrap().is_none());
+
+    let chat = create(&mut alice, &[]);
+    let before = rows(&alice);
+    let add = Command::Group("ops".to_owned(), GroupChange::Add(vec!["bob".to_owned()]));
+    assert_eq!(alice.command(add).unwrap_err(), CommandError::OtherRelay("bob".to_owned()));
+    assert_eq!(leaving(&alice, chat), ["create"]);
+    assert_eq!(rows(&alice), before);
+}
+
+/// All there is of groups, and all that waits to be sent.
+fn rows(peer: &Peer) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    for table in [Table::Group, Table::Mls, Table::Outbox] {
+        let row = &mut |key: &[u8], value: zeroize::Zeroizing<Vec<u8>>| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        };
+        peer.store.scan(table, &Range::all(), Order::Ascending, row).unwrap();
+    }
+    rows
 }
 
 #[test]
