@@ -4,6 +4,7 @@ mod chat;
 mod config;
 mod group;
 mod keys;
+mod mark;
 mod peer;
 
 use std::{

@@ -108,6 +108,8 @@ error_codes! {
     BadGroupName = "bad-group-name", Usage, 400;
     /// Not a usable idempotency key.
     BadIdempotencyKey = "bad-idempotency-key", Usage, 400;
+    /// Not a reaction.
+    BadReaction = "bad-reaction", Usage, 400;
     /// Nothing to send.
     EmptyMessage = "empty-message", Usage, 400;
     /// The message is over the limit.
@@ -166,6 +168,12 @@ error_codes! {
     IdempotencyConflict = "idempotency-conflict", Failure, 409;
     /// A limit on contacts, invites or accounts is reached.
     LimitReached = "limit-reached", Failure, 409;
+    /// Only the author of a message can do that.
+    NotAuthor = "not-author", Failure, 403;
+    /// The message has no text any more, was never sent, or has left: nothing is to be done about it.
+    MessageClosed = "message-closed", Failure, 409;
+    /// The user kept the message from leaving.
+    Cancelled = "cancelled", Failure, 409;
     /// Too many messages are waiting to leave.
     OutboxFull = "outbox-full", Failure, 503;
     /// Only an admin of the group can do that.

@@ -30,6 +30,13 @@ pub enum Event {
         #[serde(rename = "ref")]
         reference: String,
     },
+    /// Something was said about a message: a reaction, an edit, or that it is withdrawn.
+    MessageChanged {
+        /// The message as it is now.
+        message: Box<Message>,
+        /// What.
+        change: MarkKind,
+    },
     /// A sent message came further.
     State {
         /// The message's id, 32 hex digits.
@@ -100,6 +107,21 @@ pub enum Event {
     /// The listener was too slow, and events were left out.
     Lagged,
     /// A kind that this program is too old to know.
+    #[serde(other)]
+    Other,
+}
+
+/// What can be said about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MarkKind {
+    /// A reaction is new, another one, or gone.
+    Reaction,
+    /// It says something else.
+    Edit,
+    /// Its author has withdrawn it.
+    Withdrawn,
+    /// Something that this program is too old to know.
     #[serde(other)]
     Other,
 }

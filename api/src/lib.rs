@@ -18,6 +18,7 @@ pub mod exit;
 pub mod group;
 pub mod keys;
 pub mod limits;
+pub mod mark;
 pub mod message;
 pub mod peer;
 pub mod routes;
@@ -40,13 +41,14 @@ pub use contact::{
 };
 pub use diagnosis::{AccountDiagnosis, Diagnosis, Measure, MeasureState, RelayClock};
 pub use error::{ErrorCode, Failure, Problem};
-pub use event::{Event, EventFrame};
+pub use event::{Event, EventFrame, MarkKind};
 pub use exit::Exit;
 pub use group::{
     ChangeMembers, CreateGroup, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member, Person,
     RebuildGroup, RenameGroup, Role, SetRole, Standing,
 };
 pub use keys::{ChangeKeys, KeyKind, KeyStatus, KeysChanged, Passphrase, UnknownKeyKind, Unlock};
+pub use mark::{EditMessage, MessageChanged, Quote, React, Reaction};
 pub use message::{
     Body, Confirmed, Direction, GroupNote, InboxQuery, LogQuery, Message, MessageDetails, MessagePage,
     MessageState, ReadMessages, ReadReceipt, Recipient, SendMessage, SendResult, SentMessages, Wait,

@@ -20,11 +20,15 @@ pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
 /// Bytes of a request body: the longest text with every byte escaped as `\u00XX`, and the recipients.
 pub const REQUEST_BYTES: usize = 256 * 1024;
 
+/// Bytes of one message beside its text: what it answers, and ten reactions with five names of 256 bytes each, with
+/// every byte escaped.
+const MESSAGE_BYTES: usize = 128 * 1024;
+
 /// Bytes of a reply body: a page of the longest texts with every byte escaped.
-pub const REPLY_BYTES: usize = PAGE_MESSAGES as usize * (TEXT_BYTES * 6 + 2048);
+pub const REPLY_BYTES: usize = PAGE_MESSAGES as usize * (TEXT_BYTES * 6 + MESSAGE_BYTES);
 
 /// Bytes of one event: one message with every byte escaped.
-pub const EVENT_BYTES: usize = TEXT_BYTES * 6 + 4096;
+pub const EVENT_BYTES: usize = TEXT_BYTES * 6 + MESSAGE_BYTES;
 
 /// Longest wait of a request for a message's state or a registration. Longer waits repeat the request.
 pub const WAIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Person, Problem, UnixMillis, V1};
+use crate::{Person, Problem, Quote, Reaction, UnixMillis, V1};
 
 /// Sends a text to contacts and groups, each with a result of its own.
 ///
@@ -19,6 +19,9 @@ pub struct SendMessage {
     pub ttl_seconds: Option<u64>,
     /// The idempotency key: a repeat with the same key and content stores nothing and returns the same messages.
     pub id: String,
+    /// The message that it answers, by its reference or id; the recipient is the chat that it stands in.
+    #[serde(default)]
+    pub reply_to: Option<String>,
     /// What to wait for before replying.
     #[serde(default)]
     pub wait: Wait,
@@ -139,6 +142,15 @@ pub struct Message {
     /// What it says.
     #[serde(flatten)]
     pub body: Body,
+    /// The message that it answers.
+    #[serde(default)]
+    pub reply_to: Option<Quote>,
+    /// When its author edited it last, by the author's clock; nothing when it says what it said at first.
+    #[serde(default)]
+    pub edited_at: Option<UnixMillis>,
+    /// What others think of it, the most frequent first; at most ten.
+    #[serde(default)]
+    pub reactions: Vec<Reaction>,
     /// The sender's clock when it was written.
     pub sent_at: UnixMillis,
     /// When it arrived here; nothing for an outgoing one.
@@ -221,6 +233,25 @@ pub enum Body {
     Unsupported,
     /// It was to be deleted after a time, and was.
     Expired,
+    /// Its author has withdrawn it.
+    Withdrawn,
+    /// A reaction. It is shown with the message that it is about; by itself only when it was asked for, or failed.
+    Reaction {
+        /// That message.
+        to: Quote,
+        /// The emoji; nothing when a reaction is taken back.
+        emoji: Option<String>,
+    },
+    /// An edit, likewise.
+    Edit {
+        /// The message that it is about.
+        to: Quote,
+    },
+    /// That a message is withdrawn, likewise.
+    Unsend {
+        /// The message that it is about.
+        to: Quote,
+    },
     /// Texts of this chat are deleted after a time from here on, or stay.
     TimerSet {
         /// The time in seconds; nothing when they stay.
@@ -309,6 +340,9 @@ mod tests {
             from: "bob".into(),
             author: None,
             body: Body::Text { text: "hi\u{202e}".into() },
+            reply_to: None,
+            edited_at: None,
+            reactions: Vec::new(),
             sent_at: UnixMillis(1),
             received_at: Some(UnixMillis(2)),
             state: None,

@@ -60,8 +60,17 @@ pub const GROUP_LEAVE: &str = "/v1/accounts/{account}/groups/{group}/leave";
 pub const MESSAGES: &str = "/v1/accounts/{account}/messages";
 /// `POST` [`crate::RebuildGroup`]: [`crate::GroupDetails`].
 pub const GROUP_REBUILD: &str = "/v1/accounts/{account}/groups/{group}/rebuild";
-/// `GET`: [`crate::MessageDetails`]. The message is named by its reference or its id.
+/// `GET`: [`crate::MessageDetails`]. The message is named by its reference, by its id, or
+/// as `@last`, the one that arrived last.
 pub const MESSAGE: &str = "/v1/accounts/{account}/messages/{message}";
+/// `POST` [`crate::React`]: [`crate::MessageChanged`].
+pub const REACT: &str = "/v1/accounts/{account}/messages/{message}/react";
+/// `POST` [`crate::EditMessage`]: [`crate::MessageChanged`].
+pub const EDIT: &str = "/v1/accounts/{account}/messages/{message}/edit";
+/// `POST` without a body: [`crate::MessageChanged`].
+pub const UNSEND: &str = "/v1/accounts/{account}/messages/{message}/unsend";
+/// `POST` without a body: [`crate::MessageChanged`].
+pub const CANCEL: &str = "/v1/accounts/{account}/messages/{message}/cancel";
 /// `GET` with [`crate::InboxQuery`]: [`crate::MessagePage`].
 pub const INBOX: &str = "/v1/accounts/{account}/inbox";
 /// `POST` [`crate::ReadMessages`]: [`crate::ReadReceipt`].

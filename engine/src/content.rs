@@ -3,13 +3,18 @@
 use hermes_protocol::content::{Body, Content, MessageId, Presence, ReceiptKind};
 use hermes_protocol::ticket::Ticket;
 
+use hermes_wire::Timestamp;
+
 use crate::{
     effect::{CommandError, Event, Reply},
     id::ChatId,
     limits,
     reference::Reference,
-    row::{ChatRecord, ContactRecord, Direction, MessageRecord, MessageState, Text, UnreadableCause},
-    rows::{IndexRow, Place, ReadError, StoreResult, UnreadRow},
+    row::{
+        Action, Author, ChatRecord, ContactRecord, Direction, Marks, MessageRecord, MessageState, Text,
+        UnreadableCause,
+    },
+    rows::{ChatCountersKey, ChatRow, IndexRow, Place, ReadError, StoreResult, UnreadRow},
     session::Plaintext,
     store::{Table, View},
     turn::{Halt, Turn},
@@ -28,9 +33,7 @@ impl<V: View> Turn<'_, V> {
         plaintext: &Plaintext,
     ) -> Result<(), Halt<V::Error>> {
         let content = Content::decode(&plaintext.bytes).map_err(|_| UnreadableCause::BadContent)?;
-        // The chain of a session that gave way never turns, so that whoever stole it long ago can still write in it: it says
-        // nothing that would steer anything.
-        let steers = plaintext.retired.is_none_or(|since| self.now.since(since) <= limits::RETIRED_GRACE);
+        let steers = steers(plaintext, self.now);
         if plaintext.retired.is_none() {
             self.heard(chat, content.sent)?;
         }
@@ -41,35 +44,11 @@ impl<V: View> Turn<'_, V> {
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } if !steers => {
                 Ok(())
             }
-            Body::Text { ref text, ttl, .. } => {
-                let text = Text::Plain(text.clone());
-                Ok(self.store_message(
-                    chat,
-                    contact,
-                    &content,
-                    (text, ttl),
-                    plaintext.without_one_time_key,
-                )?)
+            Body::Text { .. } | Body::Timer(_) | Body::Reaction { .. } | Body::Edit { .. } => {
+                Ok(self.store_message(chat, contact, &content, plaintext)?)
             }
-            Body::Timer(ttl) => {
-                let text = Text::TimerSet(ttl);
-                Ok(self.store_message(
-                    chat,
-                    contact,
-                    &content,
-                    (text, None),
-                    plaintext.without_one_time_key,
-                )?)
-            }
-            Body::Unknown(_) => {
-                let text = Text::NeedsNewerVersion;
-                Ok(self.store_message(
-                    chat,
-                    contact,
-                    &content,
-                    (text, None),
-                    plaintext.without_one_time_key,
-                )?)
+            Body::Unsend { .. } | Body::Unknown(_) => {
+                Ok(self.store_message(chat, contact, &content, plaintext)?)
             }
             Body::Receipt { kind, messages } => Ok(self.receipt(chat, kind, &messages)?),
             Body::Hello { ticket, profile_name, .. } => {
@@ -97,9 +76,9 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: ContactRecord,
         content: &Content,
-        (text, ttl): (Text, Option<u32>),
-        without_one_time_key: bool,
+        plaintext: &Plaintext,
     ) -> StoreResult<(), V> {
+        let Some(said) = Said::of(&content.body) else { return Ok(()) };
         self.receipts.entry(chat).or_default().push(content.id);
         // A sender that lost its own receipts may send a message again in another session: one id is one message.
         if self.get::<IndexRow>(&content.id)?.is_some() {
@@ -107,28 +86,56 @@ impl<V: View> Turn<'_, V> {
         }
         let position = self.next_position();
         let message = MessageRecord {
-            id: content.id,
-            text,
-            sent: content.sent,
-            stored: self.now,
-            direction: Direction::Received { unread: None },
-            author: None,
-            without_one_time_key,
-            ttl,
-        }
-        .received(position);
+            without_one_time_key: plaintext.without_one_time_key,
+            ..said.received(content, self.now, position)
+        };
         let mut counters = self.chat_counters(chat)?;
         let number = counters.messages.saturating_add(1);
-        self.note_place(chat, &mut counters.received, content, number)?;
-        if !message.text.is_to_be_read() {
-            return self.note_ttl(chat, contact.name, counters, &message);
+        let withdrawn = self.withdrawn_early(chat, content.id, &contact.fingerprint)?;
+        if withdrawn.is_none_or(|withdrawn| !withdrawn.placed) {
+            self.note_place(chat, &mut counters.received, content, number)?;
         }
-        self.add_unread(chat, contact.name, counters, position, &message);
-        Ok(())
+        if let Some(withdrawn) = withdrawn {
+            self.put(&ChatCountersKey(chat), &ChatRow(counters));
+            return self.take_withdrawn(chat, content.id, withdrawn);
+        }
+        let author = Author { fingerprint: contact.fingerprint, profile_name: contact.name.clone() };
+        let arrived = Arrived { chat, name: contact.name, position, message, author };
+        match steers(plaintext, self.now) {
+            true => self.take_said(arrived, counters, content),
+            // It deletes nothing.
+            false if matches!(arrived.message.text, Text::Action(_)) => {
+                self.append(chat, counters, &arrived.message);
+                Ok(())
+            }
+            false => self.take_said(arrived, counters, content),
+        }
+    }
+
+    /// Takes what somebody says into the history, and acts on what it says about others.
+    pub(crate) fn take_said(
+        &mut self,
+        arrived: Arrived,
+        mut counters: ChatRecord,
+        content: &Content,
+    ) -> StoreResult<(), V> {
+        let Arrived { chat, name, position, mut message, author } = arrived;
+        match message.text {
+            Text::Action(_) => {
+                let place = self.append(chat, counters, &message);
+                self.act(place, author, content)
+            }
+            Text::TimerSet(_) => self.note_ttl(chat, name, counters, &message),
+            _ => {
+                self.settle_early(chat, &mut counters, &mut message, &author.fingerprint)?;
+                self.add_unread(chat, name, counters, position, &message);
+                Ok(())
+            }
+        }
     }
 
     /// Puts a received message at the end of the history and among the unread.
-    pub(crate) fn add_unread(
+    fn add_unread(
         &mut self,
         chat: ChatId,
         name: String,
@@ -238,5 +245,82 @@ impl<V: View> Turn<'_, V> {
             }
         }
         Ok(Ok(Reply::Read))
+    }
+}
+
+/// The chain of a session that gave way never turns, so that whoever stole it long ago can still write in it: it says
+/// nothing that would steer anything.
+fn steers(plaintext: &Plaintext, now: Timestamp) -> bool {
+    plaintext.retired.is_none_or(|since| now.since(since) <= limits::RETIRED_GRACE)
+}
+
+/// Content that stands in the history.
+pub(crate) struct Said {
+    pub(crate) text: Text,
+    pub(crate) reply_to: Option<MessageId>,
+    pub(crate) ttl: Option<u32>,
+}
+
+/// Something that has just been said to this account.
+pub(crate) struct Arrived {
+    pub(crate) chat: ChatId,
+    /// The chat's name.
+    pub(crate) name: String,
+    pub(crate) position: u64,
+    pub(crate) message: MessageRecord,
+    pub(crate) author: Author,
+}
+
+impl Said {
+    /// What the history has of it; nothing of what is no part of the conversation.
+    pub(crate) fn of(body: &Body) -> Option<Self> {
+        let (text, reply_to, ttl) = match body {
+            Body::Text { text, reply_to, ttl } => (Text::Plain(text.clone()), *reply_to, *ttl),
+            Body::Timer(ttl) => (Text::TimerSet(*ttl), None, None),
+            Body::Reaction { message, emoji } => {
+                (Text::action(Action::Reacted { to: *message, emoji: emoji.clone() }), None, None)
+            }
+            Body::Edit { message, text } => {
+                (Text::action(Action::Edited { to: *message, text: Some(text.clone()) }), None, None)
+            }
+            Body::Unsend { message, place } => {
+                (Text::action(Action::Withdrew { to: *message, place: place.map(Into::into) }), None, None)
+            }
+            Body::Unknown(_) => (Text::NeedsNewerVersion, None, None),
+            Body::Presence(_) | Body::Ping | Body::Pong(_) => return None,
+            Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return None,
+            Body::ResendRequest { .. } | Body::KeyPackages { .. } => return None,
+            Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return None,
+        };
+        Some(Self { text, reply_to, ttl })
+    }
+
+    /// As it arrives. The text of an edit stands with the message that it changes, and nowhere else.
+    pub(crate) fn received(self, content: &Content, now: Timestamp, position: u64) -> MessageRecord {
+        let text = match self.text {
+            Text::Action(action) => match *action {
+                Action::Edited { to, .. } => Text::action(Action::Edited { to, text: None }),
+                other => Text::action(other),
+            },
+            other => other,
+        };
+        MessageRecord {
+            id: content.id,
+            text,
+            sent: content.sent,
+            stored: now,
+            direction: Direction::Received { unread: None },
+            author: None,
+            without_one_time_key: false,
+            ttl: self.ttl,
+            marks: Marks::reply(self.reply_to),
+        }
+        .received(position)
+    }
+}
+
+impl Text {
+    fn action(action: Action) -> Self {
+        Self::Action(Box::new(action))
     }
 }

@@ -57,6 +57,13 @@ pub enum Reply {
     },
     /// One result for each recipient, in the order asked.
     Sent(Vec<SendResult>),
+    /// It is said, or was said before.
+    Marked {
+        /// The message that it is about.
+        message: MessageId,
+        /// What was stored for it, and is on its way.
+        said: Option<SentMessage>,
+    },
     /// The messages are marked.
     Read,
     /// The contact is as asked.
@@ -171,6 +178,27 @@ pub enum CommandError {
     /// No such message.
     #[error("there is no message {0}")]
     UnknownMessage(Reference),
+    /// Somebody else's message.
+    #[error("only its author can do that to {0}")]
+    NotAuthor(Reference),
+    /// Its text is deleted, or it is no message.
+    #[error("{0} has no text any more, or is a note")]
+    NothingToChange(Reference),
+    /// Nobody has it.
+    #[error("{0} has not been sent: it failed")]
+    NotSent(Reference),
+    /// It cannot be held back any more.
+    #[error("{0} has left already, or is nothing that waits")]
+    HasLeft(Reference),
+    /// Edited as often as can be.
+    #[error("{0} was edited {1} times, which is the most there can be")]
+    TooManyEdits(Reference, usize),
+    /// Not an emoji.
+    #[error("{0:?} cannot be a reaction")]
+    BadReaction(String),
+    /// An answer goes where the question is.
+    #[error("{0} can be answered in its own chat only")]
+    ReplyElsewhere(Reference),
     /// No contact of that name.
     #[error("there is no contact named {0:?}")]
     UnknownContact(String),
@@ -288,6 +316,13 @@ pub enum Event {
         /// How far.
         state: MessageState,
     },
+    /// Something was said about a message.
+    Marked {
+        /// Which message.
+        reference: Reference,
+        /// What.
+        what: MarkKind,
+    },
     /// A message was to be deleted after a time, and was.
     Expired(Reference),
     /// A contact can be written to.
@@ -371,6 +406,17 @@ pub enum Event {
     CopySeen,
     /// The relay holds a store claim that the account never signed.
     ForeignClaim,
+}
+
+/// What can be said about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkKind {
+    /// A reaction to it is new, another one, or gone.
+    Reaction,
+    /// It says something else.
+    Edit,
+    /// Its author has withdrawn it.
+    Withdrawn,
 }
 
 /// What became of a group.

@@ -9,7 +9,7 @@ use crate::{
     effect::{Effect, Event},
     limits::EXPIRIES_AT_ONCE,
     reference::Reference,
-    row::{MessageRecord, Text},
+    row::{Marks, MessageRecord, Text},
     rows::{ExpiryKey, ExpiryRow, Key, Place, StoreResult},
     store::{Range, View},
     turn::Turn,
@@ -19,7 +19,7 @@ impl<V: View> Turn<'_, V> {
     /// The time of a message that is to be deleted begins.
     pub(crate) fn begin_to_expire(&mut self, place: Place, message: &MessageRecord) {
         let Some(seconds) = message.ttl else { return };
-        if message.text == Text::Expired {
+        if message.text.is_gone() {
             return;
         }
         let at = Timestamp(self.now.0.saturating_add(u64::from(seconds).saturating_mul(1_000)));
@@ -36,7 +36,12 @@ impl<V: View> Turn<'_, V> {
             }
             self.delete::<ExpiryRow>(&ExpiryKey(due, place));
             let Some(message) = self.get::<MessageRecord>(&place)? else { continue };
-            self.put(&place, &MessageRecord { text: Text::Expired, ..message });
+            if message.text.is_gone() {
+                continue;
+            }
+            self.wipe(place, &message)?;
+            let marks = Marks::reply(message.marks.reply_to);
+            self.put(&place, &MessageRecord { text: Text::Expired, marks, ..message });
             let chat = self.chat_at(&place.chat)?.name().to_owned();
             self.event(Event::Expired(Reference { chat, number: place.number }));
         }

@@ -7,7 +7,7 @@
 //!
 //! Deliberately absent: consequences. A message with an odd place is stored and shown like any other.
 
-use hermes_protocol::content::{ChatPlace, Content};
+use hermes_protocol::content::{Body, ChatPlace, Content, WithdrawnPlace};
 use hermes_wire::Timestamp;
 use serde_bytes::ByteArray;
 
@@ -15,7 +15,7 @@ use crate::{
     id::ChatId,
     limits::{GAPS, NUMBER_JUMP},
     row::{Finding, FindingKind, GapRecord, Neighbour, Received, Sighting, Unlisted},
-    rows::{self, GapKey, Key, StoreResult},
+    rows::{self, GapKey, IndexRow, Key, StoreResult},
     store::{Order, Range, View},
     turn::Turn,
 };
@@ -45,6 +45,11 @@ impl<V: View> Turn<'_, V> {
         };
         if let Some(kind) = finding {
             received.find(kind, sighting);
+        }
+        if let Body::Unsend { message, place: Some(withdrawn) } = &content.body
+            && self.get::<IndexRow>(message)?.is_none()
+        {
+            self.never_comes(chat, received, withdrawn, Neighbour { hash: withdrawn.hash.into(), ..here })?;
         }
         self.counters.missing =
             self.counters.missing.saturating_sub(missing).saturating_add(received.missing);
@@ -99,6 +104,21 @@ impl<V: View> Turn<'_, V> {
             self.put_gap(received, GapKey { chat, first }, &upper);
         }
         Ok((!fits_before || !fits_after).then_some(FindingKind::HistoryMismatch))
+    }
+
+    /// Has the place of a message that its author withdrew count as taken, though it has not arrived.
+    fn never_comes(
+        &mut self,
+        chat: ChatId,
+        received: &mut Received,
+        withdrawn: &WithdrawnPlace,
+        here: Neighbour,
+    ) -> StoreResult<(), V> {
+        if (1..received.highest).contains(&withdrawn.place.counter) {
+            // Where nothing is missing, it has been taken so before.
+            let _finding = self.late(chat, received, withdrawn.place, here)?;
+        }
+        Ok(())
     }
 
     fn gap_around(&self, chat: ChatId, number: u64) -> StoreResult<Option<(GapKey, GapRecord)>, V> {

@@ -37,6 +37,8 @@ pub enum Command {
     Accept(Box<Invite>),
     /// Sends a text to contacts, each with a result of its own.
     Send(Send),
+    /// Says something about a message.
+    Message(Reference, MessageChange),
     /// Marks messages read.
     MarkRead(Vec<Reference>),
     /// Goes on with this copy of the store, where another one was at work; or takes note of an alarm.
@@ -65,6 +67,19 @@ pub enum PresenceDue {
     Beat,
     /// The shell is about to close the connection.
     Leaving,
+}
+
+/// What a user says about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageChange {
+    /// An emoji under it, in place of the one before; or none.
+    React(Option<String>),
+    /// An own text says this instead.
+    Edit(String),
+    /// An own message is withdrawn, here and wherever it is.
+    Unsend,
+    /// An own message that has not left is not to leave.
+    Cancel,
 }
 
 /// What a user settles for a chat.
@@ -119,6 +134,8 @@ pub struct Send {
     pub to: Vec<String>,
     /// At most 16 KiB of UTF-8.
     pub text: String,
+    /// The message that it answers, of the one chat that it goes to.
+    pub reply_to: Option<Reference>,
     /// It is deleted after this time; otherwise as it is settled for the chat.
     pub ttl: Option<Duration>,
     /// A repeat with the same key and content sends nothing and returns the first results.

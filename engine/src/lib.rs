@@ -28,6 +28,7 @@ mod id;
 mod identity_change;
 mod input;
 pub mod limits;
+mod mark;
 mod outbox;
 mod pairing;
 mod prekeys;
@@ -61,20 +62,20 @@ pub use hermes_protocol::{
 
 pub use changes::ChangeSet;
 pub use effect::{
-    ChangeOutcome, CommandError, Effect, Event, GroupEvent, PairingError, Reply, SendError, SendResult,
-    SentMessage,
+    ChangeOutcome, CommandError, Effect, Event, GroupEvent, MarkKind, PairingError, Reply, SendError,
+    SendResult, SentMessage,
 };
 pub use group::{GroupStanding, LostReason, Post};
 pub use id::ChatId;
 pub use input::{
-    ChatChange, Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, OutboxKey, PresenceDue,
-    Send,
+    ChatChange, Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, MessageChange, OutboxKey,
+    PresenceDue, Send,
 };
 pub use presence::{Audience, Ephemeral, Privacy, ReadReceipts};
 pub use reference::{Reference, ReferenceError};
 pub use row::{
-    Author, FailureReason, Finding, FindingKind, GroupNote, MessageState, RenewalReason, Sighting, Text,
-    UnreadableCause,
+    Action, Author, FailureReason, Finding, FindingKind, GroupNote, MessageState, RenewalReason, Sighting,
+    Text, UnreadableCause,
 };
 pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};

@@ -89,6 +89,21 @@ pub const UPDATE_TURN: Duration = Duration::from_secs(3_600);
 pub const LEAF_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// A text that is to be deleted stays at most this long.
 pub const TTL: Duration = Duration::from_secs(365 * 86_400);
+/// Edits of one message: each keeps a text with its author, who may have to say it again.
+pub const EDITS: usize = 50;
+/// Rows of reactions to one message: one for each member of the largest group.
+pub const REACTIONS: u32 = 1_000;
+/// Words of one author about messages of a chat that are not here: more than a connection brings out of order. Others are
+/// for messages that will never come, such as those from before this account was a member.
+pub const EARLY_MARKS: u32 = 1_000;
+/// How long they wait: as long as a message can be under way.
+pub const EARLY_LIFETIME: Duration = hermes_protocol::limits::SKIPPED_LIFETIME;
+/// Characters of a message that are quoted where it is answered.
+pub const QUOTE_CHARS: usize = 80;
+/// Different reactions to one message that are shown, the most frequent; and names beside each.
+pub const REACTIONS_SHOWN: usize = 10;
+/// Names of people shown beside one reaction.
+pub const REACTION_NAMES: usize = 5;
 /// Messages deleted in one turn.
 pub const EXPIRIES_AT_ONCE: usize = 256;
 /// Key packages that a contact has of ours: one for the next group, and one for the group after it while we are away.

@@ -173,11 +173,13 @@ impl<V: View> Turn<'_, V> {
     }
 }
 
-/// A recipient's receipt outweighs everything: what arrived did not fail.
+/// A recipient's receipt outweighs everything: what arrived did not fail. But what was cancelled is withdrawn wherever it
+/// arrives.
 fn rank(state: &MessageState) -> u8 {
     match state {
         MessageState::Queued => 0,
         MessageState::Relayed => 1,
+        MessageState::Failed(FailureReason::Cancelled) => 4,
         MessageState::Failed(_) => 2,
         MessageState::Delivered => 3,
     }

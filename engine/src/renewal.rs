@@ -17,7 +17,7 @@ use crate::{
     id::ChatId,
     limits::{self, RENEWAL_WINDOW, RENEWALS, RETIRED_GRACE},
     row::{
-        ContactRecord, Direction, FetchPurpose, Fetching, MessageRecord, RenewalReason, SessionRecord,
+        ContactRecord, Direction, FetchPurpose, Fetching, Marks, MessageRecord, RenewalReason, SessionRecord,
         Standing, Text, UnreadableCause,
     },
     rows::{Place, ReadError, StoreResult},
@@ -218,6 +218,7 @@ impl<V: View> Turn<'_, V> {
             author: None,
             without_one_time_key: self.without_one_time_key(&contact)?,
             ttl: None,
+            marks: Marks::default(),
         };
         self.note(chat, &note)?;
         self.event(Event::SessionRenewed { chat, name: contact.name.clone(), reason });

@@ -18,8 +18,8 @@ use crate::{
     limits::{self, RESEND_AGE, RESEND_MESSAGES, RESEND_STEP},
     renewal::is_allowed,
     row::{
-        ChatRecord, ContactRecord, Direction, FailureReason, MessageRecord, MessageState, OutboxRecord,
-        Resend, Sealed, SentRecord, Text,
+        Action, ChatRecord, ContactRecord, Direction, FailureReason, MessageRecord, MessageState,
+        OutboxRecord, Resend, Sealed, SentRecord, Text,
     },
     rows::{ChatCountersKey, ChatRow, Key, Place, ReadError, SentKey, StoreResult},
     session::Begins,
@@ -178,8 +178,19 @@ impl<V: View> Turn<'_, V> {
         let message = self.sent_record(key.chat, record)?;
         let failed = matches!(message.direction, Direction::Sent(MessageState::Failed(_)));
         let body = match message.text {
-            Text::Plain(text) if !failed => Body::Text { text, reply_to: None, ttl: message.ttl },
-            Text::TimerSet(ttl) if !failed => Body::Timer(ttl),
+            _ if failed => return Ok(None),
+            Text::Plain(text) => {
+                let first = message.marks.edited.and_then(|edited| edited.first);
+                let text = first.unwrap_or(text);
+                Body::Text { text, reply_to: message.marks.reply_to, ttl: message.ttl }
+            }
+            Text::TimerSet(ttl) => Body::Timer(ttl),
+            Text::Action(action) => match *action {
+                Action::Reacted { to, emoji } => Body::Reaction { message: to, emoji },
+                Action::Edited { to, text: Some(text) } => Body::Edit { message: to, text },
+                Action::Edited { text: None, .. } => return Ok(None),
+                Action::Withdrew { to, place } => Body::Unsend { message: to, place: place.map(Into::into) },
+            },
             _ => return Ok(None),
         };
         Ok(Some(Content {

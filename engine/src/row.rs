@@ -1,6 +1,7 @@
 //! The engine's records: what stands in each row of the store.
 
 mod contact;
+mod mark;
 mod numbers;
 
 use hermes_protocol::{
@@ -17,6 +18,11 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use self::contact::RenewalReason;
 pub(crate) use self::contact::{ContactRecord, FetchPurpose, Fetching, Resend};
+pub use self::mark::Action;
+pub(crate) use self::mark::{
+    EarlyCountKey, EarlyCountRow, EarlyEdit, EarlyMarkKey, EarlyMarkRow, EarlyWithdrawal, Edited, MarkKey,
+    MarkOrder, MarkRecord, Marks, Reaction,
+};
 pub use self::numbers::{Finding, FindingKind, Sighting};
 pub(crate) use self::numbers::{GapRecord, Neighbour, Received, Unlisted};
 use crate::{group::Post, id::ChatId, session::Begins};
@@ -218,6 +224,12 @@ pub(crate) struct ChatRecord {
     pub(crate) held: Option<u64>,
     /// What the peer's numbers have told.
     pub(crate) received: Received,
+    /// Authors' words about messages that are not here yet.
+    #[serde(default)]
+    pub(crate) early: u32,
+    /// Messages up to this number are of an identity that the contact has no more.
+    #[serde(default)]
+    pub(crate) former: u64,
 }
 
 /// A message of the history.
@@ -235,6 +247,9 @@ pub(crate) struct MessageRecord {
     pub(crate) without_one_time_key: bool,
     /// Seconds after which it is to be deleted.
     pub(crate) ttl: Option<u32>,
+    /// What it answers, and what is said about it.
+    #[serde(default, skip_serializing_if = "Marks::is_empty")]
+    pub(crate) marks: Marks,
 }
 
 /// What a user has settled for a chat.
@@ -264,6 +279,10 @@ pub enum Text {
     NeedsNewerVersion,
     /// It was to be deleted after a time, and was.
     Expired,
+    /// Its author has withdrawn it.
+    Withdrawn,
+    /// No message: something that is said about another one.
+    Action(Box<Action>),
     /// Texts of the chat are to be deleted after so many seconds from here on, or are to stay.
     TimerSet(Option<u32>),
     /// No message: a new session began here.
@@ -380,6 +399,9 @@ pub enum FailureReason {
     /// The group stopped before it left.
     #[error("the group stopped before it left")]
     GroupClosed,
+    /// The user did not want it to leave any more.
+    #[error("it was cancelled before it left")]
+    Cancelled,
 }
 
 /// Results of a send.

@@ -7,6 +7,7 @@ use serde_bytes::ByteArray;
 use crate::{
     account::Lookup,
     chat::Chat,
+    content::Said,
     effect::{CommandError, SendError, SendResult, SentMessage},
     group::{GroupRecord, Post, SealedPost},
     id::ChatId,
@@ -14,8 +15,8 @@ use crate::{
     limits,
     reference::Reference,
     row::{
-        self, ChatRecord, ContactRecord, Direction, IdempotencyRecord, MessageRecord, MessageState, Sealed,
-        SentRecord, SessionRecord,
+        self, ChatRecord, ContactRecord, Direction, IdempotencyRecord, Marks, MessageRecord, MessageState,
+        Sealed, SentRecord, SessionRecord,
     },
     rows::{ChatCountersKey, ChatRow, DayHash, Hash, IndexRow, Key, Place, ReadError, SentKey, StoreResult},
     settings::{check_ttl, seconds},
@@ -28,6 +29,7 @@ struct Text {
     text: String,
     /// Seconds after which it is to be deleted, if that is not as the chat has it.
     ttl: Option<u32>,
+    reply_to: Option<MessageId>,
 }
 
 const DAY_MS: u64 = 86_400_000;
@@ -53,7 +55,14 @@ impl<V: View> Turn<'_, V> {
                 }
             }
         };
-        let text = Text { text: send.text, ttl: send.ttl.map(seconds) };
+        let reply_to = match &send.reply_to {
+            None => None,
+            Some(reference) => match self.answered(&send.to, reference)? {
+                Ok(id) => Some(id),
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        let text = Text { text: send.text, ttl: send.ttl.map(seconds), reply_to };
         let mut results = Vec::with_capacity(send.to.len());
         for to in send.to {
             let before = earlier.iter().find(|(name, ..)| *name == to);
@@ -78,6 +87,25 @@ impl<V: View> Turn<'_, V> {
         Ok(Ok(results))
     }
 
+    /// The message that is answered: it has to stand in the chat that the answer goes to.
+    fn answered(
+        &self,
+        to: &[String],
+        reference: &Reference,
+    ) -> StoreResult<Result<MessageId, CommandError>, V> {
+        let Some((chat, _)) = self.chat_named(&reference.chat)? else {
+            return Ok(Err(CommandError::UnknownMessage(reference.clone())));
+        };
+        if to.iter().any(|to| *to != reference.chat) {
+            return Ok(Err(CommandError::ReplyElsewhere(reference.clone())));
+        }
+        Ok(match self.get::<MessageRecord>(&Place { chat, number: reference.number })? {
+            Some(message) if message.text.is_said() => Ok(message.id),
+            Some(_) => Err(CommandError::NothingToChange(reference.clone())),
+            None => Err(CommandError::UnknownMessage(reference.clone())),
+        })
+    }
+
     fn send_to(&mut self, name: &str, send: &Text) -> StoreResult<Result<Place, SendError>, V> {
         match self.chat_named(name)? {
             Some((chat, Chat::Contact(contact))) => {
@@ -97,7 +125,7 @@ impl<V: View> Turn<'_, V> {
             Some(ttl) => Some(ttl),
             None => self.settings(chat)?.ttl,
         };
-        Ok(Body::Text { text: send.text.clone(), reply_to: None, ttl })
+        Ok(Body::Text { text: send.text.clone(), reply_to: send.reply_to, ttl })
     }
 
     /// Seals something for a contact that stands in the history.
@@ -191,11 +219,8 @@ impl<V: View> Turn<'_, V> {
             counters.held.get_or_insert(counters.sent);
         }
         let sent = SentKey { chat, counter: counters.sent };
-        let (text, ttl) = match content.body {
-            Body::Text { text, ttl, .. } => (row::Text::Plain(text), ttl),
-            Body::Timer(ttl) => (row::Text::TimerSet(ttl), None),
-            _ => (row::Text::NeedsNewerVersion, None),
-        };
+        let nothing = Said { text: row::Text::NeedsNewerVersion, reply_to: None, ttl: None };
+        let Said { text, reply_to, ttl } = Said::of(&content.body).unwrap_or(nothing);
         let message = MessageRecord {
             id: content.id,
             text,
@@ -205,6 +230,7 @@ impl<V: View> Turn<'_, V> {
             author: None,
             without_one_time_key,
             ttl,
+            marks: Marks::reply(reply_to),
         };
         let place = self.append(chat, counters, &message);
         self.put(&sent, &SentRecord { number: place.number, previous, sealed });
@@ -236,7 +262,7 @@ impl<V: View> Turn<'_, V> {
         Ok(self.get::<ChatRow>(&ChatCountersKey(chat))?.map(|row| row.0).unwrap_or_default())
     }
 
-    fn sent_message(&self, place: Place) -> StoreResult<SentMessage, V> {
+    pub(crate) fn sent_message(&self, place: Place) -> StoreResult<SentMessage, V> {
         let damaged = || ReadError::Corrupt(Table::Message);
         let message: MessageRecord = self.get(&place)?.ok_or_else(damaged)?;
         let chat = self.chat_at(&place.chat)?.name().to_owned();
@@ -246,7 +272,9 @@ impl<V: View> Turn<'_, V> {
 
     fn request_hash(&self, send: &Send) -> Hash {
         let ttl = send.ttl.map_or(0, seconds).to_be_bytes();
+        let reply = send.reply_to.as_ref().map(Reference::to_string);
         let mut parts: Vec<&[u8]> = vec![send.text.as_bytes(), &ttl];
+        parts.extend(reply.as_ref().map(|reply| reply.as_bytes()));
         parts.extend(send.to.iter().map(|to| to.as_bytes()));
         self.account.lookup(Lookup::Request, &parts)
     }
@@ -280,7 +308,7 @@ fn day(time: Timestamp) -> u32 {
 }
 
 fn check(send: &Send) -> Result<(), CommandError> {
-    if send.text.is_empty() {
+    if is_blank(&send.text) {
         return Err(CommandError::EmptyText);
     }
     if send.text.len() > limits::TEXT_BYTES {
@@ -296,6 +324,20 @@ fn check(send: &Send) -> Result<(), CommandError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a text has nothing to see in it.
+pub(crate) fn is_blank(text: &str) -> bool {
+    let invisible = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(
+                c,
+                '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
+            )
+    };
+    text.chars().all(invisible)
 }
 
 /// Whether another message may wait for what will seal it.

@@ -87,7 +87,7 @@ impl<V: View> Turn<'_, V> {
 impl Text {
     /// Whether it is something to read, and not a fact about the chat.
     pub(crate) fn is_to_be_read(&self) -> bool {
-        !matches!(self, Self::TimerSet(_))
+        !matches!(self, Self::TimerSet(_) | Self::Action(_))
     }
 }
 

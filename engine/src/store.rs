@@ -86,11 +86,13 @@ pub enum Table {
     Delivery,
     /// Messages that are to be deleted, by the time and their place.
     Expiry,
+    /// What is said about messages, by chat id, message id and author.
+    Mark,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -127,6 +129,7 @@ impl Table {
         Self::Part,
         Self::Delivery,
         Self::Expiry,
+        Self::Mark,
     ];
 
     /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
@@ -140,7 +143,7 @@ impl Table {
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
             Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
-            Self::Delivery | Self::Expiry => false,
+            Self::Delivery | Self::Expiry | Self::Mark => false,
             // What a blob's key opens is the group's tree and one epoch's welcome, under keys of others.
             Self::Member | Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
         }
@@ -185,6 +188,7 @@ impl Table {
             Self::Part => "part",
             Self::Delivery => "delivery",
             Self::Expiry => "expiry",
+            Self::Mark => "mark",
         }
     }
 }

@@ -69,6 +69,7 @@ impl<V: View> Turn<'_, V> {
             Command::CreateInvite { validity } => self.create_invite(validity)?,
             Command::Accept(invite) => self.accept(*invite)?,
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
+            Command::Message(reference, change) => self.change_message(reference, change)?,
             Command::MarkRead(references) => self.mark_read(&references)?,
             Command::Chat(name, change) => self.change_chat(&name, change)?,
             Command::Contact(name, change) => self.change_contact(&name, change)?,
@@ -111,6 +112,7 @@ impl<V: View> Turn<'_, V> {
 
     fn tick(&mut self) -> StoreResult<(), V> {
         self.expire()?;
+        self.forget_early_marks()?;
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
         self.forget_old_idempotency_keys()?;

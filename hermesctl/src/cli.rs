@@ -4,6 +4,7 @@ mod chat;
 mod config;
 mod daemon;
 mod group;
+mod mark;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,11 +12,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hermes_api::KeyKind;
 use hermes_config::AccountName;
 
+use self::mark::{REF_HELP, UNSEND_HELP};
 pub(crate) use self::{
     chat::{Chat, OffOr},
     config::Config,
     daemon::{Daemon, Logs},
     group::Group,
+    mark::{Edit, React, Unsend},
 };
 use crate::duration;
 
@@ -123,6 +126,15 @@ pub(crate) enum ClientCommand {
     /// Show unread messages and mark them read
     #[command(visible_alias = "i")]
     Inbox(Inbox),
+    /// React to a message with an emoji, or take it back
+    #[command(after_help = REF_HELP)]
+    React(React),
+    /// Change what one of your messages says, for all who have it
+    #[command(after_help = REF_HELP)]
+    Edit(Edit),
+    /// Withdraw one of your messages: it is deleted here and wherever it is
+    #[command(after_help = UNSEND_HELP)]
+    Unsend(Unsend),
     /// Show messages in full, who has them, and mark them read
     Read(Read),
     /// Show the messages of a chat, both ways
@@ -161,6 +173,7 @@ text comes from standard input, less one newline at its end. It has at most 1638
   hermesctl send bob 'deploy done'
   hermesctl send bob carol 'deploy done' --wait
   journalctl -n 20 | hermesctl send bob carol -
+  hermesctl send -r bob#42 'on my way'
   hermesctl send bob -- '-5 degrees'
 
 With --wait, a group's message is delivered when all members who are contacts of yours have it;
@@ -316,7 +329,7 @@ pub(crate) enum KeyPolicy {
 
 #[derive(Debug, Args)]
 pub(crate) struct Read {
-    /// Messages, like bob#42
+    /// Messages, like bob#42; @last is the one that arrived last
     #[arg(value_name = "MESSAGE", required = true)]
     pub(crate) messages: Vec<String>,
 }
@@ -329,6 +342,9 @@ pub(crate) struct Send {
     /// A contact or a group; may be repeated. With it, a single argument is the text
     #[arg(long, value_name = "TO")]
     pub(crate) to: Vec<String>,
+    /// The message that this answers, like bob#42; a single word is then the text
+    #[arg(long = "reply", short = 'r', value_name = "REF")]
+    pub(crate) reply: Option<String>,
     /// Wait until the relay, or with `delivered` (the default) the recipient's daemon, has it on its disk
     #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, default_missing_value = "delivered")]
     pub(crate) wait: Option<WaitFor>,

@@ -5,6 +5,7 @@ mod config;
 mod contact;
 mod people;
 mod service;
+mod talk;
 mod world;
 
 use std::{

@@ -14,8 +14,8 @@ use crate::{
     group::GroupId,
     kdf::{self, Label},
     limits::{
-        CONTENT_BYTES, KEY_PACKAGE_BYTES, KEY_PACKAGES, PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES,
-        TEXT_BYTES,
+        CONTENT_BYTES, KEY_PACKAGE_BYTES, KEY_PACKAGES, PROFILE_NAME_CHARS, REACTION_BYTES, RECEIPT_MESSAGES,
+        RESEND_RANGES, TEXT_BYTES,
     },
     ticket::Ticket,
 };
@@ -52,6 +52,15 @@ pub struct ChatPlace {
     pub previous: [u8; 32],
 }
 
+/// Where a message stood that was withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithdrawnPlace {
+    /// The place that it had.
+    pub place: ChatPlace,
+    /// Its own [`Content::hash`].
+    pub hash: [u8; 32],
+}
+
 /// What a message says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
@@ -67,6 +76,27 @@ pub enum Body {
     },
     /// Texts of this chat are to be deleted after so many seconds from here on, or are to stay.
     Timer(Option<u32>),
+    /// What the author thinks of a message of the chat, in place of what it thought before.
+    Reaction {
+        /// Which message.
+        message: MessageId,
+        /// An emoji, of 1 to 32 bytes without space or control; nothing takes the last one back.
+        emoji: Option<String>,
+    },
+    /// An earlier text of the author's says something else from here on.
+    Edit {
+        /// Which message.
+        message: MessageId,
+        /// UTF-8, at most 16 KiB.
+        text: String,
+    },
+    /// An earlier text of the author's is withdrawn: it is to be deleted.
+    Unsend {
+        /// Which message.
+        message: MessageId,
+        /// Where it stands among the author's messages, so that it is not missed where it has not arrived.
+        place: Option<WithdrawnPlace>,
+    },
     /// What became of messages.
     Receipt {
         /// How far they came.
@@ -188,6 +218,9 @@ pub enum ContentError {
     /// A resend request with more than 64 ranges.
     #[error("a resend request names at most {max} ranges", max = RESEND_RANGES)]
     ResendRequestTooLong,
+    /// A reaction that is no emoji.
+    #[error("a reaction has 1 to {max} bytes, none of them a space or a control", max = REACTION_BYTES)]
+    BadReaction,
     /// More or larger key packages than one content brings.
     #[error("a content brings at most {max} key packages of {KEY_PACKAGE_BYTES} bytes", max = KEY_PACKAGES)]
     KeyPackagesTooLong,
@@ -210,11 +243,14 @@ const GROUP_KEY_PACKAGES: u64 = 6;
 const GROUP_INVITE: u64 = 7;
 const GROUP_REJOIN: u64 = 8;
 const TIMER: u64 = 9;
+const REACTION: u64 = 10;
+const EDIT: u64 = 11;
+const UNSEND: u64 = 12;
 /// From here on, kinds of ephemeral content.
 const PRESENCE: u64 = 32;
 const PING: u64 = 33;
 const PONG: u64 = 34;
-const KINDS: [u64; 12] = [
+const KINDS: [u64; 15] = [
     TEXT,
     RECEIPT,
     HELLO,
@@ -224,6 +260,9 @@ const KINDS: [u64; 12] = [
     GROUP_INVITE,
     GROUP_REJOIN,
     TIMER,
+    REACTION,
+    EDIT,
+    UNSEND,
     PRESENCE,
     PING,
     PONG,
@@ -282,7 +321,12 @@ impl Body {
     /// Whether it keeps the limits; to be asked before sending, and asked by decoding.
     pub fn check(&self) -> Result<(), ContentError> {
         match self {
-            Self::Text { text, .. } if text.len() > TEXT_BYTES => Err(ContentError::TextTooLong),
+            Self::Text { text, .. } | Self::Edit { text, .. } if text.len() > TEXT_BYTES => {
+                Err(ContentError::TextTooLong)
+            }
+            Self::Reaction { emoji: Some(emoji), .. } if !is_reaction(emoji) => {
+                Err(ContentError::BadReaction)
+            }
             Self::Receipt { messages, .. } if messages.len() > RECEIPT_MESSAGES => {
                 Err(ContentError::ReceiptTooLong)
             }
@@ -323,6 +367,25 @@ impl Body {
                     fields.put(0, (*seconds).into());
                 }
                 TIMER
+            }
+            Self::Reaction { message, emoji } => {
+                fields.put(0, Value::Bytes(message.0.to_vec()));
+                if let Some(emoji) = emoji {
+                    fields.put(1, emoji.as_str().into());
+                }
+                REACTION
+            }
+            Self::Edit { message, text } => {
+                fields.put(0, Value::Bytes(message.0.to_vec()));
+                fields.put(1, text.as_str().into());
+                EDIT
+            }
+            Self::Unsend { message, place } => {
+                fields.put(0, Value::Bytes(message.0.to_vec()));
+                if let Some(place) = place {
+                    fields.put(1, place.to_value());
+                }
+                UNSEND
             }
             Self::Receipt { kind, messages } => {
                 fields.put(0, kind.code().into());
@@ -392,6 +455,18 @@ impl Body {
                 ttl: fields.take_optional(2, seconds)?,
             },
             TIMER => Self::Timer(fields.take_optional(0, seconds)?),
+            REACTION => Self::Reaction {
+                message: MessageId(fields::array(fields.take(0)?)?),
+                emoji: fields.take_optional(1, |value| value.into_text().ok())?,
+            },
+            EDIT => Self::Edit {
+                message: MessageId(fields::array(fields.take(0)?)?),
+                text: fields.take(1)?.into_text().ok()?,
+            },
+            UNSEND => Self::Unsend {
+                message: MessageId(fields::array(fields.take(0)?)?),
+                place: fields.take_optional(1, WithdrawnPlace::from_value)?,
+            },
             RECEIPT => match ReceiptKind::from_code(fields::integer(fields.take(0)?)?) {
                 Some(kind) => Self::Receipt { kind, messages: messages(fields.take(1)?)? },
                 None => return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default())),
@@ -444,6 +519,26 @@ fn byte_strings(value: Value) -> Option<Vec<ByteBuf>> {
 
 fn ranges(value: Value) -> Option<Vec<CounterRange>> {
     value.into_array().ok()?.into_iter().map(CounterRange::from_value).collect()
+}
+
+/// Whether this can stand under a message as a reaction to it.
+fn is_reaction(emoji: &str) -> bool {
+    let visible = |c: char| !c.is_whitespace() && !c.is_control();
+    !emoji.is_empty() && emoji.len() <= REACTION_BYTES && emoji.chars().all(visible)
+}
+
+impl WithdrawnPlace {
+    fn to_value(self) -> Value {
+        let ChatPlace { counter, previous } = self.place;
+        let hashes = [previous, self.hash].map(|hash| Value::Bytes(hash.to_vec()));
+        Value::Array([counter.into()].into_iter().chain(hashes).collect())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        let [counter, previous, hash] = value.into_array().ok()?.try_into().ok()?;
+        let place = ChatPlace { counter: fields::integer(counter)?, previous: fields::array(previous)? };
+        Some(Self { place, hash: fields::array(hash)? })
+    }
 }
 
 impl CounterRange {

@@ -40,7 +40,7 @@ pub mod ticket;
 
 pub use content::{
     Body, ChatPlace, Content, ContentError, CounterRange, MessageId, Newer, Presence, ReceiptKind,
-    UnknownBody,
+    UnknownBody, WithdrawnPlace,
 };
 pub use envelope::{Envelope, EnvelopeError};
 pub use handshake::{

@@ -36,6 +36,9 @@ pub const EPHEMERAL_BYTES: usize = 180;
 pub const CONTENT_BYTES: usize = 64 * 1024;
 /// Bytes of UTF-8 in one text.
 pub const TEXT_BYTES: usize = 16 * 1024;
+/// Bytes of UTF-8 in a reaction: the longest emoji, a family of four with skin tones, has 41 and few can draw it; flags
+/// and couples fit.
+pub const REACTION_BYTES: usize = 32;
 /// Characters of a profile name.
 pub const PROFILE_NAME_CHARS: usize = 64;
 /// Key packages that one content brings.
@@ -68,6 +71,7 @@ mod tests {
         assert_eq!((KEM_INTERVAL_MESSAGES, KEM_INTERVAL.as_secs()), (50, DAY));
         assert_eq!((UNOPENED_INITIATIONS, HANDSHAKE_BYTES), (8, 3_072));
         assert_eq!((TEXT_BYTES, CONTENT_BYTES), (16_384, 65_536));
+        assert_eq!(REACTION_BYTES, 32);
         assert_eq!((PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES), (64, 256, 64));
         assert_eq!(INVITE_CHARS, 2_048);
         assert_eq!((KEY_PACKAGES, KEY_PACKAGE_BYTES), (4, 6_144));

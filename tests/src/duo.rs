@@ -290,6 +290,7 @@ impl<S: Store> Peer<S> {
         self.command(Command::Send(Send {
             to: vec![to.to_owned()],
             text: text.to_owned(),
+            reply_to: None,
             ttl: None,
             idempotency: key.map(str::to_owned),
         }))
@@ -451,7 +452,8 @@ impl<S: Store> Peer<S> {
             Text::GroupChanged(_) => None,
             Text::Plain(text) => Some(text),
             Text::NeedsNewerVersion => Some("?".to_owned()),
-            Text::SessionRenewed(_) | Text::TimerSet(_) => None,
+            Text::SessionRenewed(_) | Text::TimerSet(_) | Text::Action(_) => None,
+            Text::Withdrawn => Some("(withdrawn)".to_owned()),
             Text::Expired => Some("(expired)".to_owned()),
         };
         log.into_iter().filter_map(text).collect()

@@ -9,7 +9,7 @@ use crate::{
     effect::{Event, GroupEvent},
     id::ChatId,
     limits::GROUP_NOTE_NAMES,
-    row::{Author, ContactRecord, Direction, GroupNote, MessageRecord, Text},
+    row::{Author, ContactRecord, Direction, GroupNote, Marks, MessageRecord, Text},
     rows::StoreResult,
     store::View,
     turn::Turn,
@@ -54,7 +54,7 @@ impl<V: View> Turn<'_, V> {
         self.put_note(chat, note)
     }
 
-    fn own_name(&self) -> Author {
+    pub(crate) fn own_name(&self) -> Author {
         Author { fingerprint: self.account.fingerprint(), profile_name: self.account.name.clone() }
     }
 
@@ -68,6 +68,7 @@ impl<V: View> Turn<'_, V> {
             author: None,
             without_one_time_key: false,
             ttl: None,
+            marks: Marks::default(),
         };
         let counters = self.chat_counters(chat)?;
         self.append(chat, counters, &record);
@@ -190,6 +191,7 @@ mod tests {
             author: None,
             without_one_time_key: false,
             ttl: None,
+            marks: Marks::default(),
         };
         assert!(rows::encode(&record).len() < rows::RECORD_BYTES);
     }

@@ -2,7 +2,7 @@
 
 use hermes_protocol::{
     blob::BlobRef,
-    content::{Body, Content, MessageId},
+    content::{Content, MessageId},
     group::{
         BodyKind, Followed, GroupContext, GroupMessage, GroupMessageError, Leaf, OpenedGroupMessage,
         ReceiveError, Received, body_kind, open, receive,
@@ -25,10 +25,11 @@ use super::{
     record::{Awaiting, LostReason, Wanted, Welcome},
 };
 use crate::{
+    content::{Arrived, Said},
     effect::Effect,
     id::ChatId,
     receive::Taken,
-    row::{Author, Direction, MessageRecord, Text, UnreadableCause},
+    row::{Author, MessageRecord, UnreadableCause},
     rows::{IndexRow, Place, ReadError, StoreResult},
     store::{Table, View},
     turn::{Halt, Turn},
@@ -186,16 +187,8 @@ impl<V: View> Turn<'_, V> {
         content: &Content,
         author: MemberRecord,
     ) -> StoreResult<(), V> {
-        let (text, ttl) = match &content.body {
-            Body::Text { text, ttl, .. } => (Text::Plain(text.clone()), *ttl),
-            Body::Timer(ttl) => (Text::TimerSet(*ttl), None),
-            Body::Unknown(_) => (Text::NeedsNewerVersion, None),
-            // What two parties say to each other has no meaning among many.
-            Body::Presence(_) | Body::Ping | Body::Pong(_) => return Ok(()),
-            Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return Ok(()),
-            Body::ResendRequest { .. } | Body::KeyPackages { .. } => return Ok(()),
-            Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return Ok(()),
-        };
+        // What two parties say to each other has no meaning among many.
+        let Some(said) = Said::of(&content.body) else { return Ok(()) };
         self.owe_receipt(group, &author.fingerprint, content.id)?;
         let id = match self.get::<IndexRow>(&content.id)? {
             None => content.id,
@@ -204,26 +197,19 @@ impl<V: View> Turn<'_, V> {
             Some(_) => MessageId::random(self.rng),
         };
         let position = self.next_position();
-        let message = MessageRecord {
-            id,
-            text,
-            sent: content.sent,
-            stored: self.now,
-            direction: Direction::Received { unread: None },
-            author: Some(Author { fingerprint: author.fingerprint, profile_name: author.profile_name }),
-            without_one_time_key: false,
-            ttl,
-        }
-        .received(position);
+        let author = Author { fingerprint: author.fingerprint, profile_name: author.profile_name };
+        let message =
+            MessageRecord { id, author: Some(author.clone()), ..said.received(content, self.now, position) };
         let counters = self.chat_counters(chat)?;
-        if let Some(author) = message.author.clone() {
-            self.note_voice(chat, author, content, counters.messages.saturating_add(1))?;
+        let withdrawn = self.withdrawn_early(chat, id, &author.fingerprint)?;
+        if withdrawn.is_none_or(|withdrawn| !withdrawn.placed) {
+            self.note_voice(chat, author.clone(), content, counters.messages.saturating_add(1))?;
         }
-        if !message.text.is_to_be_read() {
-            return self.note_ttl(chat, group.name.clone(), counters, &message);
+        if let Some(withdrawn) = withdrawn {
+            return self.take_withdrawn(chat, id, withdrawn);
         }
-        self.add_unread(chat, group.name.clone(), counters, position, &message);
-        Ok(())
+        let name = group.name.clone();
+        self.take_said(Arrived { chat, name, position, message, author }, counters, content)
     }
 
     /// Whether a message of this author's in this chat is what stands there.

@@ -4,7 +4,6 @@ use hermes_protocol::content::Content;
 
 use super::{VoiceKey, VoiceRecord};
 use crate::{
-    account::Lookup,
     id::ChatId,
     limits::GROUP_ROWS,
     row::{Author, Received},
@@ -30,9 +29,7 @@ impl<V: View> Turn<'_, V> {
         content: &Content,
         number: u64,
     ) -> StoreResult<(), V> {
-        let hash = self.account.lookup(Lookup::Voice, &[&chat.0, &author.fingerprint.0]);
-        let Some(id) = hash.0.first_chunk() else { return Ok(()) };
-        let key = VoiceKey(chat, ChatId(*id));
+        let key = VoiceKey(chat, self.voice(chat, &author.fingerprint));
         let mut record = match self.get::<VoiceRecord>(&key)? {
             Some(record) => VoiceRecord { author, ..record },
             None => VoiceRecord { author, anew: true, received: Received::default() },

@@ -5,18 +5,16 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 use hermes_wire::Timestamp;
 
 use super::{
-    chat_named,
+    all_chats, chat_named,
     person::{People, PersonView},
 };
 use crate::{
     chat, gap,
-    group::{GroupRecord, VoiceKey, VoiceRecord},
+    group::{VoiceKey, VoiceRecord},
     id::ChatId,
-    limits::{CONTACTS, GAPS, GROUP_ROWS, GROUPS, QUERY_ROWS, UNREADABLE},
+    limits::{GAPS, GROUP_ROWS, QUERY_ROWS, UNREADABLE},
     reference::Reference,
-    row::{
-        ChatRecord, ContactRecord, Finding, GapRecord, Neighbour, Received, UnreadableCause, UnreadableRecord,
-    },
+    row::{ChatRecord, Finding, GapRecord, Neighbour, Received, UnreadableCause, UnreadableRecord},
     rows::{self, ChatCountersKey, ChatRow, Key, StoreResult, UnconfirmedRow},
     store::{Order, Range, View},
 };
@@ -150,14 +148,6 @@ pub fn audit<V: View>(view: &V, chat: Option<&str>) -> StoreResult<Option<Audit>
 pub fn missing<V: View>(view: &V, chat: ChatId, limit: usize) -> StoreResult<Vec<RangeInclusive<u64>>, V> {
     let gaps = gap::gaps(view, chat, limit.min(QUERY_ROWS))?;
     Ok(gaps.into_iter().map(|(first, gap)| first..=gap.last).collect())
-}
-
-fn all_chats<V: View>(view: &V) -> StoreResult<Vec<(ChatId, String)>, V> {
-    let limit = usize::try_from(CONTACTS).unwrap_or(usize::MAX);
-    let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
-    let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, GROUPS)?;
-    let contacts = contacts.into_iter().map(|(chat, contact)| (chat, contact.name));
-    Ok(contacts.chain(groups.into_iter().map(|(chat, group)| (chat, group.name))).collect())
 }
 
 /// What each member of a group has written, former ones too.

@@ -8,6 +8,7 @@ use hermes_wire::Timestamp;
 use super::{
     chat_named,
     delivery::{self, Confirmed},
+    marks::{self, Quote, ReactionView},
     person::{People, PersonView},
 };
 use crate::{
@@ -38,6 +39,14 @@ pub struct MessageView {
     pub direction: MessageDirection,
     /// Which of the members wrote it, when it came in a group.
     pub author: Option<Author>,
+    /// The message that it answers.
+    pub reply_to: Option<Quote>,
+    /// When it was edited last, by its author's clock.
+    pub edited: Option<Timestamp>,
+    /// What others think of it, the most frequent first; at most [`crate::limits::REACTIONS_SHOWN`].
+    pub reactions: Vec<ReactionView>,
+    /// The message that it is about, when it is no message itself.
+    pub about: Option<Quote>,
     /// Whom it names: its author, and those whom a note is about.
     pub people: Vec<PersonView>,
     /// How many members have it, when it went to a group.
@@ -51,6 +60,9 @@ pub struct MessageView {
     /// Messages right before it, from the same sender, that have not arrived.
     pub missing_before: u64,
 }
+
+/// Rows of a chat among which its last message is looked for at a time.
+const LAST_ROWS: usize = 8;
 
 /// Which way a message went, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,13 +138,30 @@ pub fn log<V: View>(
     if let Some(number) = before {
         range.to = Some(Place { chat, number }.to_bytes());
     }
-    let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Descending, limit.min(QUERY_ROWS))?;
+    let limit = limit.min(QUERY_ROWS);
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let rows = rows::scan::<MessageRecord, _>(
+            view,
+            &range,
+            Order::Descending,
+            limit.saturating_sub(found.len()),
+        )?;
+        let Some((last, _)) = rows.last() else { break };
+        range.to = Some(last.to_bytes());
+        found.extend(rows.into_iter().filter(|(_, row)| row.is_listed()));
+    }
     let mut chats = Chats::default();
-    rows.into_iter()
-        .rev()
-        .map(|(place, row)| chats.show(view, place, row))
-        .collect::<Result<_, _>>()
-        .map(Some)
+    let shown = found.into_iter().rev().map(|(place, row)| chats.show(view, place, row));
+    shown.collect::<Result<_, _>>().map(Some)
+}
+
+impl MessageRecord {
+    /// What is said about messages is seen at these; unless nobody else will ever see it.
+    fn is_listed(&self) -> bool {
+        let failed = matches!(self.direction, Direction::Sent(MessageState::Failed(_)));
+        failed || !matches!(self.text, Text::Action(_))
+    }
 }
 
 /// One message by its id.
@@ -163,6 +192,29 @@ pub fn messages_at<V: View>(view: &V, references: &[Reference]) -> StoreResult<V
         }
     }
     Ok(found)
+}
+
+/// The message that arrived last, in whichever chat.
+pub fn last_received<V: View>(view: &V) -> StoreResult<Option<Reference>, V> {
+    let mut last: Option<(Timestamp, Place)> = None;
+    for (chat, _) in super::all_chats(view)? {
+        let mut range = Range::prefix(&chat.to_bytes());
+        loop {
+            let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Descending, LAST_ROWS)?;
+            let Some((before, _)) = rows.last() else { break };
+            range.to = Some(before.to_bytes());
+            let received = rows
+                .into_iter()
+                .find(|(_, row)| row.is_listed() && matches!(row.direction, Direction::Received { .. }));
+            if let Some((place, row)) = received {
+                last = last.max(Some((row.stored, place)));
+                break;
+            }
+        }
+    }
+    let Some((_, place)) = last else { return Ok(None) };
+    let chat = chat::chat(view, &place.chat)?.name().to_owned();
+    Ok(Some(Reference { chat, number: place.number }))
 }
 
 fn show_at<V: View>(view: &V, place: Place) -> StoreResult<Option<MessageView>, V> {
@@ -215,7 +267,25 @@ impl Chats {
             (Direction::Sent(_), Some(of)) => Some(delivery::confirmed(view, place, of)?),
             _ => None,
         };
+        let reply_to = match message.marks.reply_to {
+            Some(id) => Some(marks::quote(view, people, (place.chat, &chat.name), id)?),
+            None => None,
+        };
+        let about = match &message.text {
+            Text::Action(action) => {
+                Some(marks::quote(view, people, (place.chat, &chat.name), action.about())?)
+            }
+            _ => None,
+        };
+        let reactions = match message.marks.reactions {
+            0 => Vec::new(),
+            _ => marks::reactions(view, people, place.chat, message.id)?,
+        };
         Ok(MessageView {
+            reply_to,
+            about,
+            reactions,
+            edited: message.marks.edited.map(|edited| edited.at),
             people: people.named_in(view, message.author.as_ref(), &message.text)?,
             confirmed,
             ttl: message.ttl,

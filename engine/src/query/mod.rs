@@ -7,6 +7,7 @@ mod delivery;
 mod group;
 mod history;
 mod link;
+mod marks;
 mod peer;
 mod person;
 mod settings;
@@ -25,12 +26,15 @@ pub use delivery::{Confirmed, RecipientView, recipients};
 pub use group::{
     GroupDetails, GroupView, MemberView, WayBack, group_at, group_authenticator, group_named, groups,
 };
-pub use history::{InboxFilter, MessageDirection, MessageView, inbox, log, message, message_at, messages_at};
+pub use history::{
+    InboxFilter, MessageDirection, MessageView, inbox, last_received, log, message, message_at, messages_at,
+};
 pub use link::{
     BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,
     destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, upload_part,
     uploads,
 };
+pub use marks::{Quote, QuotedFrom, ReactionView};
 pub use peer::{PeerView, SessionHealth, peers};
 pub use person::PersonView;
 pub use settings::{SettingsView, settings};
@@ -38,6 +42,7 @@ pub use settings::{SettingsView, settings};
 use crate::{
     account::{self, Lookup},
     claim::{self, Restored},
+    group::GroupRecord,
     id::ChatId,
     limits,
     row::{ContactRecord, RenewalReason, StoreStanding, UnreadableCause, UnreadableRecord},
@@ -217,6 +222,15 @@ pub fn contacts<V: View>(view: &V) -> StoreResult<Vec<ContactView>, V> {
 pub fn chat_named<V: View>(view: &V, name: &str) -> StoreResult<Option<ChatId>, V> {
     let key = account::record(view)?.lookup_key().hash(Lookup::Name, &[name.as_bytes()]);
     Ok(rows::get::<NameRow, _>(view, &key)?.map(|row| row.0))
+}
+
+/// Every chat, with its name.
+fn all_chats<V: View>(view: &V) -> StoreResult<Vec<(ChatId, String)>, V> {
+    let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
+    let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
+    let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, limits::GROUPS)?;
+    let contacts = contacts.into_iter().map(|(chat, contact)| (chat, contact.name));
+    Ok(contacts.chain(groups.into_iter().map(|(chat, group)| (chat, group.name))).collect())
 }
 
 /// A contact that another row points at.

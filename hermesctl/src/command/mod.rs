@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod keys;
 pub(crate) mod log;
+pub(crate) mod mark;
 pub(crate) mod peers;
 pub(crate) mod read;
 pub(crate) mod recover;
@@ -39,6 +40,9 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Chat(args) => chat::run(args, invocation).await,
         ClientCommand::Send(args) => send::run(args, invocation).await,
         ClientCommand::Inbox(args) => inbox::run(args, invocation).await,
+        ClientCommand::React(args) => mark::react(args, invocation).await,
+        ClientCommand::Edit(args) => mark::edit(args, invocation).await,
+        ClientCommand::Unsend(args) => mark::unsend(args, invocation).await,
         ClientCommand::Read(args) => read::run(args, invocation).await,
         ClientCommand::Log(args) => log::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,

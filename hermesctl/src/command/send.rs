@@ -29,7 +29,15 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
             format!("write --wait={state}; or, if that is the text: hermesctl send --to NAME {state} --wait");
         return Err(Stop::usage(format!("{state:?} would be sent as the text"), hint));
     }
-    let (to, source) = split(args.words, args.to)?;
+    let mut named = args.to;
+    // The chat of what is answered is where the answer goes, unless it is named.
+    if let Some((chat, _)) = args.reply.as_deref().and_then(|reply| reply.rsplit_once('#'))
+        && named.is_empty()
+        && args.words.len() < 2
+    {
+        named.push(chat.to_owned());
+    }
+    let (to, source) = split(args.words, named)?;
     let text = read(source, invocation).await?;
     let account = invocation.account().await?;
     let wait = match args.wait {
@@ -43,6 +51,7 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
     let message = |left: Duration| SendMessage {
         to: to.clone(),
         text: text.clone(),
+        reply_to: args.reply.clone(),
         ttl_seconds: args.ttl.map(|ttl| ttl.as_secs()),
         id: id.clone(),
         wait,
@@ -74,9 +83,18 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
 
 /// Where the text comes from.
 #[derive(Debug, PartialEq, Eq)]
-enum Source {
+pub(super) enum Source {
     Argument(String),
     Stdin,
+}
+
+impl From<Option<String>> for Source {
+    fn from(word: Option<String>) -> Self {
+        match word {
+            Some(text) if text != "-" => Self::Argument(text),
+            _ => Self::Stdin,
+        }
+    }
 }
 
 /// Tells recipients from text: the last of several words is the text, `-` stands for standard input, and a single word
@@ -106,7 +124,7 @@ fn split(mut words: Vec<String>, named: Vec<String>) -> Result<(Vec<String>, Sou
     Ok((to, source))
 }
 
-async fn read(source: Source, invocation: &Invocation) -> Result<String, Stop> {
+pub(super) async fn read(source: Source, invocation: &Invocation) -> Result<String, Stop> {
     let text = match source {
         Source::Argument(text) => text,
         Source::Stdin => {
@@ -127,8 +145,9 @@ async fn read(source: Source, invocation: &Invocation) -> Result<String, Stop> {
 
 /// The daemon checks too; here it costs no daemon.
 fn check(text: &str) -> Result<(), Problem> {
-    if text.is_empty() {
-        return Err(Problem::new(ErrorCode::EmptyMessage, "the message is empty", "nothing was sent"));
+    if text.trim().is_empty() {
+        let hint = "nothing was sent; give it some text";
+        return Err(Problem::new(ErrorCode::EmptyMessage, "the message is empty", hint));
     }
     if text.len() > TEXT_BYTES {
         let message = format!("the message has {} bytes; {TEXT_BYTES} is the limit", text.len());
@@ -179,5 +198,6 @@ mod tests {
         assert!(check(&"x".repeat(TEXT_BYTES)).is_ok());
         assert_eq!(check(&"é".repeat(TEXT_BYTES / 2 + 1)).unwrap_err().code, ErrorCode::MessageTooLarge);
         assert_eq!(check("").unwrap_err().code, ErrorCode::EmptyMessage);
+        assert_eq!(check(" \n\t").unwrap_err().code, ErrorCode::EmptyMessage);
     }
 }

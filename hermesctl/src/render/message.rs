@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hermes_api::{Body, Confirmed, Direction, Message, MessageState, Recipient, UnixMillis};
+use hermes_api::{Body, Confirmed, Direction, Message, MessageState, Quote, Recipient, UnixMillis};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// Lines of one message that the inbox shows on a terminal; the log shows all.
 const INBOX_LINES: usize = 12;
+
+/// Characters of a message that is answered, before the answer.
+const QUOTED_CHARS: usize = 24;
 
 /// Columns below which text is not folded but left to the terminal.
 const MIN_TEXT_COLUMNS: usize = 20;
@@ -58,7 +61,9 @@ pub(crate) fn unread(message: &Message, layout: Layout, now: UnixMillis) -> Vec<
         first = fold::width(&author) + 2;
         head = head.styled(NAME, author).plain(": ");
     }
-    let mut lines = with_text(head, indent, message, layout.text(indent + first));
+    let (head, quoted) = quoting(head, message);
+    let mut lines = with_text(head, indent, message, layout.text(indent + first + quoted));
+    append_marks(&mut lines, message);
     let hidden = lines.len().saturating_sub(INBOX_LINES);
     if layout.terminal.is_some() && hidden > 0 {
         lines.truncate(INBOX_LINES);
@@ -79,9 +84,11 @@ pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<
     let indent = layout.reference + 2 + fold::width(&time) + 2;
     let head = layout.reference(message).styled(DIM, format!("  {time}  ")).styled(NAME, &from).plain(": ");
     // Further lines start under the name: below the colon they would waste a narrow terminal.
-    let first = fold::width(&from) + 2;
+    let (head, quoted) = quoting(head, message);
+    let first = fold::width(&from) + 2 + quoted;
     let columns = layout.text(indent + first);
     let mut lines = with_text(head, indent, message, columns);
+    append_marks(&mut lines, message);
     if let (Some(last), Some(state)) = (lines.last_mut(), message.state) {
         let style = if state == MessageState::Failed { BAD } else { DIM };
         let word = self::state(state);
@@ -109,7 +116,8 @@ fn note(message: &Message, layout: Layout, time: &str) -> Line {
     let text = match &message.body {
         Body::SessionRenewed { reason } => format!("new session: {reason}"),
         Body::GroupChanged(note) => group::note(note),
-        Body::TimerSet { .. } | Body::Expired => String::new(),
+        Body::TimerSet { .. } | Body::Expired | Body::Withdrawn => String::new(),
+        Body::Reaction { .. } | Body::Edit { .. } | Body::Unsend { .. } => String::new(),
         Body::Text { .. } | Body::Unsupported => "(needs a newer version of Hermes)".to_owned(),
     };
     layout.reference(message).styled(DIM, format!("  {time}  — {text} —"))
@@ -120,6 +128,15 @@ fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize
         Body::Text { text } => fold::fold(text, columns).into_iter(),
         Body::Expired => return vec![head.styled(DIM, "(deleted: its time was over)")],
         Body::TimerSet { ttl } => return vec![head.styled(DIM, timer(*ttl))],
+        Body::Withdrawn => return vec![head.styled(DIM, "(message withdrawn)")],
+        Body::Reaction { to, emoji: Some(emoji) } => {
+            return vec![head.styled(DIM, format!("(reacts {emoji} to {})", which(to)))];
+        }
+        Body::Reaction { to, emoji: None } => {
+            return vec![head.styled(DIM, format!("(takes back the reaction to {})", which(to)))];
+        }
+        Body::Edit { to } => return vec![head.styled(DIM, format!("(edits {})", which(to)))],
+        Body::Unsend { to } => return vec![head.styled(DIM, format!("(withdraws {})", which(to)))],
         Body::Unsupported | Body::SessionRenewed { .. } | Body::GroupChanged(_) => {
             return vec![head.styled(DIM, "(needs a newer version of Hermes; it is kept)")];
         }
@@ -127,6 +144,44 @@ fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize
     let mut lines = vec![head.plain(text.next().unwrap_or_default())];
     lines.extend(text.map(|line| Line::new(" ".repeat(indent)).plain(line)));
     lines
+}
+
+/// What a message answers, before its text; and how many columns that takes.
+fn quoting(head: Line, message: &Message) -> (Line, usize) {
+    let Some(quote) = &message.reply_to else { return (head, 0) };
+    let words = quote.text.as_deref().map(first_words).unwrap_or_default();
+    let quoted = match words.is_empty() {
+        true => format!("↪ {}  ", which(quote)),
+        false => format!("↪ {} “{words}”  ", which(quote)),
+    };
+    let columns = fold::width(&quoted);
+    (head.styled(DIM, quoted), columns)
+}
+
+/// Enough of a text to know it by, on one line.
+fn first_words(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(QUOTED_CHARS) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}
+
+/// A message that another one is about.
+fn which(quote: &Quote) -> &str {
+    quote.reference.as_deref().unwrap_or("a message that is not here")
+}
+
+/// That it was edited, and what others think of it, behind its last line.
+fn append_marks(lines: &mut [Line], message: &Message) {
+    let Some(last) = lines.last_mut() else { return };
+    if message.edited_at.is_some() {
+        *last = std::mem::take(last).styled(DIM, "  (edited)");
+    }
+    for reaction in &message.reactions {
+        let count = if reaction.count > 1 { format!(" {}", reaction.count) } else { String::new() };
+        *last = std::mem::take(last).plain(format!("  {}{count}", reaction.emoji));
+    }
 }
 
 fn timer(ttl: Option<u32>) -> String {
@@ -169,6 +224,8 @@ pub(crate) fn local_time(time: UnixMillis, zone: &TimeZone) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use hermes_api::Reaction;
+
     use super::*;
 
     pub(crate) fn incoming(reference: &str, text: &str) -> Message {
@@ -180,6 +237,9 @@ pub(crate) mod tests {
             from: reference.split('#').next().unwrap().into(),
             author: None,
             body: Body::Text { text: text.into() },
+            reply_to: None,
+            edited_at: None,
+            reactions: Vec::new(),
             sent_at: UnixMillis(0),
             received_at: Some(UnixMillis(1_000_000)),
             state: None,
@@ -223,6 +283,30 @@ pub(crate) mod tests {
         let lines =
             texts(unread(&message, Layout::of(std::slice::from_ref(&message), None), UnixMillis(1_000_000)));
         assert_eq!(lines, ["bob#1    0s  hi␍carol#9  1m  pay\u{fffd}mallory#1 0s x␛[1A"]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_message_stands_with_it() {
+        let mut message = incoming("bob#3", "on my way");
+        let text = Some("where are\nyou, and when will you be here?".to_owned());
+        let reference = Some("bob#2".to_owned());
+        message.reply_to = Some(Quote { id: "00".repeat(16), reference, from: None, text });
+        message.edited_at = Some(UnixMillis(1));
+        let reaction =
+            |emoji: &str, count| Reaction { emoji: emoji.into(), count, me: false, by: Vec::new() };
+        message.reactions = vec![reaction("👍", 2), reaction("\u{1b}[2J", 1)];
+        let layout = Layout::of(std::slice::from_ref(&message), None);
+        assert_eq!(
+            texts(unread(&message, layout, UnixMillis(1_000_000))),
+            ["bob#3    0s  ↪ bob#2 “where are you, and when…”  on my way  (edited)  👍 2  ␛[2J"]
+        );
+        message.reactions.clear();
+        (message.edited_at, message.body) = (None, Body::Withdrawn);
+        message.reply_to = Some(Quote { reference: None, text: None, ..message.reply_to.unwrap() });
+        assert_eq!(
+            texts(logged(&message, layout, &TimeZone::UTC)),
+            ["bob#3  1970-01-01 00:16  bob: ↪ a message that is not here  (message withdrawn)"]
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::{
     response::sse::{self, KeepAlive, Sse},
 };
 use futures_util::{Stream, StreamExt, stream};
-use hermes_api::{Event, EventFrame, GroupChange, V1, limits};
+use hermes_api::{Event, EventFrame, GroupChange, MarkKind, V1, limits};
 use hermes_engine::{GroupEvent, query};
 use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
@@ -75,6 +75,16 @@ impl Listener {
                 let found = self.account.query(move |view| query::message_at(view, &reference)).await;
                 let message = show::message(found.ok()??, self.account.name().as_str());
                 Some(Event::Received { message: Box::new(message) })
+            }
+            hermes_engine::Event::Marked { reference, what } => {
+                let found = self.account.query(move |view| query::message_at(view, &reference)).await;
+                let message = Box::new(show::message(found.ok()??, self.account.name().as_str()));
+                let change = match what {
+                    hermes_engine::MarkKind::Reaction => MarkKind::Reaction,
+                    hermes_engine::MarkKind::Edit => MarkKind::Edit,
+                    hermes_engine::MarkKind::Withdrawn => MarkKind::Withdrawn,
+                };
+                Some(Event::MessageChanged { message, change })
             }
             hermes_engine::Event::Expired(reference) => {
                 Some(Event::Expired { reference: reference.to_string() })

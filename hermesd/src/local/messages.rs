@@ -28,6 +28,9 @@ use super::{
 };
 use crate::{account::Account, link::Reason};
 
+/// Stands for the message that arrived last.
+const LAST: &str = "@last";
+
 pub(super) async fn send(
     State(daemon): State<Daemon>,
     Path(account): Path<String>,
@@ -44,7 +47,11 @@ pub(super) async fn send(
     // Before the command, so that no receipt is missed.
     let events = account.events();
     let ttl = asked.ttl_seconds.map(Duration::from_secs);
-    let send = Send { to: asked.to, text: asked.text, ttl, idempotency: Some(asked.id) };
+    let reply_to = match &asked.reply_to {
+        Some(name) => Some(named(&account, name).await?),
+        None => None,
+    };
+    let send = Send { to: asked.to, text: asked.text, reply_to, ttl, idempotency: Some(asked.id) };
     let EngineReply::Sent(sent) = account.command(Command::Send(send)).await? else {
         return Err(unexpected());
     };
@@ -75,21 +82,33 @@ pub(super) async fn show(
     Path((account, name)): Path<(String, String)>,
 ) -> Reply<MessageDetails> {
     let account = daemon.account(&account).await.map_err(Refused)?;
-    let found = match (message_id(&name), name.parse::<Reference>()) {
-        (Some(id), _) => account.query(move |view| query::message(view, &id)).await?,
-        (None, Ok(reference)) => account.query(move |view| query::message_at(view, &reference)).await?,
-        (None, Err(_)) => None,
-    };
-    let Some(found) = found else {
-        return Err(Refused::new(
-            ErrorCode::MessageNotFound,
-            format!("there is no message {name}"),
-            "messages are named like bob#42; hermesctl log shows them",
-        ));
-    };
+    let wanted = named(&account, &name).await?;
+    let found = account.query(move |view| query::message_at(view, &wanted)).await?;
+    let found = found.ok_or_else(|| unknown(&name))?;
     let recipients = recipients(&account, found.id).await?;
     let message = show::message(found, account.name().as_str());
     Ok(Document(MessageDetails { v: V1, message, recipients }))
+}
+
+/// The message of a name: a reference, an id, or the last one that arrived. A reference is taken at its word.
+pub(super) async fn named(account: &Account, name: &str) -> Result<Reference, Refused> {
+    let found = match (message_id(name), name.parse::<Reference>()) {
+        _ if name == LAST => account.query(query::last_received).await?,
+        (Some(id), _) => {
+            account.query(move |view| query::message(view, &id)).await?.map(|message| message.reference)
+        }
+        (None, reference) => reference.ok(),
+    };
+    found.ok_or_else(|| unknown(name))
+}
+
+pub(super) fn unknown(name: &str) -> Refused {
+    let message = match name {
+        LAST => "no message has arrived yet".to_owned(),
+        name => format!("there is no message {name}"),
+    };
+    let hint = "messages are named like bob#42; hermesctl log shows them";
+    Refused::new(ErrorCode::MessageNotFound, message, hint)
 }
 
 async fn recipients(account: &Account, id: MessageId) -> Result<Vec<Recipient>, Refused> {

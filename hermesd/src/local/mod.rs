@@ -11,6 +11,7 @@ mod contact;
 mod events;
 mod group;
 mod keys;
+mod mark;
 mod messages;
 mod pairing;
 mod peer;
@@ -85,6 +86,10 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::GROUP_REBUILD, post(group::rebuild))
         .route(routes::GROUP_LEAVE, post(group::leave))
         .route(routes::MESSAGE, get(messages::show))
+        .route(routes::REACT, post(mark::react))
+        .route(routes::EDIT, post(mark::edit))
+        .route(routes::UNSEND, post(mark::unsend))
+        .route(routes::CANCEL, post(mark::cancel))
         .route(routes::MESSAGES, post(messages::send))
         .route(routes::INBOX, get(messages::inbox))
         .route(routes::READ, post(messages::read))

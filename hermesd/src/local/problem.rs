@@ -16,7 +16,7 @@ use crate::{
     store::{OpenError, StoreError},
 };
 
-pub(super) use self::group::stopped_group;
+pub(super) use self::group::{stopped_group, who};
 
 /// What to do on a copy that is stopped.
 const COPY_HINT: &str = "use the other copy; or go on with this one and stop the other: hermesctl recover";
@@ -69,6 +69,13 @@ impl ToProblem for CommandError {
                 ErrorCode::MessageNotFound,
                 "messages are named like bob#42; hermesctl log shows them".to_owned(),
             ),
+            Self::NotAuthor(_)
+            | Self::NothingToChange(_)
+            | Self::NotSent(_)
+            | Self::HasLeft(_)
+            | Self::TooManyEdits(..)
+            | Self::BadReaction(_)
+            | Self::ReplyElsewhere(_) => of_message(self),
             Self::UnknownContact(_)
             | Self::NotPaired(_)
             | Self::BadName(_)
@@ -100,6 +107,32 @@ impl ToProblem for CommandError {
             | Self::Group(_) => group::of_group(self),
         };
         Problem::new(code, self.to_string(), hint)
+    }
+}
+
+/// What to do when a word about a message was refused.
+fn of_message(error: &CommandError) -> (ErrorCode, String) {
+    match error {
+        CommandError::NotAuthor(reference) => {
+            (ErrorCode::NotAuthor, format!("react instead: hermesctl react {reference} EMOJI"))
+        }
+        CommandError::NotSent(reference) => (
+            ErrorCode::MessageClosed,
+            format!("send it again; what became of it: hermesctl read {reference}"),
+        ),
+        CommandError::HasLeft(reference) => {
+            (ErrorCode::MessageClosed, format!("withdraw it instead: hermesctl unsend {reference}"))
+        }
+        CommandError::TooManyEdits(..) => {
+            (ErrorCode::LimitReached, "withdraw it and send another one".to_owned())
+        }
+        CommandError::BadReaction(_) => {
+            (ErrorCode::BadReaction, "use one emoji, at most 32 bytes, without spaces".to_owned())
+        }
+        CommandError::ReplyElsewhere(reference) => {
+            (ErrorCode::Usage, format!("send it to {} alone", reference.chat))
+        }
+        _ => (ErrorCode::MessageClosed, "nothing was changed".to_owned()),
     }
 }
 
@@ -337,6 +370,7 @@ impl ToProblem for FailureReason {
             Self::GroupClosed => {
                 Problem::new(ErrorCode::GroupClosed, self.to_string(), "hermesctl group ls says why")
             }
+            Self::Cancelled => Problem::new(ErrorCode::Cancelled, self.to_string(), ""),
             Self::GaveUp(_) => Problem::new(
                 ErrorCode::RelayUnreachable,
                 self.to_string(),

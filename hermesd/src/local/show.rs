@@ -1,6 +1,7 @@
 //! The engine's views as documents of the API.
 
 mod group;
+mod mark;
 
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactDetails, ContactState, Direction,
@@ -14,7 +15,7 @@ use hermes_engine::{
 use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
 
 pub(super) use self::group::{group, group_details, person, recipient};
-use super::problem::ToProblem;
+use super::problem::{ToProblem, who};
 use crate::{
     account::{Account, Health},
     clock::now,
@@ -44,20 +45,25 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
         Text::Plain(text) => Body::Text { text },
         Text::NeedsNewerVersion => Body::Unsupported,
         Text::Expired => Body::Expired,
+        Text::Withdrawn => Body::Withdrawn,
+        Text::Action(action) => mark::action(*action, view.about, &chat, account),
         Text::TimerSet(ttl) => Body::TimerSet { ttl },
         Text::GroupChanged(note) => Body::GroupChanged(Box::new(group::note(*note, &view.people))),
         Text::SessionRenewed(reason) => Body::SessionRenewed { reason: reason.to_string() },
     };
     let author = view.author.as_ref().map(|author| group::known(author, &view.people));
-    let from = author.as_ref().map_or_else(|| chat.clone(), |author| author.name.clone());
+    let from = author.as_ref().map_or_else(|| chat.clone(), who);
     let common = Message {
         reference: view.reference.to_string(),
         id: view.id.to_string(),
+        reply_to: view.reply_to.map(|quote| mark::quote(quote, &chat, account)),
         from,
         author,
         chat,
         direction: Direction::In,
         body,
+        edited_at: view.edited.map(time),
+        reactions: view.reactions.into_iter().map(mark::reaction).collect(),
         sent_at: time(view.sent),
         received_at: Some(time(view.stored)),
         state: None,

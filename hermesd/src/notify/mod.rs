@@ -194,7 +194,8 @@ fn arrival(message: query::MessageView) -> Option<(hermes_engine::Reference, Arr
         Text::Plain(_) if message.ttl.is_some() => None,
         Text::Plain(text) => Some(text),
         Text::NeedsNewerVersion => None,
-        Text::Expired | Text::TimerSet(_) | Text::SessionRenewed(_) | Text::GroupChanged(_) => return None,
+        Text::Expired | Text::Withdrawn | Text::Action(_) | Text::TimerSet(_) => return None,
+        Text::SessionRenewed(_) | Text::GroupChanged(_) => return None,
     };
     let author = message.author.map(|author| {
         let known = message.people.iter().find(|person| person.fingerprint == author.fingerprint);
@@ -220,6 +221,10 @@ mod tests {
             stored: Timestamp(0),
             direction: MessageDirection::Received { unread: true },
             author: None,
+            reply_to: None,
+            edited: None,
+            reactions: Vec::new(),
+            about: None,
             people: Vec::new(),
             confirmed: None,
             ttl: None,

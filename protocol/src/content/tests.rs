@@ -28,6 +28,14 @@ fn every_kind_round_trips() {
             reply_to: Some(MessageId([9; 16])),
             ttl: None,
         },
+        Body::Reaction { message: MessageId([9; 16]), emoji: Some("👍🏽".into()) },
+        Body::Reaction { message: MessageId([9; 16]), emoji: None },
+        Body::Edit { message: MessageId([9; 16]), text: "mended".into() },
+        Body::Unsend { message: MessageId([9; 16]), place: None },
+        Body::Unsend {
+            message: MessageId([9; 16]),
+            place: Some(WithdrawnPlace { place: ChatPlace { counter: 2, previous: [6; 32] }, hash: [7; 32] }),
+        },
         Body::Receipt { kind: ReceiptKind::Delivered, messages: vec![MessageId([4; 16]); RECEIPT_MESSAGES] },
         Body::Receipt { kind: ReceiptKind::Read, messages: vec![] },
         Body::Hello { profile_name: "Ζωή".into(), ticket: ticket(1), proof: Some([5; 32]) },
@@ -85,6 +93,49 @@ fn an_unknown_kind_is_kept_and_no_error() {
         let decoded = Content::decode(&bytes).unwrap();
         assert_eq!(decoded.body, Body::Unknown(UnknownBody { kind, payload }));
         assert_eq!(decoded.encode(), bytes);
+    }
+}
+
+/// Frozen: whatever changes these bytes changes the hash that chains a chat's messages.
+#[test]
+fn what_is_said_of_messages_has_this_form() {
+    let hex = |body| data_encoding::HEXLOWER.encode(&content(body).encode());
+    let (id, hash) = (MessageId([9; 16]), [7; 32]);
+    let head = concat!(
+        "a500",
+        "5001010101010101010101010101010101",
+        "01",
+        "1b0000018bcfe56800",
+        "02",
+        "8203",
+        "58200202020202020202020202020202020202020202020202020202020202020202",
+        "03"
+    );
+    let nines = "5009090909090909090909090909090909";
+    let reaction = Body::Reaction { message: id, emoji: Some("+".into()) };
+    assert_eq!(hex(reaction), format!("{head}0a04a200{nines}01612b"));
+    assert_eq!(hex(Body::Reaction { message: id, emoji: None }), format!("{head}0a04a100{nines}"));
+    assert_eq!(hex(Body::Edit { message: id, text: "x".into() }), format!("{head}0b04a200{nines}016178"));
+    assert_eq!(hex(Body::Unsend { message: id, place: None }), format!("{head}0c04a100{nines}"));
+    let place = WithdrawnPlace { place: ChatPlace { counter: 2, previous: hash }, hash };
+    let sevens = format!("5820{}", "07".repeat(32));
+    assert_eq!(
+        hex(Body::Unsend { message: id, place: Some(place) }),
+        format!("{head}0c04a200{nines}018302{sevens}{sevens}")
+    );
+}
+
+#[test]
+fn a_reaction_is_short_and_visible() {
+    let decoded = |emoji: &str| {
+        let message = MessageId([9; 16]);
+        Content::decode(&content(Body::Reaction { message, emoji: Some(emoji.into()) }).encode())
+    };
+    for good in ["👍", "🇨🇭", "👩‍👩‍👧", "+1", &"x".repeat(REACTION_BYTES)] {
+        assert!(decoded(good).is_ok(), "{good}");
+    }
+    for bad in ["", "a b", "\u{1b}[2J", "\n", &"x".repeat(REACTION_BYTES + 1)] {
+        assert_eq!(decoded(bad), Err(ContentError::BadReaction), "{bad:?}");
     }
 }
 

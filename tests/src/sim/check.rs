@@ -133,6 +133,8 @@ fn plain(text: Text) -> String {
         Text::Plain(text) => text,
         Text::NeedsNewerVersion => "needs a newer version".to_owned(),
         Text::Expired => "expired".to_owned(),
+        Text::Withdrawn => "withdrawn".to_owned(),
+        Text::Action(action) => format!("{action:?}"),
         Text::TimerSet(ttl) => format!("timer set: {ttl:?}"),
         Text::GroupChanged(note) => format!("group changed: {note:?}"),
         Text::SessionRenewed(reason) => format!("session renewed: {reason}"),

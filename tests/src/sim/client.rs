@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hermes_engine::{
     ChatId, Command, CommandError, CommandId, ContactChange, Effect, Engine, GroupChange, Input, LinkEvent,
-    NewAccount, OutboxKey, Reply, Send, SendError,
+    MessageChange, NewAccount, OutboxKey, Reference, Reply, Send, SendError,
     query::{self, Claiming, PendingFetch, Place},
 };
 use hermes_wire::{
@@ -61,6 +61,7 @@ pub enum Typed {
     CallContact(String, String),
     CreateGroup(String, Vec<String>),
     Group(String, GroupChange),
+    Message(Reference, MessageChange),
 }
 
 /// The mailbox connection as the client sees it.
@@ -443,6 +444,7 @@ impl Client {
             },
             (Typed::Invite, Reply::Invite { link, .. }) => self.invites.push(link),
             (Typed::Accept(_), Reply::Accepted { .. }) => {}
+            (Typed::Message(..), Reply::Marked { .. }) => {}
             (Typed::CreateGroup(..), Reply::Group(_)) | (Typed::GiveKeyPackages, Reply::Given) => {}
             (typed, reply) => panic!("{typed:?} was answered with {reply:?}"),
         }
@@ -488,6 +490,7 @@ fn command(typed: &Typed) -> Command {
         Typed::Send { to, text, key } => Command::Send(Send {
             to: vec![to.clone()],
             text: text.clone(),
+            reply_to: None,
             ttl: None,
             idempotency: Some(key.clone()),
         }),
@@ -497,6 +500,7 @@ fn command(typed: &Typed) -> Command {
         }
         Typed::CreateGroup(name, members) => Command::CreateGroup(name.clone(), members.clone()),
         Typed::Group(name, change) => Command::Group(name.clone(), change.clone()),
+        Typed::Message(reference, change) => Command::Message(reference.clone(), change.clone()),
         Typed::Invite => Command::CreateInvite { validity: std::time::Duration::from_secs(30 * 86_400) },
         Typed::Accept(link) => Command::Accept(Box::new(link.parse().expect("our own invite parses"))),
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use hermes_engine::{
-    ChatId, CommandError, GroupChange, GroupStanding, LinkEvent, OutboxKey, Text,
+    ChatId, CommandError, GroupChange, GroupStanding, LinkEvent, MessageChange, OutboxKey, Reference, Text,
     query::{self, GroupDetails, MessageDirection},
 };
 use hermes_protocol::{Content, group::Authenticator, identity::Fingerprint};
@@ -116,6 +116,17 @@ impl Crowd {
         let typed = Typed::Send { to: GROUP.to_owned(), text: text.to_owned(), key };
         let (now, rng) = (self.world.now, &mut self.world.rng);
         self.world.clients[client].ask(&typed, now, rng).expect("a group");
+    }
+
+    /// Somebody says something about a message of the group, by its number there.
+    pub fn mark(&mut self, client: usize, number: u64, change: MessageChange) -> Result<(), CommandError> {
+        let typed = Typed::Message(Reference { chat: GROUP.to_owned(), number }, change);
+        self.world.clients[client].ask(&typed, self.world.now, &mut self.world.rng).map(|_| ())
+    }
+
+    /// The group's history as a client has it.
+    pub fn log(&self, client: usize) -> Vec<query::MessageView> {
+        query::log(self.store(client), GROUP, None, usize::MAX).expect("memory").expect("a group")
     }
 
     /// Somebody writes to a contact.

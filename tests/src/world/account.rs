@@ -156,6 +156,10 @@ fn text(message: Message) -> String {
         Body::SessionRenewed { reason } => format!("(session renewed: {reason})"),
         Body::GroupChanged(_) => "(group changed)".to_owned(),
         Body::Expired => "(expired)".to_owned(),
+        Body::Withdrawn => "(withdrawn)".to_owned(),
+        Body::Reaction { emoji, .. } => format!("(reacts {emoji:?})"),
+        Body::Edit { .. } => "(edits)".to_owned(),
+        Body::Unsend { .. } => "(withdraws)".to_owned(),
         Body::TimerSet { ttl } => format!("(timer set: {ttl:?})"),
     }
 }

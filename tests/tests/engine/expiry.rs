@@ -10,7 +10,8 @@ use hermes_tests::duo::{Peer, paired, settle};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn send_for(peer: &mut Peer, text: &str, ttl: Duration) {
-    let send = Send { to: vec!["bob".to_owned()], text: text.to_owned(), ttl: Some(ttl), idempotency: None };
+    let (to, text) = (vec!["bob".to_owned()], text.to_owned());
+    let send = Send { to, text, reply_to: None, ttl: Some(ttl), idempotency: None };
     assert!(matches!(peer.command(Command::Send(send)), Ok(Reply::Sent(_))));
 }
 

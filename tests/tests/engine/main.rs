@@ -7,6 +7,7 @@ mod groups;
 mod healing;
 mod hostile;
 mod identity;
+mod marks;
 mod prekeys;
 mod presence;
 mod rules;

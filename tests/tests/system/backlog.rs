@@ -137,5 +137,6 @@ fn send_until(done: &AtomicBool, from: &Account, to: &str, sent: &AtomicUsize) {
 }
 
 fn message(to: &str, text: String, id: String) -> SendMessage {
-    SendMessage { to: vec![to.to_owned()], text, id, ttl_seconds: None, wait: Wait::None, timeout_ms: 0 }
+    let to = vec![to.to_owned()];
+    SendMessage { to, text, id, reply_to: None, ttl_seconds: None, wait: Wait::None, timeout_ms: 0 }
 }

@@ -109,8 +109,10 @@ fn asked(admins: &[String]) -> String {
     }
 }
 
-fn who(person: &Person) -> String {
-    if person.contact {
+/// Somebody's name. What strangers call themselves could be a contact's name, so the first digits of their key stand behind
+/// it.
+pub(in crate::local) fn who(person: &Person) -> String {
+    if person.contact || person.me {
         return person.name.clone();
     }
     let digits: String =
