@@ -20,6 +20,9 @@ pub struct Chat {
     pub name: String,
     /// Whom it is with.
     pub with: ChatWith,
+    /// Whether it is put away.
+    #[serde(default)]
+    pub archived: bool,
     /// Unread messages in it.
     pub unread: u64,
     /// When its newest message was sent or arrived; nothing when there is none.
@@ -52,6 +55,27 @@ pub struct ChatSettings {
     pub muted_until: Option<UnixMillis>,
     /// Seconds after which its texts are deleted, at both ends; nothing when they stay.
     pub ttl_seconds: Option<u32>,
+    /// Whether it is put away, until a message comes in it while it is not muted.
+    #[serde(default)]
+    pub archived: bool,
+}
+
+/// Has the account be quiet, or not. Messages arrive all the same; notifications, and programs that look, leave its user
+/// alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetDnd {
+    /// For how many seconds; nothing ends it.
+    pub seconds: Option<u64>,
+}
+
+/// Whether the account is quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dnd {
+    /// The document's version.
+    pub v: V1,
+    /// Until when; nothing when it is not.
+    pub until: Option<UnixMillis>,
 }
 
 /// Has a chat be quiet, or not. Its messages arrive all the same; notifications, and programs that look, leave it alone.

@@ -200,3 +200,9 @@ pub enum GroupChange {
     #[serde(other)]
     Other,
 }
+/// The group is forgotten: there is nothing of it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// The document's version.
+    pub v: V1,
+}

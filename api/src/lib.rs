@@ -20,8 +20,10 @@ pub mod keys;
 pub mod limits;
 pub mod mark;
 pub mod message;
+pub mod outbox;
 pub mod peer;
 pub mod routes;
+pub mod search;
 pub mod socket;
 pub mod status;
 mod version;
@@ -31,7 +33,7 @@ pub use audit::{
     Audit, AuditQuery, ChatAudit, Finding, FindingKind, Gap, Neighbour, ReceivedAudit, SentAudit, Sighting,
     Unconfirmed, UnreadableCount,
 };
-pub use chat::{Chat, ChatSettings, ChatWith, Chats, MuteChat, SetTtl};
+pub use chat::{Chat, ChatSettings, ChatWith, Chats, Dnd, MuteChat, SetDnd, SetTtl};
 pub use client::{Client, ClientError, EventStream};
 pub use config::{ConfigInForce, ConfigOrigin, SettingInForce};
 pub use contact::{
@@ -44,8 +46,8 @@ pub use error::{ErrorCode, Failure, Problem};
 pub use event::{Event, EventFrame, MarkKind};
 pub use exit::Exit;
 pub use group::{
-    ChangeMembers, CreateGroup, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member, Person,
-    RebuildGroup, RenameGroup, Role, SetRole, Standing,
+    ChangeMembers, CreateGroup, Forgotten, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member,
+    Person, RebuildGroup, RenameGroup, Role, SetRole, Standing,
 };
 pub use keys::{ChangeKeys, KeyKind, KeyStatus, KeysChanged, Passphrase, UnknownKeyKind, Unlock};
 pub use mark::{EditMessage, MessageChanged, Quote, React, Reaction};
@@ -53,7 +55,9 @@ pub use message::{
     Body, Confirmed, Direction, GroupNote, InboxQuery, LogQuery, Message, MessageDetails, MessagePage,
     MessageState, ReadMessages, ReadReceipt, Recipient, SendMessage, SendResult, SentMessages, Wait,
 };
+pub use outbox::{Outbox, OutboxQuery, Waiting, WaitingKind};
 pub use peer::{Peer, Peers, PingContact, Pong, SessionHealth};
+pub use search::{SearchPage, SearchQuery};
 pub use socket::ForeignSocket;
 pub use status::{
     AccountStatus, Connection, ConnectionState, DaemonStatus, Recover, RecoverOutcome, Recovered, Restored,

@@ -11,6 +11,9 @@ pub const RECIPIENTS: usize = 64;
 /// Messages of one page of inbox or log; with [`TEXT_BYTES`] this bounds a reply.
 pub const PAGE_MESSAGES: u32 = 200;
 
+/// Bytes of what is looked for in a search.
+pub const SEARCH_TEXT_BYTES: usize = 1024;
+
 /// References in one request to mark messages read: one page's worth, five times over.
 pub const READ_REFS: usize = 1000;
 

@@ -40,6 +40,18 @@ pub const CHATS: &str = "/v1/accounts/{account}/chats";
 pub const CHAT: &str = "/v1/accounts/{account}/chats/{chat}";
 /// `POST` [`crate::MuteChat`]: [`crate::ChatSettings`].
 pub const MUTE: &str = "/v1/accounts/{account}/chats/{chat}/mute";
+/// `POST` without a body: [`crate::ChatSettings`].
+pub const ARCHIVE: &str = "/v1/accounts/{account}/chats/{chat}/archive";
+/// `POST` without a body: [`crate::ChatSettings`].
+pub const UNARCHIVE: &str = "/v1/accounts/{account}/chats/{chat}/unarchive";
+/// `POST` [`crate::SetDnd`]: [`crate::Dnd`].
+pub const DND: &str = "/v1/accounts/{account}/dnd";
+/// `GET` with [`crate::SearchQuery`]: [`crate::SearchPage`].
+pub const SEARCH: &str = "/v1/accounts/{account}/search";
+/// `GET` with [`crate::OutboxQuery`]: [`crate::Outbox`].
+pub const OUTBOX: &str = "/v1/accounts/{account}/outbox";
+/// `POST` without a body: [`crate::Outbox`], once every connection has been told to try at once.
+pub const OUTBOX_RETRY: &str = "/v1/accounts/{account}/outbox/retry";
 /// `POST` [`crate::SetTtl`]: [`crate::ChatSettings`].
 pub const TTL: &str = "/v1/accounts/{account}/chats/{chat}/ttl";
 /// `GET`: [`crate::Groups`]. `POST` [`crate::CreateGroup`]: [`crate::GroupDetails`].
@@ -54,6 +66,8 @@ pub const GROUP_REMOVE: &str = "/v1/accounts/{account}/groups/{group}/remove";
 pub const GROUP_RENAME: &str = "/v1/accounts/{account}/groups/{group}/rename";
 /// `POST` [`crate::SetRole`]: [`crate::GroupDetails`].
 pub const GROUP_ROLE: &str = "/v1/accounts/{account}/groups/{group}/role";
+/// `POST` without a body: [`crate::Forgotten`].
+pub const GROUP_FORGET: &str = "/v1/accounts/{account}/groups/{group}/forget";
 /// `POST` [`crate::LeaveGroup`]: [`crate::GroupDetails`].
 pub const GROUP_LEAVE: &str = "/v1/accounts/{account}/groups/{group}/leave";
 /// `POST` [`crate::SendMessage`]: [`crate::SentMessages`].

@@ -40,6 +40,9 @@ pub struct AccountStatus {
     pub waiting: u64,
     /// Messages not read yet.
     pub unread: u64,
+    /// Until when its user wants not to be disturbed; nothing when it is otherwise.
+    #[serde(default)]
+    pub dnd_until: Option<UnixMillis>,
     /// Messages waiting to leave.
     pub outbox: u64,
     /// Envelopes that arrived and could not be read, ever.

@@ -27,11 +27,16 @@ impl Chat {
 
 /// A conversation that another row points at.
 pub(crate) fn chat<V: View>(view: &V, chat: &ChatId) -> StoreResult<Chat, V> {
+    find(view, chat)?.ok_or(ReadError::Corrupt(Table::Contact))
+}
+
+/// A conversation, if it is one still.
+pub(crate) fn find<V: View>(view: &V, chat: &ChatId) -> StoreResult<Option<Chat>, V> {
     if let Some(contact) = rows::get(view, chat)? {
-        return Ok(Chat::Contact(Box::new(contact)));
+        return Ok(Some(Chat::Contact(Box::new(contact))));
     }
-    let group = rows::get(view, chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
-    Ok(Chat::Group(Box::new(group)))
+    let group: Option<GroupRecord> = rows::get(view, chat)?;
+    Ok(group.map(|group| Chat::Group(Box::new(group))))
 }
 
 impl<V: View> Turn<'_, V> {

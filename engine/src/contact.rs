@@ -44,7 +44,15 @@ impl<V: View> Turn<'_, V> {
 
     /// Reserves a free name near the wished one and points it at the chat.
     pub(crate) fn claim_name(&mut self, chat: ChatId, wish: &str) -> StoreResult<String, V> {
-        let base = contact_name(wish);
+        self.claim_near(chat, contact_name(wish))
+    }
+
+    /// The same for a group.
+    pub(crate) fn claim_group_name(&mut self, chat: ChatId, wish: &str) -> StoreResult<String, V> {
+        self.claim_near(chat, group_name(wish))
+    }
+
+    fn claim_near(&mut self, chat: ChatId, base: String) -> StoreResult<String, V> {
         let mut name = base.clone();
         // Contacts are limited, so a free number is found within that many tries.
         for suffix in 2..=limits::CONTACTS.saturating_add(2) {
@@ -84,9 +92,66 @@ pub(crate) fn contact_name(wish: &str) -> String {
     if name.is_empty() { "contact".to_owned() } else { name.to_owned() }
 }
 
+/// A group's name, which its members know, as far as it cannot be mistaken for another one. Letters of all scripts stay;
+/// but letters that look like Latin ones stand among Latin ones nowhere, and never by themselves: whoever names a group
+/// could otherwise have it look like somebody's contact.
+pub(crate) fn group_name(wish: &str) -> String {
+    let typed = |c: char| match c {
+        _ if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') => c.to_lowercase().next(),
+        ' ' => Some('-'),
+        _ => None,
+    };
+    let name: String = wish.trim().chars().filter_map(typed).take(NAME_CHARS).collect();
+    let name = name.trim_matches(['-', '.']);
+    let letters = || name.chars().filter(|c| c.is_alphabetic());
+    let latin = letters().any(is_latin);
+    let safe = match latin {
+        true => letters().all(is_latin),
+        false => {
+            letters().any(|c| !looks_latin(c)) && name.chars().all(|c| c.is_alphabetic() || c.is_ascii())
+        }
+    };
+    match (name.is_empty(), safe) {
+        (false, true) => name.to_owned(),
+        _ => match contact_name(wish).as_str() {
+            "contact" => "group".to_owned(),
+            ascii => ascii.to_owned(),
+        },
+    }
+}
+
+/// ASCII, and the letters with marks of the Latin-1, Extended-A, -B and Additional blocks.
+fn is_latin(c: char) -> bool {
+    c.is_ascii() || matches!(c, '\u{c0}'..='\u{17f}' | '\u{1cd}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
+}
+
+/// Letters of other scripts that most typefaces draw as a Latin one (from the confusables of UTS #39).
+fn looks_latin(c: char) -> bool {
+    "асеорхуіјѕһԁԛԝвкмнтгпαοορνικτυχγηωսոօցհզքյաєѵ".contains(c)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::contact_name;
+    use super::{contact_name, group_name};
+
+    #[test]
+    fn groups_keep_letters_that_nobody_can_mistake() {
+        for (wish, name) in [
+            ("Réunion d'été", "réunion-dété"),
+            ("Команда", "команда"),
+            ("運用 1", "運用-1"),
+            ("فريق", "فريق"),
+            ("Ops", "ops"),
+            // Cyrillic that reads bob, in part or as a whole, and other tricks.
+            ("bоb", "bb"),
+            ("оре", "group"),
+            ("ops\u{202e}#1", "ops1"),
+            ("\u{1f980}", "group"),
+            ("--", "group"),
+        ] {
+            assert_eq!(group_name(wish), name, "{wish}");
+        }
+    }
 
     #[test]
     fn names_can_be_typed() {

@@ -127,6 +127,7 @@ impl<V: View> Turn<'_, V> {
             }
             Text::TimerSet(_) => self.note_ttl(chat, name, counters, &message),
             _ => {
+                self.bring_back(chat, &mut counters)?;
                 self.settle_early(chat, &mut counters, &mut message, &author.fingerprint)?;
                 self.add_unread(chat, name, counters, position, &message);
                 Ok(())

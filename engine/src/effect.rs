@@ -72,8 +72,12 @@ pub enum Reply {
     Given,
     /// The group is to be as asked, once the relay has put the change in its place.
     Group(ChatId),
+    /// The group is gone.
+    Forgotten,
     /// It is settled.
     Chat(ChatId),
+    /// Whether the user can be disturbed is settled.
+    Quiet,
     /// The question is on its way; [`Event::Pong`] with this id may follow.
     Pinged(MessageId),
     /// This copy of the store goes on, from the moment at which the relay takes its word.
@@ -253,6 +257,9 @@ pub enum CommandError {
         /// The group.
         group: String,
     },
+    /// This account is one of its members, or would be again.
+    #[error("you are in {0}")]
+    StillMember(String),
     /// This account is none of its members any more.
     #[error("you are not in {0} any more")]
     NoMember(String),

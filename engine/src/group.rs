@@ -15,6 +15,7 @@ mod blob;
 mod change;
 mod commit;
 mod delivery;
+mod forget;
 mod join;
 mod key_package;
 mod leave;

@@ -239,13 +239,13 @@ impl<V: View> Turn<'_, V> {
             self.delete::<SentRecord>(&key);
             range.from = SentKey { chat, counter: key.counter.saturating_add(1) }.to_bytes();
         }
-        let ChatRecord { messages, received, early, .. } = self.chat_counters(chat)?;
+        let ChatRecord { messages, received, early, archived, .. } = self.chat_counters(chat)?;
         // What is missing of the old identity's can arrive no more, and the new one's numbers must not fill its gaps.
         for (key, _) in self.scan::<GapRecord>(&Range::prefix(&chat.0), GAP_ROWS)? {
             self.delete::<GapRecord>(&key);
         }
         self.counters.missing = self.counters.missing.saturating_sub(received.missing);
-        let counters = ChatRecord { messages, early, former: messages, ..ChatRecord::default() };
+        let counters = ChatRecord { messages, early, archived, former: messages, ..ChatRecord::default() };
         self.put(&ChatCountersKey(chat), &ChatRow(counters));
         Ok(())
     }

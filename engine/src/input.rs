@@ -50,6 +50,8 @@ pub enum Command {
     CreateGroup(String, Vec<String>),
     /// Changes the group of this name.
     Group(String, GroupChange),
+    /// The user wants not to be disturbed until then, or can be.
+    Quiet(Option<Timestamp>),
     /// Settles something for the contact or group of this name.
     Chat(String, ChatChange),
     /// Says something of the contact of this name.
@@ -87,6 +89,10 @@ pub enum MessageChange {
 pub enum ChatChange {
     /// It is quiet until then, or is not.
     Mute(Option<Timestamp>),
+    /// It is put away, until a message comes in it.
+    Archive,
+    /// It is back.
+    Unarchive,
     /// Its texts are deleted after this time from here on, at both ends, or stay.
     Ttl(Option<Duration>),
 }
@@ -123,6 +129,8 @@ pub enum GroupChange {
     Demote(String),
     /// This account is to be no member.
     Leave,
+    /// The group, of which this account is no member, is to be forgotten, with all that was said in it.
+    Forget,
     /// The group, which a commit has stopped that nobody follows, is to go on without that commit's author.
     Rebuild,
 }

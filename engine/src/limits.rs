@@ -104,6 +104,14 @@ pub const QUOTE_CHARS: usize = 80;
 pub const REACTIONS_SHOWN: usize = 10;
 /// Names of people shown beside one reaction.
 pub const REACTION_NAMES: usize = 5;
+/// Rows that one search reads before it answers with what it has: a tenth of a second's work or two.
+pub const SEARCH_ROWS: u64 = 100_000;
+/// Bytes of what is looked for.
+pub const SEARCH_TEXT_BYTES: usize = 1_024;
+/// Rows of the outbox that are listed.
+pub const WAITING_ROWS: usize = 1_000;
+/// Messages of a forgotten group that are deleted in one turn: what a commit can hold.
+pub const FORGET_AT_ONCE: usize = 1_000;
 /// Messages deleted in one turn.
 pub const EXPIRIES_AT_ONCE: usize = 256;
 /// Key packages that a contact has of ours: one for the next group, and one for the group after it while we are away.

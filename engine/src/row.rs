@@ -227,6 +227,9 @@ pub(crate) struct ChatRecord {
     /// Authors' words about messages that are not here yet.
     #[serde(default)]
     pub(crate) early: u32,
+    /// Whether the user has put it away, until a message comes.
+    #[serde(default)]
+    pub(crate) archived: bool,
     /// Messages up to this number are of an identity that the contact has no more.
     #[serde(default)]
     pub(crate) former: u64,

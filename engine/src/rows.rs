@@ -119,6 +119,8 @@ wrapped_rows! {
     SettingsRow(ChatSettings): Contact by SettingsKey;
     /// When a contact was last heard.
     SeenRow(Timestamp): Contact by SeenKey;
+    /// Until when the user wants not to be disturbed.
+    QuietRow(Timestamp): Account by QuietKey;
     /// A message that is to be deleted.
     ExpiryRow(()): Expiry by ExpiryKey;
     SkippedChainRow(SecretBuf): SkippedChain by SkippedChainKey;
@@ -131,6 +133,9 @@ pub(crate) struct AccountKey;
 /// The one counters row.
 #[derive(Clone, Copy)]
 pub(crate) struct CountersKey;
+/// The one row that says until when the user wants not to be disturbed.
+#[derive(Clone, Copy)]
+pub(crate) struct QuietKey;
 /// The one row of store claims.
 #[derive(Clone, Copy)]
 pub(crate) struct ClaimsKey;
@@ -230,7 +235,7 @@ macro_rules! single_keys {
         })*
     };
 }
-single_keys!(AccountKey = 0, CountersKey = 1, ClaimsKey = 2);
+single_keys!(AccountKey = 0, CountersKey = 1, ClaimsKey = 2, QuietKey = 17);
 
 impl Key for ChatCountersKey {
     fn to_bytes(&self) -> Vec<u8> {
@@ -379,7 +384,7 @@ pub(crate) fn encode<R: Row>(row: &R) -> Value {
     Zeroizing::new(codec::encode(row))
 }
 
-fn decode<R: Row, E: Error>(bytes: &[u8]) -> Result<R, ReadError<E>> {
+pub(crate) fn decode<R: Row, E: Error>(bytes: &[u8]) -> Result<R, ReadError<E>> {
     // Sealed by this store, so the strictness that decoding again costs, and its copy, are not needed.
     codec::decode_tolerant(bytes, RECORD_BYTES).map_err(|_| ReadError::Corrupt(R::TABLE))
 }

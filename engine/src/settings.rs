@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hermes_protocol::content::Body;
+use hermes_wire::Timestamp;
 
 use crate::{
     chat::Chat,
@@ -12,7 +13,7 @@ use crate::{
     limits::TTL,
     reference::Reference,
     row::{ChatRecord, ChatSettings, Direction, MessageRecord, Text},
-    rows::{SettingsKey, SettingsRow, StoreResult},
+    rows::{ChatCountersKey, ChatRow, QuietKey, QuietRow, SettingsKey, SettingsRow, StoreResult},
     store::View,
     turn::Turn,
 };
@@ -36,6 +37,8 @@ impl<V: View> Turn<'_, V> {
             ChatChange::Mute(until) => {
                 self.put(&SettingsKey(chat), &SettingsRow(ChatSettings { muted: until, ..settings }));
             }
+            ChatChange::Archive => self.archive(chat, true)?,
+            ChatChange::Unarchive => self.archive(chat, false)?,
             ChatChange::Ttl(ttl) => {
                 if let Err(error) = check_ttl(ttl) {
                     return Ok(Err(error));
@@ -50,6 +53,30 @@ impl<V: View> Turn<'_, V> {
             }
         }
         Ok(Ok(Reply::Chat(chat)))
+    }
+
+    /// Settles until when the user wants not to be disturbed.
+    pub(crate) fn be_quiet(&mut self, until: Option<Timestamp>) {
+        match until {
+            Some(until) => self.put(&QuietKey, &QuietRow(until)),
+            None => self.delete::<QuietRow>(&QuietKey),
+        }
+    }
+
+    fn archive(&mut self, chat: ChatId, archived: bool) -> StoreResult<(), V> {
+        let counters = self.chat_counters(chat)?;
+        if counters.archived != archived {
+            self.put(&ChatCountersKey(chat), &ChatRow(ChatRecord { archived, ..counters }));
+        }
+        Ok(())
+    }
+
+    /// A chat that was put away is back when a message comes, unless its user is to be left alone.
+    pub(crate) fn bring_back(&self, chat: ChatId, counters: &mut ChatRecord) -> StoreResult<(), V> {
+        if counters.archived {
+            counters.archived = self.settings(chat)?.muted.is_some_and(|until| until > self.now);
+        }
+        Ok(())
     }
 
     /// The other side keeps to it too, once it knows.

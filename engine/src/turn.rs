@@ -71,6 +71,10 @@ impl<V: View> Turn<'_, V> {
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
             Command::Message(reference, change) => self.change_message(reference, change)?,
             Command::MarkRead(references) => self.mark_read(&references)?,
+            Command::Quiet(until) => {
+                self.be_quiet(until);
+                Ok(Reply::Quiet)
+            }
             Command::Chat(name, change) => self.change_chat(&name, change)?,
             Command::Contact(name, change) => self.change_contact(&name, change)?,
             Command::GiveKeyPackages => self.give_all_key_packages()?,
@@ -112,6 +116,7 @@ impl<V: View> Turn<'_, V> {
 
     fn tick(&mut self) -> StoreResult<(), V> {
         self.expire()?;
+        self.forget_on()?;
         self.forget_early_marks()?;
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;

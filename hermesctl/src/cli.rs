@@ -3,6 +3,7 @@
 mod chat;
 mod config;
 mod daemon;
+mod find;
 mod group;
 mod mark;
 
@@ -12,13 +13,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hermes_api::KeyKind;
 use hermes_config::AccountName;
 
-use self::mark::{REF_HELP, UNSEND_HELP};
 pub(crate) use self::{
     chat::{Chat, OffOr},
     config::Config,
     daemon::{Daemon, Logs},
+    find::{Dnd, Outbox, Search},
     group::Group,
     mark::{Edit, React, Unsend},
+};
+use self::{
+    find::SEARCH_HELP,
+    mark::{REF_HELP, UNSEND_HELP},
 };
 use crate::duration;
 
@@ -117,7 +122,7 @@ pub(crate) enum ClientCommand {
     /// Make groups, change them, see who is in them
     #[command(subcommand)]
     Group(Group),
-    /// Mute a chat, or have its messages deleted after a time
+    /// List chats, mute or archive one, have its messages deleted after a time
     #[command(subcommand)]
     Chat(Chat),
     /// Send a message
@@ -139,6 +144,14 @@ pub(crate) enum ClientCommand {
     Read(Read),
     /// Show the messages of a chat, both ways
     Log(Log),
+    /// Find messages
+    #[command(after_help = SEARCH_HELP)]
+    Search(Search),
+    /// Show what waits to leave, try again, keep messages from leaving
+    #[command(subcommand)]
+    Outbox(Outbox),
+    /// Be left alone for a while: messages arrive and wait in the inbox
+    Dnd(Dnd),
     /// Show which messages are missing, also those that a relay swallowed
     #[command(after_help = AUDIT_HELP)]
     Audit(Audit),

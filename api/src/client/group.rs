@@ -2,7 +2,8 @@
 
 use super::{Client, ClientError};
 use crate::{
-    ChangeMembers, CreateGroup, GroupDetails, Groups, LeaveGroup, RebuildGroup, RenameGroup, SetRole,
+    ChangeMembers, CreateGroup, Forgotten, GroupDetails, Groups, LeaveGroup, RebuildGroup, RenameGroup,
+    SetRole,
     routes::{self, fill},
 };
 
@@ -74,6 +75,11 @@ impl Client {
         rebuild: RebuildGroup,
     ) -> Result<GroupDetails, ClientError> {
         self.post(fill(routes::GROUP_REBUILD, &[account, group], &[]), &rebuild, rebuild.timeout_ms).await
+    }
+
+    /// Forgets a group that the account has left, with all that was said in it.
+    pub async fn forget_group(&self, account: &str, group: &str) -> Result<Forgotten, ClientError> {
+        self.post(fill(routes::GROUP_FORGET, &[account, group], &[]), &(), 0).await
     }
 
     /// Leaves a group.

@@ -71,7 +71,7 @@ impl<V: View> Turn<'_, V> {
             Err(error) => return Ok(Err(CommandError::Group(error.to_string()))),
         };
         let chat = ChatId::random(self.rng);
-        let name = self.claim_name(chat, name)?;
+        let name = self.claim_group_name(chat, name)?;
         let record =
             CardRecord { key: member.copy_key.clone(), given: None, group: Some(chat), early: 0, dropped: 0 };
         self.put(&CardKey(card), &record);
@@ -96,6 +96,7 @@ impl<V: View> Turn<'_, V> {
             pending: None,
             awaiting: None,
             overtaken: None,
+            forgotten: false,
         };
         if let Err(error) = self.found(chat, &mut group, created)? {
             return Ok(Err(error));
@@ -139,6 +140,9 @@ impl<V: View> Turn<'_, V> {
         if let GroupChange::Leave = change {
             return Ok(self.leave_group(chat, group)?.map(|()| Reply::Group(chat)));
         }
+        if let GroupChange::Forget = change {
+            return Ok(self.forget_group(chat, group)?.map(|()| Reply::Forgotten));
+        }
         if let GroupChange::Rebuild = change {
             return Ok(self.rebuild_group(chat, group)?.map(|()| Reply::Group(chat)));
         }
@@ -164,7 +168,7 @@ impl<V: View> Turn<'_, V> {
     fn wanted(&mut self, chat: ChatId, group: &GroupRecord, change: GroupChange) -> Answer<Vec<Wanted>, V> {
         let mut all = Vec::new();
         match change {
-            GroupChange::Leave | GroupChange::Rebuild => {}
+            GroupChange::Leave | GroupChange::Rebuild | GroupChange::Forget => {}
             GroupChange::Add(names) => {
                 let room = GROUP_MEMBERS.saturating_sub(usize::try_from(group.members).unwrap_or(usize::MAX));
                 if names.len() > room {

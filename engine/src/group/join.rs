@@ -109,7 +109,7 @@ impl<V: View> Turn<'_, V> {
             }
             None => {
                 let chat = ChatId::random(self.rng);
-                (chat, self.claim_name(chat, &joined.epoch.context.name)?, self.now, Some(from))
+                (chat, self.claim_group_name(chat, &joined.epoch.context.name)?, self.now, Some(from))
             }
         };
         let leaving = self.has_come_back(chat)?;
@@ -135,6 +135,7 @@ impl<V: View> Turn<'_, V> {
             pending: None,
             awaiting: None,
             overtaken: None,
+            forgotten: false,
         };
         let rows = hermes_protocol::group::RowChanges { put: joined.rows.0, delete: Default::default() };
         self.apply_mls(chat, rows);
@@ -161,7 +162,7 @@ impl<V: View> Turn<'_, V> {
     fn before_joining(&self, by: &Fingerprint, epoch: &Epoch) -> StoreResult<Before, V> {
         let mut earlier = Before::Nothing;
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
-            if group.id != epoch.group || !group.context.admins.contains(by) {
+            if group.id != epoch.group || group.forgotten || !group.context.admins.contains(by) {
                 continue;
             }
             match group.standing {
@@ -180,7 +181,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Nothing arrives under this card any more.
-    fn forget_card(&mut self, card: ContactId) -> StoreResult<(), V> {
+    pub(super) fn forget_card(&mut self, card: ContactId) -> StoreResult<(), V> {
         self.forget_early(card)?;
         self.delete::<CardRecord>(&CardKey(card));
         Ok(())

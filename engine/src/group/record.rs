@@ -58,6 +58,9 @@ pub(crate) struct GroupRecord {
     pub(crate) awaiting: Option<Awaiting>,
     /// What the relay said of this epoch that leaves it only until its commit is here.
     pub(crate) overtaken: Option<Overtaken>,
+    /// The user has had it forgotten, and what is left of it goes.
+    #[serde(default)]
+    pub(crate) forgotten: bool,
 }
 
 /// The relay refuses what is posted in an epoch: the commit that ended it is in the mailbox, or has missed this member.

@@ -9,7 +9,7 @@ use crate::{
     id::ChatId,
     limits::QUERY_ROWS,
     row::MessageRecord,
-    rows::{self, SettingsKey, SettingsRow, StoreResult, UnreadRow},
+    rows::{self, ChatCountersKey, ChatRow, SettingsKey, SettingsRow, StoreResult, UnreadRow},
     store::{Order, Range, View},
 };
 
@@ -22,6 +22,8 @@ pub struct ChatView {
     pub name: String,
     /// Whom it is with.
     pub with: ChatWith,
+    /// Whether the user has put it away.
+    pub archived: bool,
     /// Unread messages in it, of the [`QUERY_ROWS`] that arrived first.
     pub unread: u64,
     /// When its newest message was stored; `None` when there is none.
@@ -52,11 +54,13 @@ pub fn chats<V: View>(view: &V) -> StoreResult<Vec<ChatView>, V> {
     for (chat, name, with) in contacts.chain(groups) {
         let newest = Range::prefix(&chat.0);
         let newest = rows::scan::<MessageRecord, _>(view, &newest, Order::Descending, 1)?.pop();
+        let counters: Option<ChatRow> = rows::get(view, &ChatCountersKey(chat))?;
         let settings: Option<SettingsRow> = rows::get(view, &SettingsKey(chat))?;
         chats.push(ChatView {
             chat,
             name,
             with,
+            archived: counters.is_some_and(|row| row.0.archived),
             unread: unread.get(&chat).copied().unwrap_or(0),
             last: newest.map(|(_, message)| message.stored),
             muted: settings.and_then(|row| row.0.muted),

@@ -88,7 +88,8 @@ pub struct MemberView {
 pub fn groups<V: View>(view: &V) -> StoreResult<Vec<GroupView>, V> {
     let people = People::read(view)?;
     let rows = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, GROUPS)?;
-    let shown = rows.into_iter().map(|(chat, row)| show(view, chat, &row, &people));
+    let shown =
+        rows.into_iter().filter(|(_, row)| !row.forgotten).map(|(chat, row)| show(view, chat, &row, &people));
     let mut groups = shown.collect::<Result<Vec<_>, _>>()?;
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(groups)

@@ -198,23 +198,32 @@ pub fn messages_at<V: View>(view: &V, references: &[Reference]) -> StoreResult<V
 pub fn last_received<V: View>(view: &V) -> StoreResult<Option<Reference>, V> {
     let mut last: Option<(Timestamp, Place)> = None;
     for (chat, _) in super::all_chats(view)? {
-        let mut range = Range::prefix(&chat.to_bytes());
-        loop {
-            let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Descending, LAST_ROWS)?;
-            let Some((before, _)) = rows.last() else { break };
-            range.to = Some(before.to_bytes());
-            let received = rows
-                .into_iter()
-                .find(|(_, row)| row.is_listed() && matches!(row.direction, Direction::Received { .. }));
-            if let Some((place, row)) = received {
-                last = last.max(Some((row.stored, place)));
-                break;
-            }
+        let is_received = |row: &MessageRecord| matches!(row.direction, Direction::Received { .. });
+        if let Some((place, row)) = last_listed(view, chat, is_received)? {
+            last = last.max(Some((row.stored, place)));
         }
     }
     let Some((_, place)) = last else { return Ok(None) };
     let chat = chat::chat(view, &place.chat)?.name().to_owned();
     Ok(Some(Reference { chat, number: place.number }))
+}
+
+/// The last message of a chat that a list would show and that is as wanted.
+pub(super) fn last_listed<V: View>(
+    view: &V,
+    chat: ChatId,
+    is_wanted: impl Fn(&MessageRecord) -> bool,
+) -> StoreResult<Option<(Place, MessageRecord)>, V> {
+    let mut range = Range::prefix(&chat.to_bytes());
+    loop {
+        let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Descending, LAST_ROWS)?;
+        let Some((before, _)) = rows.last() else { return Ok(None) };
+        range.to = Some(before.to_bytes());
+        let found = rows.into_iter().find(|(_, row)| row.is_listed() && is_wanted(row));
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
 }
 
 fn show_at<V: View>(view: &V, place: Place) -> StoreResult<Option<MessageView>, V> {
@@ -234,7 +243,7 @@ fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<
 
 /// What every message of a chat is shown with, read once a query.
 #[derive(Default)]
-struct Chats {
+pub(super) struct Chats {
     chats: BTreeMap<ChatId, Chat>,
     people: Option<People>,
 }
@@ -249,7 +258,7 @@ struct Chat {
 }
 
 impl Chats {
-    fn show<V: View>(
+    pub(super) fn show<V: View>(
         &mut self,
         view: &V,
         place: Place,

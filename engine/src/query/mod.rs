@@ -10,7 +10,9 @@ mod link;
 mod marks;
 mod peer;
 mod person;
+mod search;
 mod settings;
+mod waiting;
 
 use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
 use hermes_wire::{RelayAddress, Timestamp};
@@ -37,7 +39,9 @@ pub use link::{
 pub use marks::{Quote, QuotedFrom, ReactionView};
 pub use peer::{PeerView, SessionHealth, peers};
 pub use person::PersonView;
+pub use search::{Found, SearchFilter, SearchPlace, SearchPlaceError, is_searchable, search};
 pub use settings::{SettingsView, settings};
+pub use waiting::{WaitingView, cancellable, waiting};
 
 use crate::{
     account::{self, Lookup},
@@ -46,7 +50,7 @@ use crate::{
     id::ChatId,
     limits,
     row::{ContactRecord, RenewalReason, StoreStanding, UnreadableCause, UnreadableRecord},
-    rows::{self, NameRow, ReadError, StoreResult},
+    rows::{self, NameRow, QuietKey, QuietRow, ReadError, StoreResult},
     store::{Order, Range, Table, View},
     trust::Trust,
 };
@@ -75,6 +79,8 @@ pub struct Summary {
     pub contacts: u64,
     /// Envelopes that could not be read, ever.
     pub unreadable: u64,
+    /// Until when the user wants not to be disturbed.
+    pub quiet: Option<Timestamp>,
     /// Messages of all chats that were sent to this account and have not arrived, as far as later ones tell.
     pub missing: u64,
     /// The newest of the unreadable.
@@ -183,6 +189,7 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         contacts: counters.contacts,
         unreadable: counters.unreadable,
         missing: counters.missing,
+        quiet: rows::get::<QuietRow, _>(view, &QuietKey)?.map(|row| row.0),
         last_unreadable: newest.map(|(_, row)| (row.cause, row.at)),
         store: store(view, counters.standing)?,
     })
@@ -230,7 +237,11 @@ fn all_chats<V: View>(view: &V) -> StoreResult<Vec<(ChatId, String)>, V> {
     let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
     let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, limits::GROUPS)?;
     let contacts = contacts.into_iter().map(|(chat, contact)| (chat, contact.name));
-    Ok(contacts.chain(groups.into_iter().map(|(chat, group)| (chat, group.name))).collect())
+    Ok(contacts
+        .chain(
+            groups.into_iter().filter(|(_, group)| !group.forgotten).map(|(chat, group)| (chat, group.name)),
+        )
+        .collect())
 }
 
 /// A contact that another row points at.

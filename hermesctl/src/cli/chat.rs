@@ -21,6 +21,22 @@ pub(crate) enum Chat {
         #[arg(value_name = "TIME", value_parser = off_or)]
         time: Option<OffOr>,
     },
+    /// List chats, with what was said last
+    Ls {
+        /// Archived ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Put a chat away: it is left out of lists until a message comes in it
+    Archive {
+        /// The contact or the group
+        chat: String,
+    },
+    /// Bring an archived chat back
+    Unarchive {
+        /// The contact or the group
+        chat: String,
+    },
     /// Have messages from here on deleted some time after they are read, at both ends
     #[command(after_help = TTL_HELP)]
     Ttl {
@@ -43,7 +59,7 @@ pub(crate) enum OffOr {
     For(Duration),
 }
 
-fn off_or(text: &str) -> Result<OffOr, String> {
+pub(super) fn off_or(text: &str) -> Result<OffOr, String> {
     match text {
         "off" => Ok(OffOr::Off),
         text => duration::parse(text).map(OffOr::For),

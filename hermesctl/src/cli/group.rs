@@ -64,6 +64,14 @@ pub(crate) enum Group {
         /// The group
         group: String,
     },
+    /// Forget a group that you are not in any more, with all that was said in it
+    Forget {
+        /// The group
+        group: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 const GROUP_HELP: &str = "\

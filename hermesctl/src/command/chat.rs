@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hermes_api::{ChatSettings, Exit, MuteChat, SetTtl};
+use hermes_api::{Chat, ChatSettings, ChatWith, Exit, MuteChat, SetTtl};
 use jiff::tz::TimeZone;
 
 use crate::{
@@ -10,21 +10,29 @@ use crate::{
     duration,
     invocation::Invocation,
     output::{Format, GOOD, Line, NAME},
-    render::message::local_time,
+    render::{audit::counted, message::local_time},
     stop::Stop,
 };
 
 /// What `chat mute` means without a time.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(super) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
     let which = match command {
-        cli::Chat::Show { .. } => 0..2,
+        cli::Chat::Ls { .. } | cli::Chat::Show { .. } => 0..3,
         cli::Chat::Mute { .. } => 0..1,
         cli::Chat::Ttl { .. } => 1..2,
+        cli::Chat::Archive { .. } | cli::Chat::Unarchive { .. } => 2..3,
     };
     let settings = match command {
+        cli::Chat::Ls { all } => return list(&account, all, invocation).await,
+        cli::Chat::Archive { chat } => {
+            invocation.daemon.repeatable(async |client| client.archive(&account, &chat).await).await?
+        }
+        cli::Chat::Unarchive { chat } => {
+            invocation.daemon.repeatable(async |client| client.unarchive(&account, &chat).await).await?
+        }
         cli::Chat::Show { chat } => {
             invocation.daemon.repeatable(async |client| client.chat(&account, &chat).await).await?
         }
@@ -54,7 +62,48 @@ pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Resu
     Ok(Exit::Ok)
 }
 
-fn lines(settings: &ChatSettings) -> [Line; 2] {
+const HEADER: [&str; 4] = ["name", "kind", "unread", "last"];
+
+async fn list(account: &str, all: bool, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    let mut chats = invocation.daemon.repeatable(async |client| client.chats(account).await).await?;
+    if invocation.output.format == Format::Json {
+        invocation.output.json(&chats)?;
+        return Ok(Exit::Ok);
+    }
+    let before = chats.chats.len();
+    chats.chats.retain(|chat| all || !chat.archived);
+    let hidden = before - chats.chats.len();
+    let rows: Vec<_> = chats.chats.iter().map(row).collect();
+    if !rows.is_empty() {
+        invocation.output.table(&HEADER, &rows);
+    } else if hidden == 0 {
+        invocation.notes.say(&Line::new("No chats yet. hermesctl invite makes a contact."));
+    }
+    if hidden > 0 {
+        invocation
+            .notes
+            .say(&Line::new(format!("{} archived: hermesctl chat ls --all", counted(hidden as u64, "chat"))));
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(chat: &Chat) -> Vec<String> {
+    let kind = match chat.with {
+        ChatWith::Contact => "contact",
+        ChatWith::Group => "group",
+        ChatWith::Other => "",
+    };
+    let muted = if chat.muted_until.is_some() { ", muted" } else { "" };
+    let archived = if chat.archived { ", archived" } else { "" };
+    vec![
+        chat.name.clone(),
+        format!("{kind}{muted}{archived}"),
+        chat.unread.to_string(),
+        chat.last_at.map_or_else(String::new, |at| duration::short(at.before(super::now()))),
+    ]
+}
+
+fn lines(settings: &ChatSettings) -> [Line; 3] {
     let name = || Line::default().styled(GOOD, "✓ ").styled(NAME, &settings.chat);
     let sound = match settings.muted_until {
         None => " is not muted".to_owned(),
@@ -70,5 +119,7 @@ fn lines(settings: &ChatSettings) -> [Line; 2] {
             format!(": messages are deleted {time} after they are read, at both ends")
         }
     };
-    [name().plain(sound), name().plain(texts)]
+    let place =
+        if settings.archived { " is archived, until a message comes in it" } else { " is not archived" };
+    [name().plain(sound), name().plain(texts), name().plain(place)]
 }

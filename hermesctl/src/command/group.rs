@@ -8,9 +8,10 @@ use jiff::tz::TimeZone;
 
 use crate::{
     cli,
+    input::{self, Questions},
     invocation::Invocation,
     limits,
-    output::{Format, Line},
+    output::{Format, GOOD, Line, NAME},
     render::group as render,
     stop::Stop,
 };
@@ -53,6 +54,7 @@ pub(crate) async fn run(command: cli::Group, invocation: &mut Invocation) -> Res
             let ask = async |client: &Client| client.rebuild_group(account, &group, rebuild).await;
             changed(ask, render::rebuilt, invocation).await
         }
+        cli::Group::Forget { group, yes } => forget(account, &group, yes, invocation).await,
         cli::Group::Leave { group } => {
             let leave = LeaveGroup { timeout_ms: patience() };
             let ask = async |client: &Client| client.leave_group(account, &group, leave).await;
@@ -74,6 +76,32 @@ async fn list(account: &str, invocation: &mut Invocation) -> Result<Exit, Stop> 
     let zone = TimeZone::system();
     let rows: Vec<_> = groups.groups.iter().map(|group| render::row(group, &zone)).collect();
     invocation.output.table(&render::HEADER, &rows);
+    Ok(Exit::Ok)
+}
+
+async fn forget(account: &str, group: &str, yes: bool, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    if !yes {
+        if invocation.questions == Questions::Off {
+            let message =
+                format!("all that was said in {group} would be deleted here, and nobody is there to say yes");
+            return Err(Stop::usage(
+                message,
+                format!("say it with the command: hermesctl group forget {group} --yes"),
+            ));
+        }
+        let answer =
+            input::ask(&format!("Delete all that was said in {group} from this machine? [y/N]")).await?;
+        if !matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes") {
+            invocation.notes.say(&Line::new("nothing was changed"));
+            return Ok(Exit::Failure);
+        }
+    }
+    let forgotten = invocation.daemon.once(async |client| client.forget_group(account, group).await).await?;
+    if invocation.output.format == Format::Json {
+        invocation.output.json(&forgotten)?;
+        return Ok(Exit::Ok);
+    }
+    invocation.output.line(&Line::default().styled(GOOD, "✓ ").styled(NAME, group).plain(" is forgotten"));
     Ok(Exit::Ok)
 }
 

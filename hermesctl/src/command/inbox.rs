@@ -3,9 +3,11 @@
 //! Messages are marked read after standard output has taken them: whatever goes wrong, nothing is marked that was not
 //! shown.
 
+use std::collections::BTreeSet;
+
 use hermes_api::{
-    ClientError, Contact, Event, EventStream, Exit, InboxQuery, Message, MessagePage, ReadMessages, Trust,
-    V1, limits::PAGE_MESSAGES,
+    Body, ClientError, Contact, Event, EventStream, Exit, InboxQuery, Message, MessagePage, ReadMessages,
+    Trust, V1, limits::PAGE_MESSAGES,
 };
 use serde::Serialize;
 use tokio::time::sleep;
@@ -32,7 +34,7 @@ pub(crate) async fn run(args: cli::Inbox, invocation: &mut Invocation) -> Result
     });
     let query = InboxQuery { from: args.from, since_ms, limit: None, after: None };
     let mark = if args.peek { Mark::Nothing } else { Mark::Read };
-    let mut listing = Listing { account, query, mark, shown: Vec::new() };
+    let mut listing = Listing { account, query, mark, shown: Vec::new(), listed: BTreeSet::new() };
     if args.follow {
         return listing.follow(invocation).await;
     }
@@ -63,6 +65,8 @@ struct Listing {
     mark: Mark,
     /// References of messages that were shown and are not marked yet.
     shown: Vec<String>,
+    /// While following, references of listed messages whose arrival may yet be told of.
+    listed: BTreeSet<String>,
 }
 
 /// A message as a line of its own in a stream of JSON.
@@ -126,8 +130,8 @@ impl Listing {
         }
     }
 
-    /// Shows everything there is, then waits for news. Events only wake: the inbox itself is the truth, so that nothing
-    /// is missed between two streams.
+    /// Shows everything there is, then what arrives. What arrives is shown as it is told, whether it is still unread or not:
+    /// another program that follows the same inbox may have marked it. After a gap in the events the inbox itself is asked.
     async fn round(
         &mut self,
         events: &mut EventStream,
@@ -137,6 +141,7 @@ impl Listing {
         self.mark(&invocation.daemon).await?;
         loop {
             let page = self.page(PAGE_MESSAGES, &invocation.daemon).await?;
+            self.listed.extend(page.messages.iter().map(|message| message.reference.clone()));
             self.put(&page.messages, &mut invocation.output)?;
             self.mark(&invocation.daemon).await?;
             if !page.more {
@@ -145,7 +150,13 @@ impl Listing {
         }
         loop {
             match events.next().await? {
-                Some(Event::Received { .. } | Event::Lagged) => return Ok(()),
+                Some(Event::Received { message }) => {
+                    if !self.listed.remove(&message.reference) && self.is_wanted(&message) {
+                        self.put(std::slice::from_ref(&*message), &mut invocation.output)?;
+                        self.mark(&invocation.daemon).await?;
+                    }
+                }
+                Some(Event::Lagged) => return Ok(()),
                 Some(Event::Group { group, change }) => {
                     if let Some(line) = render::group::news(&group, &change) {
                         invocation.notes.say(&line);
@@ -160,6 +171,12 @@ impl Listing {
                 None => return Err(RoundError::DaemonGone),
             }
         }
+    }
+
+    /// Whether the inbox would list a message that has just arrived.
+    fn is_wanted(&self, message: &Message) -> bool {
+        let to_be_read = matches!(message.body, Body::Text { .. } | Body::Unsupported | Body::Withdrawn);
+        to_be_read && self.query.from.as_ref().is_none_or(|from| *from == message.chat)
     }
 
     async fn reconnect(&self, invocation: &Invocation) -> Result<EventStream, Stop> {

@@ -7,6 +7,7 @@ pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod contact;
 pub(crate) mod daemon;
+pub(crate) mod dnd;
 pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
@@ -14,9 +15,11 @@ pub(crate) mod invite;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod mark;
+pub(crate) mod outbox;
 pub(crate) mod peers;
 pub(crate) mod read;
 pub(crate) mod recover;
+pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod verify;
@@ -45,6 +48,9 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Unsend(args) => mark::unsend(args, invocation).await,
         ClientCommand::Read(args) => read::run(args, invocation).await,
         ClientCommand::Log(args) => log::run(args, invocation).await,
+        ClientCommand::Search(args) => search::run(args, invocation).await,
+        ClientCommand::Outbox(args) => outbox::run(args, invocation).await,
+        ClientCommand::Dnd(args) => dnd::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,
         ClientCommand::Recover(args) => recover::run(args, invocation).await,
         ClientCommand::Lock => keys::lock(invocation).await,

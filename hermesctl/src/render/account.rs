@@ -12,6 +12,9 @@ use crate::{
     render::{audit::counted, message::local_time},
 };
 
+/// A silence that ends later has no end.
+const FAR: std::time::Duration = std::time::Duration::from_secs(10 * 365 * 86_400);
+
 /// Hex digits of a fingerprint that tell contacts apart at a glance. Not for checking who they are.
 const FINGERPRINT_GLANCE: usize = 16;
 
@@ -42,6 +45,7 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
             lines.insert(2, hint(&reason.hint));
         }
     }
+    lines.extend(account.dnd_until.map(|until| detail("disturb", dnd(until, now))));
     lines.extend(store(&account.store, now));
     if account.unreadable > 0 {
         lines.push(detail("unreadable", unreadable(account, now)));
@@ -68,6 +72,14 @@ fn locked(account: &AccountStatus) -> Vec<Line> {
 
 fn keys(keys: &KeyStatus) -> Line {
     detail("keys", format!("{}: {}", keys.kind, keys.protection))
+}
+
+/// Until when its user wants not to be disturbed.
+fn dnd(until: UnixMillis, now: UnixMillis) -> String {
+    match now.before(until) > FAR {
+        true => "no: hermesctl dnd off".to_owned(),
+        false => format!("not until {}: hermesctl dnd off", local_time(until, &TimeZone::system())),
+    }
 }
 
 /// The stock of one-time prekeys, and what it means when it is low.
@@ -237,6 +249,7 @@ mod tests {
             caught_up: true,
             waiting: 0,
             unread: 3,
+            dnd_until: None,
             outbox: 1,
             unreadable: 0,
             last_unreadable: None,

@@ -159,7 +159,7 @@ fn quoting(head: Line, message: &Message) -> (Line, usize) {
 }
 
 /// Enough of a text to know it by, on one line.
-fn first_words(text: &str) -> String {
+pub(crate) fn first_words(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(QUOTED_CHARS) {
         Some((end, _)) => format!("{}…", line[..end].trim_end()),

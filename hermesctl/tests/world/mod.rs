@@ -29,6 +29,8 @@ pub struct Heard {
 /// What the daemon does with a request.
 pub enum Answer {
     Json(u16, Value),
+    /// Bytes that end with the connection.
+    Text(String),
     /// The connection breaks as if the daemon had been killed.
     Die,
 }
@@ -120,6 +122,9 @@ fn serve(
     heard.lock().unwrap().push(request.clone());
     let answer = answer(&request);
     let _ = arrived.send(route);
+    if let Answer::Text(body) = &answer {
+        let _ = stream.write_all(format!("HTTP/1.1 200 X\r\nconnection: close\r\n\r\n{body}").as_bytes());
+    }
     if let Answer::Json(status, body) = answer {
         let body = body.to_string();
         let head =

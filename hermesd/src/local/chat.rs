@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use hermes_api::{Chat, ChatSettings, ChatWith, Chats, ErrorCode, MuteChat, SetTtl, V1};
+use hermes_api::{Chat, ChatSettings, ChatWith, Chats, Dnd, ErrorCode, MuteChat, SetDnd, SetTtl, V1};
 use hermes_engine::{ChatChange, ChatId, Command, CommandError, Reply as EngineReply, query};
+use hermes_wire::Timestamp;
 
 use super::{
     Daemon,
@@ -28,6 +29,7 @@ pub(super) async fn list(State(daemon): State<Daemon>, Path(account): Path<Strin
         },
         unread: chat.unread,
         last_at: chat.last.map(show::time),
+        archived: chat.archived,
         muted_until: chat.muted.filter(|until| *until > now()).map(show::time),
     };
     Ok(Document(Chats { v: V1, chats: chats.into_iter().map(chat).collect() }))
@@ -47,12 +49,37 @@ pub(super) async fn mute(
     names: Names,
     Asked(asked): Asked<MuteChat>,
 ) -> Reply<ChatSettings> {
-    if asked.seconds == Some(0) {
+    change(&daemon, names, ChatChange::Mute(silence(asked.seconds)?)).await
+}
+
+pub(super) async fn archive(State(daemon): State<Daemon>, names: Names) -> Reply<ChatSettings> {
+    change(&daemon, names, ChatChange::Archive).await
+}
+
+pub(super) async fn unarchive(State(daemon): State<Daemon>, names: Names) -> Reply<ChatSettings> {
+    change(&daemon, names, ChatChange::Unarchive).await
+}
+
+pub(super) async fn dnd(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<SetDnd>,
+) -> Reply<Dnd> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    let until = silence(asked.seconds)?;
+    match account.command(Command::Quiet(until)).await? {
+        EngineReply::Quiet => Ok(Document(Dnd { v: V1, until: until.map(show::time) })),
+        _ => Err(unexpected()),
+    }
+}
+
+/// When a silence ends.
+fn silence(seconds: Option<u64>) -> Result<Option<Timestamp>, Refused> {
+    if seconds == Some(0) {
         let hint = "give it some time, or none to end it";
         return Err(Refused::new(ErrorCode::Usage, "this silence would be over at once", hint));
     }
-    let until = asked.seconds.map(|seconds| now().after(Duration::from_secs(seconds)));
-    change(&daemon, names, ChatChange::Mute(until)).await
+    Ok(seconds.map(|seconds| now().after(Duration::from_secs(seconds))))
 }
 
 pub(super) async fn set_ttl(
@@ -78,5 +105,6 @@ async fn settings(account: &Account, chat: ChatId) -> Reply<ChatSettings> {
         chat: found.name,
         muted_until: found.muted.filter(|until| *until > now()).map(show::time),
         ttl_seconds: found.ttl,
+        archived: found.archived,
     }))
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use hermes_api::{
-    ChangeMembers, CreateGroup, ErrorCode, GroupDetails, Groups, LeaveGroup, Problem, RebuildGroup,
-    RenameGroup, Role, SetRole, V1, limits,
+    ChangeMembers, CreateGroup, ErrorCode, Forgotten, GroupDetails, Groups, LeaveGroup, Problem,
+    RebuildGroup, RenameGroup, Role, SetRole, V1, limits,
 };
 use hermes_engine::{
     ChatId, Command, Event, GroupChange, GroupEvent, GroupStanding, Reply as EngineReply, query,
@@ -97,6 +97,14 @@ pub(super) async fn leave(
     Asked(asked): Asked<LeaveGroup>,
 ) -> Reply<GroupDetails> {
     change(&daemon, names, GroupChange::Leave, asked.timeout_ms).await
+}
+
+pub(super) async fn forget(State(daemon): State<Daemon>, Path((account, group)): Names) -> Reply<Forgotten> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    match account.command(Command::Group(group, GroupChange::Forget)).await? {
+        EngineReply::Forgotten => Ok(Document(Forgotten { v: V1 })),
+        _ => Err(unexpected()),
+    }
 }
 
 pub(super) async fn rebuild(

@@ -321,7 +321,7 @@ fn result(sent: hermes_engine::SendResult) -> SendResult {
     }
 }
 
-fn page(limit: Option<u32>) -> usize {
+pub(super) fn page(limit: Option<u32>) -> usize {
     let limit = limit.unwrap_or(limits::PAGE_MESSAGES).min(limits::PAGE_MESSAGES);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }

@@ -13,10 +13,12 @@ mod group;
 mod keys;
 mod mark;
 mod messages;
+mod outbox;
 mod pairing;
 mod peer;
 mod problem;
 mod reply;
+mod search;
 mod show;
 mod socket;
 #[cfg(test)]
@@ -75,6 +77,12 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::KEY_POLICY, post(contact::key_policy))
         .route(routes::CHATS, get(chat::list))
         .route(routes::CHAT, get(chat::show))
+        .route(routes::ARCHIVE, post(chat::archive))
+        .route(routes::UNARCHIVE, post(chat::unarchive))
+        .route(routes::DND, post(chat::dnd))
+        .route(routes::SEARCH, get(search::search))
+        .route(routes::OUTBOX, get(outbox::list))
+        .route(routes::OUTBOX_RETRY, post(outbox::retry))
         .route(routes::MUTE, post(chat::mute))
         .route(routes::TTL, post(chat::set_ttl))
         .route(routes::GROUPS, get(group::list).post(group::create))
@@ -84,6 +92,7 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::GROUP_RENAME, post(group::rename))
         .route(routes::GROUP_ROLE, post(group::role))
         .route(routes::GROUP_REBUILD, post(group::rebuild))
+        .route(routes::GROUP_FORGET, post(group::forget))
         .route(routes::GROUP_LEAVE, post(group::leave))
         .route(routes::MESSAGE, get(messages::show))
         .route(routes::REACT, post(mark::react))

@@ -99,6 +99,7 @@ impl ToProblem for CommandError {
             | Self::NotFrozen(_)
             | Self::MemberAlready { .. }
             | Self::NoMember(_)
+            | Self::StillMember(_)
             | Self::BadGroupName(_)
             | Self::TooManyGroups(_)
             | Self::TooManyMembers(_)

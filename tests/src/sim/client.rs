@@ -364,6 +364,11 @@ impl Client {
         reply.expect("each command is answered")
     }
 
+    /// Hears that time has passed.
+    pub fn tick(&mut self, now: Timestamp, rng: &mut ChaCha8Rng) {
+        self.step(vec![Input::Tick], now, rng).expect("no death was ordered");
+    }
+
     fn step(
         &mut self,
         inputs: Vec<Input>,

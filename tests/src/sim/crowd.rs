@@ -129,6 +129,11 @@ impl Crowd {
         query::log(self.store(client), GROUP, None, usize::MAX).expect("memory").expect("a group")
     }
 
+    /// Time passes for one client.
+    pub fn tick(&mut self, client: usize) {
+        self.world.clients[client].tick(self.world.now, &mut self.world.rng);
+    }
+
     /// Somebody writes to a contact.
     pub fn write(&mut self, client: usize, to: usize, text: &str) {
         let (key, _) = self.world.next_text();

@@ -2,6 +2,7 @@
 
 mod claims;
 mod expiry;
+mod find;
 mod gaps;
 mod groups;
 mod healing;

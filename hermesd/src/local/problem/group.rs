@@ -42,6 +42,9 @@ pub(super) fn of_group(error: &CommandError) -> (ErrorCode, String) {
         CommandError::NoMember(group) => {
             (ErrorCode::GroupClosed, format!("hermesctl group show {group} says why"))
         }
+        CommandError::StillMember(group) => {
+            (ErrorCode::GroupChangeFailed, format!("leave it first: hermesctl group leave {group}"))
+        }
         CommandError::NotFrozen(group) => {
             (ErrorCode::GroupChangeFailed, format!("there is nothing to mend: hermesctl group show {group}"))
         }
