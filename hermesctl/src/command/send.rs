@@ -31,11 +31,11 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
     }
     let mut named = args.to;
     // The chat of what is answered is where the answer goes, unless it is named.
-    if let Some((chat, _)) = args.reply.as_deref().and_then(|reply| reply.rsplit_once('#'))
+    if let Some(reply) = args.reply.as_deref()
         && named.is_empty()
         && args.words.len() < 2
     {
-        named.push(chat.to_owned());
+        named.push(chat_of(reply, invocation).await?);
     }
     let (to, source) = split(args.words, named)?;
     let text = read(source, invocation).await?;
@@ -79,6 +79,16 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
         }
     }
     Ok(sent::exit(&sent))
+}
+
+/// The chat that a message stands in. A reference tells; an id and `@last` the daemon has to look up.
+async fn chat_of(message: &str, invocation: &Invocation) -> Result<String, Stop> {
+    if let Some((chat, _)) = message.rsplit_once('#') {
+        return Ok(chat.to_owned());
+    }
+    let account = invocation.account().await?;
+    let found = invocation.daemon.repeatable(async |client| client.message(&account, message).await).await?;
+    Ok(found.message.chat)
 }
 
 /// Where the text comes from.

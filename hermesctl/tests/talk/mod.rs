@@ -78,6 +78,17 @@ fn an_answer_goes_to_the_chat_of_its_question() {
 }
 
 #[test]
+fn an_answer_to_the_last_message_finds_its_chat() {
+    let world = World::with_daemon(|heard| match heard.route.starts_with("GET") {
+        true => ok(json!({"v": 1, "message": message("bob#42", "hi"), "recipients": []})),
+        false => ok(json!({"v": 1, "results": [result("bob", "queued")], "timed_out": false})),
+    });
+    let (_, route, body) = asked(&world, &["send", "-r", "@last", "yes"]);
+    assert_eq!((route.as_str(), &body["to"], &body["reply_to"]), (SEND, &json!(["bob"]), &json!("@last")));
+    assert_eq!(world.heard("GET /v1/accounts/alice/messages/%40last").len(), 1);
+}
+
+#[test]
 fn lists_show_what_is_said_of_messages() {
     let world = World::with_daemon(|heard| {
         let mut first = message("bob#1", "at noon");
@@ -218,8 +229,13 @@ fn a_group_is_forgotten_only_by_somebody_who_says_yes() {
 /// Two programs follow one inbox: what one has marked read, the other shows all the same, and nothing twice.
 #[test]
 fn who_follows_sees_what_another_has_marked_read() {
-    let world = World::with_daemon(|heard| {
+    let told = std::sync::atomic::AtomicBool::new(false);
+    let world = World::with_daemon(move |heard| {
         if heard.route.ends_with("/events") {
+            // What has happened is told once.
+            if told.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                return Answer::Text(String::new());
+            }
             let mut read = message("bob#2", "marked by another");
             read["read"] = json!(true);
             let event = |message: Value| {
