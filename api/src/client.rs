@@ -1,5 +1,6 @@
 //! A client of the daemon: one connection for each request, which a local socket makes as cheap as keeping one.
 
+mod backup;
 mod chat;
 mod config;
 mod group;
@@ -7,8 +8,11 @@ mod keys;
 mod mark;
 mod peer;
 
+pub use self::backup::Download;
+
 use std::{
     collections::VecDeque,
+    error::Error,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -17,7 +21,7 @@ use std::{
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     client::conn::http1,
     header,
 };
@@ -294,9 +298,22 @@ impl Client {
         body: Bytes,
         patience: Duration,
     ) -> Result<Response<Incoming>, ClientError> {
+        self.exchange(method, path, Full::new(body), patience).await
+    }
+
+    async fn exchange<B>(
+        &self,
+        method: Method,
+        path: &str,
+        body: B,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, ClientError>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
         let stream = self.connect().await?;
         let (mut sender, connection) =
-            http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(ClientError::Broken)?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::Broken)?;
         // Ends by itself with the request or with the event stream that reads from it; its error reaches both.
         tokio::spawn(connection);
         let request = Request::builder()
@@ -304,7 +321,7 @@ impl Client {
             .uri(path)
             .header(header::HOST, "hermesd")
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
+            .body(body)
             .map_err(|error| ClientError::Garbled(error.to_string()))?;
         tokio::time::timeout(patience, sender.send_request(request))
             .await

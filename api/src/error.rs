@@ -102,6 +102,8 @@ error_codes! {
     BadInvite = "bad-invite", Usage, 400;
     /// Neither a safety number nor a safety code.
     BadSafetyNumber = "bad-safety-number", Usage, 400;
+    /// Not a backup, or a damaged one.
+    BadBackup = "bad-backup", Failure, 400;
     /// Not a name for a contact.
     BadContactName = "bad-contact-name", Usage, 400;
     /// Not a name for a group.

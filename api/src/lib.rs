@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod backup;
 pub mod chat;
 pub mod clean;
 pub mod client;
@@ -33,8 +34,9 @@ pub use audit::{
     Audit, AuditQuery, ChatAudit, Finding, FindingKind, Gap, Neighbour, ReceivedAudit, SentAudit, Sighting,
     Unconfirmed, UnreadableCount,
 };
+pub use backup::{BackUp, BackupHead, RestoreAccount};
 pub use chat::{Chat, ChatSettings, ChatWith, Chats, Dnd, MuteChat, SetDnd, SetTtl};
-pub use client::{Client, ClientError, EventStream};
+pub use client::{Client, ClientError, Download, EventStream};
 pub use config::{ConfigInForce, ConfigOrigin, SettingInForce};
 pub use contact::{
     AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,

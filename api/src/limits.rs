@@ -51,3 +51,12 @@ pub const ONE_TIME_PREKEYS_LOW: u32 = 25;
 
 /// Bytes of an invite as text: ten times a real one.
 pub const INVITE_BYTES: usize = 8 * 1024;
+
+/// Milliseconds that a backup or a restore may take: the longest history on the slowest disk.
+pub const BACKUP_MS: u64 = 6 * 60 * 60 * 1000;
+
+/// Bytes of the line before a backup.
+pub const BACKUP_HEAD_BYTES: usize = 16 * 1024;
+
+/// Bytes of a backup that are handed over at a time.
+pub const BACKUP_PIECE_BYTES: usize = 64 * 1024;

@@ -96,6 +96,10 @@ pub const AUDIT: &str = "/v1/accounts/{account}/audit";
 /// `GET`: server-sent events, each an [`crate::EventFrame`]. The reply's head is sent once the listener is in place,
 /// so what happens after it is not missed.
 pub const EVENTS: &str = "/v1/accounts/{account}/events";
+/// `POST` [`crate::BackUp`]: [`crate::BackupHead`] in a line, and behind it the file.
+pub const BACKUP: &str = "/v1/accounts/{account}/backup";
+/// `POST` [`crate::RestoreAccount`] in a line, and behind it the file: [`crate::CreatedAccount`].
+pub const RESTORE: &str = "/v1/restore";
 /// `POST` without a body: [`crate::KeysChanged`].
 pub const LOCK: &str = "/v1/accounts/{account}/lock";
 /// `POST` [`crate::Unlock`]: [`crate::KeysChanged`].

@@ -14,6 +14,7 @@
 )]
 
 mod account;
+pub mod backup;
 mod changes;
 mod chat;
 mod claim;

@@ -171,3 +171,13 @@ pub const PAST_EPOCHS: usize = 8;
 pub const SWEEP_ROWS: usize = 100_000;
 /// Rows that one query returns at most.
 pub const QUERY_ROWS: usize = 10_000;
+/// Bytes of a row's key in a backup: the longest has two ids and a number.
+pub const BACKUP_KEY_BYTES: usize = 256;
+/// Bytes of a row's value in a backup: twice the largest record.
+pub const BACKUP_ROW_BYTES: usize = 256 * 1024;
+/// KiB that Argon2 may take because a file says so: four times what we write.
+pub const ARGON2_MEMORY_KIB: u32 = 256 * 1024;
+/// Passes over that memory.
+pub const ARGON2_PASSES: u32 = 16;
+/// Lanes of that memory.
+pub const ARGON2_LANES: u32 = 16;

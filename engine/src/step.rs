@@ -74,6 +74,23 @@ impl Engine {
         Self { privacy, ..self }
     }
 
+    /// What `act` would change, for those who only want to know.
+    pub(crate) fn consider<V: View>(
+        self,
+        view: &V,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+        act: impl FnOnce(&mut Turn<'_, V>) -> StoreResult<(), V>,
+    ) -> StoreResult<ChangeSet, V> {
+        let step = Step {
+            next: self,
+            changes: ChangeSet::default(),
+            effects: Vec::new(),
+            receipts: Receipts::new(),
+        };
+        Ok(step.turn(view, now, rng, act)?.changes)
+    }
+
     /// Works out what follows from `input`. Hostile input is no error: it is a step that records a refusal. An error
     /// means that the store could not be read; the engine is gone and has to be loaded again.
     pub fn handle<V: View>(

@@ -149,6 +149,21 @@ impl Table {
         }
     }
 
+    /// Whether its rows belong into a backup ([`crate::backup`]): who the account is, whom it knows, what was said and
+    /// settled. Sessions, chains, prekeys and the state of groups do not, nor what is on its way.
+    pub fn is_portable(self) -> bool {
+        match self {
+            Self::Account | Self::Contact | Self::Name | Self::Peer | Self::Route | Self::Invite => true,
+            Self::Message | Self::Sent | Self::MessageIndex | Self::Unread | Self::Idempotency => true,
+            Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => true,
+            Self::Group | Self::Member | Self::Delivery | Self::Expiry | Self::Mark => true,
+            Self::Session | Self::Handshake | Self::SkippedChain | Self::SkippedKey | Self::Replay => false,
+            Self::Prekey | Self::Upload | Self::Outbox => false,
+            Self::Mls | Self::SenderChain | Self::SenderSkipped | Self::KeyPackage => false,
+            Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
+        }
+    }
+
     /// The table's name in a store.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 //! are real values to start from; [`parties`] are two people whose keys never change, [`group`] are a few who share some. [`model`] is a world of two
 //! parties with several sessions, which a property test of the protocol drives too.
 
+pub mod backup;
 pub mod group;
 #[path = "../../protocol/tests/model/mod.rs"]
 pub mod model;
@@ -33,10 +34,11 @@ pub type Target = (&'static str, fn(&[u8]));
 const ACTIONS: usize = 400;
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("frame_decode", frame_decode),
     ("drop_token", drop_token),
     ("address", address),
+    ("backup_import", backup::import),
     ("prekey_bundle", prekey_bundle),
     ("handshake_message", handshake_message),
     ("ratchet_message", ratchet_message),

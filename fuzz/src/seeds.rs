@@ -14,7 +14,7 @@ use hermes_wire::{
     refusal::{FullScope, Refusal},
 };
 
-use super::{group, parties::Parties};
+use super::{backup, group, parties::Parties};
 
 mod channel;
 
@@ -33,6 +33,7 @@ pub fn all() -> Vec<Seed> {
         actions(),
         channel::seeds(),
         groups(),
+        backup::seeds(),
     ]
     .concat()
 }

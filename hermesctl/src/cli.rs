@@ -160,6 +160,14 @@ pub(crate) enum ClientCommand {
     /// Go on with this copy of an account's store, where another copy was at work
     #[command(after_help = RECOVER_HELP)]
     Recover(Recover),
+    /// Write an account's keys, contacts and messages into one encrypted file
+    #[command(after_help = BACKUP_HELP)]
+    Backup(Backup),
+    /// Make an account of a backup
+    #[command(after_help = RESTORE_HELP)]
+    Restore(Restore),
+    /// Write the messages of every chat as plain text, JSON lines
+    Export(Export),
     /// Erase an account's keys from memory; messages wait at the relay until it is unlocked
     Lock,
     /// Open an account that is locked; a passphrase is asked for or read from standard input
@@ -213,6 +221,46 @@ pub(crate) struct Init {
     /// What protects the keys: file, passphrase, command, credential or keyring; file when not said
     #[arg(long, value_name = "KIND")]
     pub(crate) keys: Option<KeyKind>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The file to write; it must not be there yet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Have a key drawn and shown once, instead of a passphrase of your own
+    #[arg(long)]
+    pub(crate) recovery_key: bool,
+}
+
+const BACKUP_HELP: &str = "\
+It has who you are, whom you know, what was said and what you have settled, encrypted under a
+passphrase (asked for, or read from standard input). It has no sessions, prekeys or keys of groups,
+so it cannot be used to read what is on its way, and sessions begin anew with whoever restores it.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The label of the account that is made
+    #[arg(long)]
+    pub(crate) name: AccountName,
+    /// What protects the keys: file, passphrase, command, credential or keyring; file when not said
+    #[arg(long, value_name = "KIND")]
+    pub(crate) keys: Option<KeyKind>,
+}
+
+const RESTORE_HELP: &str = "\
+The account goes on here: the store that the backup was made of stops when it next connects, and
+hermesctl recover on it would turn that around. What came after the backup, contacts say again as
+far as they still have it. Groups take the account back when one of their admins is online.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// A new or empty directory; hermes-export-ACCOUNT when not said
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// What protects an account's keys.

@@ -175,6 +175,12 @@ impl Notes {
         Progress::new(what, watched)
     }
 
+    /// An amount that grows, for those who wait.
+    pub(crate) fn amount(&self, what: &'static str) -> Progress {
+        let watched = if self.quiet || self.format == Format::Json { Watched::No } else { Watched::Yes };
+        Progress::amount(what, watched)
+    }
+
     /// Says something to those who asked for more.
     pub(crate) fn detail(&self, line: &Line) {
         if self.verbose {

@@ -5,6 +5,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// How it looks: a word, the bar, and numbers. 80 columns hold it.
 const LOOK: &str = "{msg} {bar:30} {human_pos} of {human_len}, {eta} left";
 
+/// How an amount looks.
+const AMOUNT: &str = "{msg} {bytes}";
+
 /// Something of which it is known how much there is. Gone from the screen when dropped.
 #[derive(Debug)]
 pub(crate) struct Progress(ProgressBar);
@@ -23,6 +26,23 @@ impl Progress {
                 ProgressStyle::with_template(LOOK).unwrap_or_else(|_| ProgressStyle::default_bar()),
             ),
         )
+    }
+
+    /// Something of which it is not known how much there is: bytes that have come so far.
+    pub(super) fn amount(what: &'static str, watched: Watched) -> Self {
+        let target = match watched {
+            Watched::Yes => ProgressDrawTarget::stderr(),
+            Watched::No => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target).with_message(what);
+        Self(bar.with_style(
+            ProgressStyle::with_template(AMOUNT).unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        ))
+    }
+
+    /// So much has come.
+    pub(crate) fn reached(&self, amount: u64) {
+        self.0.set_position(amount);
     }
 
     /// So much is left. The whole is the most that was ever left.

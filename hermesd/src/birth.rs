@@ -12,6 +12,7 @@ use hermes_config::{AccountName, Paths};
 use hermes_engine::{Engine, NewAccount, ReadError};
 
 use crate::{
+    backup::BackupFailure,
     clock::now,
     daemon::NewKeys,
     keystore::{KeyError, Keys},
@@ -29,6 +30,8 @@ pub(crate) enum BirthError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Commit(#[from] ReadError<StoreError>),
+    #[error(transparent)]
+    Backup(#[from] BackupFailure),
     #[error("cannot make the account's directory {path}: {source}")]
     Io { path: PathBuf, source: io::Error },
 }
@@ -39,9 +42,9 @@ pub(crate) enum BirthError {
 pub(crate) fn make(
     paths: &Paths,
     name: &AccountName,
-    new: NewAccount,
     keys: Keys,
     kept: &NewKeys,
+    fill: impl FnOnce(&mut SqliteStore) -> Result<(), BirthError>,
 ) -> Result<(), BirthError> {
     let accounts = paths.accounts();
     let home = accounts.join(name.as_str());
@@ -55,9 +58,13 @@ pub(crate) fn make(
 
     let key = keys.in_draft(&draft).create(kept.kind, kept.passphrase.as_ref())?;
     let mut store = SqliteStore::create(&draft.join("store.db"), &key)?;
-    Engine::create(new, now(), &mut rng()).commit(&mut store, now(), &mut rng())?;
+    let filled = fill(&mut store);
     // SQLite must not be moved while it is open.
     drop(store);
+    if filled.is_err() {
+        on(&draft, remove_all)?;
+    }
+    filled?;
 
     on(&draft, sync)?;
     if home.exists() {
@@ -66,6 +73,14 @@ pub(crate) fn make(
     on(&home, |path| fs::rename(&draft, path))?;
     on(&accounts, sync)?;
     on(&former, remove_all)
+}
+
+/// Fills a store with a new account.
+pub(crate) fn anew(new: NewAccount) -> impl FnOnce(&mut SqliteStore) -> Result<(), BirthError> {
+    |store| {
+        Engine::create(new, now(), &mut rng()).commit(store, now(), &mut rng())?;
+        Ok(())
+    }
 }
 
 fn on(path: &Path, act: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BirthError> {
@@ -89,6 +104,7 @@ impl ToProblem for BirthError {
             Self::Key(error) => error.problem(),
             Self::Open(error) => error.problem(),
             Self::Commit(error) => error.problem(),
+            Self::Backup(error) => error.problem(),
             Self::Io { .. } => Problem::new(
                 ErrorCode::StoreFailed,
                 self.to_string(),
@@ -117,7 +133,7 @@ mod tests {
     }
 
     fn birth(paths: &Paths, name: &AccountName, kept: &NewKeys) -> Result<(), BirthError> {
-        make(paths, name, new("alice"), Keys::of(paths, name, &[]), kept)
+        make(paths, name, Keys::of(paths, name, &[]), kept, anew(new("alice")))
     }
 
     #[test]
@@ -130,6 +146,17 @@ mod tests {
         assert!(!paths.key_file(&name).exists());
         let key = Keys::of(&paths, &name, &[]).unlock(passphrase.as_ref()).unwrap();
         SqliteStore::open(&paths.store(&name), &key).unwrap();
+    }
+
+    #[test]
+    fn an_account_that_cannot_be_filled_leaves_nothing_beside() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::under(home.path()).unwrap();
+        let name: AccountName = "alice".parse().unwrap();
+        let keys = Keys::of(&paths, &name, &[]);
+        let empty = make(&paths, &name, keys, &in_file(), |_| Err(ReadError::NoAccount.into()));
+        assert!(matches!(empty, Err(BirthError::Commit(_))));
+        assert_eq!(fs::read_dir(paths.accounts()).unwrap().count(), 0);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -17,12 +18,14 @@ use tokio::{
 
 use crate::{
     account::{Account, AccountError},
-    birth,
+    backup,
+    birth::{self, BirthError},
     keystore::{KeyError, Keys},
     limits::ACCOUNTS,
     local::{ToProblem, stopping},
     notify::Notifier,
     settings::Settings,
+    store::SqliteStore,
 };
 
 /// The daemon, shared by everything that runs in it.
@@ -268,18 +271,58 @@ impl Daemon {
                 account.stop().await;
                 self.slots().remove(&name);
             }
-            None if self.slots().len() >= ACCOUNTS => {
+            None => self.check_room()?,
+        }
+        self.bear(name, keys, birth::anew(new)).await
+    }
+
+    /// Makes an account of a backup and starts it: what the backup was made of stops.
+    pub(crate) async fn restore_account(
+        &self,
+        name: AccountName,
+        keys: NewKeys,
+        mut file: impl Read + Send + 'static,
+        passphrase: Passphrase,
+    ) -> Result<Arc<Account>, Problem> {
+        let daemon = self.clone();
+        to_the_end(async move {
+            let _one_at_a_time = daemon.0.creating.lock().await;
+            if *daemon.0.stop.borrow() {
+                return Err(stopping());
+            }
+            if daemon.slots().contains_key(&name) {
                 return Err(Problem::new(
-                    ErrorCode::LimitReached,
-                    format!("there are {ACCOUNTS} accounts, the limit of one daemon"),
-                    "use one of them, or another HERMES_HOME",
+                    ErrorCode::AccountExists,
+                    format!("an account named {name} exists already"),
+                    "restore it under another name: --name NAME",
                 ));
             }
-            None => {}
+            daemon.check_room()?;
+            daemon.bear(name, keys, move |store| Ok(backup::fill(&mut file, &passphrase, store)?)).await
+        })
+        .await
+    }
+
+    fn check_room(&self) -> Result<(), Problem> {
+        match self.slots().len() >= ACCOUNTS {
+            true => Err(Problem::new(
+                ErrorCode::LimitReached,
+                format!("there are {ACCOUNTS} accounts, the limit of one daemon"),
+                "use one of them, or another HERMES_HOME",
+            )),
+            false => Ok(()),
         }
+    }
+
+    async fn bear(
+        &self,
+        name: AccountName,
+        keys: NewKeys,
+        fill: impl FnOnce(&mut SqliteStore) -> Result<(), BirthError> + Send + 'static,
+    ) -> Result<Arc<Account>, Problem> {
         let (paths, label, place) = (self.0.paths.clone(), name.clone(), self.keys(&name));
         let typed = keys.passphrase.clone();
-        let made = task::spawn_blocking(move || birth::make(&paths, &label, new, place, &keys)).await;
+        let made = task::spawn_blocking(move || birth::make(&paths, &label, place, &keys, fill)).await;
         made.map_err(|_| stopping())?.map_err(|error| error.problem())?;
         let account = self.open(&name, typed).await.map_err(|error| error.problem())?;
         self.slots().insert(name, Slot::Open(account.clone()));

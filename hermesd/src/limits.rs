@@ -18,12 +18,12 @@ pub(crate) const COPY_CHUNK: usize = 64 * 1024;
 pub(crate) const PASSPHRASE_BYTES: usize = 1_024;
 /// Bytes of the header with a store's key: four times a real one.
 pub(crate) const KEY_HEADER_BYTES: u64 = 4_096;
-/// KiB that Argon2 may take because a file says so: four times what we write.
-pub(crate) const ARGON2_MEMORY_KIB: u32 = 256 * 1024;
-/// Passes over that memory.
-pub(crate) const ARGON2_PASSES: u32 = 16;
-/// Lanes of that memory.
-pub(crate) const ARGON2_LANES: u32 = 16;
+/// Bytes of a backup that are read at a time.
+pub(crate) const BACKUP_PIECE: usize = 64 * 1024;
+/// Pieces of a backup between the disk and the socket.
+pub(crate) const BACKUP_PIECES: usize = 8;
+/// Bytes of rows that a restore commits at a time: a commit costs a sync of the disk.
+pub(crate) const BACKUP_COMMIT: usize = 8 * 1024 * 1024;
 /// How long a program may take to give a passphrase: a person may have to type one for it.
 pub(crate) const SECRET_PROGRAM: Duration = Duration::from_secs(50);
 

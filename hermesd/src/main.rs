@@ -4,6 +4,7 @@
 //! the user's programs a socket.
 
 mod account;
+mod backup;
 mod birth;
 mod clock;
 mod daemon;

@@ -6,14 +6,12 @@
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce, aead::AeadInOut};
 use hermes_api::Passphrase;
+use hermes_engine::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{
-    limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES},
-    random::rng,
-};
+use crate::random::rng;
 
 /// Bytes of a salt, as RFC 9106, section 3.1, recommends.
 pub(crate) const SALT_BYTES: usize = 16;

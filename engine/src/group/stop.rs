@@ -2,7 +2,10 @@
 
 use hermes_protocol::identity::Fingerprint;
 
-use super::{GroupRecord, GroupStanding, LostReason};
+use super::{
+    GroupRecord, GroupStanding, LostReason, NextKey, NextRow, RebuiltKey, RebuiltRecord, RejoinKey,
+    RejoinRecord,
+};
 use crate::{
     effect::{Event, GroupEvent},
     id::ChatId,
@@ -71,6 +74,21 @@ impl<V: View> Turn<'_, V> {
                     );
                 }
                 GroupStanding::Removed(_) | GroupStanding::Left | GroupStanding::Refused(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves no key of any group: what is made of these rows has lost its place in all of them.
+    pub(crate) fn forget_group_secrets(&mut self) -> StoreResult<(), V> {
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            let keys = SecretBuf::new(&[]);
+            let bare = GroupRecord { keys, pending: None, awaiting: None, overtaken: None, ..group };
+            self.put(&chat, &bare);
+            self.delete::<NextRow>(&NextKey(chat));
+            self.delete::<RebuiltRecord>(&RebuiltKey(chat));
+            if let Some(rejoin) = self.get::<RejoinRecord>(&RejoinKey(chat))? {
+                self.put(&RejoinKey(chat), &RejoinRecord { round: None, ..rejoin });
             }
         }
         Ok(())

@@ -21,7 +21,9 @@ pub(crate) async fn lock(invocation: &mut Invocation) -> Result<Exit, Stop> {
         invocation,
     )?;
     if changed.account.keys.as_ref().is_some_and(|keys| keys.kind != KeyKind::Passphrase) {
-        let note = "Nobody has to type anything to open it: it opens with hermesctl unlock, and when hermesd starts.";
+        invocation.output.flush()?;
+        let note =
+            "Nothing has to be typed to open it: it opens with hermesctl unlock, and when hermesd starts.";
         invocation.notes.say(&Line::new(note));
     }
     Ok(Exit::Ok)

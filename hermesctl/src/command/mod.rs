@@ -2,12 +2,14 @@
 
 pub(crate) mod accept;
 pub(crate) mod audit;
+pub(crate) mod backup;
 mod catch_up;
 pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod contact;
 pub(crate) mod daemon;
 pub(crate) mod dnd;
+pub(crate) mod export;
 pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
@@ -53,6 +55,9 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Dnd(args) => dnd::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,
         ClientCommand::Recover(args) => recover::run(args, invocation).await,
+        ClientCommand::Backup(args) => backup::back_up(args, invocation).await,
+        ClientCommand::Restore(args) => backup::restore(args, invocation).await,
+        ClientCommand::Export(args) => export::run(args, invocation).await,
         ClientCommand::Lock => keys::lock(invocation).await,
         ClientCommand::Unlock => keys::unlock(invocation).await,
         ClientCommand::Keys(args) => keys::run(args, invocation).await,

@@ -139,7 +139,7 @@ fn failed_status(daemon: &Daemon, name: &AccountName, problem: Problem) -> Accou
 }
 
 /// Waits until the relay has taken the account, or said something that waiting will not change.
-async fn registration(account: &Account) {
+pub(super) async fn registration(account: &Account) {
     let mut mailbox = account.board().mailbox();
     // An error means that the account is closed: nothing more will come.
     let _ = mailbox

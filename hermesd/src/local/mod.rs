@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod backup;
 mod chat;
 mod config;
 mod contact;
@@ -59,6 +60,8 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::CONFIG_RELOAD, post(config::reload))
         .route(routes::ACCOUNTS, post(accounts::create))
         .route(routes::RECOVER, post(accounts::recover))
+        .route(routes::BACKUP, post(backup::make))
+        .route(routes::RESTORE, post(backup::restore))
         .route(routes::LOCK, post(keys::lock))
         .route(routes::UNLOCK, post(keys::unlock))
         .route(routes::KEYS, post(keys::change))

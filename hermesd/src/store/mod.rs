@@ -44,6 +44,11 @@ use crate::{
     random::rng,
 };
 
+/// The version of what is in the tables.
+pub(crate) fn schema_version() -> u32 {
+    schema::CURRENT.version.unsigned_abs()
+}
+
 /// Meta row: the store's epoch.
 const EPOCH: &str = "epoch";
 /// Meta row: [`KEY_CHECK_VALUE`], sealed, to tell a wrong key from a damaged row.

@@ -1,5 +1,6 @@
 //! Engines without a shell: one by one, in pairs and in groups, with the network in the test's hands.
 
+mod backup;
 mod claims;
 mod expiry;
 mod find;

@@ -1,6 +1,7 @@
 //! The real programs, as their users run them.
 
 mod backlog;
+mod backup;
 mod bad_input;
 mod canary;
 mod changed_identity;

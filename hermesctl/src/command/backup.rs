@@ -1,0 +1,172 @@
+//! `hermesctl backup` and `restore`
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use hermes_api::{
+    BackUp, CreatedAccount, Download, ErrorCode, Exit, KeyKind, Passphrase, Problem, RestoreAccount,
+    StoreState, V1,
+};
+use serde::Serialize;
+
+use super::keys::new_passphrase;
+use crate::{
+    cli, input,
+    input::Repeat,
+    invocation::Invocation,
+    limits,
+    output::{Format, GOOD, Line, NAME, WARN},
+    stop::Stop,
+};
+
+/// What was made.
+#[derive(Serialize)]
+struct Made {
+    v: V1,
+    account: String,
+    path: PathBuf,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_key: Option<Passphrase>,
+}
+
+pub(crate) async fn back_up(args: cli::Backup, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    let account = invocation.account().await?;
+    let path = args.file;
+    if path.symlink_metadata().is_ok() {
+        let what = format!("{} is there already", path.display());
+        return Err(Problem::new(ErrorCode::Io, what, "choose another name, or move it away").into());
+    }
+    let passphrase = match args.recovery_key {
+        true => None,
+        false => Some(new_passphrase(invocation).await?),
+    };
+    let request = BackUp { passphrase };
+    let backup =
+        invocation.daemon.repeatable(async |client| client.back_up(&account, &request).await).await?;
+    let made = write(backup, path, invocation).await?;
+    show_made(&made, invocation)?;
+    Ok(Exit::Ok)
+}
+
+/// Written beside and linked into place, so that it is whole or absent, and nothing is overwritten.
+async fn write(mut backup: Download, path: PathBuf, invocation: &Invocation) -> Result<Made, Stop> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let draft = path.with_file_name(name);
+    let failed = |error: io::Error| {
+        let what = format!("cannot write {}: {error}", path.display());
+        Problem::new(ErrorCode::Io, what, "choose another place")
+    };
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
+    let mut file = file.map_err(failed)?;
+    let draft = Draft(draft);
+    let progress = invocation.notes.amount("backing up");
+    let mut bytes = 0;
+    while let Some(piece) = backup.next().await? {
+        file.write_all(&piece).map_err(failed)?;
+        bytes += piece.len() as u64;
+        progress.reached(bytes);
+    }
+    file.sync_all().and_then(|()| fs::hard_link(&draft.0, &path)).map_err(failed)?;
+    Ok(Made { v: V1, account: backup.head.account, path, bytes, recovery_key: backup.head.recovery_key })
+}
+
+/// Gone with whoever was writing it.
+struct Draft(PathBuf);
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // What is left of it cannot be taken for a backup.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn show_made(made: &Made, invocation: &mut Invocation) -> Result<(), Stop> {
+    if invocation.output.format == Format::Json {
+        return Ok(invocation.output.json(made)?);
+    }
+    let (path, size) = (made.path.display().to_string(), made.bytes.div_ceil(1024));
+    let line = Line::default().styled(GOOD, "✓ ").styled(NAME, &path);
+    invocation.output.line(&line.plain(format!(" is a backup of {}, {size} KiB, encrypted", made.account)));
+    if let Some(key) = &made.recovery_key {
+        invocation.output.line(&Line::new("recovery key: ").styled(NAME, key.expose()));
+        invocation.output.flush()?;
+        let note = "Write it down: it is shown once, and without it the backup cannot be read.";
+        invocation.notes.say(&Line::new(note));
+    }
+    invocation.output.flush()?;
+    invocation.notes.say(&Line::new(format!("Restore it with: hermesctl restore {path} --name NAME")));
+    Ok(())
+}
+
+pub(crate) async fn restore(args: cli::Restore, invocation: &mut Invocation) -> Result<Exit, Stop> {
+    open(&args.file)?;
+    if !invocation.input_allowed {
+        return Err(Problem::new(
+            ErrorCode::Usage,
+            "the backup's passphrase is needed, and nobody may be asked for it",
+            "leave out --no-input, and type it or have it on standard input",
+        )
+        .into());
+    }
+    let passphrase = input::passphrase("Passphrase or recovery key of the backup:", Repeat::No).await?;
+    let key_passphrase = match args.keys {
+        Some(KeyKind::Passphrase) => Some(new_passphrase(invocation).await?),
+        _ => None,
+    };
+    let request = RestoreAccount {
+        name: args.name.to_string(),
+        passphrase,
+        keys: args.keys,
+        key_passphrase,
+        timeout_ms: u64::try_from(limits::HANDSHAKE.as_millis()).unwrap_or(u64::MAX),
+    };
+    let file = open(&args.file)?;
+    // The daemon is there, and then the file goes once: it cannot be read from its middle.
+    invocation.daemon.repeatable(async |client| client.status().await).await?;
+    let restored = invocation.daemon.client.restore(&request, file).await?;
+    show_restored(&restored, invocation)?;
+    Ok(Exit::Ok)
+}
+
+fn open(path: &Path) -> Result<File, Problem> {
+    let failed = |what: String| {
+        let message = format!("cannot read {}: {what}", path.display());
+        Problem::new(ErrorCode::Io, message, "name a file that hermesctl backup made")
+    };
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    match file.metadata() {
+        // A device or a pipe would never end.
+        Ok(metadata) if !metadata.is_file() => Err(failed("it is no file".to_owned())),
+        Ok(_) => Ok(file),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+fn show_restored(restored: &CreatedAccount, invocation: &mut Invocation) -> Result<(), Stop> {
+    if invocation.output.format == Format::Json {
+        return Ok(invocation.output.json(restored)?);
+    }
+    let account = &restored.account;
+    let line = match account.store.state {
+        StoreState::Recovering => Line::default()
+            .styled(WARN, "… ")
+            .styled(NAME, &account.name)
+            .plain(" is restored; it goes on as soon as the relay answers"),
+        _ => Line::default().styled(GOOD, "✓ ").styled(NAME, &account.name).plain(" is restored"),
+    };
+    invocation.output.line(&line);
+    invocation.output.flush()?;
+    for note in [
+        "Sessions begin anew with every contact, and admins add it to its groups again: hermesctl status",
+        "The store that the backup was made of stops when it next connects.",
+    ] {
+        invocation.notes.say(&Line::new(note));
+    }
+    Ok(())
+}
