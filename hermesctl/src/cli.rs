@@ -98,6 +98,10 @@ pub(crate) enum Command {
     /// Show and change the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Look at everything that has to be right, and say what is not and what to do
+    Doctor,
+    /// Print what somebody who helps has to know, without names, addresses and texts
+    Bugreport(Bugreport),
     /// Watch a relay and three people at work, on this machine, in about ten seconds
     Demo,
 }
@@ -459,6 +463,13 @@ pub(crate) struct Log {
 pub(crate) struct Audit {
     /// Only this contact
     pub(crate) chat: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bugreport {
+    /// Write it into this file, which must not be there yet
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

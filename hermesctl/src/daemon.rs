@@ -255,7 +255,8 @@ pub(crate) async fn wait_until_gone(pid: u32) -> Result<(), Problem> {
     Ok(())
 }
 
-fn is_running(pid: u32) -> bool {
+/// Whether a process of that number lives.
+pub(crate) fn is_running(pid: u32) -> bool {
     let Some(process) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else {
         return false;
     };

@@ -34,6 +34,27 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes of a file with a registration token: a token is one short line.
 pub(crate) const TOKEN_FILE_BYTES: usize = 4096;
 
+/// Below this many bytes of room a store may fail at any moment: SQLite's log alone grows by some.
+pub(crate) const DISK_FULL: u64 = 50 << 20;
+
+/// Below this many bytes of room it is time to look.
+pub(crate) const DISK_LOW: u64 = 500 << 20;
+
+/// Seconds that two clocks may differ before it is worth a word: a network that is slow explains as much.
+pub(crate) const CLOCK_WARN: u128 = 30;
+
+/// Seconds from which on times that are shown, and times at which things expire, are wrong for people.
+pub(crate) const CLOCK_FAIL: u128 = 600;
+
+/// How long `doctor` waits for a relay's answer, and for its name.
+pub(crate) const RELAY_ANSWER: Duration = Duration::from_secs(2);
+
+/// Addresses of a relay's name that `doctor` asks.
+pub(crate) const RELAY_ADDRESSES: usize = 4;
+
+/// Lines of the log in a bug report.
+pub(crate) const REPORT_LINES: usize = 50;
+
 /// Bytes of the end of the daemon's log that `daemon logs` looks through for lines.
 pub(crate) const LOGS_BYTES: u64 = 4 * 1024 * 1024;
 

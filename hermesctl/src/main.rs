@@ -52,8 +52,8 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, output: Output, notes: Notes) -> Exit {
     let result = match cli.command {
-        Command::Config(command) => tokio::select! {
-            result = configure(command, &cli.global, output, notes) => result,
+        command @ (Command::Config(_) | Command::Doctor | Command::Bugreport(_)) => tokio::select! {
+            result = look_around(command, &cli.global, output, notes) => result,
             interrupt = interrupted() => Err(interrupt.into()),
         },
         // It has processes to end, so it hears of the interrupt itself.
@@ -85,13 +85,19 @@ async fn ask_daemon(
     command::run(command, &mut invocation).await
 }
 
-async fn configure(
-    command: cli::Config,
+/// What must work when nothing else does: with a wrong configuration, and without a daemon.
+async fn look_around(
+    command: Command,
     global: &cli::Global,
     output: Output,
     notes: Notes,
 ) -> Result<Exit, Stop> {
-    command::config::run(command, global, &mut Basis::new(global, output, notes)?).await
+    let mut basis = Basis::new(global, output, notes)?;
+    match command {
+        Command::Config(command) => command::config::run(command, global, &mut basis).await,
+        Command::Bugreport(args) => command::doctor::bugreport(args, &mut basis).await,
+        _ => command::doctor::run(&mut basis).await,
+    }
 }
 
 /// Ends when the user, the system or the terminal asks this program to end.

@@ -3,6 +3,7 @@
 
 mod config;
 mod contact;
+mod doctor;
 mod people;
 mod service;
 mod talk;

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod contact;
 pub(crate) mod daemon;
 pub(crate) mod dnd;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod group;
 pub(crate) mod inbox;

@@ -1,0 +1,144 @@
+//! What the daemon says of an account.
+
+use hermes_api::{
+    AccountStatus, ConnectionState, ErrorCode, KeyKind, RelayClock, StoreState, limits::ONE_TIME_PREKEYS_LOW,
+};
+
+use super::{Check, Verdict};
+use crate::{limits, render::account::relay_host};
+
+pub(super) fn checks(account: &AccountStatus, clock: Option<RelayClock>) -> Vec<Check> {
+    let checks = [
+        Some(connection(account)),
+        pin(account),
+        clock.map(self::clock),
+        keys(account),
+        prekeys(account),
+        store(account),
+        messages(account),
+    ];
+    checks.into_iter().flatten().map(|check| check.of(&account.name)).collect()
+}
+
+fn is_locked(account: &AccountStatus) -> bool {
+    account.keys.as_ref().is_some_and(|keys| keys.locked)
+}
+
+fn connection(account: &AccountStatus) -> Check {
+    let host = relay_host(&account.relay);
+    let state = account.connection.state;
+    if state == ConnectionState::Connected {
+        return Check::private("relay", Verdict::Ok, format!("connected to {host}"), "connected");
+    }
+    if is_locked(account) {
+        let check =
+            Check::plain("relay", Verdict::Warn, "the account is locked, so messages wait at the relay");
+        return check.advise("hermesctl unlock");
+    }
+    let (message, hint, code) = match &account.connection.reason {
+        Some(reason) => (reason.message.clone(), reason.hint.clone(), reason.code.as_str()),
+        None => ("the connection is being made".to_owned(), String::new(), "no reason yet"),
+    };
+    let fact = format!("not connected: {code}");
+    // Right after the start nothing has failed yet.
+    let verdict = match (state, &account.connection.reason) {
+        (ConnectionState::Connecting | ConnectionState::Registering, None) => Verdict::Warn,
+        _ => Verdict::Fail,
+    };
+    Check::private("relay", verdict, format!("not connected to {host}: {message}"), fact).advise(hint)
+}
+
+/// What the relay proved.
+fn pin(account: &AccountStatus) -> Option<Check> {
+    let reason = account.connection.reason.as_ref().map(|reason| reason.code);
+    match (account.connection.state, reason) {
+        (ConnectionState::Connected, _) => {
+            Some(Check::plain("relay key", Verdict::Ok, "the relay proved the key that its address names"))
+        }
+        (_, Some(ErrorCode::RelayKeyMismatch)) => {
+            let text = "the relay has another key than its address names: it is not the one you were told of, or it \
+                        lost its state";
+            let check = Check::plain("relay key", Verdict::Fail, text);
+            Some(check.advise("ask its operator, over another channel, whether the key was changed"))
+        }
+        _ => None,
+    }
+}
+
+/// Expiry of messages, invites and prekeys hangs on it.
+fn clock(clock: RelayClock) -> Check {
+    let ahead = i128::from(clock.local.0) - i128::from(clock.relay.0);
+    let seconds = ahead.unsigned_abs() / 1000;
+    let text = match seconds {
+        0..2 => "this clock and the relay's agree".to_owned(),
+        _ if ahead > 0 => format!("this clock is {seconds} s ahead of the relay's"),
+        _ => format!("this clock is {seconds} s behind the relay's"),
+    };
+    let advice = "set the clock, for example with: timedatectl set-ntp true; or the relay's is wrong";
+    match seconds {
+        seconds if seconds < limits::CLOCK_WARN => Check::plain("clock", Verdict::Ok, text),
+        seconds if seconds < limits::CLOCK_FAIL => Check::plain("clock", Verdict::Warn, text).advise(advice),
+        _ => Check::plain("clock", Verdict::Fail, text).advise(advice),
+    }
+}
+
+fn keys(account: &AccountStatus) -> Option<Check> {
+    let keys = account.keys.as_ref()?;
+    let check = |verdict| {
+        let text = format!("kept as {}: {}", keys.kind, keys.protection);
+        Check::private("keys", verdict, text, format!("kept as {}", keys.kind))
+    };
+    Some(match keys.kind {
+        KeyKind::File => check(Verdict::Warn)
+            .advise("if that is not enough: hermesctl keys change --to passphrase, or another kind"),
+        _ => check(Verdict::Ok),
+    })
+}
+
+fn prekeys(account: &AccountStatus) -> Option<Check> {
+    let curve = account.one_time_prekeys?;
+    let left = curve.min(account.one_time_kem_prekeys.unwrap_or(curve));
+    let text = format!("{left} one-time keys at the relay");
+    Some(match left {
+        left if left >= ONE_TIME_PREKEYS_LOW => Check::plain("prekeys", Verdict::Ok, text),
+        0 => Check::plain("prekeys", Verdict::Warn, format!("{text}: first messages are protected less"))
+            .advise("hermesd uploads more once it is connected; if it stays so, ask the relay's operator"),
+        _ => Check::plain("prekeys", Verdict::Ok, format!("{text}; more are on their way")),
+    })
+}
+
+fn store(account: &AccountStatus) -> Option<Check> {
+    let check = |verdict, text: &str| Some(Check::plain("store", verdict, text));
+    let recover = "look at hermesctl status, then: hermesctl recover";
+    match account.store.state {
+        // An account that does not open says why in its connection.
+        StoreState::Ok if account.fingerprint.is_empty() => None,
+        StoreState::Ok => check(Verdict::Ok, "the newest copy, as far as the relay knows"),
+        StoreState::Restored => Some(
+            Check::plain("store", Verdict::Warn, "put back from an old copy; sessions are renewed")
+                .advise("hermesctl status says how far that is"),
+        ),
+        StoreState::CopySeen => {
+            let check = Check::plain("store", Verdict::Warn, "another copy of it has connected");
+            Some(check.advise("remove that copy, then: hermesctl recover"))
+        }
+        StoreState::Recovering => check(Verdict::Warn, "waits for the relay, to go on with this copy"),
+        StoreState::Stopped => {
+            let check = Check::plain(
+                "store",
+                Verdict::Fail,
+                "another copy of it is at work, and this one is stopped",
+            );
+            Some(check.advise(recover))
+        }
+        StoreState::Other => check(Verdict::Warn, "in a state that this hermesctl is too old to know"),
+    }
+}
+
+fn messages(account: &AccountStatus) -> Option<Check> {
+    if account.missing == 0 {
+        return None;
+    }
+    let text = format!("{} did not arrive", crate::render::audit::counted(account.missing, "message"));
+    Some(Check::plain("messages", Verdict::Warn, text).advise("hermesctl audit says which"))
+}
