@@ -72,9 +72,9 @@ impl Paths {
         })
     }
 
-    /// The directories under which everything lies.
-    pub fn directories(&self) -> [&Path; 4] {
-        [&self.config, &self.data, &self.state, &self.run]
+    /// The directories that the daemon writes to. The configuration is not in them.
+    pub fn written(&self) -> [PathBuf; 4] {
+        [self.keys(), self.data.clone(), self.state.clone(), self.run.clone()]
     }
 
     /// The user's `config.toml`.

@@ -15,6 +15,7 @@ use crate::{
     limits,
     output::{Format, GOOD, Line, NAME, WARN},
     render::account::relay_host,
+    service::{self, Installed, Manager},
     stop::Stop,
 };
 
@@ -50,7 +51,18 @@ pub(crate) async fn run(args: cli::Init, invocation: &mut Invocation) -> Result<
             created = create(&request, invocation).await?;
         }
     }
-    show(&created, &request, invocation)
+    let exit = show(&created, &request, invocation)?;
+    mention_service(invocation).await;
+    Ok(exit)
+}
+
+/// A daemon in the background is gone after the next restart of the machine, until somebody types something.
+async fn mention_service(invocation: &Invocation) {
+    let text = invocation.output.format == Format::Text;
+    if text && service::installed(&invocation.daemon.socket) == Installed::No && Manager::find().await.is_ok()
+    {
+        invocation.notes.say(&Line::new("To have systemd keep hermesd running: hermesctl daemon install"));
+    }
 }
 
 /// The daemon takes the same request again for an account that the relay has not taken, so a daemon that died under it

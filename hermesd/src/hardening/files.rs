@@ -3,7 +3,11 @@
 //! Landlock counts for this process and for every program that it starts. Connecting to sockets it leaves alone, so that
 //! the session bus, a keyring and the service manager are reached as before.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
+use std::{
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use hermes_api::{Measure, MeasureState};
 use hermes_config::{Config, Paths, SocketPath};
@@ -24,24 +28,42 @@ pub(super) fn confine(paths: &Paths, socket: &SocketPath, config: &Config) -> Me
             "keys.passphrase_command is set, and has to reach files of its own",
         );
     }
-    let mut own: Vec<&Path> = paths.directories().into();
-    own.push(socket.directory());
+    let mut own: Vec<PathBuf> = paths.written().into();
+    own.push(socket.directory().to_owned());
     for directory in &own {
         // A rule is about a directory that is there. Why one cannot be made, whoever needs it will say.
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     }
-    confine_to(&own)
+    // What the configuration says decides about this very restriction at the next start, so it is only read.
+    let mut read: Vec<PathBuf> = paths.config_file().parent().map(Path::to_owned).into_iter().collect();
+    read.extend(paths.system_config_file().and_then(target));
+    read.extend(target(&paths.config_file()));
+    read.extend(targets(&paths.keys()));
+    own.extend(targets(&paths.accounts()));
+    confine_to(&own, &read)
+}
+
+/// What a link leads to: a rule is about where a file really lies.
+fn target(path: &Path) -> Option<PathBuf> {
+    let linked = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_symlink());
+    path.canonicalize().ok().filter(|_| linked)
+}
+
+/// What the links in a directory lead to.
+fn targets(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| target(&entry.path())).collect()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn confine_to(_: &[&Path]) -> Measure {
+fn confine_to(_: &[PathBuf], _: &[PathBuf]) -> Measure {
     measure(NAME, MeasureState::Unavailable, "this system has no Landlock")
 }
 
 #[cfg(target_os = "linux")]
-fn confine_to(own: &[&Path]) -> Measure {
+fn confine_to(own: &[PathBuf], read: &[PathBuf]) -> Measure {
     use landlock::RulesetStatus;
-    match landlock(own) {
+    match landlock(own, read) {
         Ok(RulesetStatus::FullyEnforced) => measure(
             NAME,
             MeasureState::On,
@@ -81,7 +103,7 @@ const SYSTEM: [&str; 14] = [
 const DEVICES: [&str; 2] = ["/dev/null", "/dev/tty"];
 
 #[cfg(target_os = "linux")]
-fn landlock(own: &[&Path]) -> Result<landlock::RulesetStatus, landlock::RulesetError> {
+fn landlock(own: &[PathBuf], read: &[PathBuf]) -> Result<landlock::RulesetStatus, landlock::RulesetError> {
     use landlock::{
         ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
         path_beneath_rules,
@@ -98,6 +120,7 @@ fn landlock(own: &[&Path]) -> Result<landlock::RulesetStatus, landlock::RulesetE
         .add_rules(path_beneath_rules(SYSTEM, reading))?
         .add_rules(path_beneath_rules(credentials, reading))?
         .add_rules(path_beneath_rules(DEVICES, AccessFs::from_file(abi)))?
+        .add_rules(path_beneath_rules(read, reading))?
         .add_rules(path_beneath_rules(own, everything))?
         .restrict_self()?;
     Ok(status.ruleset)
@@ -105,33 +128,48 @@ fn landlock(own: &[&Path]) -> Result<landlock::RulesetStatus, landlock::RulesetE
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::{fs, io::ErrorKind, thread};
+    use std::{io::ErrorKind, os::unix::fs::symlink, thread};
 
     use super::*;
+
+    fn denied<T>(result: std::io::Result<T>) {
+        assert_eq!(result.map(drop).map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
+    }
 
     /// In a thread of its own, which takes the restriction with it when it ends.
     #[test]
     fn what_is_not_the_daemons_cannot_be_touched() {
         let dir = tempfile::tempdir().unwrap();
-        let (home, other) = (dir.path().join("home"), dir.path().join("other"));
-        let paths = Paths::under(&home).unwrap();
-        for path in paths.directories().iter().chain([&other.as_path()]) {
+        let other = dir.path().join("other");
+        let paths = Paths::under(&dir.path().join("home")).unwrap();
+        fs::create_dir(&other).unwrap();
+        for path in paths.written() {
             fs::create_dir_all(path).unwrap();
         }
-        fs::write(other.join("secret"), "x").unwrap();
+        for name in ["secret", "config.toml", "linked.key"] {
+            fs::write(other.join(name), "x").unwrap();
+        }
+        // Kept elsewhere by their owner.
+        let (config, key) = (paths.config_file(), paths.keys().join("linked.key"));
+        symlink(other.join("config.toml"), &config).unwrap();
+        symlink(other.join("linked.key"), &key).unwrap();
         let confined = thread::spawn(move || {
             let measure = confine(&paths, &paths.socket().unwrap(), &Config::default());
             if measure.state == MeasureState::Unavailable {
                 return eprintln!("skipped: {}", measure.detail);
             }
-            let denied = |result: std::io::Result<_>| {
-                assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
-            };
-            denied(fs::read(other.join("secret")).map(drop));
+            denied(fs::read(other.join("secret")));
             denied(fs::write(other.join("new"), "x"));
             denied(fs::remove_file(other.join("secret")));
             fs::read("/etc/passwd").unwrap();
-            for directory in paths.directories() {
+            fs::read(&config).unwrap();
+            fs::read(&key).unwrap();
+            // A restriction that could be configured away would last until the next start.
+            denied(fs::write(&config, "[daemon]\nsandbox = false\n"));
+            denied(fs::remove_file(&config));
+            denied(fs::write(config.with_file_name("config.toml.new"), "x"));
+            denied(fs::rename(paths.keys(), config.with_file_name("other")));
+            for directory in paths.written() {
                 fs::write(directory.join("draft"), "x").unwrap();
                 fs::rename(directory.join("draft"), directory.join("own")).unwrap();
                 fs::remove_file(directory.join("own")).unwrap();
