@@ -1,5 +1,7 @@
 //! Groups.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Problem, UnixMillis, V1};
@@ -200,9 +202,53 @@ pub enum GroupChange {
     #[serde(other)]
     Other,
 }
+
 /// The group is forgotten: there is nothing of it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// The document's version.
     pub v: V1,
+}
+
+/// Digits of a fingerprint that tell people apart.
+const GLANCE: usize = 8;
+
+impl Person {
+    /// What people call it. Who is no contact is told by name and key: the name alone may be anybody's. Not cleaned.
+    pub fn label(&self) -> String {
+        if self.contact {
+            return self.name.clone();
+        }
+        format!("{} ({})", called(&self.name), self.glance()).trim_start().to_owned()
+    }
+
+    /// The first digits of its fingerprint.
+    pub fn glance(&self) -> String {
+        self.fingerprint.chars().filter(|digit| !digit.is_whitespace()).take(GLANCE).collect()
+    }
+}
+
+/// What somebody calls itself. In quotes if it could be read as anything else than a name.
+fn called(name: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '\'');
+    if name.chars().all(plain) { Cow::Borrowed(name) } else { Cow::Owned(format!("{name:?}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_told_by_its_key_whatever_it_calls_itself() {
+        let person = |name: &str, contact| Person {
+            name: name.into(),
+            contact,
+            me: false,
+            fingerprint: "3184 4284 aaaa".into(),
+        };
+        assert_eq!(person("bob", true).label(), "bob");
+        assert_eq!(person("bob", false).label(), "bob (31844284)");
+        assert_eq!(person("bob (00000000)", false).label(), "\"bob (00000000)\" (31844284)");
+        assert_eq!(person("", false).label(), "(31844284)");
+    }
 }

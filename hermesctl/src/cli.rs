@@ -156,6 +156,8 @@ pub(crate) enum ClientCommand {
     Outbox(Outbox),
     /// Be left alone for a while: messages arrive and wait in the inbox
     Dnd(Dnd),
+    /// Read and write on the whole screen
+    Tui(Tui),
     /// Show which messages are missing, also those that a relay swallowed
     #[command(after_help = AUDIT_HELP)]
     Audit(Audit),
@@ -457,6 +459,12 @@ pub(crate) struct Log {
     /// At most this many, the newest
     #[arg(short, value_name = "N", default_value = LOG_MESSAGES, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) n: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tui {
+    /// The contact or the group to begin with
+    pub(crate) chat: Option<String>,
 }
 
 #[derive(Debug, Args)]

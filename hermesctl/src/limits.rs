@@ -60,3 +60,24 @@ pub(crate) const LOGS_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes of the end of the daemon's log that are searched for why it did not start.
 pub(crate) const LOG_TAIL_BYTES: u64 = 16 * 1024;
+
+/// Keys, answers and events that wait for `tui`; whoever brings more waits.
+pub(crate) const TUI_INPUTS: usize = 256;
+
+/// Requests of `tui` that wait for the daemon while it is away; further ones are refused.
+pub(crate) const TUI_REQUESTS: usize = 64;
+
+/// Messages that `tui` has sent and the daemon has not taken yet.
+pub(crate) const TUI_SENDING: usize = 16;
+
+/// Messages that `tui` loads at a time: more than fit on a screen.
+pub(crate) const TUI_PAGE: u32 = 100;
+
+/// Messages of a chat that `tui` holds in memory; `log` shows older ones.
+pub(crate) const TUI_MESSAGES: usize = 5_000;
+
+/// Rows of the text being written that `tui` shows; it scrolls beyond.
+pub(crate) const TUI_TEXT_ROWS: usize = 6;
+
+/// Bytes of a text to look for.
+pub(crate) const TUI_QUERY_BYTES: usize = 256;

@@ -17,6 +17,7 @@ mod progress;
 mod render;
 mod service;
 mod stop;
+mod tui;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,10 @@
 //! The one layer between the program and the terminal: every text is cleaned here, and only here are styles added.
 //! Results go to standard output, everything else to standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 use hermes_api::{Failure, Problem};
@@ -50,10 +53,14 @@ impl Line {
         self
     }
 
+    /// Its pieces, cleaned, for a program that has the whole screen.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (Style, Cow<'_, str>)> {
+        self.0.iter().map(|(style, text)| (*style, clean::line(text)))
+    }
+
     fn render(&self) -> String {
         let mut rendered = String::new();
-        for (style, text) in &self.0 {
-            let text = clean::line(text);
+        for (style, text) in self.pieces() {
             rendered.push_str(&format!("{style}{text}{style:#}"));
         }
         rendered

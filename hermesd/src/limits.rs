@@ -167,6 +167,8 @@ pub(crate) const NOTIFY_CHATS: usize = 4;
 pub(crate) const NOTIFY_TEXT: usize = 240;
 /// Lines of a text that a notification shows.
 pub(crate) const NOTIFY_LINES: usize = 4;
+/// Characters of what somebody who is no contact calls itself: the digits of its key have to fit behind it.
+pub(crate) const NOTIFY_STRANGER: usize = 32;
 /// Characters of a name that a notification shows: it has one line for it.
 pub(crate) const NOTIFY_NAME: usize = 64;
 /// How long the session bus may take to let us in.

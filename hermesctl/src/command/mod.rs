@@ -31,7 +31,7 @@ use std::time::SystemTime;
 
 use hermes_api::{Exit, UnixMillis};
 
-use crate::{cli::ClientCommand, invocation::Invocation, stop::Stop};
+use crate::{cli::ClientCommand, invocation::Invocation, stop::Stop, tui};
 
 /// Runs one command and writes its results out.
 pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> Result<Exit, Stop> {
@@ -54,6 +54,7 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Search(args) => search::run(args, invocation).await,
         ClientCommand::Outbox(args) => outbox::run(args, invocation).await,
         ClientCommand::Dnd(args) => dnd::run(args, invocation).await,
+        ClientCommand::Tui(args) => tui::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,
         ClientCommand::Recover(args) => recover::run(args, invocation).await,
         ClientCommand::Backup(args) => backup::back_up(args, invocation).await,

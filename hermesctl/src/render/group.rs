@@ -1,7 +1,5 @@
 //! Groups and who is in them.
 
-use std::borrow::Cow;
-
 use hermes_api::{Group, GroupChange, GroupDetails, GroupNote, Member, Person, Role, SetRole, Standing};
 use jiff::tz::TimeZone;
 
@@ -10,8 +8,6 @@ use crate::output::{DIM, GOOD, Line, NAME, WARN};
 
 /// Columns of the names of facts.
 const FACT: usize = 14;
-/// Digits of a fingerprint that tell people apart.
-const GLANCE: usize = 8;
 
 /// The columns of a list of groups.
 pub(crate) const HEADER: [&str; 6] = ["name", "title", "members", "role", "state", "since"];
@@ -63,28 +59,14 @@ pub(crate) fn members(details: &GroupDetails) -> Vec<Vec<String>> {
             (false, true) => "yes",
             (false, false) => "no",
         };
-        vec![person.name.clone(), role(*it).to_owned(), contact.to_owned(), glance(person)]
+        vec![person.name.clone(), role(*it).to_owned(), contact.to_owned(), person.glance()]
     };
     details.members.iter().map(row).collect()
 }
 
 /// Somebody in a group. Who is no contact is told by name and key: the name alone may be anybody's.
 pub(crate) fn person(person: &Person) -> String {
-    match (person.me, person.contact) {
-        (true, _) => "you".to_owned(),
-        (false, true) => person.name.clone(),
-        (false, false) => format!("{} ({})", called(&person.name), glance(person)).trim_start().to_owned(),
-    }
-}
-
-/// What somebody calls itself. In quotes if it could be read as anything else than a name.
-fn called(name: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '\'');
-    if name.chars().all(plain) { Cow::Borrowed(name) } else { Cow::Owned(format!("{name:?}")) }
-}
-
-fn glance(person: &Person) -> String {
-    person.fingerprint.chars().filter(|digit| !digit.is_whitespace()).take(GLANCE).collect()
+    if person.me { "you".to_owned() } else { person.label() }
 }
 
 /// What a note says.

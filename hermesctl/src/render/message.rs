@@ -148,14 +148,19 @@ fn with_text(head: Line, indent: usize, message: &Message, columns: Option<usize
 
 /// What a message answers, before its text; and how many columns that takes.
 fn quoting(head: Line, message: &Message) -> (Line, usize) {
-    let Some(quote) = &message.reply_to else { return (head, 0) };
-    let words = quote.text.as_deref().map(first_words).unwrap_or_default();
-    let quoted = match words.is_empty() {
-        true => format!("↪ {}  ", which(quote)),
-        false => format!("↪ {} “{words}”  ", which(quote)),
-    };
+    let Some(quoted) = message.reply_to.as_ref().map(quoted) else { return (head, 0) };
+    let quoted = format!("{quoted}  ");
     let columns = fold::width(&quoted);
     (head.styled(DIM, quoted), columns)
+}
+
+/// What a message answers.
+pub(crate) fn quoted(quote: &Quote) -> String {
+    let words = quote.text.as_deref().map(first_words).unwrap_or_default();
+    match words.is_empty() {
+        true => format!("↪ {}", which(quote)),
+        false => format!("↪ {} “{words}”", which(quote)),
+    }
 }
 
 /// Enough of a text to know it by, on one line.
@@ -168,7 +173,7 @@ pub(crate) fn first_words(text: &str) -> String {
 }
 
 /// A message that another one is about.
-fn which(quote: &Quote) -> &str {
+pub(crate) fn which(quote: &Quote) -> &str {
     quote.reference.as_deref().unwrap_or("a message that is not here")
 }
 
@@ -184,7 +189,7 @@ fn append_marks(lines: &mut [Line], message: &Message) {
     }
 }
 
-fn timer(ttl: Option<u32>) -> String {
+pub(crate) fn timer(ttl: Option<u32>) -> String {
     match ttl {
         None => "messages stay from here on".to_owned(),
         Some(seconds) => {
@@ -203,7 +208,7 @@ pub(crate) fn recipients(recipients: &[Recipient]) -> Vec<Vec<String>> {
     recipients.iter().map(row).collect()
 }
 
-fn state(state: MessageState) -> &'static str {
+pub(crate) fn state(state: MessageState) -> &'static str {
     match state {
         MessageState::Queued => "queued",
         MessageState::Relayed => "relayed",

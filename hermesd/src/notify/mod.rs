@@ -13,8 +13,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use hermes_api::Person;
 use hermes_config::Notifications;
-use hermes_engine::{ChangeOutcome, Event, Text, query};
+use hermes_engine::{Author, ChangeOutcome, Event, Text, query};
 use tokio::{
     sync::{
         broadcast::{Receiver, error::RecvError},
@@ -30,7 +31,7 @@ use self::{
 use crate::{
     account::Account,
     clock::now,
-    limits::NOTIFY_QUEUE,
+    limits::{NOTIFY_QUEUE, NOTIFY_STRANGER},
     store::{Reader, Snapshot},
 };
 
@@ -145,9 +146,13 @@ impl Watcher {
     /// Announces what has gathered, as far as nobody has read it meanwhile.
     async fn announce(&mut self) {
         let (references, more) = self.gathering.take(Instant::now());
-        let looked = self.reader.query(move |view: &Snapshot| query::messages_at(view, &references)).await;
+        let look =
+            move |view: &Snapshot| Ok((query::messages_at(view, &references)?, query::summary(view)?.quiet));
         // An account that cannot be read says so elsewhere.
-        let Ok(messages) = looked else { return };
+        let Ok((messages, quiet)) = self.reader.query(look).await else { return };
+        if quiet.is_some_and(|until| until > now()) {
+            return;
+        }
         let arrivals: Vec<_> = messages.into_iter().filter_map(arrival).collect();
         let wording = self.wording();
         match self.gathering.shown(arrivals.iter().map(|(reference, _)| reference), more, Instant::now()) {
@@ -199,15 +204,30 @@ fn arrival(message: query::MessageView) -> Option<(hermes_engine::Reference, Arr
     };
     let author = message.author.map(|author| {
         let known = message.people.iter().find(|person| person.fingerprint == author.fingerprint);
-        known.and_then(|person| person.contact.clone()).unwrap_or(author.profile_name)
+        match known.and_then(|person| person.contact.clone()) {
+            Some(contact) => contact,
+            None => stranger(&author),
+        }
     });
     let arrival = Arrival { chat: message.reference.chat.clone(), author, text };
     Some((message.reference, arrival))
 }
 
+/// A member who is no contact, as the command line calls it. Its name is cut first: the digits of its key are what tells
+/// it from a contact of that name, and nothing that it calls itself may push them out of sight.
+fn stranger(author: &Author) -> String {
+    let person = Person {
+        name: author.profile_name.chars().take(NOTIFY_STRANGER).collect(),
+        contact: false,
+        me: false,
+        fingerprint: author.fingerprint.to_string(),
+    };
+    person.label()
+}
+
 #[cfg(test)]
 mod tests {
-    use hermes_engine::{Author, Fingerprint, MessageId, Reference, query::MessageDirection};
+    use hermes_engine::{Fingerprint, MessageId, Reference, query::MessageDirection};
     use hermes_wire::Timestamp;
 
     use super::*;
@@ -267,9 +287,21 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_called_as_the_user_calls_it() {
-        let author = Author { fingerprint: Fingerprint([7; 32]), profile_name: "caro".into() };
-        let unknown = query::MessageView { author: Some(author), ..plain() };
-        assert_eq!(announced(unknown).unwrap().author.as_deref(), Some("caro"));
+    fn a_stranger_is_never_called_as_a_contact_is() {
+        let by = |name: &str, contact: Option<&str>| {
+            let author = Author { fingerprint: Fingerprint([7; 32]), profile_name: name.into() };
+            let person = query::PersonView {
+                contact: contact.map(Into::into),
+                profile_name: name.into(),
+                fingerprint: Fingerprint([7; 32]),
+                me: false,
+            };
+            let message = query::MessageView { author: Some(author), people: vec![person], ..plain() };
+            announced(message).unwrap().author.unwrap()
+        };
+        assert_eq!(by("whatever", Some("bob")), "bob");
+        assert_eq!(by("bob", None), "bob (07070707)");
+        let padded = by(&format!("bob{}", " ".repeat(500)), None);
+        assert!(padded.ends_with("(07070707)") && padded.len() < crate::limits::NOTIFY_NAME, "{padded}");
     }
 }

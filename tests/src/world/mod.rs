@@ -22,12 +22,14 @@ pub mod programs;
 pub mod relay;
 pub mod wait;
 
-use std::{fs, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use tempfile::TempDir;
 
-use self::programs::Programs;
-pub use self::{account::Account, home::Home, log::Log, outcome::Outcome, process::Process, relay::Relay};
+pub use self::{
+    account::Account, home::Home, log::Log, outcome::Outcome, process::Process, programs::Programs,
+    relay::Relay,
+};
 
 /// A relay and a directory for everyone who uses it.
 #[derive(Debug)]
@@ -72,6 +74,11 @@ impl World {
     pub fn account_with_session_bus(&self, name: &str, address: &str) -> Account {
         let home = Home::new(self.directory.path().join(name), self.log).with_session_bus(address);
         self.settle(&Arc::new(home), name)
+    }
+
+    /// A path that nothing else in this world has.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Another daemon for a home that has one.
