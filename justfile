@@ -36,6 +36,10 @@ kill rounds="20":
 constant-time:
     constant-time/check
 
+# Requests that nobody thought of against the local API and its description (needs python3; installs Schemathesis from PyPI).
+schemathesis *args:
+    tests/schemathesis/run {{args}}
+
 # Fuzz one target for a while: just fuzz frame_decode 600 (needs cargo-fuzz)
 fuzz target seconds="60":
     mkdir -p fuzz/found/{{target}}

@@ -12,6 +12,7 @@ use crate::{AccountStatus, KeyKind, Passphrase, V1};
 /// replaces the one before, and registration is tried at once. Anything else under a name that exists is
 /// [`crate::ErrorCode::AccountExists`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateAccount {
     /// The label, which is also the first profile name: 1 to 32 of `a-z`, `0-9`, `_`, `-`.
@@ -34,6 +35,7 @@ pub struct CreateAccount {
 
 /// The account as it stands when the wait is over ([`crate::ConnectionState`] tells whether the relay has taken it).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedAccount {
     /// The document's version.
     pub v: V1,
@@ -43,6 +45,7 @@ pub struct CreatedAccount {
 
 /// A registration token. Whoever has it can make an account at the relay, so it is not printed by `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct RegistrationToken(String);
 

@@ -6,6 +6,7 @@ use crate::{Person, UnixMillis, V1};
 
 /// Which chats to look at. Stands in the query of the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Only this one.
@@ -14,6 +15,7 @@ pub struct AuditQuery {
 
 /// What is missing ([`crate::routes::AUDIT`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Audit {
     /// The document's version.
     pub v: V1,
@@ -30,6 +32,7 @@ pub struct Audit {
 
 /// One chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatAudit {
     /// The contact's or the group's name.
     pub chat: String,
@@ -47,6 +50,7 @@ pub struct ChatAudit {
 
 /// What came from a contact. The contact's daemon numbers its messages in each chat, from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReceivedAudit {
     /// Messages that arrived.
     pub messages: u64,
@@ -66,6 +70,7 @@ pub struct ReceivedAudit {
 
 /// Numbers in a row that did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Gap {
     /// The lowest.
     pub first: u64,
@@ -79,6 +84,7 @@ pub struct Gap {
 
 /// A message beside a gap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Neighbour {
     /// Its short local reference, like `bob#44`.
     #[serde(rename = "ref")]
@@ -91,6 +97,7 @@ pub struct Neighbour {
 
 /// Something that does not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Finding {
     /// What.
     pub kind: FindingKind,
@@ -106,6 +113,7 @@ pub struct Finding {
 
 /// What can be wrong with a message's place among its sender's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// It continues another history than the one that arrived: its sender's store was put back from an old copy, or
@@ -124,6 +132,7 @@ pub enum FindingKind {
 
 /// A message that showed something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sighting {
     /// Its short local reference, like `bob#44`.
     #[serde(rename = "ref")]
@@ -134,6 +143,7 @@ pub struct Sighting {
 
 /// What went to a contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SentAudit {
     /// Messages that were sent.
     pub messages: u64,
@@ -144,6 +154,7 @@ pub struct SentAudit {
 
 /// A message that waits for its recipient's receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unconfirmed {
     /// Its short local reference, like `bob#43`.
     #[serde(rename = "ref")]
@@ -154,6 +165,7 @@ pub struct Unconfirmed {
 
 /// Envelopes that could not be read for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UnreadableCount {
     /// Why, as text for people.
     pub cause: String,

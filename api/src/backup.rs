@@ -8,6 +8,7 @@ use crate::{KeyKind, Passphrase, V1};
 
 /// Asks for a backup of an account ([`crate::routes::BACKUP`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BackUp {
     /// What is to open it; without one, a recovery key is drawn.
@@ -17,6 +18,7 @@ pub struct BackUp {
 
 /// The line before a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupHead {
     /// The document's version.
     pub v: V1,
@@ -30,6 +32,7 @@ pub struct BackupHead {
 /// The line before a backup that an account is to be made of ([`crate::routes::RESTORE`]). It takes the place of the one
 /// that the backup was made of, which stops.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RestoreAccount {
     /// Its label; no account may have it.

@@ -6,6 +6,7 @@ use crate::{UnixMillis, V1};
 
 /// Every chat of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Chats {
     /// The document's version.
     pub v: V1,
@@ -15,6 +16,7 @@ pub struct Chats {
 
 /// A chat at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Chat {
     /// The contact's or the group's name.
     pub name: String,
@@ -33,6 +35,7 @@ pub struct Chat {
 
 /// Whom a chat is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ChatWith {
     /// A contact.
@@ -46,6 +49,7 @@ pub enum ChatWith {
 
 /// What is settled for a chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatSettings {
     /// The document's version.
     pub v: V1,
@@ -63,6 +67,7 @@ pub struct ChatSettings {
 /// Has the account be quiet, or not. Messages arrive all the same; notifications, and programs that look, leave its user
 /// alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetDnd {
     /// For how many seconds; nothing ends it.
@@ -71,6 +76,7 @@ pub struct SetDnd {
 
 /// Whether the account is quiet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Dnd {
     /// The document's version.
     pub v: V1,
@@ -80,6 +86,7 @@ pub struct Dnd {
 
 /// Has a chat be quiet, or not. Its messages arrive all the same; notifications, and programs that look, leave it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MuteChat {
     /// For how many seconds; nothing ends it.
@@ -89,6 +96,7 @@ pub struct MuteChat {
 /// Has texts of a chat be deleted after a time from here on: with their author from when they have left, with their
 /// readers from when they have read them. The other side is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetTtl {
     /// The time in seconds; nothing lets them stay.

@@ -3,15 +3,16 @@
 mod backup;
 mod chat;
 mod config;
+mod events;
 mod group;
 mod keys;
 mod mark;
 mod peer;
+mod raw;
 
 pub use self::backup::Download;
 
 use std::{
-    collections::VecDeque,
     error::Error,
     io,
     path::{Path, PathBuf},
@@ -31,17 +32,22 @@ use tokio::net::UnixStream;
 
 use crate::{
     AcceptInvite, AcceptedInvite, Audit, AuditQuery, ContactDetails, Contacts, CreateAccount, CreateInvite,
-    CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Event, EventFrame, Failure, ForeignSocket,
-    InboxQuery, LogQuery, MessageDetails, MessagePage, Problem, ReadMessages, ReadReceipt, Recover,
-    Recovered, RenameContact, SendMessage, SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits,
-    routes,
+    CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Failure, ForeignSocket, InboxQuery, LogQuery,
+    MessageDetails, MessagePage, Problem, ReadMessages, ReadReceipt, Recover, Recovered, RenameContact,
+    SendMessage, SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits, routes,
     socket::{self, Found, InspectError},
+};
+
+pub use self::{
+    events::EventStream,
+    raw::{RawReply, RawRequest},
 };
 
 /// A client of the daemon behind one socket. Holds no connection.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    key: Option<String>,
 }
 
 /// Why a request got no answer, or not the one hoped for.
@@ -111,7 +117,13 @@ impl ClientError {
 impl Client {
     /// A client of the daemon that listens at `socket`. Nothing is connected yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self { socket: socket.into(), key: None }
+    }
+
+    /// The same client, whose next request that changes something is carried out once, however often it is repeated
+    /// under this key: 1 to [`limits::IDEMPOTENCY_KEY_BYTES`] bytes of ASCII.
+    pub fn under(&self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self.clone() }
     }
 
     /// Where the daemon listens.
@@ -240,16 +252,6 @@ impl Client {
         self.get(routes::fill(routes::AUDIT, &[account], &[("chat", query.chat.clone())])).await
     }
 
-    /// Listens to what happens. Everything after this returns is heard.
-    pub async fn events(&self, account: &str) -> Result<EventStream, ClientError> {
-        let path = routes::fill(routes::EVENTS, &[account], &[]);
-        let response = self.request(Method::GET, &path, Bytes::new(), limits::REPLY).await?;
-        if !response.status().is_success() {
-            return Err(refusal(&collect(response).await?));
-        }
-        Ok(EventStream { body: response.into_body(), lines: EventLines::default() })
-    }
-
     /// Asks the daemon to stop.
     pub async fn shutdown(&self) -> Result<Shutdown, ClientError> {
         self.call(Method::POST, &routes::fill(routes::SHUTDOWN, &[], &[]), Bytes::new(), limits::REPLY).await
@@ -320,9 +322,12 @@ impl Client {
             .method(method)
             .uri(path)
             .header(header::HOST, "hermesd")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body)
-            .map_err(|error| ClientError::Garbled(error.to_string()))?;
+            .header(header::CONTENT_TYPE, "application/json");
+        let request = match &self.key {
+            Some(key) => request.header(routes::IDEMPOTENCY_KEY, key),
+            None => request,
+        };
+        let request = request.body(body).map_err(|error| ClientError::Garbled(error.to_string()))?;
         tokio::time::timeout(patience, sender.send_request(request))
             .await
             .map_err(|_| ClientError::Silent(patience))?
@@ -374,63 +379,6 @@ fn refusal(body: &[u8]) -> ClientError {
     }
 }
 
-/// Events as they happen, until the daemon stops.
-#[derive(Debug)]
-pub struct EventStream {
-    body: Incoming,
-    lines: EventLines,
-}
-
-impl EventStream {
-    /// The next event; nothing when the daemon ended the stream.
-    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
-        loop {
-            if let Some(event) = self.lines.ready.pop_front() {
-                return Ok(Some(event));
-            }
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
-            if let Ok(data) = frame.map_err(ClientError::Broken)?.into_data() {
-                self.lines.take(&data)?;
-            }
-        }
-    }
-}
-
-/// Server-sent events out of pieces of any size.
-#[derive(Debug, Default)]
-struct EventLines {
-    /// Received bytes that do not end a line yet.
-    pending: Vec<u8>,
-    /// Whole events not yet taken.
-    ready: VecDeque<Event>,
-}
-
-impl EventLines {
-    /// Splits bytes into lines. Only `data:` lines matter, one for each event; the others name it again or keep the
-    /// connection alive.
-    fn take(&mut self, data: &[u8]) -> Result<(), ClientError> {
-        for piece in data.split_inclusive(|byte| *byte == b'\n') {
-            if self.pending.len() + piece.len() > limits::EVENT_BYTES {
-                return Err(ClientError::Garbled(format!(
-                    "an event of more than {} bytes",
-                    limits::EVENT_BYTES
-                )));
-            }
-            self.pending.extend_from_slice(piece);
-            if !piece.ends_with(b"\n") {
-                continue;
-            }
-            if let Some(json) = self.pending.strip_prefix(b"data:") {
-                let frame: EventFrame =
-                    serde_json::from_slice(json).map_err(|error| ClientError::Garbled(error.to_string()))?;
-                self.ready.push_back(frame.event);
-            }
-            self.pending.clear();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::{
@@ -440,7 +388,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::Exit;
+    use crate::{Event, Exit};
 
     /// A daemon that answers one request with fixed bytes and returns the request.
     fn answering(reply: impl Into<Vec<u8>>) -> (tempfile::TempDir, Client, JoinHandle<String>) {
@@ -521,21 +469,7 @@ mod tests {
         let (_home, client, _served) =
             answering(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{events}"));
         let mut stream = client.events("alice").await.unwrap();
-        assert_eq!(stream.next().await.unwrap(), Some(Event::Lagged));
+        assert_eq!(stream.next().await.unwrap(), Some(Event::Lagged { first: 0, last: 0 }));
         assert_eq!(stream.next().await.unwrap(), None);
-    }
-
-    #[test]
-    fn events_are_the_same_in_pieces_of_any_size() {
-        let bytes =
-            b"event: x\ndata: {\"v\":1,\"event\":\"lagged\"}\n\n:\n\ndata:{\"v\":1,\"event\":\"new\"}\n\n";
-        for size in 1..bytes.len() {
-            let mut lines = EventLines::default();
-            bytes.chunks(size).for_each(|piece| lines.take(piece).unwrap());
-            assert_eq!(lines.ready, [Event::Lagged, Event::Other], "pieces of {size}");
-        }
-        let mut lines = EventLines::default();
-        let flood = vec![b'x'; limits::EVENT_BYTES + 1];
-        assert!(matches!(lines.take(&flood), Err(ClientError::Garbled(_))));
     }
 }

@@ -7,6 +7,7 @@ use crate::V1;
 
 /// The configuration that the daemon works with ([`crate::routes::CONFIG`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigInForce {
     /// The document's version.
     pub v: V1,
@@ -16,6 +17,7 @@ pub struct ConfigInForce {
 
 /// One key of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SettingInForce {
     /// As in `daemon.log`.
     pub key: String,
@@ -30,6 +32,7 @@ pub struct SettingInForce {
 
 /// What decides a value, the strongest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfigOrigin {
     /// Nobody said anything.

@@ -6,6 +6,7 @@ use crate::{UnixMillis, V1};
 
 /// Asks for a new single-use invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateInvite {
     /// How long it can be accepted, in seconds.
@@ -14,6 +15,7 @@ pub struct CreateInvite {
 
 /// A new invite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedInvite {
     /// The document's version.
     pub v: V1,
@@ -25,6 +27,7 @@ pub struct CreatedInvite {
 
 /// Accepts an invite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AcceptInvite {
     /// `hermes-invite:…`
@@ -36,6 +39,7 @@ pub struct AcceptInvite {
 
 /// The contact of an accepted invite, as it stands when the wait is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AcceptedInvite {
     /// The document's version.
     pub v: V1,
@@ -45,6 +49,7 @@ pub struct AcceptedInvite {
 
 /// All contacts of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Contacts {
     /// The document's version.
     pub v: V1,
@@ -54,6 +59,7 @@ pub struct Contacts {
 
 /// One contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Contact {
     /// The local name, unique in the account. Chosen by the peer, so shown only after cleaning.
     pub name: String,
@@ -71,6 +77,7 @@ pub struct Contact {
 
 /// How far the pairing has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ContactState {
     /// The other side has not answered yet.
@@ -81,6 +88,7 @@ pub enum ContactState {
 
 /// How sure it is who a contact is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Trust {
     /// Nobody has checked the identity key.
@@ -93,6 +101,7 @@ pub enum Trust {
 
 /// What a verification rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum VerifiedBy {
     /// The secret of an invite that was handed over.
@@ -106,6 +115,7 @@ pub enum VerifiedBy {
 
 /// One contact in full.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContactDetails {
     /// The document's version.
     pub v: V1,
@@ -125,6 +135,7 @@ pub struct ContactDetails {
 
 /// What happens when a contact's identity key changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyPolicy {
     /// Sending stops until the user decides.
@@ -135,6 +146,7 @@ pub enum KeyPolicy {
 
 /// An identity key that somebody uses in a contact's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyChange {
     /// SHA-256 over the new identity keys, 64 hex digits.
     pub fingerprint: String,
@@ -150,6 +162,7 @@ pub struct KeyChange {
 
 /// How a contact's sessions stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionFacts {
     /// Sessions that are kept; the newest is used for sending.
     pub kept: u32,
@@ -161,6 +174,7 @@ pub struct SessionFacts {
 
 /// Compares a safety number with what the contact's side shows, and marks the contact verified if they are the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VerifyContact {
     /// Sixty digits, or `hermes-safety:…`.
@@ -169,6 +183,7 @@ pub struct VerifyContact {
 
 /// Gives a contact another name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RenameContact {
     /// The name, unique in the account.
@@ -177,6 +192,7 @@ pub struct RenameContact {
 
 /// Says what happens when a contact's identity key changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetKeyPolicy {
     /// From here on.

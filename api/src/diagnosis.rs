@@ -6,6 +6,7 @@ use crate::{UnixMillis, V1};
 
 /// How the daemon runs ([`crate::routes::DIAGNOSIS`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Diagnosis {
     /// The document's version.
     pub v: V1,
@@ -19,6 +20,7 @@ pub struct Diagnosis {
 
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountDiagnosis {
     /// Its local label.
     pub name: String,
@@ -28,6 +30,7 @@ pub struct AccountDiagnosis {
 
 /// Two clocks at one moment, as far as a message from one to the other allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RelayClock {
     /// The relay's.
     pub relay: UnixMillis,
@@ -37,6 +40,7 @@ pub struct RelayClock {
 
 /// Something that protects the daemon's process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Measure {
     /// For programs, as in `core-dumps`.
     pub name: String,
@@ -48,6 +52,7 @@ pub struct Measure {
 
 /// Whether a measure is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MeasureState {
     /// It is.

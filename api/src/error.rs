@@ -8,6 +8,7 @@ use crate::{Exit, V1};
 
 /// The body of every reply that is no success: `{"v":1,"error":{…}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Failure {
     /// The document's version.
     pub v: V1,
@@ -17,6 +18,7 @@ pub struct Failure {
 
 /// What went wrong and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// For programs. Never changes its meaning.
     pub code: ErrorCode,
@@ -112,6 +114,8 @@ error_codes! {
     BadIdempotencyKey = "bad-idempotency-key", Usage, 400;
     /// Not a reaction.
     BadReaction = "bad-reaction", Usage, 400;
+    /// Not a name for a consumer of events.
+    BadConsumerName = "bad-consumer-name", Usage, 400;
     /// Nothing to send.
     EmptyMessage = "empty-message", Usage, 400;
     /// The message is over the limit.
@@ -145,8 +149,16 @@ error_codes! {
     MemberAmbiguous = "member-ambiguous", NotFound, 409;
     /// No message of that reference.
     MessageNotFound = "message-not-found", NotFound, 404;
+    /// No consumer of events of that name.
+    ConsumerNotFound = "consumer-not-found", NotFound, 404;
+    /// Another program listens under that name.
+    ConsumerBusy = "consumer-busy", Failure, 409;
+    /// No event of that number.
+    EventNotFound = "event-not-found", NotFound, 404;
     /// No such route: the daemon and the program are of different versions.
     UnknownRoute = "unknown-route", Daemon, 404;
+    /// The route is there, and not for this method.
+    MethodNotAllowed = "method-not-allowed", Daemon, 405;
 
     /// The contact's identity key changed; sending stopped.
     IdentityChanged = "identity-changed", IdentityChanged, 409;
@@ -240,6 +252,18 @@ error_codes! {
     /// A fault of the program itself.
     Internal = "internal", Failure, 500;
 }
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for ErrorCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, Type};
+        let codes = Self::ALL.iter().map(|code| code.as_str());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)).into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for ErrorCode {}
 
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ use crate::{Problem, UnixMillis, V1};
 
 /// Makes a group of the account and contacts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateGroup {
     /// What it is called, for all its members.
@@ -22,6 +23,7 @@ pub struct CreateGroup {
 
 /// Adds contacts to a group, or removes members from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeMembers {
     /// Who: contacts by their names; members who are none by the name they give themselves, if it is nobody else's, or
@@ -34,6 +36,7 @@ pub struct ChangeMembers {
 
 /// Gives a group another name, for all its members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RenameGroup {
     /// The name.
@@ -45,6 +48,7 @@ pub struct RenameGroup {
 
 /// Makes a member an admin, or an admin a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetRole {
     /// Who, as in [`ChangeMembers::members`].
@@ -58,6 +62,7 @@ pub struct SetRole {
 
 /// Leaves a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LeaveGroup {
     /// How long to wait for an admin's client to confirm it, in milliseconds.
@@ -67,6 +72,7 @@ pub struct LeaveGroup {
 
 /// Makes a group anew that a member has stopped by breaking its rules, without that member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RebuildGroup {
     /// As in [`CreateGroup::timeout_ms`].
@@ -76,6 +82,7 @@ pub struct RebuildGroup {
 
 /// All groups of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Groups {
     /// The document's version.
     pub v: V1,
@@ -85,6 +92,7 @@ pub struct Groups {
 
 /// One group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Group {
     /// The local name, unique among contacts and groups of the account.
     pub name: String,
@@ -110,6 +118,7 @@ pub struct Group {
 
 /// Whether a group works here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// It does.
@@ -133,6 +142,7 @@ pub enum Standing {
 
 /// What somebody may do in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Read and write.
@@ -146,6 +156,7 @@ pub enum Role {
 
 /// One group in full.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupDetails {
     /// The document's version.
     pub v: V1,
@@ -159,6 +170,7 @@ pub struct GroupDetails {
 
 /// One member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Member {
     /// Who it is.
     #[serde(flatten)]
@@ -169,6 +181,7 @@ pub struct Member {
 
 /// Somebody in a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Person {
     /// The contact's local name; of somebody who is no contact, the name it gives itself, which nobody has vouched for.
     pub name: String,
@@ -182,6 +195,7 @@ pub struct Person {
 
 /// What became of a group: `"change":"joined","by":"alice"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum GroupChange {
     /// This account is a member.
@@ -205,6 +219,7 @@ pub enum GroupChange {
 
 /// The group is forgotten: there is nothing of it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Forgotten {
     /// The document's version.
     pub v: V1,

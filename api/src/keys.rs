@@ -54,6 +54,18 @@ key_kinds! {
     Keyring = "keyring", "protects everything on the disk while the keyring is locked; programs of the session can ask it";
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for KeyKind {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, Type};
+        let kinds = Self::ALL.iter().map(|kind| kind.as_str());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(kinds)).into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for KeyKind {}
+
 impl fmt::Display for KeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -89,6 +101,16 @@ impl Passphrase {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Passphrase {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        String::schema()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Passphrase {}
+
 impl fmt::Debug for Passphrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passphrase(…)")
@@ -109,6 +131,7 @@ impl<'de> Deserialize<'de> for Passphrase {
 
 /// How the keys of an account stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyStatus {
     /// What opens them.
     pub kind: KeyKind,
@@ -120,6 +143,7 @@ pub struct KeyStatus {
 
 /// Asks to open an account's keys ([`crate::routes::UNLOCK`]). An account that is open stays so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unlock {
     /// For keys under a passphrase that somebody types.
@@ -129,6 +153,7 @@ pub struct Unlock {
 
 /// Asks to keep an account's keys in another way ([`crate::routes::KEYS`]). The account has to be open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeKeys {
     /// What is to open them.
@@ -140,6 +165,7 @@ pub struct ChangeKeys {
 
 /// The account after its keys were locked, unlocked or changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeysChanged {
     /// The document's version.
     pub v: V1,

@@ -36,7 +36,7 @@ pub use audit::{
 };
 pub use backup::{BackUp, BackupHead, RestoreAccount};
 pub use chat::{Chat, ChatSettings, ChatWith, Chats, Dnd, MuteChat, SetDnd, SetTtl};
-pub use client::{Client, ClientError, Download, EventStream};
+pub use client::{Client, ClientError, Download, EventStream, RawReply, RawRequest};
 pub use config::{ConfigInForce, ConfigOrigin, SettingInForce};
 pub use contact::{
     AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,
@@ -45,7 +45,9 @@ pub use contact::{
 };
 pub use diagnosis::{AccountDiagnosis, Diagnosis, Measure, MeasureState, RelayClock};
 pub use error::{ErrorCode, Failure, Problem};
-pub use event::{Event, EventFrame, MarkKind};
+pub use event::{
+    AckEvents, Consumer, ConsumerState, Consumers, Event, EventFrame, EventQuery, ForgetConsumer, MarkKind,
+};
 pub use exit::Exit;
 pub use group::{
     ChangeMembers, CreateGroup, Forgotten, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member,
@@ -56,6 +58,7 @@ pub use mark::{EditMessage, MessageChanged, Quote, React, Reaction};
 pub use message::{
     Body, Confirmed, Direction, GroupNote, InboxQuery, LogQuery, Message, MessageDetails, MessagePage,
     MessageState, ReadMessages, ReadReceipt, Recipient, SendMessage, SendResult, SentMessages, Wait,
+    WaitQuery,
 };
 pub use outbox::{Outbox, OutboxQuery, Waiting, WaitingKind};
 pub use peer::{Peer, Peers, PingContact, Pong, SessionHealth};

@@ -36,6 +36,9 @@ pub const EVENT_BYTES: usize = TEXT_BYTES * 6 + MESSAGE_BYTES;
 /// Longest wait of a request for a message's state or a registration. Longer waits repeat the request.
 pub const WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a request waits that says what to wait for and not how long.
+pub const WAIT_UNSAID: Duration = Duration::from_secs(30);
+
 /// How long the daemon may take to answer beyond the wait it was asked for. It answers from its disk, so this long
 /// means that it hangs; a slow disk under load stays well below.
 pub const REPLY: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ use crate::{Message, MessageState, V1};
 
 /// A message that another one answers, or is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quote {
     /// Its id, 32 hex digits.
     pub id: String,
@@ -20,6 +21,7 @@ pub struct Quote {
 
 /// A reaction to a message, and who has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reaction {
     /// The emoji, as its author wrote it.
     pub emoji: String,
@@ -33,6 +35,7 @@ pub struct Reaction {
 
 /// Reacts to a message, in place of an earlier reaction of the account's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct React {
     /// 1 to 32 bytes of UTF-8 without a space or control; nothing takes the last one back.
@@ -41,6 +44,7 @@ pub struct React {
 
 /// Has an own text say something else, for all who have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EditMessage {
     /// The text, at most [`crate::limits::TEXT_BYTES`] of UTF-8.
@@ -49,6 +53,7 @@ pub struct EditMessage {
 
 /// The message as it is now. A request that is repeated finds it as asked, and sends nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageChanged {
     /// The document's version.
     pub v: V1,

@@ -8,6 +8,7 @@ use crate::{Person, Problem, Quote, Reaction, UnixMillis, V1};
 ///
 /// The whole request is refused ([`crate::Failure`]) only when nothing was stored for anyone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
     /// Names of contacts and groups.
@@ -17,7 +18,9 @@ pub struct SendMessage {
     /// Seconds after which it is deleted at both ends; otherwise as it is settled for the chat.
     #[serde(default)]
     pub ttl_seconds: Option<u64>,
-    /// The idempotency key: a repeat with the same key and content stores nothing and returns the same messages.
+    /// The idempotency key, which may as well stand in the header `Idempotency-Key`: a repeat with the same key and
+    /// content stores nothing and returns the same messages. Without one, every request is another message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// The message that it answers, by its reference or id; the recipient is the chat that it stands in.
     #[serde(default)]
@@ -32,6 +35,7 @@ pub struct SendMessage {
 
 /// The state to wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Wait {
     /// Stored here is enough.
@@ -43,8 +47,20 @@ pub enum Wait {
     Delivered,
 }
 
+/// What to wait for, of one or more messages. Stands in the query of the URL, and counts more than the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
+pub struct WaitQuery {
+    /// The state.
+    pub wait: Option<Wait>,
+    /// How long to wait, in milliseconds; 30 seconds when nothing is said.
+    pub timeout_ms: Option<u64>,
+}
+
 /// What became of a send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SentMessages {
     /// The document's version.
     pub v: V1,
@@ -56,6 +72,7 @@ pub struct SentMessages {
 
 /// What became of a send to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SendResult {
     /// The name as it was given.
     pub to: String,
@@ -75,6 +92,7 @@ pub struct SendResult {
 
 /// The states of a sent message, in the order they are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MessageState {
     /// On this machine's disk.
@@ -89,6 +107,7 @@ pub enum MessageState {
 
 /// Which messages of the inbox to list: unread ones, in order of arrival. Stands in the query of the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct InboxQuery {
     /// Only from this contact, or in this group.
@@ -103,6 +122,7 @@ pub struct InboxQuery {
 
 /// Which messages of a chat's log to list: the newest ones. Stands in the query of the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct LogQuery {
     /// At most this many, and at most [`crate::limits::PAGE_MESSAGES`].
@@ -113,6 +133,7 @@ pub struct LogQuery {
 
 /// Messages, the oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessagePage {
     /// The document's version.
     pub v: V1,
@@ -124,6 +145,7 @@ pub struct MessagePage {
 
 /// One message as its reader sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Message {
     /// The short local reference, like `bob#44`.
     #[serde(rename = "ref")]
@@ -180,6 +202,7 @@ pub struct Message {
 
 /// How many members of a group have a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Confirmed {
     /// Members who have confirmed it.
     pub by: u32,
@@ -189,6 +212,7 @@ pub struct Confirmed {
 
 /// One message in full.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageDetails {
     /// The document's version.
     pub v: V1,
@@ -200,6 +224,7 @@ pub struct MessageDetails {
 
 /// A member of a group that a message went to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Recipient {
     /// Who.
     #[serde(flatten)]
@@ -210,6 +235,7 @@ pub struct Recipient {
 
 /// Which way a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// From the contact.
@@ -222,6 +248,7 @@ pub enum Direction {
 
 /// What a message says: `"kind":"text","text":"…"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Body {
     /// A text.
@@ -268,6 +295,7 @@ pub enum Body {
 
 /// Who changed what of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupNote {
     /// Whose change it was.
     pub by: Person,
@@ -290,6 +318,7 @@ pub struct GroupNote {
 
 /// Marks messages read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReadMessages {
     /// References like `bob#44`, at most [`crate::limits::READ_REFS`].
@@ -298,6 +327,7 @@ pub struct ReadMessages {
 
 /// The messages are marked, durably.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReadReceipt {
     /// The document's version.
     pub v: V1,

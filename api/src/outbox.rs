@@ -6,6 +6,7 @@ use crate::{Problem, Quote, UnixMillis, V1};
 
 /// Which of it to list. Stands in the query of the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct OutboxQuery {
     /// Only what is for this contact or group.
@@ -14,6 +15,7 @@ pub struct OutboxQuery {
 
 /// What waits to leave, chat by chat, in the order in which it will.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Outbox {
     /// The document's version.
     pub v: V1,
@@ -25,6 +27,7 @@ pub struct Outbox {
 
 /// Something that waits to leave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Waiting {
     /// The contact or the group that it is for.
     pub chat: String,
@@ -42,6 +45,7 @@ pub struct Waiting {
 
 /// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitingKind {
     /// A message that can be kept from leaving.

@@ -6,6 +6,7 @@ use crate::{ContactState, Trust, UnixMillis, V1, VerifiedBy};
 
 /// All contacts of an account, with whether they are there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Peers {
     /// The document's version.
     pub v: V1,
@@ -15,6 +16,7 @@ pub struct Peers {
 
 /// One contact and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Peer {
     /// The contact's name.
     pub name: String,
@@ -36,6 +38,7 @@ pub struct Peer {
 
 /// Whether the session with a contact works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionHealth {
     /// There is none yet.
@@ -53,6 +56,7 @@ pub enum SessionHealth {
 
 /// Asks a contact's daemon for a sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PingContact {
     /// How long to wait for it, in milliseconds.
@@ -61,6 +65,7 @@ pub struct PingContact {
 
 /// A contact's daemon has answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pong {
     /// The document's version.
     pub v: V1,

@@ -8,6 +8,8 @@ pub const DIAGNOSIS: &str = "/v1/diagnosis";
 pub const CONFIG: &str = "/v1/config";
 /// `POST` without a body: the daemon reads its configuration again; [`crate::ConfigInForce`].
 pub const CONFIG_RELOAD: &str = "/v1/config/reload";
+/// `GET`: this API's description, OpenAPI 3.1.
+pub const OPENAPI: &str = "/v1/openapi.json";
 /// `POST` [`crate::CreateAccount`]: [`crate::CreatedAccount`].
 pub const ACCOUNTS: &str = "/v1/accounts";
 /// `POST` [`crate::CreateInvite`]: [`crate::CreatedInvite`].
@@ -70,11 +72,11 @@ pub const GROUP_ROLE: &str = "/v1/accounts/{account}/groups/{group}/role";
 pub const GROUP_FORGET: &str = "/v1/accounts/{account}/groups/{group}/forget";
 /// `POST` [`crate::LeaveGroup`]: [`crate::GroupDetails`].
 pub const GROUP_LEAVE: &str = "/v1/accounts/{account}/groups/{group}/leave";
-/// `POST` [`crate::SendMessage`]: [`crate::SentMessages`].
+/// `POST` [`crate::SendMessage`] with [`crate::WaitQuery`]: [`crate::SentMessages`].
 pub const MESSAGES: &str = "/v1/accounts/{account}/messages";
 /// `POST` [`crate::RebuildGroup`]: [`crate::GroupDetails`].
 pub const GROUP_REBUILD: &str = "/v1/accounts/{account}/groups/{group}/rebuild";
-/// `GET`: [`crate::MessageDetails`]. The message is named by its reference, by its id, or
+/// `GET` with [`crate::WaitQuery`]: [`crate::MessageDetails`]. The message is named by its reference, by its id, or
 /// as `@last`, the one that arrived last.
 pub const MESSAGE: &str = "/v1/accounts/{account}/messages/{message}";
 /// `POST` [`crate::React`]: [`crate::MessageChanged`].
@@ -93,8 +95,8 @@ pub const READ: &str = "/v1/accounts/{account}/read";
 pub const LOG: &str = "/v1/accounts/{account}/log/{chat}";
 /// `GET` with [`crate::AuditQuery`]: [`crate::Audit`].
 pub const AUDIT: &str = "/v1/accounts/{account}/audit";
-/// `GET`: server-sent events, each an [`crate::EventFrame`]. The reply's head is sent once the listener is in place,
-/// so what happens after it is not missed.
+/// `GET` with [`crate::EventQuery`]: server-sent events, each an [`crate::EventFrame`]. The reply's head is sent once the
+/// listener is in place, so what happens after it is not missed.
 pub const EVENTS: &str = "/v1/accounts/{account}/events";
 /// `POST` [`crate::BackUp`]: [`crate::BackupHead`] in a line, and behind it the file.
 pub const BACKUP: &str = "/v1/accounts/{account}/backup";
@@ -106,10 +108,19 @@ pub const LOCK: &str = "/v1/accounts/{account}/lock";
 pub const UNLOCK: &str = "/v1/accounts/{account}/unlock";
 /// `POST` [`crate::ChangeKeys`]: [`crate::KeysChanged`].
 pub const KEYS: &str = "/v1/accounts/{account}/keys";
+/// `POST` [`crate::AckEvents`]: [`crate::ConsumerState`].
+pub const EVENTS_ACK: &str = "/v1/accounts/{account}/events/ack";
+/// `GET`: [`crate::Consumers`].
+pub const CONSUMERS: &str = "/v1/accounts/{account}/events/consumers";
+/// `POST` [`crate::ForgetConsumer`]: [`crate::ConsumerState`], as it stood.
+pub const FORGET_CONSUMER: &str = "/v1/accounts/{account}/events/forget";
 /// `POST` [`crate::Recover`]: [`crate::Recovered`].
 pub const RECOVER: &str = "/v1/accounts/{account}/recover";
 /// `POST` without a body: [`crate::Shutdown`]. The process ends after the reply.
 pub const SHUTDOWN: &str = "/v1/shutdown";
+
+/// The header under whose key a `POST` is carried out once, however often it is repeated: the answer is the first one.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Fills the segments of a route, in order, and appends a query of what is given.
 pub(crate) fn fill(route: &str, segments: &[&str], query: &[(&str, Option<String>)]) -> String {

@@ -9,6 +9,7 @@ use crate::{Message, V1};
 /// The history is sealed, so that it is read from end to end: a request reads a stretch of it, and [`SearchPage::next`] says
 /// where to go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct SearchQuery {
     /// Words as they stand in the text, in upper or lower case; at most [`crate::limits::SEARCH_TEXT_BYTES`].
@@ -23,6 +24,7 @@ pub struct SearchQuery {
 
 /// What was found in a stretch of the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SearchPage {
     /// The document's version.
     pub v: V1,

@@ -6,6 +6,7 @@ use crate::{KeyStatus, Problem, UnixMillis, V1};
 
 /// The daemon and its accounts ([`crate::routes::STATUS`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DaemonStatus {
     /// The document's version.
     pub v: V1,
@@ -23,6 +24,7 @@ pub struct DaemonStatus {
 
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountStatus {
     /// Its local label.
     pub name: String,
@@ -72,6 +74,7 @@ pub struct AccountStatus {
 
 /// Whether an account's store is its newest copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoreStatus {
     /// The most pressing of what follows.
     pub state: StoreState,
@@ -88,6 +91,7 @@ pub struct StoreStatus {
 
 /// The states of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreState {
     /// The newest copy, as far as its relay knows.
@@ -108,6 +112,7 @@ pub enum StoreState {
 
 /// A store that began new sessions with every contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Restored {
     /// When.
     pub at: UnixMillis,
@@ -119,6 +124,7 @@ pub struct Restored {
 
 /// What [`crate::routes::RECOVER`] did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Recovered {
     /// The document's version.
     pub v: V1,
@@ -130,6 +136,7 @@ pub struct Recovered {
 
 /// What was done about copies of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RecoverOutcome {
     /// This copy goes on, and every other one stops when it next connects.
@@ -143,6 +150,7 @@ pub enum RecoverOutcome {
 
 /// Asks to go on with this copy of a store ([`crate::routes::RECOVER`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Recover {
     /// How long to wait for the relay's answer before replying with what stands, in milliseconds.
@@ -152,6 +160,7 @@ pub struct Recover {
 
 /// An envelope that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unreadable {
     /// When it was looked at.
     pub at: UnixMillis,
@@ -161,6 +170,7 @@ pub struct Unreadable {
 
 /// A session that gave way to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionRenewal {
     /// The contact's name.
     pub contact: String,
@@ -172,6 +182,7 @@ pub struct SessionRenewal {
 
 /// How an account stands with its relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Connection {
     /// The state.
     pub state: ConnectionState,
@@ -183,6 +194,7 @@ pub struct Connection {
 
 /// The states of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionState {
     /// The relay has never taken this account; it is being tried.
@@ -199,6 +211,7 @@ pub enum ConnectionState {
 
 /// The daemon is about to stop ([`crate::routes::SHUTDOWN`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Shutdown {
     /// The document's version.
     pub v: V1,

@@ -27,8 +27,21 @@ impl<'de> Deserialize<'de> for V1 {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for V1 {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, Type};
+        let one = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([Self::NUMBER]));
+        one.description(Some("The version of the API.")).into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for V1 {}
+
 /// A point in time: milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct UnixMillis(pub u64);
 

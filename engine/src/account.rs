@@ -85,6 +85,7 @@ impl NewAccount {
             renewals: 0,
             last_renewal: None,
             standing: StoreStanding::Newest,
+            events: 0,
         };
         (record, counters)
     }
@@ -165,6 +166,7 @@ pub(crate) enum Lookup {
     Idempotency = 3,
     Request = 4,
     Voice = 5,
+    Consumer = 6,
 }
 
 impl AccountRecord {

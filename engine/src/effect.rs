@@ -3,6 +3,7 @@
 
 use hermes_protocol::{content::MessageId, identity::Fingerprint};
 use hermes_wire::{Refusal, Sequence, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     id::ChatId,
@@ -39,7 +40,7 @@ pub enum Effect {
 }
 
 /// A command's success.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Reply {
     /// The invite, as text to hand over.
     Invite {
@@ -56,8 +57,10 @@ pub enum Reply {
         name: String,
     },
     /// One result for each recipient, in the order asked.
+    #[serde(skip)]
     Sent(Vec<SendResult>),
     /// It is said, or was said before.
+    #[serde(skip)]
     Marked {
         /// The message that it is about.
         message: MessageId,
@@ -84,6 +87,8 @@ pub enum Reply {
     TakingOver,
     /// This copy has been going on anyway; its alarms are ended.
     AlarmEnded,
+    /// A consumer of the event log has everything up to this number.
+    Consumer(u64),
 }
 
 /// What became of a send to one recipient.
@@ -304,6 +309,23 @@ pub enum CommandError {
     /// What the key agreement says.
     #[error("{0}")]
     Group(String),
+    /// Not a name for a consumer.
+    #[error("{0:?} cannot be a consumer's name")]
+    BadConsumerName(String),
+    /// No consumer of that name.
+    #[error("there is no consumer named {0:?}")]
+    UnknownConsumer(String),
+    /// Too many consumers.
+    #[error("there are {0} consumers of the event log, which is the most there can be")]
+    TooManyConsumers(usize),
+    /// Nobody can have read an event that has not happened.
+    #[error("there is no event {given} yet; the last one is {newest}")]
+    NoSuchEvent {
+        /// As it was given.
+        given: u64,
+        /// The last there is.
+        newest: u64,
+    },
     /// No alarm stands.
     #[error("this copy of the store is the one that works")]
     NothingToRecover,
@@ -416,7 +438,7 @@ pub enum Event {
 }
 
 /// What can be said about a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MarkKind {
     /// A reaction to it is new, another one, or gone.
     Reaction,
@@ -427,7 +449,7 @@ pub enum MarkKind {
 }
 
 /// What became of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupEvent {
     /// This account is a member now.
     Joined {
@@ -443,7 +465,7 @@ pub enum GroupEvent {
 }
 
 /// What became of another identity in a contact's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChangeOutcome {
     /// It waits for the user's word, and nothing is sent.
     Stopped,
@@ -452,7 +474,7 @@ pub enum ChangeOutcome {
 }
 
 /// Why a pairing failed for good.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum PairingError {
     /// The relay's word.
     #[error("{0}")]

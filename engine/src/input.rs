@@ -58,6 +58,10 @@ pub enum Command {
     Contact(String, ContactChange),
     /// Asks the daemon of the contact of this name for a sign of life.
     Ping(String),
+    /// Says something of the consumer of this name.
+    Consumer(String, ConsumerChange),
+    /// Does something once, however often it is asked for under this key.
+    Once(Idempotency, Box<Command>),
 }
 
 /// Why contacts are to be told about the own presence.
@@ -82,6 +86,26 @@ pub enum MessageChange {
     Unsend,
     /// An own message that has not left is not to leave.
     Cancel,
+}
+
+/// Under which key a command is carried out once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The asker's word: 1 to 128 bytes.
+    pub key: String,
+    /// What is asked for, in bytes that differ when it differs.
+    pub request: Vec<u8>,
+}
+
+/// How far a program has come that reads the event log under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsumerChange {
+    /// It exists from here on, if it does not yet: what happens from now on is kept for it.
+    Begin,
+    /// It has done with every event up to this one.
+    Acknowledge(u64),
+    /// It will not come back.
+    Forget,
 }
 
 /// What a user settles for a chat.

@@ -18,10 +18,12 @@ pub mod backup;
 mod changes;
 mod chat;
 mod claim;
+mod consumer;
 mod contact;
 mod content;
 mod effect;
 mod ephemeral;
+mod event_log;
 mod expiry;
 mod gap;
 mod group;
@@ -30,6 +32,7 @@ mod identity_change;
 mod input;
 pub mod limits;
 mod mark;
+mod once;
 mod outbox;
 mod pairing;
 mod prekeys;
@@ -69,8 +72,8 @@ pub use effect::{
 pub use group::{GroupStanding, LostReason, Post};
 pub use id::ChatId;
 pub use input::{
-    ChatChange, Command, CommandId, ContactChange, GroupChange, Input, LinkEvent, MessageChange, OutboxKey,
-    PresenceDue, Send,
+    ChatChange, Command, CommandId, ConsumerChange, ContactChange, GroupChange, Idempotency, Input,
+    LinkEvent, MessageChange, OutboxKey, PresenceDue, Send,
 };
 pub use presence::{Audience, Ephemeral, Privacy, ReadReceipts};
 pub use reference::{Reference, ReferenceError};

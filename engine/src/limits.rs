@@ -169,6 +169,16 @@ pub const CLOCK_DIFFERENCE: Duration = Duration::from_secs(86_400);
 pub const PAST_EPOCHS: usize = 8;
 /// Rows that one sweep looks at; what is beyond is swept later, when these are gone.
 pub const SWEEP_ROWS: usize = 100_000;
+/// Events kept in the log, the newest: a week of a busy bot, and some 10 MB.
+pub const EVENTS: u64 = 50_000;
+/// An event is kept this long: as long as a relay keeps an envelope, so that a program may be away as long as its user.
+pub const EVENT_AGE: Duration = Duration::from_secs(30 * 86_400);
+/// Events past their age that are dropped in one turn; the rest goes in the next.
+pub const EVENTS_DROPPED_AT_ONCE: usize = 10_000;
+/// Programs that read the event log under a name: each is a row, and nobody remembers more by name.
+pub const CONSUMERS: usize = 64;
+/// Bytes of a consumer's name: room for a unit's name and a host's.
+pub const CONSUMER_NAME_BYTES: usize = 64;
 /// Rows that one query returns at most.
 pub const QUERY_ROWS: usize = 10_000;
 /// Bytes of a row's key in a backup: the longest has two ids and a number.

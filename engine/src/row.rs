@@ -125,6 +125,9 @@ pub(crate) struct Counters {
     pub(crate) last_renewal: Option<(ChatId, Timestamp, RenewalReason)>,
     /// Whether this store is the newest of its mailbox.
     pub(crate) standing: StoreStanding,
+    /// Number of the last event of the log; none has number 0.
+    #[serde(default)]
+    pub(crate) events: u64,
 }
 
 /// Whether a store is the newest of its mailbox, and what is done about it if not.

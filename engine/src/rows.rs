@@ -12,8 +12,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     claim::ClaimsRecord,
+    consumer::ConsumerRecord,
+    event_log::EventRecord,
     id::ChatId,
     input::OutboxKey,
+    once::AnswerRecord,
     presence::SeenKey,
     row::{
         AccountRecord, ChatRecord, ChatSettings, ContactRecord, Counters, GapRecord, HeldRecord,
@@ -82,6 +85,9 @@ rows! {
     UnreadableRecord: Unreadable by u64;
     HeldRecord: Held by HeldKey;
     GapRecord: Gap by GapKey;
+    EventRecord: Event by u64;
+    ConsumerRecord: Consumer by Hash;
+    AnswerRecord: Idempotency by AnswerKey;
 }
 
 /// Rows that are one of two in a table, or bare values, get a type of their own.
@@ -157,6 +163,9 @@ pub(crate) struct Hash(pub(crate) [u8; 32]);
 /// A day since the epoch, then a keyed hash: whole days can be dropped.
 #[derive(Clone, Copy)]
 pub(crate) struct DayHash(pub(crate) u32, pub(crate) [u8; 32]);
+/// The same, of an answer: it stands right after a send's results of the same key.
+#[derive(Clone, Copy)]
+pub(crate) struct AnswerKey(pub(crate) DayHash);
 /// Session and number of a receiving chain.
 #[derive(Clone, Copy)]
 pub(crate) struct SkippedChainKey(pub(crate) SessionId, pub(crate) u32);
@@ -351,6 +360,16 @@ impl Key for DayHash {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (day, hash) = bytes.split_first_chunk()?;
         Some(Self(u32::from_be_bytes(*day), hash.try_into().ok()?))
+    }
+}
+
+impl Key for AnswerKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.to_bytes()[..], &[1]].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (key, rest) = bytes.split_at_checked(36)?;
+        (rest == [1]).then(|| DayHash::from_bytes(key).map(Self))?
     }
 }
 

@@ -303,7 +303,7 @@ impl<V: View> Turn<'_, V> {
 }
 
 /// Days since the epoch.
-fn day(time: Timestamp) -> u32 {
+pub(crate) fn day(time: Timestamp) -> u32 {
     u32::try_from(time.0 / DAY_MS).unwrap_or(u32::MAX)
 }
 

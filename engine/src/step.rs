@@ -159,7 +159,9 @@ impl Step {
             now,
             rng,
         };
+        let told = turn.effects.len();
         act(&mut turn)?;
+        turn.log_events(told)?;
         if self.next.counters != before {
             let row = CountersRow(self.next.counters);
             self.changes.put(Table::Account, CountersKey.to_bytes(), encode(&row));

@@ -88,11 +88,15 @@ pub enum Table {
     Expiry,
     /// What is said about messages, by chat id, message id and author.
     Mark,
+    /// The event log, by number.
+    Event,
+    /// Programs that read the event log, by keyed hash of their names.
+    Consumer,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -130,6 +134,8 @@ impl Table {
         Self::Delivery,
         Self::Expiry,
         Self::Mark,
+        Self::Event,
+        Self::Consumer,
     ];
 
     /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
@@ -143,7 +149,7 @@ impl Table {
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
             Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
-            Self::Delivery | Self::Expiry | Self::Mark => false,
+            Self::Delivery | Self::Expiry | Self::Mark | Self::Event | Self::Consumer => false,
             // What a blob's key opens is the group's tree and one epoch's welcome, under keys of others.
             Self::Member | Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
         }
@@ -161,6 +167,8 @@ impl Table {
             Self::Prekey | Self::Upload | Self::Outbox => false,
             Self::Mls | Self::SenderChain | Self::SenderSkipped | Self::KeyPackage => false,
             Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
+            // Programs that listen begin anew.
+            Self::Event | Self::Consumer => false,
         }
     }
 
@@ -204,6 +212,8 @@ impl Table {
             Self::Delivery => "delivery",
             Self::Expiry => "expiry",
             Self::Mark => "mark",
+            Self::Event => "event",
+            Self::Consumer => "consumer",
         }
     }
 }

@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use crate::{
     account::Account,
     changes::{ChangeSet, Overlay},
-    effect::{Effect, Event, Reply},
+    effect::{CommandError, Effect, Event, Reply},
     id::ChatId,
     input::{Command, CommandId, Input, LinkEvent},
     presence::{Moment, Privacy},
@@ -65,7 +65,13 @@ impl<V: View> Turn<'_, V> {
     }
 
     fn command(&mut self, id: CommandId, command: Command) -> StoreResult<(), V> {
-        let result = match command {
+        let result = self.carry_out(command)?;
+        self.effects.push(Effect::Reply(id, result));
+        Ok(())
+    }
+
+    pub(crate) fn carry_out(&mut self, command: Command) -> StoreResult<Result<Reply, CommandError>, V> {
+        Ok(match command {
             Command::CreateInvite { validity } => self.create_invite(validity)?,
             Command::Accept(invite) => self.accept(*invite)?,
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
@@ -77,14 +83,14 @@ impl<V: View> Turn<'_, V> {
             }
             Command::Chat(name, change) => self.change_chat(&name, change)?,
             Command::Contact(name, change) => self.change_contact(&name, change)?,
+            Command::Consumer(name, change) => self.change_consumer(&name, change)?,
             Command::GiveKeyPackages => self.give_all_key_packages()?,
             Command::CreateGroup(name, members) => self.create_group(&name, &members)?,
             Command::Group(name, change) => self.change_group(&name, change)?,
             Command::Ping(name) => self.ping(&name)?,
             Command::Recover => self.recover()?,
-        };
-        self.effects.push(Effect::Reply(id, result));
-        Ok(())
+            Command::Once(idempotency, command) => self.once(&idempotency, *command)?,
+        })
     }
 
     fn link_event(&mut self, event: LinkEvent) -> StoreResult<(), V> {
@@ -121,6 +127,8 @@ impl<V: View> Turn<'_, V> {
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
         self.forget_old_idempotency_keys()?;
+        self.forget_old_answers()?;
+        self.drop_old_events()?;
         self.begin_wanted_renewals()?;
         self.look_after_groups()?;
         self.keep_prekeys_fresh()

@@ -6,6 +6,7 @@ mod daemon;
 mod find;
 mod group;
 mod mark;
+mod scripts;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -20,6 +21,7 @@ pub(crate) use self::{
     find::{Dnd, Outbox, Search},
     group::Group,
     mark::{Edit, React, Unsend},
+    scripts::{Api, Completion, Man, On, Shell},
 };
 use self::{
     find::SEARCH_HELP,
@@ -104,6 +106,11 @@ pub(crate) enum Command {
     Bugreport(Bugreport),
     /// Watch a relay and three people at work, on this machine, in about ten seconds
     Demo,
+    /// Print a script that lets a shell complete commands, and names of contacts and groups
+    #[command(after_help = scripts::COMPLETION_HELP)]
+    Completion(Completion),
+    /// Write the manual pages into a directory
+    Man(Man),
 }
 
 /// What is asked of the user's daemon.
@@ -181,6 +188,12 @@ pub(crate) enum ClientCommand {
     /// Choose what protects an account's keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Run a command for each message that arrives
+    #[command(after_help = scripts::ON_HELP)]
+    On(On),
+    /// Ask the daemon's HTTP API, and print what it answers
+    #[command(after_help = scripts::API_HELP)]
+    Api(Api),
     /// Start and stop the daemon, have systemd keep it running, read its log
     #[command(subcommand)]
     Daemon(Daemon),
@@ -422,7 +435,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) ttl: Option<Duration>,
     /// The message's idempotency key: the same command with the same key sends once
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) id: Option<String>,
 }
 

@@ -75,6 +75,16 @@ impl Daemon {
         self.once(&request).await
     }
 
+    /// Sends a request that changes something under a key of its own, so that it can be repeated like any other.
+    pub(crate) async fn keyed<R>(
+        &self,
+        request: impl AsyncFn(&Client) -> Result<R, ClientError>,
+    ) -> Result<R, ClientError> {
+        let key = format!("{:032x}", rand::random::<u128>());
+        let keyed = Self { client: self.client.under(key), ..self.clone() };
+        keyed.repeatable(request).await
+    }
+
     /// Starts hermesd and waits until it answers: as the service where that is installed, else in the background.
     pub(crate) async fn start(&self) -> Result<DaemonStatus, Problem> {
         match service::keeper(&self.socket).await {

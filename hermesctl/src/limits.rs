@@ -81,3 +81,15 @@ pub(crate) const TUI_TEXT_ROWS: usize = 6;
 
 /// Bytes of a text to look for.
 pub(crate) const TUI_QUERY_BYTES: usize = 256;
+
+/// First pause before a command of `on` that failed is tried again; it doubles ...
+pub(crate) const COMMAND_RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// ... up to this.
+pub(crate) const COMMAND_RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// How long a shell waits for names while its user types: more would be felt.
+pub(crate) const COMPLETION: Duration = Duration::from_millis(50);
+
+/// How long `on` waits for its name to be free: the daemon notices in moments that the program before is gone.
+pub(crate) const CONSUMER_FREE: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@
 mod clean;
 mod cli;
 mod command;
+mod completion;
 mod daemon;
 mod demo;
 mod duration;
@@ -33,6 +34,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    completion::answer();
     let cli = Cli::parse();
     let output = Output::new(&cli.global);
     let notes = Notes::new(&cli.global);
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-async fn run(cli: Cli, output: Output, notes: Notes) -> Exit {
+async fn run(cli: Cli, mut output: Output, notes: Notes) -> Exit {
     let result = match cli.command {
         command @ (Command::Config(_) | Command::Doctor | Command::Bugreport(_)) => tokio::select! {
             result = look_around(command, &cli.global, output, notes) => result,
@@ -59,6 +61,10 @@ async fn run(cli: Cli, output: Output, notes: Notes) -> Exit {
         },
         // It has processes to end, so it hears of the interrupt itself.
         Command::Demo => demo::run(output, notes, interrupted()).await,
+        Command::Completion(args) => {
+            completion::script(args.shell).and_then(|script| output.verbatim(&script))
+        }
+        Command::Man(args) => completion::manual(&args.directory).map_err(Stop::from).map(|()| Exit::Ok),
         Command::Client(command) => tokio::select! {
             result = ask_daemon(command, &cli.global, output, notes) => result,
             interrupt = interrupted() => Err(interrupt.into()),

@@ -7,12 +7,13 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use hermes_api::{Failure, Problem};
+use hermes_api::{Exit, Failure, Problem};
 use serde::Serialize;
 
 use crate::{
     clean, cli,
     progress::{Progress, Watched},
+    stop::Stop,
 };
 
 /// What went well.
@@ -116,6 +117,24 @@ impl Output {
         self.pending.push_str(&clean::json(&document));
         self.pending.push('\n');
         Ok(())
+    }
+
+    /// Adds a document that is JSON already, made for reading on a terminal.
+    pub(crate) fn document(&mut self, json: &str) {
+        let value = self.width.and_then(|_| serde_json::from_str::<serde_json::Value>(json).ok());
+        let pretty = value.and_then(|value| serde_json::to_string_pretty(&value).ok());
+        match pretty {
+            Some(pretty) => pretty.lines().for_each(|line| self.line(&Line::new(clean::json(line)))),
+            None => self.line(&Line::new(clean::json(json))),
+        }
+    }
+
+    /// Writes bytes of this program's own making as they are.
+    pub(crate) fn verbatim(&mut self, bytes: &[u8]) -> Result<Exit, Stop> {
+        let mut stdout = io::stdout();
+        stdout.write_all(bytes)?;
+        stdout.flush()?;
+        Ok(Exit::Ok)
     }
 
     /// Adds rows of cells: columns on a terminal, tabs elsewhere.

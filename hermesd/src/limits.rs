@@ -131,6 +131,8 @@ pub(crate) const BLOBS_AT_ONCE: usize = 2;
 
 /// Connections of local programs at a time. A program that opens more waits.
 pub(crate) const CONNECTIONS: usize = 256;
+/// Rows of the event log that are read at a time for one listener.
+pub(crate) const EVENT_PAGE: usize = 64;
 /// Pause after a connection could not be accepted.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long requests under way may take to end when the daemon stops.

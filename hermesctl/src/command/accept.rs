@@ -17,7 +17,7 @@ pub(crate) async fn run(args: cli::Accept, invocation: &mut Invocation) -> Resul
     let account = invocation.account().await?;
     let timeout_ms = u64::try_from(limits::HANDSHAKE.as_millis()).unwrap_or(u64::MAX);
     let accept = AcceptInvite { invite, timeout_ms };
-    let accepted = invocation.daemon.once(async |client| client.accept(&account, &accept).await).await?;
+    let accepted = invocation.daemon.keyed(async |client| client.accept(&account, &accept).await).await?;
     if invocation.output.format == Format::Json {
         invocation.output.json(&accepted)?;
         return Ok(Exit::Ok);

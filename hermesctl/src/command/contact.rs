@@ -64,7 +64,7 @@ async fn show(name: &str, invocation: &mut Invocation) -> Result<Exit, Stop> {
 async fn accept_key(name: &str, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
     // Not repeated: the second time there is nothing to accept.
-    let details = invocation.daemon.once(async |client| client.accept_key(&account, name).await).await?;
+    let details = invocation.daemon.keyed(async |client| client.accept_key(&account, name).await).await?;
     if invocation.output.format == Format::Json {
         invocation.output.json(&details)?;
         return Ok(Exit::Ok);
@@ -81,7 +81,7 @@ async fn accept_key(name: &str, invocation: &mut Invocation) -> Result<Exit, Sto
 
 async fn refuse_key(name: &str, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
-    let details = invocation.daemon.once(async |client| client.refuse_key(&account, name).await).await?;
+    let details = invocation.daemon.keyed(async |client| client.refuse_key(&account, name).await).await?;
     if invocation.output.format == Format::Json {
         invocation.output.json(&details)?;
         return Ok(Exit::Ok);
@@ -94,7 +94,7 @@ async fn refuse_key(name: &str, invocation: &mut Invocation) -> Result<Exit, Sto
 async fn rename(old: &str, name: String, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
     let rename = RenameContact { name };
-    let details = invocation.daemon.once(async |client| client.rename(&account, old, &rename).await).await?;
+    let details = invocation.daemon.keyed(async |client| client.rename(&account, old, &rename).await).await?;
     if invocation.output.format == Format::Json {
         invocation.output.json(&details)?;
         return Ok(Exit::Ok);

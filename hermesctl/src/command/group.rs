@@ -19,14 +19,14 @@ use crate::{
 pub(crate) async fn run(command: cli::Group, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
     let account = account.as_str();
-    // A change that is repeated finds itself done; only making a group twice would make two.
+    // Each change has a key, so that none is made twice while daemons die under it.
     match command {
         cli::Group::Ls => list(account, invocation).await,
         cli::Group::Show { group } => show(account, &group, invocation).await,
         cli::Group::Create { name, members } => {
             let create = CreateGroup { name, members, timeout_ms: patience() };
             let made =
-                invocation.daemon.once(async |client| client.create_group(account, &create).await).await?;
+                invocation.daemon.keyed(async |client| client.create_group(account, &create).await).await?;
             report(render::made(&made), &made, invocation)
         }
         cli::Group::Add { group, members } => {
@@ -121,7 +121,7 @@ async fn changed(
     line: impl FnOnce(&GroupDetails) -> Line,
     invocation: &mut Invocation,
 ) -> Result<Exit, Stop> {
-    let details = invocation.daemon.once(ask).await?;
+    let details = invocation.daemon.keyed(ask).await?;
     report(line(&details), &details, invocation)
 }
 

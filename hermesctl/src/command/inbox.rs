@@ -156,7 +156,7 @@ impl Listing {
                         self.mark(&invocation.daemon).await?;
                     }
                 }
-                Some(Event::Lagged) => return Ok(()),
+                Some(Event::Lagged { .. }) => return Ok(()),
                 Some(Event::Group { group, change }) => {
                     if let Some(line) = render::group::news(&group, &change) {
                         invocation.notes.say(&line);

@@ -14,7 +14,8 @@ use crate::{
 pub(crate) async fn run(args: cli::Invite, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
     let invite = CreateInvite { expires_seconds: args.expires.as_secs() };
-    let created = invocation.daemon.once(async |client| client.create_invite(&account, invite).await).await?;
+    let created =
+        invocation.daemon.keyed(async |client| client.create_invite(&account, invite).await).await?;
     if invocation.output.format == Format::Json {
         invocation.output.json(&created)?;
         return Ok(Exit::Ok);

@@ -1,6 +1,7 @@
 //! The commands, one file each: ask the daemon, show the answer.
 
 pub(crate) mod accept;
+pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod backup;
 mod catch_up;
@@ -18,6 +19,7 @@ pub(crate) mod invite;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod mark;
+pub(crate) mod on;
 pub(crate) mod outbox;
 pub(crate) mod peers;
 pub(crate) mod read;
@@ -63,6 +65,8 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Lock => keys::lock(invocation).await,
         ClientCommand::Unlock => keys::unlock(invocation).await,
         ClientCommand::Keys(args) => keys::run(args, invocation).await,
+        ClientCommand::On(args) => on::run(args, invocation).await,
+        ClientCommand::Api(args) => api::run(args, invocation).await,
         ClientCommand::Status => status::run(invocation).await,
         ClientCommand::Daemon(args) => daemon::run(args, invocation).await,
     };

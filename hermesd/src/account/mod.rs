@@ -1,5 +1,7 @@
 //! An open account: its thread, its link, and the way in for everyone else.
 
+mod consumers;
+mod once;
 mod owner;
 mod passing;
 mod presences;
@@ -24,6 +26,8 @@ use tokio::{
 };
 
 pub(crate) use self::{
+    consumers::{Consumers, Place},
+    once::{Once, carry_out_once},
     owner::Health,
     passing::Sending,
     presences::Presences,
@@ -52,6 +56,7 @@ pub(crate) struct Account {
     board: Arc<Board>,
     presences: Arc<Presences>,
     passing: Passing,
+    consumers: Consumers,
     link: Arc<Link>,
     /// `None` once it is stopped.
     key: Mutex<Option<Arc<StoreKey>>>,
@@ -128,6 +133,7 @@ impl Account {
         let running = Running { link: tokio::spawn(link.clone().keep_running(watched.clone())), thread };
         let running = Mutex::new(Some(running));
         let events = Mutex::new(Some(events));
+        let consumers = Consumers::default();
         let key = Mutex::new(Some(key));
         Ok(Self {
             name,
@@ -136,6 +142,7 @@ impl Account {
             events,
             health: watched,
             board,
+            consumers,
             presences,
             passing,
             link,
@@ -148,8 +155,10 @@ impl Account {
         &self.name
     }
 
-    /// Has the engine carry out `command`. The reply comes after the commit.
+    /// Has the engine carry out `command`. The reply comes after the commit. Within [`carry_out_once`] it is done once,
+    /// and later replies are the first one again.
     pub(crate) async fn command(&self, command: Command) -> Result<Reply, CommandFailure> {
+        let command = once::once(command);
         let (reply, answer) = oneshot::channel();
         self.work.send(Work::Command(command, reply)).await.map_err(|_| CommandFailure::Closed)?;
         answer.await.unwrap_or(Err(CommandFailure::Closed))
@@ -195,6 +204,11 @@ impl Account {
     /// Who of the contacts is there.
     pub(crate) fn presences(&self) -> &Presences {
         &self.presences
+    }
+
+    /// Who listens under a name at this moment.
+    pub(crate) fn consumers(&self) -> &Consumers {
+        &self.consumers
     }
 
     /// Tries the connections at once, whatever they are waiting for.

@@ -1,146 +1,165 @@
-//! What happens, as it happens: server-sent events.
+//! What happens, as server-sent events: read from the log, one row after the other. A commit only wakes.
 
-use std::{convert::Infallible, sync::Arc};
+mod listener;
+
+use std::convert::Infallible;
 
 use axum::{
     extract::{Path, State},
+    http::HeaderMap,
     response::sse::{self, KeepAlive, Sse},
 };
 use futures_util::{Stream, StreamExt, stream};
-use hermes_api::{Event, EventFrame, GroupChange, MarkKind, V1, limits};
-use hermes_engine::{GroupEvent, query};
-use tokio::sync::{
-    broadcast::{Receiver, error::RecvError},
-    watch,
+use hermes_api::{
+    AckEvents, Consumer, ConsumerState, Consumers, ErrorCode, Event, EventFrame, EventQuery, ForgetConsumer,
+    V1, limits,
 };
+use hermes_engine::{ChatId, Command, CommandError, ConsumerChange, Reply as EngineReply, query};
 
-use super::{Daemon, group, pairing, problem::ToProblem, reply::Refused, show};
-use crate::{account::Account, link::MailboxStatus};
+use self::listener::{Interest, Listener};
+use super::{
+    Daemon,
+    messages::{no_contact, unexpected},
+    reply::{Asked, Document, Filter, Refused, Reply},
+    show,
+};
+use crate::account::Account;
+
+/// The header in which a program says what it heard last (HTML standard, section 9.2).
+const LAST_EVENT_ID: &str = "last-event-id";
 
 pub(super) async fn events(
     State(daemon): State<Daemon>,
     Path(account): Path<String>,
+    headers: HeaderMap,
+    Filter(asked): Filter<EventQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Refused> {
     let account = daemon.account(&account).await.map_err(Refused)?;
-    let mut mailbox = account.board().mailbox();
-    mailbox.mark_unchanged();
-    let listener = Listener { events: account.events(), mailbox, account, stop: daemon.stop_signal() };
-    let frames = stream::unfold(listener, |mut listener| async move {
-        let event = listener.next().await?;
-        Some((event, listener))
+    let heard = last_event_id(&headers)?;
+    let interest = Interest { chat: chat(&account, &asked).await?, kinds: kinds(&asked)? };
+    let place = match &asked.consumer {
+        Some(name) => Some(account.consumers().take(name).ok_or_else(|| busy(name))?),
+        None => None,
+    };
+    // Before the position is read, so that nothing falls between.
+    let listener = Listener::new(account.clone(), interest, place, daemon.stop_signal());
+    let acknowledged = match asked.consumer {
+        Some(name) => Some(change(&account, name, ConsumerChange::Begin).await?),
+        None => None,
+    };
+    let position = match heard.or(acknowledged) {
+        Some(position) => position,
+        None => account.query(query::newest_event).await?,
+    };
+    let frames = stream::unfold(listener.from(position), |mut listener| async move {
+        let frame = listener.next().await?;
+        Some((frame, listener))
     });
     let frames = frames.map(|event| Ok(frame(event)));
     Ok(Sse::new(frames).keep_alive(KeepAlive::new().interval(limits::EVENT_KEEPALIVE)))
 }
 
-struct Listener {
-    events: Receiver<hermes_engine::Event>,
-    mailbox: watch::Receiver<MailboxStatus>,
-    account: Arc<Account>,
-    stop: watch::Receiver<bool>,
+pub(super) async fn ack(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<AckEvents>,
+) -> Reply<ConsumerState> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    state(&account, asked.consumer, ConsumerChange::Acknowledge(asked.seq)).await
 }
 
-impl Listener {
-    /// The next event; `None` when the daemon or the account stops.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            let heard = tokio::select! {
-                _ = self.stop.wait_for(|stop| *stop) => return None,
-                event = self.events.recv() => Ok(event),
-                changed = self.mailbox.changed() => Err(changed),
-            };
-            let event = match heard {
-                Ok(Ok(event)) => event,
-                Ok(Err(RecvError::Lagged(_))) => return Some(Event::Lagged),
-                Err(Ok(())) => return Some(self.connection().await),
-                Ok(Err(RecvError::Closed)) | Err(Err(_)) => return None,
-            };
-            if let Some(event) = self.show(event).await {
-                return Some(event);
-            }
+pub(super) async fn forget(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<ForgetConsumer>,
+) -> Reply<ConsumerState> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    if account.consumers().is_taken(&asked.consumer) {
+        return Err(busy(&asked.consumer));
+    }
+    state(&account, asked.consumer, ConsumerChange::Forget).await
+}
+
+pub(super) async fn consumers(State(daemon): State<Daemon>, Path(account): Path<String>) -> Reply<Consumers> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    let (newest, found) =
+        account.query(|view| Ok((query::newest_event(view)?, query::consumers(view)?))).await?;
+    let consumer = |found: query::ConsumerView| Consumer {
+        listening: account.consumers().is_taken(&found.name),
+        name: found.name,
+        acknowledged: found.acknowledged,
+        since: show::time(found.since),
+    };
+    Ok(Document(Consumers { v: V1, newest, consumers: found.into_iter().map(consumer).collect() }))
+}
+
+async fn state(account: &Account, consumer: String, change: ConsumerChange) -> Reply<ConsumerState> {
+    let acknowledged = self::change(account, consumer.clone(), change).await?;
+    Ok(Document(ConsumerState { v: V1, consumer, acknowledged }))
+}
+
+async fn change(account: &Account, name: String, change: ConsumerChange) -> Result<u64, Refused> {
+    match account.command(Command::Consumer(name, change)).await? {
+        EngineReply::Consumer(acknowledged) => Ok(acknowledged),
+        _ => Err(unexpected()),
+    }
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Refused> {
+    let Some(header) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
+    let number = header.to_str().ok().and_then(|text| text.trim().parse().ok());
+    number.map(Some).ok_or_else(|| {
+        let hint = "send the id of the last event, or leave the header out";
+        Refused::new(ErrorCode::Usage, "Last-Event-ID is no number of an event", hint)
+    })
+}
+
+/// The chat that the query names.
+async fn chat(account: &Account, asked: &EventQuery) -> Result<Option<ChatId>, Refused> {
+    match (asked.contact.clone(), asked.group.clone()) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => {
+            let hint = "name a contact or a group, or listen to all and choose";
+            Err(Refused::new(ErrorCode::Usage, "nothing is about a contact and a group", hint))
         }
-    }
-
-    async fn connection(&mut self) -> Event {
-        let status = self.mailbox.borrow_and_update().clone();
-        let summary = self.account.query(query::summary).await;
-        let registered = summary.is_ok_and(|summary| summary.registered);
-        Event::Connection { connection: show::connection(&status, registered) }
-    }
-
-    /// `None` for what has nothing to show (any more).
-    async fn show(&self, event: hermes_engine::Event) -> Option<Event> {
-        match event {
-            hermes_engine::Event::Received(reference) => {
-                let found = self.account.query(move |view| query::message_at(view, &reference)).await;
-                let message = show::message(found.ok()??, self.account.name().as_str());
-                Some(Event::Received { message: Box::new(message) })
-            }
-            hermes_engine::Event::Marked { reference, what } => {
-                let found = self.account.query(move |view| query::message_at(view, &reference)).await;
-                let message = Box::new(show::message(found.ok()??, self.account.name().as_str()));
-                let change = match what {
-                    hermes_engine::MarkKind::Reaction => MarkKind::Reaction,
-                    hermes_engine::MarkKind::Edit => MarkKind::Edit,
-                    hermes_engine::MarkKind::Withdrawn => MarkKind::Withdrawn,
-                };
-                Some(Event::MessageChanged { message, change })
-            }
-            hermes_engine::Event::Expired(reference) => {
-                Some(Event::Expired { reference: reference.to_string() })
-            }
-            hermes_engine::Event::State { id, reference, state } => {
-                let (state, error) = show::state(&state);
-                Some(Event::State { id: id.to_string(), reference: reference.to_string(), state, error })
-            }
-            hermes_engine::Event::ContactReady { chat, .. } => {
-                let contact = pairing::contact_of(&self.account, chat).await?;
-                Some(Event::Contact { contact })
-            }
-            hermes_engine::Event::PairingFailed { name, reason, .. } => {
-                Some(Event::PairingFailed { name, error: reason.problem() })
-            }
-            hermes_engine::Event::IdentityChanged { chat, .. } => {
-                let contact = pairing::contact_of(&self.account, chat).await?;
-                Some(Event::IdentityChanged { contact })
-            }
-            hermes_engine::Event::Presence { name, here, .. } => {
-                Some(Event::Presence { contact: name, online: here })
-            }
-            // Whoever asked waits for it.
-            hermes_engine::Event::Pong { .. } => None,
-            // Counted in the status; there is no message to show.
-            hermes_engine::Event::Unreadable(_) | hermes_engine::Event::ForeignClaim => None,
-            hermes_engine::Event::Group { chat, name, event } => {
-                let found = self.account.query(move |view| query::group_at(view, chat)).await;
-                let group = show::group(found.ok()??.group);
-                Some(Event::Group { group, change: group_change(&name, event) })
-            }
-            hermes_engine::Event::SessionRenewed { name, reason, .. } => {
-                Some(Event::SessionRenewed { contact: name, reason: reason.to_string() })
-            }
-            hermes_engine::Event::RenewalFailed { name, .. } => Some(Event::RenewalFailed { contact: name }),
-            hermes_engine::Event::StoreRestored
-            | hermes_engine::Event::CopyStopped
-            | hermes_engine::Event::CopySeen => {
-                let summary = self.account.query(query::summary).await.ok()?;
-                Some(Event::Store { store: show::store(&summary.store) })
-            }
+        (Some(contact), None) => {
+            let wanted = contact.clone();
+            let found = account.query(move |view| query::contact_named(view, &wanted)).await?;
+            found.map(|details| Some(details.contact.chat)).ok_or_else(|| no_contact(&contact))
+        }
+        (None, Some(group)) => {
+            let wanted = group.clone();
+            let found = account.query(move |view| query::group_named(view, &wanted)).await?;
+            let unknown = || Refused::from(CommandError::UnknownGroup(group));
+            found.map(|details| Some(details.group.chat)).ok_or_else(unknown)
         }
     }
 }
 
-fn group_change(group: &str, event: GroupEvent) -> GroupChange {
-    match event {
-        GroupEvent::Joined { by } => GroupChange::Joined { by },
-        GroupEvent::Changed => GroupChange::Changed,
-        GroupEvent::ChangeFailed(reason) => GroupChange::Failed { error: group::failed(group, &reason) },
-        GroupEvent::Stopped => GroupChange::Stopped,
-    }
+fn kinds(asked: &EventQuery) -> Result<Option<Vec<&'static str>>, Refused> {
+    let Some(kinds) = &asked.kind else { return Ok(None) };
+    let known = |kind: &str| {
+        Event::KINDS.into_iter().find(|known| *known == kind).ok_or_else(|| {
+            let message = format!("there is no kind of event {kind:?}");
+            Refused::new(ErrorCode::Usage, message, format!("the kinds are: {}", Event::KINDS.join(", ")))
+        })
+    };
+    kinds.split(',').map(|kind| known(kind.trim())).collect::<Result<_, _>>().map(Some)
 }
 
-fn frame(event: Event) -> sse::Event {
-    let frame = EventFrame { v: V1, event };
+fn busy(name: &str) -> Refused {
+    Refused::new(
+        ErrorCode::ConsumerBusy,
+        format!("another program listens as {name:?}"),
+        "stop it first, or listen under another name",
+    )
+}
+
+fn frame(frame: EventFrame) -> sse::Event {
+    let event = match frame.seq {
+        Some(seq) => sse::Event::default().id(seq.to_string()),
+        None => sse::Event::default(),
+    };
     // Our own types always serialise; an empty comment would be passed over.
-    sse::Event::default().json_data(&frame).unwrap_or_else(|_| sse::Event::default().comment(""))
+    event.json_data(&frame).unwrap_or_else(|_| sse::Event::default().comment(""))
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use axum::extract::{Path, State};
 use hermes_api::{
     ErrorCode, InboxQuery, LogQuery, MessageDetails, MessagePage, MessageState, ReadMessages, ReadReceipt,
-    Recipient, SendMessage, SendResult, SentMessages, V1, Wait, limits,
+    Recipient, SendMessage, SendResult, SentMessages, V1, Wait, WaitQuery, limits,
 };
 use hermes_engine::{
     ChatId, Command, Event, MessageId, Reference, ReferenceError, Reply as EngineReply, Send,
@@ -34,6 +34,7 @@ const LAST: &str = "@last";
 pub(super) async fn send(
     State(daemon): State<Daemon>,
     Path(account): Path<String>,
+    Filter(query): Filter<WaitQuery>,
     Asked(asked): Asked<SendMessage>,
 ) -> Reply<SentMessages> {
     let account = daemon.account(&account).await.map_err(Refused)?;
@@ -51,23 +52,25 @@ pub(super) async fn send(
         Some(name) => Some(named(&account, name).await?),
         None => None,
     };
-    let send = Send { to: asked.to, text: asked.text, reply_to, ttl, idempotency: Some(asked.id) };
+    let send = Send {
+        to: asked.to,
+        text: asked.text,
+        reply_to,
+        ttl,
+        idempotency: Some(asked.id).filter(|id| !id.is_empty()),
+    };
     let EngineReply::Sent(sent) = account.command(Command::Send(send)).await? else {
         return Err(unexpected());
     };
     let mut results: Vec<_> = sent.into_iter().map(result).collect();
-    let timed_out = match goal(asked.wait) {
+    let timeout = Duration::from_millis(asked.timeout_ms);
+    let (state, patience) = match query.wait {
+        Some(state) => (state, patience(query)),
+        None => (asked.wait, query.timeout_ms.map_or(timeout, Duration::from_millis).min(limits::WAIT)),
+    };
+    let timed_out = match goal(state) {
         None => false,
-        Some(goal) => {
-            let mut wait = Waiting::new(&account, goal, &mut results).await?;
-            let patience = Duration::from_millis(asked.timeout_ms).min(limits::WAIT);
-            let mut stop = daemon.stop_signal();
-            tokio::select! {
-                waited = timeout(patience, wait.run(events)) => waited.unwrap_or(Ok(()))?,
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-            !wait.is_over()
-        }
+        Some(goal) => wait(&daemon, &account, goal, &mut results, patience, events).await?,
     };
     for result in &mut results {
         if let Some(id) = result.id.as_deref().and_then(message_id) {
@@ -80,11 +83,28 @@ pub(super) async fn send(
 pub(super) async fn show(
     State(daemon): State<Daemon>,
     Path((account, name)): Path<(String, String)>,
+    Filter(asked): Filter<WaitQuery>,
 ) -> Reply<MessageDetails> {
     let account = daemon.account(&account).await.map_err(Refused)?;
+    // Before the message is read, so that no receipt is missed.
+    let events = account.events();
     let wanted = named(&account, &name).await?;
     let found = account.query(move |view| query::message_at(view, &wanted)).await?;
-    let found = found.ok_or_else(|| unknown(&name))?;
+    let mut found = found.ok_or_else(|| unknown(&name))?;
+    if let Some(goal) = asked.wait.and_then(goal)
+        && let query::MessageDirection::Sent(state) = &found.direction
+    {
+        let sent = hermes_engine::SentMessage {
+            id: found.id,
+            reference: found.reference.clone(),
+            state: state.clone(),
+        };
+        let to = found.reference.chat.clone();
+        let mut results = vec![result(hermes_engine::SendResult { to, outcome: Ok(sent) })];
+        wait(&daemon, &account, goal, &mut results, patience(asked), events).await?;
+        let id = found.id;
+        found = account.query(move |view| query::message(view, &id)).await?.ok_or_else(|| unknown(&name))?;
+    }
     let recipients = recipients(&account, found.id).await?;
     let message = show::message(found, account.name().as_str());
     Ok(Document(MessageDetails { v: V1, message, recipients }))
@@ -183,6 +203,29 @@ pub(super) async fn log(
     let messages = messages.into_iter().skip(extra);
     let messages = messages.map(|message| show::message(message, account.name().as_str())).collect();
     Ok(Document(MessagePage { v: V1, messages, more: extra > 0 }))
+}
+
+/// How long a request waits that says so in its query.
+fn patience(query: WaitQuery) -> Duration {
+    query.timeout_ms.map_or(limits::WAIT_UNSAID, Duration::from_millis).min(limits::WAIT)
+}
+
+/// Waits until all messages have come so far; whether the time was over first.
+async fn wait(
+    daemon: &Daemon,
+    account: &Account,
+    goal: MessageState,
+    results: &mut Vec<SendResult>,
+    patience: Duration,
+    events: Receiver<Event>,
+) -> Result<bool, Refused> {
+    let mut wait = Waiting::new(account, goal, results).await?;
+    let mut stop = daemon.stop_signal();
+    tokio::select! {
+        waited = timeout(patience, wait.run(events)) => waited.unwrap_or(Ok(()))?,
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    Ok(!wait.is_over())
 }
 
 /// Waits for messages to reach a state.

@@ -14,6 +14,8 @@ mod group;
 mod keys;
 mod mark;
 mod messages;
+mod once;
+mod openapi;
 mod outbox;
 mod pairing;
 mod peer;
@@ -58,6 +60,7 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::DIAGNOSIS, get(config::diagnosis))
         .route(routes::CONFIG, get(config::show))
         .route(routes::CONFIG_RELOAD, post(config::reload))
+        .route(routes::OPENAPI, get(openapi::openapi))
         .route(routes::ACCOUNTS, post(accounts::create))
         .route(routes::RECOVER, post(accounts::recover))
         .route(routes::BACKUP, post(backup::make))
@@ -108,10 +111,22 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::LOG, get(messages::log))
         .route(routes::AUDIT, get(audit::audit))
         .route(routes::EVENTS, get(events::events))
+        .route(routes::EVENTS_ACK, post(events::ack))
+        .route(routes::CONSUMERS, get(events::consumers))
+        .route(routes::FORGET_CONSUMER, post(events::forget))
         .fallback(no_route)
-        .method_not_allowed_fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(axum::middleware::from_fn(once::under_key))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
         .with_state(daemon)
+}
+
+async fn no_method() -> Refused {
+    Refused::new(
+        ErrorCode::MethodNotAllowed,
+        "this route of hermesd is not for that method",
+        "what reads is a GET, what changes something a POST; GET /v1/openapi.json has them all",
+    )
 }
 
 async fn no_route() -> Refused {

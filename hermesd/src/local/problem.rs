@@ -65,6 +65,20 @@ impl ToProblem for CommandError {
                 ErrorCode::NothingToRecover,
                 "there is nothing to do; hermesctl status shows how it fares".to_owned(),
             ),
+            Self::BadConsumerName(_) => (
+                ErrorCode::BadConsumerName,
+                "use 1 to 64 letters, digits, '-', '_', '.', ':' and '@'".to_owned(),
+            ),
+            Self::UnknownConsumer(_) => {
+                (ErrorCode::ConsumerNotFound, "it begins when it first listens".to_owned())
+            }
+            Self::TooManyConsumers(_) => (
+                ErrorCode::LimitReached,
+                "forget one that will not come back; docs/api.md says how".to_owned(),
+            ),
+            Self::NoSuchEvent { .. } => {
+                (ErrorCode::EventNotFound, "acknowledge the number of an event that you have".to_owned())
+            }
             Self::UnknownMessage(_) => (
                 ErrorCode::MessageNotFound,
                 "messages are named like bob#42; hermesctl log shows them".to_owned(),

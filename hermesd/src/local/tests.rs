@@ -81,7 +81,7 @@ async fn every_refusal_has_the_one_shape() {
     let large = vec![b' '; hermes_api::limits::REQUEST_BYTES + 1];
     assert_eq!(world.post(messages, &large).await, (413, ErrorCode::MessageTooLarge));
     assert_eq!(world.post("/v2/what", b"").await, (404, ErrorCode::UnknownRoute));
-    assert_eq!(world.post(routes::STATUS, b"").await, (404, ErrorCode::UnknownRoute));
+    assert_eq!(world.post(routes::STATUS, b"").await, (405, ErrorCode::MethodNotAllowed));
     let send = br#"{"to":["bob"],"text":"hi","id":"1"}"#;
     assert_eq!(world.post(messages, send).await, (404, ErrorCode::NoAccount));
     for (body, code) in [
@@ -161,4 +161,31 @@ async fn an_account_that_was_repaired_opens_without_a_restart() {
     assert!(daemon.account("alice").now_or_never().is_none());
     assert!(daemon.account("alice").await.is_ok());
     daemon.close_accounts().await;
+}
+
+#[tokio::test]
+async fn every_operation_that_is_described_is_served() {
+    let world = World::new();
+    let ask = async |method: &str, path: &str, headers: &str| {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: d\r\nconnection: close\r\n{headers}content-length: 0\r\n\r\n"
+        );
+        world.raw(request.as_bytes()).await
+    };
+    let (status, body) = ask("GET", routes::OPENAPI, "").await;
+    let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 200);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        // A daemon that has ended serves nothing.
+        for method in item.as_object().unwrap().keys().filter(|_| path != routes::SHUTDOWN) {
+            let filled = path.replace(['{', '}'], "");
+            let (status, body) = ask(&method.to_uppercase(), &filled, "").await;
+            assert!(status != 405 && !body.contains("unknown-route"), "{method} {path}: {status} {body}");
+        }
+    }
+    for key in ["", &"x".repeat(hermes_api::limits::IDEMPOTENCY_KEY_BYTES + 1)] {
+        let (status, body) =
+            ask("POST", "/v1/accounts/alice/recover", &format!("idempotency-key: {key}\r\n")).await;
+        assert_eq!((status, body.contains("bad-idempotency-key")), (400, true), "{body}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod claims;
+mod events;
 mod expiry;
 mod find;
 mod gaps;

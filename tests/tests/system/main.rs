@@ -1,15 +1,18 @@
 //! The real programs, as their users run them.
 
+mod api_examples;
 mod backlog;
 mod backup;
 mod bad_input;
 mod canary;
 mod changed_identity;
 mod cli;
+mod events;
 mod groups;
 mod keys;
 mod kill;
 mod notifications;
+mod on;
 mod rollback;
 mod supervised;
 mod swallow;

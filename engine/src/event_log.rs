@@ -1,0 +1,180 @@
+//! The event log: what happened, in numbered rows written with the change they tell of, for programs that come back to
+//! hear the rest.
+//!
+//! A row has ids, and names only where nothing else keeps them: what a message says stands in the message, so that
+//! deleting it deletes it. The oldest rows are dropped, and whoever has not read them is told how far they went.
+
+use hermes_protocol::identity::Fingerprint;
+use hermes_wire::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    account::Lookup,
+    chat,
+    effect::{ChangeOutcome, Effect, Event, GroupEvent, MarkKind, PairingError},
+    id::ChatId,
+    limits::{EVENT_AGE, EVENTS, EVENTS_DROPPED_AT_ONCE},
+    reference::Reference,
+    row::{ContactRecord, MessageRecord, MessageState, RenewalReason},
+    rows::{self, NameRow, Place, StoreResult},
+    store::{Range, View},
+    turn::Turn,
+};
+
+/// A row of the log.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct EventRecord {
+    pub(crate) at: Timestamp,
+    pub(crate) told: Told,
+}
+
+/// What a row tells, by ids.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Told {
+    Received(Place),
+    State(Place, MessageState),
+    Expired(Place),
+    Marked(Place, MarkKind),
+    ContactReady(ChatId),
+    /// The contact is gone, and its name with it.
+    PairingFailed(ChatId, String, PairingError),
+    SessionRenewed(ChatId, RenewalReason),
+    IdentityChanged(ChatId, Fingerprint, ChangeOutcome),
+    RenewalFailed(ChatId),
+    Group(ChatId, GroupEvent),
+    StoreRestored,
+    CopyStopped,
+    CopySeen,
+}
+
+impl<V: View> Turn<'_, V> {
+    /// Writes the events among the effects from this one on into the log.
+    pub(crate) fn log_events(&mut self, from: usize) -> StoreResult<(), V> {
+        let events: Vec<Event> = self.effects.iter().skip(from).filter_map(Effect::event).cloned().collect();
+        for event in events {
+            // What nobody could look up any more is not worth a row.
+            let Some(told) = self.told(event)? else { continue };
+            let number = self.counters.events.saturating_add(1);
+            self.put(&number, &EventRecord { at: self.now, told });
+            self.counters.events = number;
+            if let Some(oldest) = number.checked_sub(EVENTS) {
+                self.delete::<EventRecord>(&oldest);
+            }
+        }
+        Ok(())
+    }
+
+    fn told(&self, event: Event) -> StoreResult<Option<Told>, V> {
+        Ok(Some(match event {
+            Event::Received(reference) => return Ok(self.place_of(&reference)?.map(Told::Received)),
+            Event::Expired(reference) => return Ok(self.place_of(&reference)?.map(Told::Expired)),
+            Event::State { reference, state, .. } => {
+                return Ok(self.place_of(&reference)?.map(|place| Told::State(place, state)));
+            }
+            Event::Marked { reference, what } => {
+                return Ok(self.place_of(&reference)?.map(|place| Told::Marked(place, what)));
+            }
+            Event::ContactReady { chat, .. } => Told::ContactReady(chat),
+            Event::PairingFailed { chat, name, reason } => Told::PairingFailed(chat, name, reason),
+            Event::SessionRenewed { chat, reason, .. } => Told::SessionRenewed(chat, reason),
+            Event::IdentityChanged { chat, fingerprint, outcome, .. } => {
+                Told::IdentityChanged(chat, fingerprint, outcome)
+            }
+            Event::RenewalFailed { chat, .. } => Told::RenewalFailed(chat),
+            Event::Group { chat, event, .. } => Told::Group(chat, event),
+            Event::StoreRestored => Told::StoreRestored,
+            Event::CopyStopped => Told::CopyStopped,
+            Event::CopySeen => Told::CopySeen,
+            // What passes is told to whoever listens, and kept nowhere.
+            Event::Presence { .. } | Event::Pong { .. } => return Ok(None),
+            // Counted elsewhere, and others can make as many as they like: they would push out what is worth a row.
+            Event::Unreadable(_) | Event::ForeignClaim => return Ok(None),
+        }))
+    }
+
+    fn place_of(&self, reference: &Reference) -> StoreResult<Option<Place>, V> {
+        let key = self.account.lookup(Lookup::Name, &[reference.chat.as_bytes()]);
+        let chat = self.get::<NameRow>(&key)?;
+        Ok(chat.map(|NameRow(chat)| Place { chat, number: reference.number }))
+    }
+
+    /// Drops rows past their age. A clock that jumps drops nothing: age counts by when the mailbox was last seen empty.
+    pub(crate) fn drop_old_events(&mut self) -> StoreResult<(), V> {
+        let now = self.counters.drained;
+        for (number, record) in self.scan::<EventRecord>(&Range::all(), EVENTS_DROPPED_AT_ONCE)? {
+            if now <= record.at.after(EVENT_AGE) {
+                break;
+            }
+            self.delete::<EventRecord>(&number);
+        }
+        Ok(())
+    }
+}
+
+impl Effect {
+    fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            _ => None,
+        }
+    }
+}
+
+impl Told {
+    /// The chat that it is about.
+    pub(crate) fn chat(&self) -> Option<ChatId> {
+        match self {
+            Self::Received(place) | Self::State(place, _) | Self::Expired(place) | Self::Marked(place, _) => {
+                Some(place.chat)
+            }
+            Self::ContactReady(chat)
+            | Self::PairingFailed(chat, ..)
+            | Self::SessionRenewed(chat, _)
+            | Self::IdentityChanged(chat, ..)
+            | Self::RenewalFailed(chat)
+            | Self::Group(chat, _) => Some(*chat),
+            Self::StoreRestored | Self::CopyStopped | Self::CopySeen => None,
+        }
+    }
+
+    /// The event with its names as they are today; `None` when what it is about is gone.
+    pub(crate) fn event<V: View>(self, view: &V) -> StoreResult<Option<Event>, V> {
+        let name = |of: ChatId| name(view, of);
+        Ok(match self {
+            Self::Received(place) => reference(view, place)?.map(Event::Received),
+            Self::Expired(place) => reference(view, place)?.map(Event::Expired),
+            Self::Marked(place, what) => {
+                reference(view, place)?.map(|reference| Event::Marked { reference, what })
+            }
+            Self::State(place, state) => match rows::get::<MessageRecord, _>(view, &place)? {
+                Some(MessageRecord { id, .. }) => {
+                    reference(view, place)?.map(|reference| Event::State { id, reference, state })
+                }
+                None => None,
+            },
+            Self::ContactReady(chat) => rows::get::<ContactRecord, _>(view, &chat)?.map(|contact| {
+                Event::ContactReady { chat, name: contact.name, fingerprint: contact.fingerprint }
+            }),
+            Self::PairingFailed(chat, name, reason) => Some(Event::PairingFailed { chat, name, reason }),
+            Self::SessionRenewed(chat, reason) => {
+                name(chat)?.map(|name| Event::SessionRenewed { chat, name, reason })
+            }
+            Self::IdentityChanged(chat, fingerprint, outcome) => {
+                name(chat)?.map(|name| Event::IdentityChanged { chat, name, fingerprint, outcome })
+            }
+            Self::RenewalFailed(chat) => name(chat)?.map(|name| Event::RenewalFailed { chat, name }),
+            Self::Group(chat, event) => name(chat)?.map(|name| Event::Group { chat, name, event }),
+            Self::StoreRestored => Some(Event::StoreRestored),
+            Self::CopyStopped => Some(Event::CopyStopped),
+            Self::CopySeen => Some(Event::CopySeen),
+        })
+    }
+}
+
+fn reference<V: View>(view: &V, place: Place) -> StoreResult<Option<Reference>, V> {
+    Ok(name(view, place.chat)?.map(|chat| Reference { chat, number: place.number }))
+}
+
+fn name<V: View>(view: &V, of: ChatId) -> StoreResult<Option<String>, V> {
+    Ok(chat::find(view, &of)?.map(|chat| chat.name().to_owned()))
+}

@@ -1,0 +1,209 @@
+//! Completion: a shell asks this program what could stand at a place of its line, and it asks the daemon for names.
+//!
+//! Whatever goes wrong, the user is typing: nothing is printed, nothing is started, and after a moment there are no names.
+
+use std::{ffi::OsString, io, path::PathBuf};
+
+use clap::{Arg, CommandFactory};
+use clap_complete::{
+    ArgValueCandidates, CompletionCandidate,
+    env::{CompleteEnv, Shells},
+};
+use hermes_api::{ErrorCode, Problem};
+
+use crate::{
+    cli::{Cli, Color, Global, Shell},
+    invocation::{Basis, Invocation},
+    limits,
+    output::{Notes, Output},
+    stop::Stop,
+};
+
+/// The variable in which a shell says that it asks.
+const VARIABLE: &str = "HERMES_COMPLETE";
+
+/// Answers a shell and ends the program, if one asks.
+pub(crate) fn answer() {
+    CompleteEnv::with_factory(command).var(VARIABLE).complete();
+}
+
+/// The script that makes a shell ask.
+pub(crate) fn script(shell: Shell) -> Result<Vec<u8>, Stop> {
+    let name = match shell {
+        Shell::Bash => "bash",
+        Shell::Elvish => "elvish",
+        Shell::Fish => "fish",
+        Shell::Powershell => "powershell",
+        Shell::Zsh => "zsh",
+    };
+    let shells = Shells::builtins();
+    let unknown = || Problem::new(ErrorCode::Internal, format!("{name} is not supported"), "");
+    let shell = shells.completer(name).ok_or_else(unknown)?;
+    let mut script = Vec::new();
+    shell.write_registration(VARIABLE, "hermesctl", "hermesctl", &program(), &mut script)?;
+    Ok(script)
+}
+
+/// What the shell runs: this program, by its name where that is how it was found.
+fn program() -> String {
+    let named = std::env::args_os().next().map(PathBuf::from);
+    match named {
+        Some(path) if path.components().count() > 1 => {
+            std::env::current_exe().map_or_else(|_| "hermesctl".to_owned(), |path| path.display().to_string())
+        }
+        _ => "hermesctl".to_owned(),
+    }
+}
+
+/// The grammar, in which arguments that are names know where to ask for them.
+fn command() -> clap::Command {
+    with_names(Cli::command(), "")
+}
+
+/// The same for all commands below. Arguments are known by their names, so that a new command has its completion by
+/// calling things what the others call them.
+fn with_names(command: clap::Command, parent: &str) -> clap::Command {
+    let parent = parent.to_owned();
+    let command = command.mut_args(|arg| match names_of(&parent, arg.get_id().as_str()) {
+        Some(names) => with(arg, names),
+        None => arg,
+    });
+    command.mut_subcommands(|below| {
+        let name = match parent.is_empty() {
+            true => below.get_name().to_owned(),
+            false => parent.clone(),
+        };
+        with_names(below, &name)
+    })
+}
+
+fn with(arg: Arg, names: Names) -> Arg {
+    arg.add(ArgValueCandidates::new(move || candidates(names)))
+}
+
+/// Kinds of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Accounts,
+    Contacts,
+    Groups,
+    Chats,
+}
+
+/// What an argument of a top-level command, or of a command below it, names.
+fn names_of(command: &str, argument: &str) -> Option<Names> {
+    match (command, argument) {
+        (_, "account") => Some(Names::Accounts),
+        (_, "chat" | "to" | "words" | "from") => Some(Names::Chats),
+        ("contact", "name" | "old") | (_, "contact" | "contacts" | "member" | "members") => {
+            Some(Names::Contacts)
+        }
+        (_, "group") => Some(Names::Groups),
+        _ => None,
+    }
+}
+
+fn candidates(names: Names) -> Vec<CompletionCandidate> {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return Vec::new();
+    };
+    let asked = runtime.block_on(async { tokio::time::timeout(limits::COMPLETION, ask(names)).await });
+    asked.ok().and_then(Result::ok).unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+}
+
+async fn ask(names: Names) -> Result<Vec<String>, Stop> {
+    let global = global(std::env::args_os());
+    let basis = Basis::new(&global, Output::new(&global), Notes::new(&global))?;
+    let invocation = Invocation::new(&global, basis)?;
+    let client = &invocation.daemon.client;
+    if names == Names::Accounts {
+        return Ok(client.status().await?.accounts.into_iter().map(|account| account.name).collect());
+    }
+    let account = invocation.account().await?;
+    // One request each: there is little time.
+    Ok(match names {
+        Names::Contacts => client.contacts(&account).await?.contacts.into_iter().map(|it| it.name).collect(),
+        Names::Groups => client.groups(&account).await?.groups.into_iter().map(|it| it.name).collect(),
+        Names::Chats | Names::Accounts => {
+            client.chats(&account).await?.chats.into_iter().map(|it| it.name).collect()
+        }
+    })
+}
+
+/// The options of every command, as far as they matter here, out of a line that is not finished.
+fn global(words: impl Iterator<Item = OsString>) -> Global {
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    let value = |names: [&str; 2], variable: &str| {
+        let at = words.iter().position(|word| names.contains(&word.as_str()));
+        let behind = at.and_then(|at| words.get(at + 1)).cloned();
+        let joined =
+            words.iter().find_map(|word| word.strip_prefix(names[1])?.strip_prefix('=').map(str::to_owned));
+        behind.or(joined).or_else(|| std::env::var(variable).ok())
+    };
+    Global {
+        json: false,
+        account: value(["-a", "--account"], "HERMES_ACCOUNT").and_then(|name| name.parse().ok()),
+        socket: value(["--socket", "--socket"], "HERMES_SOCKET").map(PathBuf::from),
+        color: Color::Never,
+        quiet: true,
+        verbose: false,
+        no_input: true,
+        no_autostart: true,
+    }
+}
+
+/// The manual pages, one for each command.
+pub(crate) fn manual(directory: &std::path::Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    clap_mangen::generate_to(Cli::command(), directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_are_names_are_asked_for() {
+        let command = command();
+        let asks = |path: &[&str], argument: &str| {
+            let mut at = &command;
+            for name in path {
+                at = at.find_subcommand(name).expect("a command");
+            }
+            let found = at.get_arguments().find(|arg| arg.get_id() == argument).expect("an argument");
+            found.get::<ArgValueCandidates>().is_some()
+        };
+        assert!(asks(&["send"], "words") && asks(&["send"], "to") && asks(&["log"], "chat"));
+        assert!(asks(&["contact", "show"], "name") && asks(&["contact", "rename"], "old"));
+        assert!(asks(&["group", "show"], "group") && asks(&["group", "add"], "members"));
+        assert!(asks(&["on"], "from") && !asks(&["init"], "name") && !asks(&["contact", "rename"], "new"));
+        assert!(asks(&[], "account"));
+    }
+
+    #[test]
+    fn the_line_that_is_typed_says_whose_names() {
+        let line = |line: &str| global(line.split(' ').map(OsString::from));
+        assert_eq!(line("hermesctl -- hermesctl -a bob send").account, Some("bob".parse().unwrap()));
+        assert_eq!(line("hermesctl -- hermesctl --account=bob s").account, Some("bob".parse().unwrap()));
+        assert_eq!(line("hermesctl --socket /run/x s").socket, Some("/run/x".into()));
+    }
+
+    #[test]
+    fn there_is_a_page_for_each_command() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("man1");
+        manual(&directory).unwrap();
+        for page in ["hermesctl.1", "hermesctl-send.1", "hermesctl-group-add.1", "hermesctl-on.1"] {
+            let text = std::fs::read_to_string(directory.join(page)).unwrap();
+            assert!(text.starts_with(".ie") || text.contains(".TH"), "{page}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_shell_has_a_script() {
+        for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::Powershell, Shell::Zsh] {
+            let script = String::from_utf8(super::script(shell).unwrap()).unwrap();
+            assert!(script.contains(VARIABLE) && script.contains("hermesctl"), "{shell:?}");
+        }
+    }
+}
