@@ -95,8 +95,6 @@ struct Done {
 impl Watch {
     /// Handles what comes, until the daemon is gone.
     async fn round(&mut self, events: &mut EventStream, daemon: &Daemon) -> Result<(), RoundError> {
-        // What was done with just before a daemon went away must not be done again.
-        self.settle(daemon).await?;
         while let Some(frame) = events.next_frame().await? {
             let Some(seq) = frame.seq else { continue };
             let mut read = None;
@@ -159,10 +157,15 @@ impl Watch {
         Ok(())
     }
 
-    async fn reconnect(&self, query: &EventQuery, daemon: &Daemon) -> Result<EventStream, Stop> {
+    async fn reconnect(&mut self, query: &EventQuery, daemon: &Daemon) -> Result<EventStream, Stop> {
         self.notes.say(&Line::new("hermesd went away; waiting for it to come back"));
         loop {
-            match daemon.client.listen(&self.account, query).await.map_err(RoundError::from) {
+            // What was done with just before it went away must not come again.
+            let events = match self.settle(daemon).await {
+                Ok(()) => daemon.client.listen(&self.account, query).await,
+                Err(error) => Err(error),
+            };
+            match events.map_err(RoundError::from) {
                 Ok(events) => return Ok(events),
                 Err(RoundError::DaemonGone) => sleep(limits::RETURN_LOOK).await,
                 Err(RoundError::Stop(stop)) => return Err(stop),

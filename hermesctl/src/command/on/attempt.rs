@@ -153,7 +153,7 @@ mod tests {
         let json = format!(
             r#"{{"v":1,"seq":7,"event":"received","message":{{"ref":"ops#1","id":"00","chat":"ops",
             "direction":"in","from":{from:?},"author":{author},"kind":"text","text":"$(touch /tmp/x)","sent_at":1,
-            "received_at":1,"state":null,"error":null,"read":false}}}}"#
+            "received_at":1,"state":null,"error":null,"read":false,"no_one_time_prekey":false}}}}"#
         );
         let frame: EventFrame = serde_json::from_str(&json).unwrap();
         let hermes_api::Event::Received { message } = frame.event.clone() else { panic!("{frame:?}") };
