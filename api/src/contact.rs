@@ -73,6 +73,36 @@ pub struct Contact {
     pub fingerprint: String,
     /// When the pairing began.
     pub since: UnixMillis,
+    /// Since when it is blocked; nothing if it is not.
+    #[serde(default)]
+    pub blocked_since: Option<UnixMillis>,
+}
+
+/// Removes a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveContact {
+    /// What becomes of its messages.
+    pub history: History,
+}
+
+/// What becomes of the messages of a contact that is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum History {
+    /// They stay, under its name.
+    Keep,
+    /// They are deleted.
+    Delete,
+}
+
+/// A contact was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedContact {
+    /// The document's version.
+    pub v: V1,
+    /// The name it had.
+    pub removed: String,
 }
 
 /// How far the pairing has come.

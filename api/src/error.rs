@@ -137,6 +137,8 @@ error_codes! {
     ContactAmbiguous = "contact-ambiguous", NotFound, 409;
     /// The pairing with this contact is not finished.
     ContactPending = "contact-pending", Failure, 409;
+    /// The contact is blocked.
+    ContactBlocked = "contact-blocked", Failure, 409;
     /// Another contact has the name.
     ContactNameTaken = "contact-name-taken", Failure, 409;
     /// Neither a contact nor a group of that name.

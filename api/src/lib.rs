@@ -40,8 +40,8 @@ pub use client::{Client, ClientError, Download, EventStream, RawReply, RawReques
 pub use config::{ConfigInForce, ConfigOrigin, SettingInForce};
 pub use contact::{
     AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,
-    CreatedInvite, KeyChange, KeyPolicy, RenameContact, SessionFacts, SetKeyPolicy, Trust, VerifiedBy,
-    VerifyContact,
+    CreatedInvite, History, KeyChange, KeyPolicy, RemoveContact, RemovedContact, RenameContact, SessionFacts,
+    SetKeyPolicy, Trust, VerifiedBy, VerifyContact,
 };
 pub use diagnosis::{AccountDiagnosis, Diagnosis, Measure, MeasureState, RelayClock};
 pub use error::{ErrorCode, Failure, Problem};

@@ -45,6 +45,8 @@ pub enum Wait {
     Relayed,
     /// The recipient's daemon has it on its disk; for a group, the daemons of all its members who are contacts.
     Delivered,
+    /// The recipient has seen it, and lets it be known; for a group, all its members who are contacts.
+    Read,
 }
 
 /// What to wait for, of one or more messages. Stands in the query of the URL, and counts more than the body.
@@ -101,6 +103,8 @@ pub enum MessageState {
     Relayed,
     /// On the recipient's disk; for a group, on those of all its members who are contacts.
     Delivered,
+    /// Seen by the recipient, who lets it be known; in a group, by all its members who are contacts.
+    Read,
     /// It will not arrive; the error says why.
     Failed,
 }

@@ -34,6 +34,9 @@ pub struct Peer {
     pub session: SessionHealth,
     /// Unread messages of it.
     pub unread: u64,
+    /// Whether it is blocked.
+    #[serde(default)]
+    pub blocked: bool,
 }
 
 /// Whether the session with a contact works.

@@ -34,6 +34,12 @@ pub const ACCEPT_KEY: &str = "/v1/accounts/{account}/contacts/{contact}/accept-k
 pub const REFUSE_KEY: &str = "/v1/accounts/{account}/contacts/{contact}/refuse-key";
 /// `POST` [`crate::RenameContact`]: [`crate::ContactDetails`].
 pub const RENAME: &str = "/v1/accounts/{account}/contacts/{contact}/rename";
+/// `POST` without a body: [`crate::ContactDetails`].
+pub const BLOCK: &str = "/v1/accounts/{account}/contacts/{contact}/block";
+/// `POST` without a body: [`crate::ContactDetails`].
+pub const UNBLOCK: &str = "/v1/accounts/{account}/contacts/{contact}/unblock";
+/// `POST` [`crate::RemoveContact`]: [`crate::RemovedContact`].
+pub const REMOVE: &str = "/v1/accounts/{account}/contacts/{contact}/remove";
 /// `POST` [`crate::SetKeyPolicy`]: [`crate::ContactDetails`].
 pub const KEY_POLICY: &str = "/v1/accounts/{account}/contacts/{contact}/key-policy";
 /// `GET`: [`crate::Chats`].

@@ -56,8 +56,9 @@ impl<V: View> Turn<'_, V> {
     /// The contact of a name; a group's name is no contact's.
     pub(crate) fn contact_named(&self, name: &str) -> StoreResult<Option<(ChatId, ContactRecord)>, V> {
         Ok(match self.chat_named(name)? {
-            Some((id, Chat::Contact(contact))) => Some((id, *contact)),
-            Some((_, Chat::Group(_))) | None => None,
+            Some((id, Chat::Contact(contact))) if contact.removed.is_none() => Some((id, *contact)),
+            // Of one that was removed, the name is left.
+            Some((_, Chat::Contact(_) | Chat::Group(_))) | None => None,
         })
     }
 }

@@ -153,15 +153,20 @@ impl<V: View> Turn<'_, V> {
     /// Only messages sent to the contact that confirms them are moved on, and those to groups. The id of one of those is
     /// known to its members alone.
     fn receipt(&mut self, chat: ChatId, kind: ReceiptKind, messages: &[MessageId]) -> StoreResult<(), V> {
-        match kind {
-            ReceiptKind::Delivered | ReceiptKind::Read => {}
-        }
+        let state = match kind {
+            ReceiptKind::Delivered => MessageState::Delivered,
+            ReceiptKind::Read => MessageState::Read,
+        };
         for id in messages {
             match self.get::<IndexRow>(id)? {
-                Some(IndexRow(place)) if place.chat == chat => {
-                    self.advance(place, MessageState::Delivered)?
+                Some(IndexRow(place)) if place.chat == chat => self.advance(place, state.clone())?,
+                Some(IndexRow(place)) => {
+                    // Who has read it has it, whatever became of the first receipt.
+                    self.delivered_to_member(place, chat)?;
+                    if kind == ReceiptKind::Read {
+                        self.read_by_member(place, chat)?;
+                    }
                 }
-                Some(IndexRow(place)) => self.delivered_to_member(place, chat)?,
                 None => {}
             }
         }
@@ -243,6 +248,7 @@ impl<V: View> Turn<'_, V> {
                 self.counters.unread = self.counters.unread.saturating_sub(1);
                 self.begin_to_expire(place, &message);
                 self.put(&place, &message);
+                self.owe_read_receipt(place, &message)?;
             }
         }
         Ok(Ok(Reply::Read))

@@ -29,9 +29,11 @@ pub enum Effect {
     Prekeys,
     /// There are blobs to upload, or to fetch.
     Blobs,
+    /// The relay is to be told of revocations.
+    Revocations,
     /// Something is to be done about the store claim.
     Claim,
-    /// [`crate::Input::Tick`] is wanted then.
+    /// [`crate::Input::Due`] is wanted then.
     Due(Timestamp),
     /// Everything up to this sequence is safe here.
     Ack(Sequence),
@@ -129,6 +131,9 @@ pub enum SendError {
     /// Another identity speaks in the contact's place, and the user has not decided.
     #[error("{0}'s identity key changed; nothing is sent to {0} until you decide")]
     IdentityChanged(String),
+    /// The user has blocked the contact.
+    #[error("{0} is blocked")]
+    Blocked(String),
     /// Nothing can be written to this group any more.
     #[error("nothing can be sent to {0}: {1}")]
     GroupClosed(String, &'static str),

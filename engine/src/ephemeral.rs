@@ -24,8 +24,8 @@ impl<V: View> Turn<'_, V> {
         let Ok(Envelope::Ephemeral(message)) = Envelope::decode(&passing.body) else { return Ok(()) };
         let Some(RouteRow(chat)) = self.get(&passing.contact)? else { return Ok(()) };
         match self.get::<ContactRecord>(&chat)? {
-            Some(contact) => self.ephemeral(chat, &contact, &message),
-            None => Ok(()),
+            Some(contact) if contact.blocked.is_none() => self.ephemeral(chat, &contact, &message),
+            _ => Ok(()),
         }
     }
 

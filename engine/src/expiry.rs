@@ -35,6 +35,9 @@ impl<V: View> Turn<'_, V> {
                 return Ok(());
             }
             self.delete::<ExpiryRow>(&ExpiryKey(due, place));
+            if self.erase_chat(place)? {
+                continue;
+            }
             let Some(message) = self.get::<MessageRecord>(&place)? else { continue };
             if message.text.is_gone() {
                 continue;

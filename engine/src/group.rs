@@ -36,7 +36,8 @@ pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
     CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
     InvitationKey, InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey,
-    OfferRow, PartKey, PartRow, PositionKey, PositionRecord, RebuiltKey, RebuiltRecord, RejoinKey,
-    RejoinRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord, VoiceKey, VoiceRecord,
+    OfferRow, PartKey, PartRow, PositionKey, PositionRecord, ReadKey, ReadRow, RebuiltKey, RebuiltRecord,
+    RejoinKey, RejoinRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord, VoiceKey,
+    VoiceRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

@@ -220,7 +220,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn drop_sessions(&mut self, contact: &ContactRecord) -> StoreResult<(), V> {
+    pub(crate) fn drop_sessions(&mut self, contact: &ContactRecord) -> StoreResult<(), V> {
         contact.active.iter().chain(&contact.retired).try_for_each(|session| self.drop_session(*session))
     }
 
@@ -272,7 +272,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Forgets a waiting identity: its sessions, and what it said, each piece of which is put on record.
-    fn drop_change(&mut self, chat: ChatId, change: &Change) -> StoreResult<(), V> {
+    pub(crate) fn drop_change(&mut self, chat: ChatId, change: &Change) -> StoreResult<(), V> {
         self.drop_sessions(&change.next)?;
         for (key, _) in self.scan::<HeldRecord>(&Range::prefix(&chat.0), HELD_ROWS)? {
             self.delete::<HeldRecord>(&key);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hermes_protocol::{invite::Invite, safety_number::Compared};
 use hermes_wire::{
-    BlobId, Claim, FetchId, Refusal, Sequence, SignedClaim, Timestamp,
+    BlobId, Claim, ContactId, FetchId, Refusal, Sequence, SignedClaim, Timestamp,
     mailbox::{Delivered, Passing, PrekeyStock},
     prekey::{PrekeyId, SealedBundle},
 };
@@ -17,6 +17,8 @@ pub enum Input {
     Command(CommandId, Command),
     /// The relay answers or delivers.
     Link(LinkEvent),
+    /// The time of an [`crate::Effect::Due`] has come.
+    Due,
     /// Time has passed. Wanted about once an hour; nothing breaks without.
     Tick,
 }
@@ -136,6 +138,21 @@ pub enum ContactChange {
     AcceptKey,
     /// The key that waits is not the contact's.
     RefuseKey,
+    /// Nothing of it is taken from here on, and nothing sent to it.
+    Block,
+    /// It may write again.
+    Unblock,
+    /// It is to be none any more.
+    Remove(History),
+}
+
+/// What becomes of the messages of a contact that is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// They stay, under its name.
+    Kept,
+    /// They are deleted.
+    Deleted,
 }
 
 /// A user's word about a group.
@@ -205,6 +222,8 @@ pub enum LinkEvent {
     ClaimDue,
     /// Another connection with this installation's own id took over.
     CopySeen,
+    /// The relay refuses this permission from here on.
+    Revoked(ContactId),
     /// The relay has this many prekeys left.
     PrekeyStock(Vec<PrekeyStock>),
     /// Prekeys up to this id are durable at the relay.

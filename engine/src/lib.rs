@@ -15,6 +15,7 @@
 
 mod account;
 pub mod backup;
+mod block;
 mod changes;
 mod chat;
 mod claim;
@@ -38,8 +39,10 @@ mod pairing;
 mod prekeys;
 mod presence;
 pub mod query;
+mod read;
 mod receive;
 mod reference;
+mod removal;
 mod renewal;
 mod resend;
 mod retention;
@@ -72,7 +75,7 @@ pub use effect::{
 pub use group::{GroupStanding, LostReason, Post};
 pub use id::ChatId;
 pub use input::{
-    ChatChange, Command, CommandId, ConsumerChange, ContactChange, GroupChange, Idempotency, Input,
+    ChatChange, Command, CommandId, ConsumerChange, ContactChange, GroupChange, History, Idempotency, Input,
     LinkEvent, MessageChange, OutboxKey, PresenceDue, Send,
 };
 pub use presence::{Audience, Ephemeral, Privacy, ReadReceipts};

@@ -63,6 +63,16 @@ pub const PONGS: usize = 10;
 pub const PONG_WINDOW: Duration = Duration::from_secs(10);
 /// When a contact was last heard is kept to this, so that not every message costs a row.
 pub const SEEN_GRAIN: Duration = Duration::from_secs(60);
+/// An author hears that its message was read after a time drawn between this ...
+pub const READ_RECEIPT_LEAST: Duration = Duration::from_secs(3);
+/// ... and this: long enough to hide how fast somebody reads, short enough to wait for.
+pub const READ_RECEIPT_MOST: Duration = Duration::from_secs(15);
+/// Messages whose authors are told in one turn.
+pub const READ_RECEIPTS_AT_ONCE: usize = 4_096;
+/// Permissions that the relay is told to refuse, at a time: half of what it takes for a mailbox.
+pub const REVOCATIONS: usize = 5_000;
+/// Rows of each kind of a removed contact's history that are deleted in one turn.
+pub const ERASED_AT_ONCE: usize = 1_024;
 /// Messages held for a contact whose identity key changed, until the user decides: a busy day's worth, and with full
 /// envelopes 6 MiB. What comes beyond is put on record and not kept.
 pub const HELD: u64 = 100;

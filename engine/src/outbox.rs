@@ -179,8 +179,9 @@ fn rank(state: &MessageState) -> u8 {
     match state {
         MessageState::Queued => 0,
         MessageState::Relayed => 1,
-        MessageState::Failed(FailureReason::Cancelled) => 4,
+        MessageState::Failed(FailureReason::Cancelled) => 5,
         MessageState::Failed(_) => 2,
         MessageState::Delivered => 3,
+        MessageState::Read => 4,
     }
 }

@@ -32,6 +32,7 @@ use hermes_wire::{
 use crate::{
     effect::{CommandError, Effect, Event, PairingError, Reply},
     id::ChatId,
+    input::History,
     limits,
     receive::Taken,
     row::{
@@ -118,6 +119,7 @@ impl<V: View> Turn<'_, V> {
                 return Ok(Err(CommandError::AlreadyContact(contact.name)));
             }
             Some((chat, mut contact)) => {
+                self.revive(chat, &mut contact)?;
                 if !is_under_way(&contact, &invite.ticket) {
                     contact.fetching = Some(Box::new(fetching));
                     self.put(&chat, &contact);
@@ -169,8 +171,7 @@ impl<V: View> Turn<'_, V> {
             match self.greet(&contact.fingerprint, secret, &ticket, sealed, inbound) {
                 Ok(greeted) => greeted,
                 Err(reason) => {
-                    self.fail_pairing(chat, contact, PairingError::BadBundle(reason));
-                    return Ok(());
+                    return self.fail_pairing(chat, contact, PairingError::BadBundle(reason));
                 }
             };
         contact.ticket = ticket;
@@ -215,8 +216,7 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<(), V> {
         match self.awaiting(chat, fetch)? {
             Some((contact, Fetching { purpose: FetchPurpose::Pair(_), .. })) => {
-                self.fail_pairing(chat, contact, PairingError::Refused(refusal));
-                Ok(())
+                self.fail_pairing(chat, contact, PairingError::Refused(refusal))
             }
             Some((contact, Fetching { purpose: FetchPurpose::Renew(_), .. })) => {
                 self.fail_renewal(chat, &contact)
@@ -250,7 +250,11 @@ impl<V: View> Turn<'_, V> {
         }
         let fingerprint = greeting.initiator.identity.fingerprint();
         let (chat, mut contact) = match self.contact_with(&fingerprint)? {
+            Some((_, contact)) if contact.blocked.is_some() => {
+                return Err(UnreadableCause::Blocked.into());
+            }
             Some((chat, mut contact)) => {
+                self.revive(chat, &mut contact)?;
                 // They accepted each other's invites: this greeting is the answer as well.
                 if !contact.answered {
                     self.rename(chat, &mut contact, &profile_name)?;
@@ -434,14 +438,23 @@ impl<V: View> Turn<'_, V> {
         Ok(fetching.map(|fetching| (contact, *fetching)))
     }
 
-    fn fail_pairing(&mut self, chat: ChatId, contact: ContactRecord, reason: PairingError) {
+    fn fail_pairing(
+        &mut self,
+        chat: ChatId,
+        contact: ContactRecord,
+        reason: PairingError,
+    ) -> StoreResult<(), V> {
         let name = contact.name.clone();
-        if contact.active.is_none() {
+        if contact.active.is_none() && self.chat_counters(chat)?.messages > 0 {
+            // It was removed once, and other rows name the chat.
+            self.remove(chat, contact, History::Kept)?.ok();
+        } else if contact.active.is_none() {
             self.remove_contact(chat, &contact);
         } else {
             self.put(&chat, &contact);
         }
         self.event(Event::PairingFailed { chat, name, reason });
+        Ok(())
     }
 
     fn prekey(&self, id: PrekeyId) -> Result<PrekeySecret, Halt<V::Error>> {

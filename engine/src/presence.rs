@@ -17,7 +17,7 @@ use hermes_wire::{
 use serde_bytes::ByteBuf;
 
 use crate::{
-    effect::{CommandError, Effect, Event, Reply},
+    effect::{CommandError, Effect, Event, Reply, SendError},
     id::ChatId,
     input::PresenceDue,
     limits::{
@@ -93,6 +93,11 @@ impl Moment {
         self.0.entry(chat).or_default()
     }
 
+    /// It is neither there nor told of anything.
+    pub(crate) fn forget(&mut self, chat: ChatId) {
+        self.0.remove(&chat);
+    }
+
     fn those(&self, is: impl Fn(&Peer) -> bool) -> Vec<ChatId> {
         self.0.iter().filter(|(_, peer)| is(peer)).map(|(chat, _)| *chat).collect()
     }
@@ -153,7 +158,7 @@ impl<V: View> Turn<'_, V> {
         contact: &ContactRecord,
         body: Body,
     ) -> StoreResult<Option<MessageId>, V> {
-        let silent = !contact.answered || contact.trust.change.is_some();
+        let silent = !contact.answered || contact.blocked.is_some() || contact.trust.change.is_some();
         if silent || self.counters.standing != StoreStanding::Newest {
             return Ok(None);
         }
@@ -218,9 +223,11 @@ impl<V: View> Turn<'_, V> {
         let Some((chat, contact)) = self.contact_named(name)? else {
             return Ok(Err(CommandError::UnknownContact(name.to_owned())));
         };
+        if contact.blocked.is_some() {
+            return Ok(Err(CommandError::Unsent(SendError::Blocked(contact.name))));
+        }
         if contact.trust.change.is_some() {
-            let changed = crate::effect::SendError::IdentityChanged(contact.name);
-            return Ok(Err(CommandError::Unsent(changed)));
+            return Ok(Err(CommandError::Unsent(SendError::IdentityChanged(contact.name))));
         }
         Ok(match self.say_in_passing(chat, &contact, Body::Ping)? {
             Some(id) => Ok(Reply::Pinged(id)),

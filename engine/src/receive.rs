@@ -21,7 +21,7 @@ impl<V: View> Turn<'_, V> {
         let sequence = delivered.sequence;
         let fresh = sequence > self.counters.cursor;
         match self.receive(&delivered) {
-            Ok(Taken::New | Taken::Ephemeral) => {}
+            Ok(Taken::New | Taken::Ephemeral | Taken::Dropped) => {}
             Ok(Taken::Repeated) => {
                 if let (true, Some(RouteRow(chat))) = (fresh, self.get(&delivered.contact)?) {
                     self.renew_repeated(chat)?;
@@ -65,6 +65,9 @@ impl<V: View> Turn<'_, V> {
         if let Some(RouteRow(chat)) = self.get(&delivered.contact)? {
             let contact: Option<ContactRecord> = self.get(&chat)?;
             let contact = contact.ok_or(ReadError::Corrupt(Table::Contact))?;
+            if contact.blocked.is_some() {
+                return Ok(Taken::Dropped);
+            }
             return match envelope {
                 Envelope::Ordinary(message) => self.ordinary(chat, contact, &message),
                 Envelope::First { handshake, message } => {
@@ -77,7 +80,11 @@ impl<V: View> Turn<'_, V> {
             };
         }
         let Some(invite) = self.get::<InviteRecord>(&delivered.contact)? else {
-            return Err(UnreadableCause::UnknownContact.into());
+            // It was on its way when the permission ended.
+            return match self.is_revoked(delivered.contact)? {
+                true => Ok(Taken::Dropped),
+                false => Err(UnreadableCause::UnknownContact.into()),
+            };
         };
         match envelope {
             Envelope::First { handshake, message } => {
@@ -133,6 +140,8 @@ pub(crate) enum Taken {
     Repeated,
     /// Best effort: whatever became of it.
     Ephemeral,
+    /// Of somebody who is blocked, or was removed: it was not looked at.
+    Dropped,
 }
 
 /// The handshake that an envelope carries, if it carries one.

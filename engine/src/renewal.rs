@@ -49,7 +49,8 @@ impl UnreadableCause {
             | Self::Expired
             | Self::NotHeld
             | Self::TooManyContacts
-            | Self::TooManyGroups => false,
+            | Self::TooManyGroups
+            | Self::Blocked => false,
         }
     }
 }
@@ -144,6 +145,9 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn begin_wanted_renewals(&mut self) -> StoreResult<(), V> {
         let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
         for (chat, mut contact) in self.scan::<ContactRecord>(&Range::all(), limit)? {
+            if contact.blocked.is_some() || contact.removed.is_some() {
+                continue;
+            }
             // Only a recovery leaves a contact without a session that seals; its keys were not to be had so far.
             if contact.answered && contact.active.is_none() {
                 contact.renewal.wanted.get_or_insert(RenewalReason::Restored);

@@ -106,7 +106,7 @@ impl<V: View> Turn<'_, V> {
     /// back an old copy. A confirmed one only for some days: whoever steals a contact's identity could ask as well.
     fn is_wanted(&self, resend: &Resend, key: SentKey, record: &SentRecord) -> StoreResult<bool, V> {
         let message = self.sent_record(key.chat, record)?;
-        if !matches!(message.direction, Direction::Sent(MessageState::Delivered)) {
+        if !matches!(message.direction, Direction::Sent(MessageState::Delivered | MessageState::Read)) {
             return Ok(true);
         }
         let within = |(first, last): &(u64, u64)| (*first..=*last).contains(&key.counter);

@@ -17,7 +17,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use self::contact::RenewalReason;
-pub(crate) use self::contact::{ContactRecord, FetchPurpose, Fetching, Resend};
+pub(crate) use self::contact::{ContactRecord, FetchPurpose, Fetching, Renewal, Resend};
 pub use self::mark::Action;
 pub(crate) use self::mark::{
     EarlyCountKey, EarlyCountRow, EarlyEdit, EarlyMarkKey, EarlyMarkRow, EarlyWithdrawal, Edited, MarkKey,
@@ -386,6 +386,8 @@ pub enum MessageState {
     Relayed,
     /// Stored by the recipient's daemon.
     Delivered,
+    /// Seen by the recipient.
+    Read,
     /// It will not arrive.
     Failed(FailureReason),
 }
@@ -408,6 +410,9 @@ pub enum FailureReason {
     /// The user did not want it to leave any more.
     #[error("it was cancelled before it left")]
     Cancelled,
+    /// The contact was removed before it left.
+    #[error("the contact was removed before it left")]
+    ContactRemoved,
 }
 
 /// Results of a send.
@@ -480,6 +485,9 @@ pub enum UnreadableCause {
     /// The first message does not prove the invite's secret.
     #[error("it does not prove the invite's secret")]
     BadInviteProof,
+    /// It comes from a blocked contact, by an invite.
+    #[error("it comes from a blocked contact")]
+    Blocked,
     /// The invite was over.
     #[error("the invite was over")]
     InviteOver,

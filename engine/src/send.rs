@@ -67,7 +67,13 @@ impl<V: View> Turn<'_, V> {
         for to in send.to {
             let before = earlier.iter().find(|(name, ..)| *name == to);
             let outcome = match before {
-                Some((_, chat, number)) => Ok(Place { chat: *chat, number: *number }),
+                // Its history may have been deleted since.
+                Some((_, chat, number)) => {
+                    match self.get::<MessageRecord>(&Place { chat: *chat, number: *number })? {
+                        Some(_) => Ok(Place { chat: *chat, number: *number }),
+                        None => Err(SendError::UnknownContact(to.clone())),
+                    }
+                }
                 None => self.send_to(&to, &text)?,
             };
             let outcome = match outcome {
@@ -108,6 +114,9 @@ impl<V: View> Turn<'_, V> {
 
     fn send_to(&mut self, name: &str, send: &Text) -> StoreResult<Result<Place, SendError>, V> {
         match self.chat_named(name)? {
+            Some((_, Chat::Contact(contact))) if contact.removed.is_some() => {
+                Ok(Err(SendError::UnknownContact(name.to_owned())))
+            }
             Some((chat, Chat::Contact(contact))) => {
                 let body = self.text(chat, send)?;
                 self.say(chat, &contact, body)
@@ -135,6 +144,10 @@ impl<V: View> Turn<'_, V> {
         contact: &ContactRecord,
         body: Body,
     ) -> StoreResult<Result<Place, SendError>, V> {
+        // Asked here too: a message must not wait for a session either.
+        if contact.blocked.is_some() {
+            return Ok(Err(SendError::Blocked(contact.name.clone())));
+        }
         if contact.trust.change.is_some() {
             return Ok(Err(SendError::IdentityChanged(contact.name.clone())));
         }

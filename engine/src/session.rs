@@ -68,6 +68,9 @@ impl<V: View> Turn<'_, V> {
             }
             StoreStanding::Stopped { .. } => return Ok(Err(SendError::CopyStopped)),
         }
+        if contact.blocked.is_some() {
+            return Ok(Err(SendError::Blocked(contact.name.clone())));
+        }
         let Some(id) = &contact.active else {
             return Ok(Err(SendError::NotPaired(contact.name.clone())));
         };

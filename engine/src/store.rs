@@ -48,7 +48,8 @@ pub enum Table {
     Sent,
     /// Place in the history by message id.
     MessageIndex,
-    /// Messages not yet read, by position of arrival.
+    /// Messages not yet read, by position of arrival; and those whose authors have yet to hear that they were read, by
+    /// the author's chat id and position.
     Unread,
     /// Results of earlier sends, by day and keyed hash of the idempotency key.
     Idempotency,

@@ -60,6 +60,7 @@ impl<V: View> Turn<'_, V> {
         match input {
             Input::Command(id, command) => self.command(id, command),
             Input::Link(event) => self.link_event(event),
+            Input::Due => self.due(),
             Input::Tick => self.tick(),
         }
     }
@@ -103,6 +104,7 @@ impl<V: View> Turn<'_, V> {
             LinkEvent::ClaimRefused { held, replaced } => self.claim_held(held.as_ref(), replaced),
             LinkEvent::ClaimDue => self.claim_due(),
             LinkEvent::CopySeen => self.copy_seen(),
+            LinkEvent::Revoked(route) => self.revoked(route),
             LinkEvent::PrekeyStock(stock) => self.refill_prekeys(&stock),
             LinkEvent::PrekeysStored(through) => self.prekeys_stored(through),
             LinkEvent::Delivered(delivered) => self.delivered(delivered),
@@ -120,12 +122,19 @@ impl<V: View> Turn<'_, V> {
         }
     }
 
-    fn tick(&mut self) -> StoreResult<(), V> {
+    /// What waits for a moment. Cheap, as it may come every few seconds.
+    fn due(&mut self) -> StoreResult<(), V> {
         self.expire()?;
         self.forget_on()?;
+        self.confirm_reads()
+    }
+
+    fn tick(&mut self) -> StoreResult<(), V> {
+        self.due()?;
         self.forget_early_marks()?;
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
+        self.forget_old_revocations()?;
         self.forget_old_idempotency_keys()?;
         self.forget_old_answers()?;
         self.drop_old_events()?;

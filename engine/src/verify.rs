@@ -50,6 +50,9 @@ impl<V: View> Turn<'_, V> {
             ContactChange::Policy(policy) => Ok(self.set_policy(chat, contact, policy)),
             ContactChange::AcceptKey => self.accept_key(chat, contact),
             ContactChange::RefuseKey => self.refuse_key(chat, contact),
+            ContactChange::Block => self.block(chat, contact),
+            ContactChange::Unblock => self.unblock(chat, contact),
+            ContactChange::Remove(history) => self.remove(chat, contact, history),
         }
     }
 

@@ -127,6 +127,16 @@ pub(crate) enum ClientCommand {
     Contact(Contact),
     /// Show which contacts are online, when they were seen, and how their sessions stand
     Peers,
+    /// Take nothing more of a contact, and have the relay refuse it
+    Block {
+        /// The contact
+        contact: String,
+    },
+    /// Let a blocked contact write again
+    Unblock {
+        /// The contact
+        contact: String,
+    },
     /// Ask a contact's daemon for a sign of life
     #[command(after_help = PING_HELP)]
     Ping(Ping),
@@ -349,6 +359,8 @@ pub(crate) enum Contact {
         /// The name it gets: a-z, 0-9, '-', '_' and '.', at most 32
         new: String,
     },
+    /// Remove a contact, with its messages or without
+    Rm(RemoveContact),
     /// Say what happens when a contact's identity key changes
     Policy {
         /// The contact
@@ -382,6 +394,18 @@ pub(crate) struct Verify {
     /// Take back that the contact is verified
     #[arg(long, conflicts_with_all = ["number", "yes", "qr"])]
     pub(crate) unverify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveContact {
+    /// The contact
+    pub(crate) name: String,
+    /// Keep the messages; without either of these it is asked
+    #[arg(long, conflicts_with = "delete_history")]
+    pub(crate) keep_history: bool,
+    /// Delete the messages here; what the other side has, stays there
+    #[arg(long)]
+    pub(crate) delete_history: bool,
 }
 
 const PING_HELP: &str = "\
@@ -425,7 +449,8 @@ pub(crate) struct Send {
     /// The message that this answers, like bob#42; a single word is then the text
     #[arg(long = "reply", short = 'r', value_name = "REF")]
     pub(crate) reply: Option<String>,
-    /// Wait until the relay, or with `delivered` (the default) the recipient's daemon, has it on its disk
+    /// Wait until the relay, or with `delivered` (the default) the recipient's daemon, has it on its disk; or with
+    /// `read` until the recipient has seen it
     #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, default_missing_value = "delivered")]
     pub(crate) wait: Option<WaitFor>,
     /// How long to wait, like 30s or 5m
@@ -439,11 +464,12 @@ pub(crate) struct Send {
     pub(crate) id: Option<String>,
 }
 
-/// On the relay's disk, or on the recipient's.
+/// On the relay's disk, on the recipient's, or seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WaitFor {
     Relayed,
     Delivered,
+    Read,
 }
 
 #[derive(Debug, Args)]
@@ -529,7 +555,7 @@ mod tests {
             (words(&["bob", "hi"]), Some(WaitFor::Relayed))
         );
         assert_eq!(wait("hermesctl s bob -- -hi"), (words(&["bob", "-hi"]), None));
-        assert!(parse("hermesctl send bob hi --wait=read").is_err());
+        assert!(parse("hermesctl send bob hi --wait=seen").is_err());
         assert!(parse("hermesctl send").is_err());
     }
 
@@ -547,6 +573,7 @@ mod tests {
             "hermesctl contact verify bob --unverify --qr",
             "hermesctl contact policy bob maybe",
             "hermesctl contact rename bob",
+            "hermesctl contact rm bob --keep-history --delete-history",
             "hermesctl frobnicate",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

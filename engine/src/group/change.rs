@@ -19,7 +19,7 @@ use super::{
 use crate::{
     chat::Chat,
     contact::contact_name,
-    effect::{CommandError, Reply},
+    effect::{CommandError, Reply, SendError},
     id::ChatId,
     input::GroupChange,
     limits::{GROUP_MEMBERS, GROUP_ROWS, GROUPS},
@@ -228,6 +228,9 @@ impl<V: View> Turn<'_, V> {
         };
         if !contact.answered {
             return Ok(Err(CommandError::NotPaired(contact.name)));
+        }
+        if contact.blocked.is_some() {
+            return Ok(Err(CommandError::Unsent(SendError::Blocked(contact.name))));
         }
         if contact.trust.change.is_some() {
             return Ok(Err(CommandError::MemberKeyChanged(contact.name)));

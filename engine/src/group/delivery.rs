@@ -5,13 +5,13 @@
 
 use hermes_protocol::{content::MessageId, group::Epoch, identity::Fingerprint};
 
-use super::{ConfirmedRow, DeliveredKey, DeliveredRow, GroupRecord, MemberRecord};
+use super::{ConfirmedRow, DeliveredKey, DeliveredRow, GroupRecord, MemberRecord, ReadKey, ReadRow};
 use crate::{
     account::Lookup,
     id::ChatId,
     limits::{GROUP_RECEIPTS, GROUP_ROWS},
     row::{ContactRecord, Direction, MessageRecord, MessageState},
-    rows::{PeerRow, Place, StoreResult},
+    rows::{PeerRow, Place, Row, StoreResult},
     store::{Range, View},
     turn::Turn,
 };
@@ -58,12 +58,43 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         self.put(&key, &DeliveredRow(self.now));
-        let (have, of) = self.tally(place, &message)?;
+        let (have, of) = self.tally::<DeliveredRow>(place, &message, DeliveredKey)?;
         self.put(&place, &ConfirmedRow((have, of)));
         if have == of {
             self.advance(place, MessageState::Delivered)?;
         }
         Ok(())
+    }
+
+    /// A contact that has a message to a group has read it.
+    pub(crate) fn read_by_member(&mut self, place: Place, contact: ChatId) -> StoreResult<(), V> {
+        let key = |place, contact| ReadKey(DeliveredKey(place, contact));
+        let has = self.get::<DeliveredRow>(&DeliveredKey(place, contact))?.is_some();
+        if !has || self.get::<ReadRow>(&key(place, contact))?.is_some() {
+            return Ok(());
+        }
+        let Some(message) = self.get::<MessageRecord>(&place)? else { return Ok(()) };
+        self.put(&key(place, contact), &ReadRow(self.now));
+        let (have, of) = self.tally::<ReadRow>(place, &message, key)?;
+        if have == of {
+            self.advance(place, MessageState::Read)?;
+        }
+        Ok(())
+    }
+
+    /// The contact that wrote a message of a chat, if it is to hear what became of it.
+    pub(crate) fn author_to_tell(
+        &self,
+        chat: ChatId,
+        message: &MessageRecord,
+    ) -> StoreResult<Option<ChatId>, V> {
+        let Some(author) = &message.author else { return Ok(Some(chat)) };
+        match self.get::<GroupRecord>(&chat)? {
+            Some(group) if usize::try_from(group.members).is_ok_and(|members| members <= GROUP_RECEIPTS) => {
+                self.contact_of(&author.fingerprint)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Whether a contact is a member of a group whose members confirm: others may have been told a message's id.
@@ -76,12 +107,17 @@ impl<V: View> Turn<'_, V> {
         Ok(members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint))
     }
 
-    /// How many have a message, of those who were members when it was written and confirm.
-    fn tally(&self, place: Place, message: &MessageRecord) -> StoreResult<(u32, u32), V> {
+    /// How many have a message, or have read it, of those who were members when it was written and confirm.
+    fn tally<R: Row>(
+        &self,
+        place: Place,
+        message: &MessageRecord,
+        key: impl Fn(Place, ChatId) -> R::Key,
+    ) -> StoreResult<(u32, u32), V> {
         let (mut have, mut of) = (0_u32, 0_u32);
         for (_, member) in self.scan::<MemberRecord>(&Range::prefix(&place.chat.0), GROUP_ROWS)? {
             let Some(contact) = self.contact_of(&member.fingerprint)? else { continue };
-            let has = self.get::<DeliveredRow>(&DeliveredKey(place, contact))?.is_some();
+            let has = self.get::<R>(&key(place, contact))?.is_some();
             if has || member.since <= message.stored {
                 of = of.saturating_add(1);
                 have = have.saturating_add(u32::from(has));

@@ -33,7 +33,7 @@ impl<V: View> Turn<'_, V> {
     /// Sees to it that a contact has key packages of ours.
     pub(crate) fn give_key_packages(&mut self, chat: ChatId) -> StoreResult<(), V> {
         let Some(mut contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
-        if !contact.answered {
+        if !contact.answered || contact.blocked.is_some() {
             return Ok(());
         }
         let mut packages = Vec::new();

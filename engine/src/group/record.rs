@@ -347,6 +347,8 @@ wrapped_rows! {
     PartRow(SecretBuf): Part by PartKey;
     /// When a contact confirmed a message.
     DeliveredRow(Timestamp): Delivery by DeliveredKey;
+    /// Since when a member has read it.
+    ReadRow(Timestamp): Delivery by ReadKey;
     /// How many have, of how many who confirm.
     ConfirmedRow((u32, u32)): Delivery by Place;
 }
@@ -428,6 +430,18 @@ pub(crate) struct VoiceKey(pub(crate) ChatId, pub(crate) ChatId);
 /// A message to a group, and the contact that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeliveredKey(pub(crate) Place, pub(crate) ChatId);
+/// Stands right after the row that says that the member has it.
+pub(crate) struct ReadKey(pub(crate) DeliveredKey);
+
+impl Key for ReadKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.0.to_bytes(), vec![1]].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (read, key) = bytes.split_last()?;
+        (*read == 1).then(|| DeliveredKey::from_bytes(key).map(Self))?
+    }
+}
 
 /// A piece of a blob, by the bytes before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,7 +74,8 @@ pub fn contact_named<V: View>(view: &V, name: &str) -> StoreResult<Option<Contac
 
 /// The contact of a chat; `None` when it is gone.
 pub fn contact_at<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<ContactDetails>, V> {
-    let Some(row) = rows::get::<ContactRecord, _>(view, &chat)? else { return Ok(None) };
+    let row = rows::get::<ContactRecord, _>(view, &chat)?.filter(|row| row.removed.is_none());
+    let Some(row) = row else { return Ok(None) };
     let record = account::record(view)?;
     let own = IdentityKeyPair::from_bytes(record.identity.expose()).identity().fingerprint();
     let safety = |other: &Fingerprint| Safety {

@@ -6,7 +6,7 @@ use hermes_protocol::content::MessageId;
 
 use super::person::{People, PersonView};
 use crate::{
-    group::{ConfirmedRow, DeliveredKey, DeliveredRow, GroupRecord, MemberRecord},
+    group::{ConfirmedRow, DeliveredKey, DeliveredRow, GroupRecord, MemberRecord, ReadKey, ReadRow},
     id::ChatId,
     limits::GROUP_ROWS,
     row::{Author, ContactRecord, Direction, MessageRecord, MessageState},
@@ -44,7 +44,14 @@ pub fn recipients<V: View>(view: &V, id: &MessageId) -> StoreResult<Vec<Recipien
         return Ok(Vec::new());
     }
     let mut have = contacts_that_have(view, place)?;
-    let unconfirmed = if state == MessageState::Delivered { MessageState::Relayed } else { state };
+    let unconfirmed = match state {
+        MessageState::Delivered | MessageState::Read => MessageState::Relayed,
+        state => state,
+    };
+    let read = |chat: ChatId| {
+        let read = rows::get::<ReadRow, _>(view, &ReadKey(DeliveredKey(place, chat)))?;
+        Ok(if read.is_some() { MessageState::Read } else { MessageState::Delivered })
+    };
     let people = People::read(view)?;
     let mut recipients = Vec::new();
     let members = Range::prefix(&place.chat.0);
@@ -56,16 +63,19 @@ pub fn recipients<V: View>(view: &V, id: &MessageId) -> StoreResult<Vec<Recipien
         if fingerprint == *people.own() || (since > stored && !has) {
             continue;
         }
+        let state = match &contact {
+            Some((chat, _)) if has => read(*chat)?,
+            _ => unconfirmed.clone(),
+        };
         let contact = contact.map(|(_, contact)| contact.name);
         let person = PersonView { contact, profile_name, fingerprint, me: false };
-        let state = if has { MessageState::Delivered } else { unconfirmed.clone() };
         recipients.push(RecipientView { person, state });
     }
     for former in have {
         let Some(contact) = rows::get::<ContactRecord, _>(view, &former)? else { continue };
         let author = Author { fingerprint: contact.fingerprint, profile_name: contact.name };
         let person = people.show(view, author)?;
-        recipients.push(RecipientView { person, state: MessageState::Delivered });
+        recipients.push(RecipientView { person, state: read(former)? });
     }
     Ok(recipients)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use hermes_protocol::ticket::Ticket;
 use hermes_wire::{
-    BlobId, ChannelId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, PostId, RelayAddress, Sequence,
-    VERSION,
+    BlobId, ChannelId, ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, PostId, RelayAddress,
+    Sequence, Timestamp, VERSION,
     channel::OpenChannel,
     drop::{Deposit, Open, ToDrop},
     limits::PREKEYS_PER_FRAME,
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     account,
+    block::RevokedRecord,
     group::{self, GroupRecord, InvitationRecord, PartKey, PartRow, UploadRecord},
     id::ChatId,
     input::OutboxKey,
@@ -221,6 +222,12 @@ pub fn fetches<V: View>(view: &V) -> StoreResult<Vec<PendingFetch>, V> {
         Some(PendingFetch { chat, fetch, destination: Destination::of(ticket) })
     });
     Ok(waiting.collect())
+}
+
+/// Permissions that the relay has yet to be told to refuse, each with the time until when.
+pub fn revocations<V: View>(view: &V) -> StoreResult<Vec<(ContactId, Timestamp)>, V> {
+    let rows = rows::scan::<RevokedRecord, _>(view, &Range::all(), Order::Ascending, QUERY_ROWS)?;
+    Ok(rows.into_iter().filter(|(_, row)| row.pending).map(|(key, row)| (key.0, row.until)).collect())
 }
 
 /// Prekeys below this id are not to be given out by a relay.

@@ -35,8 +35,8 @@ pub use history::{
 };
 pub use link::{
     BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,
-    destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, upload_part,
-    uploads,
+    destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, revocations,
+    upload_part, uploads,
 };
 pub use marks::{Quote, QuotedFrom, ReactionView};
 pub use peer::{PeerView, SessionHealth, peers};
@@ -143,6 +143,8 @@ pub struct ContactView {
     pub state: ContactState,
     /// When it was added.
     pub since: Timestamp,
+    /// Since when it is blocked.
+    pub blocked: Option<Timestamp>,
 }
 
 /// How far a pairing has come.
@@ -163,6 +165,7 @@ impl ContactView {
             fingerprint: row.fingerprint,
             trust: row.trust.view(),
             since: row.since,
+            blocked: row.blocked,
         }
     }
 }
@@ -222,7 +225,8 @@ fn store<V: View>(view: &V, standing: StoreStanding) -> StoreResult<StoreView, V
 pub fn contacts<V: View>(view: &V) -> StoreResult<Vec<ContactView>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
     let rows = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
-    let mut contacts: Vec<_> = rows.into_iter().map(|(chat, row)| ContactView::new(chat, &row)).collect();
+    let rows = rows.into_iter().filter(|(_, row)| row.removed.is_none());
+    let mut contacts: Vec<_> = rows.map(|(chat, row)| ContactView::new(chat, &row)).collect();
     contacts.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(contacts)
 }
@@ -238,7 +242,8 @@ fn all_chats<V: View>(view: &V) -> StoreResult<Vec<(ChatId, String)>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
     let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
     let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, limits::GROUPS)?;
-    let contacts = contacts.into_iter().map(|(chat, contact)| (chat, contact.name));
+    let contacts = contacts.into_iter().filter(|(_, contact)| contact.removed.is_none());
+    let contacts = contacts.map(|(chat, contact)| (chat, contact.name));
     Ok(contacts
         .chain(
             groups.into_iter().filter(|(_, group)| !group.forgotten).map(|(chat, group)| (chat, group.name)),

@@ -50,6 +50,9 @@ pub fn peers<V: View>(view: &V) -> StoreResult<Vec<PeerView>, V> {
     }
     let mut peers = Vec::new();
     for (chat, row) in rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)? {
+        if row.removed.is_some() {
+            continue;
+        }
         peers.push(PeerView {
             contact: ContactView::new(chat, &row),
             seen: rows::get::<SeenRow, _>(view, &SeenKey(chat))?.map(|SeenRow(at)| at),

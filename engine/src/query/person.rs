@@ -47,7 +47,8 @@ impl People {
     ) -> StoreResult<Option<(crate::id::ChatId, ContactRecord)>, V> {
         let peer = rows::get(view, &self.lookup.hash(Lookup::Peer, &[&fingerprint.0]))?;
         let Some(PeerRow(chat)) = peer else { return Ok(None) };
-        Ok(rows::get(view, &chat)?.map(|contact| (chat, contact)))
+        let contact = rows::get::<ContactRecord, _>(view, &chat)?;
+        Ok(contact.filter(|contact| contact.removed.is_none()).map(|contact| (chat, contact)))
     }
 
     pub(super) fn show<V: View>(&self, view: &V, author: Author) -> StoreResult<PersonView, V> {

@@ -7,7 +7,7 @@ use hermes_wire::{ContactId, FetchId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::UnreadableCause;
-use crate::trust::KeyTrust;
+use crate::{removal::Removed, trust::KeyTrust};
 
 /// A contact.
 #[derive(Clone, Serialize, Deserialize)]
@@ -38,6 +38,12 @@ pub(crate) struct ContactRecord {
     pub(crate) resend: Option<Resend>,
     /// Key packages of ours that it has and has not used.
     pub(crate) given: Vec<ContactId>,
+    /// Since when nothing of it is taken, and nothing said to it.
+    #[serde(default)]
+    pub(crate) blocked: Option<Timestamp>,
+    /// That it is none any more.
+    #[serde(default)]
+    pub(crate) removed: Option<Removed>,
 }
 
 /// A resend request that is being heeded.
@@ -129,6 +135,8 @@ impl ContactRecord {
             renewal: Renewal::default(),
             resend: None,
             given: Vec::new(),
+            blocked: None,
+            removed: None,
         }
     }
 }

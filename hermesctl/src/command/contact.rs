@@ -3,7 +3,7 @@
 use hermes_api::{Exit, RenameContact, SetKeyPolicy};
 use jiff::tz::TimeZone;
 
-use super::verify;
+use super::{block, verify};
 use crate::{
     cli,
     invocation::Invocation,
@@ -14,6 +14,7 @@ use crate::{
 
 pub(crate) async fn run(command: cli::Contact, invocation: &mut Invocation) -> Result<Exit, Stop> {
     match command {
+        cli::Contact::Rm(args) => block::remove(args, invocation).await,
         cli::Contact::Ls => list(invocation).await,
         cli::Contact::Show { name } => show(&name, invocation).await,
         cli::Contact::Verify(args) => verify::run(args, invocation).await,

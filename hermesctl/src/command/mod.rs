@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod block;
 mod catch_up;
 pub(crate) mod chat;
 pub(crate) mod config;
@@ -42,6 +43,8 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Invite(args) => invite::run(args, invocation).await,
         ClientCommand::Accept(args) => accept::run(args, invocation).await,
         ClientCommand::Contact(args) => contact::run(args, invocation).await,
+        ClientCommand::Block { contact } => block::block(&contact, invocation).await,
+        ClientCommand::Unblock { contact } => block::unblock(&contact, invocation).await,
         ClientCommand::Peers => peers::list(invocation).await,
         ClientCommand::Ping(args) => peers::ping(args, invocation).await,
         ClientCommand::Group(args) => group::run(args, invocation).await,

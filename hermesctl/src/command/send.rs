@@ -44,6 +44,7 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
         None => Wait::None,
         Some(WaitFor::Relayed) => Wait::Relayed,
         Some(WaitFor::Delivered) => Wait::Delivered,
+        Some(WaitFor::Read) => Wait::Read,
     };
     // One key for the whole run: however often the request is repeated, the message is sent once.
     let id = args.id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));

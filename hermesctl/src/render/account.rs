@@ -205,10 +205,7 @@ pub(crate) const CONTACT_HEADER: [&str; 5] = ["name", "state", "trust", "since",
 
 /// A contact as a row under [`CONTACT_HEADER`].
 pub(crate) fn contact(contact: &Contact, zone: &TimeZone) -> Vec<String> {
-    let state = match contact.state {
-        ContactState::Pending => "pending",
-        ContactState::Ready => "ready",
-    };
+    let state = state(contact);
     let glance = contact.fingerprint.chars().take(FINGERPRINT_GLANCE).collect();
     vec![
         contact.name.clone(),
@@ -217,6 +214,15 @@ pub(crate) fn contact(contact: &Contact, zone: &TimeZone) -> Vec<String> {
         local_time(contact.since, zone),
         glance,
     ]
+}
+
+/// Whether a contact can be written to, in a word.
+pub(crate) fn state(contact: &Contact) -> &'static str {
+    match contact.state {
+        _ if contact.blocked_since.is_some() => "blocked",
+        ContactState::Pending => "pending",
+        ContactState::Ready => "ready",
+    }
 }
 
 /// The trust in a contact in words.

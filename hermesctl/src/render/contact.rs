@@ -1,10 +1,10 @@
 //! One contact in full, and what there is to compare.
 
 use anstyle::Style;
-use hermes_api::{ContactDetails, ContactState, KeyChange, KeyPolicy};
+use hermes_api::{ContactDetails, KeyChange, KeyPolicy};
 use jiff::tz::TimeZone;
 
-use super::account::trust;
+use super::account::{state, trust};
 use crate::{
     output::{BAD, DIM, GOOD, Line, NAME, WARN},
     render::message::local_time,
@@ -18,13 +18,9 @@ const GROUPS: usize = 4;
 /// All that is known of a contact.
 pub(crate) fn details(details: &ContactDetails, zone: &TimeZone) -> Vec<Line> {
     let contact = &details.contact;
-    let state = match contact.state {
-        ContactState::Pending => "pending",
-        ContactState::Ready => "ready",
-    };
     let mut lines = vec![
         Line::default().styled(NAME, &contact.name),
-        fact("state", state),
+        fact("state", state(contact)),
         Line::default()
             .styled(DIM, name_of("trust"))
             .styled(trust_style(details), trust(contact.trust, contact.verified_by)),
@@ -101,7 +97,7 @@ fn name_of(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hermes_api::{Contact, SessionFacts, Trust, UnixMillis, V1, VerifiedBy};
+    use hermes_api::{Contact, ContactState, SessionFacts, Trust, UnixMillis, V1, VerifiedBy};
 
     use super::*;
 
@@ -115,6 +111,7 @@ mod tests {
                 verified_by: Some(VerifiedBy::Number),
                 fingerprint: "ab".repeat(32),
                 since: UnixMillis(0),
+                blocked_since: None,
             },
             safety_number: ["12345"; 12].join(" "),
             safety_code: "hermes-safety:x".into(),

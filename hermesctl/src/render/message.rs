@@ -213,6 +213,7 @@ pub(crate) fn state(state: MessageState) -> &'static str {
         MessageState::Queued => "queued",
         MessageState::Relayed => "relayed",
         MessageState::Delivered => "delivered",
+        MessageState::Read => "read",
         MessageState::Failed => "failed",
     }
 }

@@ -15,6 +15,7 @@ pub(crate) fn row(peer: &Peer, now: UnixMillis) -> Vec<String> {
         (false, None) => "never".to_owned(),
     };
     let session = match (peer.state, peer.session) {
+        _ if peer.blocked => "blocked",
         (ContactState::Pending, _) => "pairing",
         (ContactState::Ready, SessionHealth::None) => "none yet",
         (ContactState::Ready, SessionHealth::Unanswered) => "not answered yet",

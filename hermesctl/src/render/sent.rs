@@ -58,8 +58,11 @@ pub(crate) fn exit(sent: &SentMessages) -> Exit {
 fn reached(state: MessageState, wait: Wait) -> bool {
     match wait {
         Wait::None => true,
-        Wait::Relayed => matches!(state, MessageState::Relayed | MessageState::Delivered),
-        Wait::Delivered => state == MessageState::Delivered,
+        Wait::Relayed => {
+            matches!(state, MessageState::Relayed | MessageState::Delivered | MessageState::Read)
+        }
+        Wait::Delivered => matches!(state, MessageState::Delivered | MessageState::Read),
+        Wait::Read => state == MessageState::Read,
     }
 }
 
@@ -68,6 +71,7 @@ fn target(wait: Wait) -> &'static str {
         Wait::None => "queued",
         Wait::Relayed => "relayed",
         Wait::Delivered => "delivered",
+        Wait::Read => "read",
     }
 }
 
@@ -76,6 +80,7 @@ fn word(state: MessageState) -> &'static str {
         MessageState::Queued => "queued",
         MessageState::Relayed => "relayed",
         MessageState::Delivered => "delivered",
+        MessageState::Read => "read",
         MessageState::Failed => "failed",
     }
 }
@@ -109,6 +114,8 @@ mod tests {
         assert_eq!(line(MessageState::Queued, Wait::None), "✓ bob#43 queued");
         assert_eq!(line(MessageState::Delivered, Wait::Delivered), "✓ bob#43 delivered (0.2s)");
         assert_eq!(line(MessageState::Delivered, Wait::Relayed), "✓ bob#43 delivered (0.2s)");
+        assert_eq!(line(MessageState::Delivered, Wait::Read), "… bob#43 delivered, not read after 0.2s");
+        assert_eq!(line(MessageState::Read, Wait::Delivered), "✓ bob#43 read (0.2s)");
         assert_eq!(
             line(MessageState::Relayed, Wait::Delivered),
             "… bob#43 relayed, not delivered after 0.2s"

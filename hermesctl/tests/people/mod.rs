@@ -48,3 +48,39 @@ fn a_ping_prints_the_round_trip_or_ends_with_exit_8() {
     assert_eq!((code(&output), stdout(&output).as_str()), (8, ""));
     assert!(stderr(&output).contains("bob did not answer"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_contact_is_blocked_and_let_in_again() {
+    let details = |since: Value| {
+        json!({
+            "v": 1,
+            "contact": {
+                "name": "bob", "state": "ready", "trust": "verified", "verified_by": "invite",
+                "fingerprint": "ab".repeat(32), "since": 0, "blocked_since": since,
+            },
+            "safety_number": "1", "safety_code": "x", "key_policy": "stop", "key_change": null, "session": null,
+        })
+    };
+    let world = World::with_daemon(move |heard| {
+        ok(details(if heard.route.ends_with("/unblock") { Value::Null } else { json!(7) }))
+    });
+    let output = world.run(&["-a", "alice", "block", "bob"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("✓ bob is blocked"), "{}", stdout(&output));
+    let output = world.run(&["-a", "alice", "contact", "show", "bob"]);
+    assert!(stdout(&output).contains("state           blocked"), "{}", stdout(&output));
+    let output = world.run(&["-a", "alice", "unblock", "bob"]);
+    assert!(stdout(&output).starts_with("✓ bob can write again"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_contact_is_removed_only_when_it_is_said_what_becomes_of_its_messages() {
+    let world = World::with_daemon(|_| ok(json!({"v": 1, "removed": "bob"})));
+    let output = world.run(&["-a", "alice", "--no-input", "contact", "rm", "bob"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("--keep-history"), "{}", stderr(&output));
+    let output = world.run(&["-a", "alice", "contact", "rm", "bob", "--delete-history"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let heard = world.heard("POST /v1/accounts/alice/contacts/bob/remove");
+    assert_eq!((heard.len(), &heard[0].body), (1, &json!({"history": "delete"})));
+}

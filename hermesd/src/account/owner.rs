@@ -149,11 +149,17 @@ impl<R: Reopen> Owner<R> {
             let flow = match self.receive(runtime, idle.min(until_tick)) {
                 Ok(None) => return,
                 Ok(Some(work)) => {
-                    let batch = self.gather(work);
+                    let mut batch = self.gather(work);
+                    // However much there is to do, what is due is not put off.
+                    batch.due = self.due.take_if(|due| *due <= now()).is_some();
                     unrested.get_or_insert_with(Instant::now);
                     self.step(batch)
                 }
-                Err(_) if Instant::now() >= next_tick || self.due.is_some_and(|due| due <= now()) => {
+                Err(_) if Instant::now() < next_tick && self.due.take_if(|due| *due <= now()).is_some() => {
+                    unrested.get_or_insert_with(Instant::now);
+                    self.step(Batch { due: true, ..Batch::default() })
+                }
+                Err(_) if Instant::now() >= next_tick => {
                     self.due = None;
                     next_tick = Instant::now() + TICK;
                     unrested.get_or_insert_with(Instant::now);
@@ -235,6 +241,7 @@ impl<R: Reopen> Owner<R> {
                 Effect::Outbox(chat) => self.outlets.wakes.outbox(chat),
                 Effect::Fetch(chat) => self.outlets.wakes.fetch(chat),
                 Effect::Prekeys => self.outlets.wakes.prekeys(),
+                Effect::Revocations => self.outlets.wakes.revocations(),
                 Effect::Claim => self.outlets.wakes.claim(),
                 Effect::Blobs => self.outlets.wakes.blobs(),
                 Effect::Due(at) => self.due = Some(self.due.map_or(at, |due| due.min(at))),
@@ -393,6 +400,7 @@ struct Batch {
     work: Vec<Work>,
     inputs: usize,
     bytes: usize,
+    due: bool,
     tick: bool,
     stop: bool,
 }
@@ -432,6 +440,9 @@ impl Batch {
                 }
                 Work::Stop => {}
             }
+        }
+        if self.due {
+            inputs.push(Input::Due);
         }
         if self.tick {
             inputs.push(Input::Tick);

@@ -21,6 +21,8 @@ pub(crate) struct Wakes {
     uploads: Notify,
     /// A contact has none of our key packages.
     key_packages: Notify,
+    /// The relay is to be told of revocations.
+    revocations: Notify,
     /// Something is to be done about the store claim.
     claim: Notify,
 }
@@ -58,6 +60,10 @@ impl Wakes {
         self.key_packages.notify_one();
     }
 
+    pub(super) fn revocations(&self) {
+        self.revocations.notify_one();
+    }
+
     pub(super) fn claim(&self) {
         self.claim.notify_one();
     }
@@ -85,6 +91,11 @@ impl Wakes {
     /// Waits until a contact should be given key packages. Cancel-safe.
     pub(crate) async fn key_packages_wanted(&self) {
         self.key_packages.notified().await;
+    }
+
+    /// Waits until the relay is to be told of revocations. Cancel-safe.
+    pub(crate) async fn revocations_wanted(&self) {
+        self.revocations.notified().await;
     }
 
     /// Waits until something is to be done about the store claim. Cancel-safe.

@@ -1,9 +1,13 @@
 //! One contact: what is known of it, and what its user says of it.
 
 use axum::extract::{Path, State};
-use hermes_api::{ContactDetails, ErrorCode, KeyPolicy, RenameContact, SetKeyPolicy, VerifyContact, limits};
+use hermes_api::{
+    ContactDetails, ErrorCode, KeyPolicy, RemoveContact, RemovedContact, RenameContact, SetKeyPolicy, V1,
+    VerifyContact, limits,
+};
 use hermes_engine::{
-    ChangePolicy, ChatId, Command, Compared, ContactChange, Reply as EngineReply, SafetyNumberError, query,
+    ChangePolicy, ChatId, Command, Compared, ContactChange, History, Reply as EngineReply, SafetyNumberError,
+    query,
 };
 
 use super::{
@@ -49,6 +53,30 @@ pub(super) async fn accept_key(State(daemon): State<Daemon>, names: Names) -> Re
 
 pub(super) async fn refuse_key(State(daemon): State<Daemon>, names: Names) -> Reply<ContactDetails> {
     change(&daemon, names, ContactChange::RefuseKey).await
+}
+
+pub(super) async fn block(State(daemon): State<Daemon>, names: Names) -> Reply<ContactDetails> {
+    change(&daemon, names, ContactChange::Block).await
+}
+
+pub(super) async fn unblock(State(daemon): State<Daemon>, names: Names) -> Reply<ContactDetails> {
+    change(&daemon, names, ContactChange::Unblock).await
+}
+
+pub(super) async fn remove(
+    State(daemon): State<Daemon>,
+    Path((account, name)): Names,
+    Asked(asked): Asked<RemoveContact>,
+) -> Reply<RemovedContact> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    let history = match asked.history {
+        hermes_api::History::Keep => History::Kept,
+        hermes_api::History::Delete => History::Deleted,
+    };
+    match account.command(Command::Contact(name.clone(), ContactChange::Remove(history))).await? {
+        EngineReply::Contact(_) => Ok(Document(RemovedContact { v: V1, removed: name })),
+        _ => Err(unexpected()),
+    }
 }
 
 pub(super) async fn rename(

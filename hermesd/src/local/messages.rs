@@ -328,6 +328,7 @@ fn goal(wait: Wait) -> Option<MessageState> {
         Wait::None => None,
         Wait::Relayed => Some(MessageState::Relayed),
         Wait::Delivered => Some(MessageState::Delivered),
+        Wait::Read => Some(MessageState::Read),
     }
 }
 
@@ -336,6 +337,7 @@ fn rank(state: MessageState) -> u8 {
         MessageState::Queued => 0,
         MessageState::Relayed => 1,
         MessageState::Delivered => 2,
+        MessageState::Read => 3,
         MessageState::Failed => 3,
     }
 }

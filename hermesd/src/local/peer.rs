@@ -42,6 +42,7 @@ fn show_peer(account: &Account, peer: query::PeerView) -> Peer {
             query::SessionHealth::Renewing => SessionHealth::Renewing,
         },
         unread: peer.unread,
+        blocked: contact.blocked_since.is_some(),
     }
 }
 

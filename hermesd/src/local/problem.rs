@@ -213,6 +213,10 @@ impl ToProblem for SendError {
                 return Problem::new(ErrorCode::GroupClosed, self.to_string(), hint);
             }
             Self::Session(..) => (ErrorCode::SessionFailed, "pair again: ask them for a new invite"),
+            Self::Blocked(name) => {
+                let hint = format!("let them write again first: hermesctl unblock {name}");
+                return Problem::new(ErrorCode::ContactBlocked, self.to_string(), hint);
+            }
             Self::IdentityChanged(name) => {
                 return Problem::new(ErrorCode::IdentityChanged, self.to_string(), decide(name));
             }
@@ -381,6 +385,11 @@ impl ToProblem for FailureReason {
                 ErrorCode::IdentityChanged,
                 self.to_string(),
                 "send it again, once you have verified the new key",
+            ),
+            Self::ContactRemoved => Problem::new(
+                ErrorCode::ContactNotFound,
+                self.to_string(),
+                "hermesctl contact ls names them all",
             ),
             Self::GroupClosed => {
                 Problem::new(ErrorCode::GroupClosed, self.to_string(), "hermesctl group ls says why")

@@ -35,6 +35,7 @@ pub(super) fn state(state: &MessageState) -> (hermes_api::MessageState, Option<P
         MessageState::Queued => (hermes_api::MessageState::Queued, None),
         MessageState::Relayed => (hermes_api::MessageState::Relayed, None),
         MessageState::Delivered => (hermes_api::MessageState::Delivered, None),
+        MessageState::Read => (hermes_api::MessageState::Read, None),
         MessageState::Failed(reason) => (hermes_api::MessageState::Failed, Some(reason.problem())),
     }
 }
@@ -113,6 +114,7 @@ pub(super) fn contact(view: ContactView) -> Contact {
         verified_by,
         fingerprint: view.fingerprint.to_string(),
         since: time(view.since),
+        blocked_since: view.blocked.map(time),
     }
 }
 

@@ -418,7 +418,7 @@ impl Client {
                 // The drop links look into the store themselves.
                 Effect::Event(_) | Effect::Due(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Blobs => {}
                 // Nobody is promised any of it.
-                Effect::Ephemeral(_) => {}
+                Effect::Ephemeral(_) | Effect::Revocations => {}
             }
         }
         if let Some(link) = &mut self.link

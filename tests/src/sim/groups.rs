@@ -243,7 +243,9 @@ fn sent(author: &Client) -> Result<Vec<String>, Violation> {
         return Err(Violation(format!("{} was told of other messages than it stored", author.name)));
     }
     // Whether all have it is told by those who confirm, and they may be removed before.
-    let arrived = |state: &MessageState| matches!(state, MessageState::Relayed | MessageState::Delivered);
+    let arrived = |state: &MessageState| {
+        matches!(state, MessageState::Relayed | MessageState::Delivered | MessageState::Read)
+    };
     match stored.iter().find(|(_, state)| !arrived(state)) {
         Some((text, state)) => Err(Violation(format!("{}'s {text:?} ended as {state:?}", author.name))),
         None => Ok(accepted),
@@ -257,7 +259,9 @@ fn check_confirmed(author: &Client, plan: GroupPlan) -> Result<(), Violation> {
             continue;
         }
         let recipients = query::recipients(&author.store, &message.id).expect("memory");
-        let has = |recipient: &RecipientView| recipient.state == MessageState::Delivered;
+        let has = |recipient: &RecipientView| {
+            matches!(recipient.state, MessageState::Delivered | MessageState::Read)
+        };
         let core = (1..plan.core).map(|client| format!("user{client}"));
         for name in core {
             if !recipients.iter().any(|recipient| recipient.person.profile_name == name && has(recipient)) {

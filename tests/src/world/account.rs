@@ -123,7 +123,7 @@ impl Account {
     pub fn all_delivered(&self, contact: &str) -> bool {
         self.try_history(contact).is_ok_and(|messages| {
             let mut sent = messages.iter().filter(|message| message.direction == Direction::Out);
-            sent.all(|message| message.state == Some(MessageState::Delivered))
+            sent.all(|message| matches!(message.state, Some(MessageState::Delivered | MessageState::Read)))
         })
     }
 

@@ -11,6 +11,8 @@ mod healing;
 mod hostile;
 mod identity;
 mod marks;
+mod people;
 mod prekeys;
 mod presence;
+mod read;
 mod rules;

@@ -137,11 +137,20 @@ impl<'a> Session<'a> {
         if floor > PrekeyId(0) {
             self.writer.push(&ToRelay::DropPrekeys(floor));
         }
+        self.revoke().await?;
         self.grant(Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES });
         self.link.tell(vec![LinkEvent::PresenceDue(PresenceDue::Connected)]).await?;
         self.give_key_packages().await?;
         self.upload_prekeys().await?;
         self.upload_blob().await
+    }
+
+    /// Tells the relay which permissions it is to refuse. To say so twice does nothing.
+    async fn revoke(&mut self) -> Result<(), End> {
+        for (contact, until) in self.link.read(query::revocations).await? {
+            self.writer.push(&ToRelay::Revoke(contact, until));
+        }
+        Ok(())
     }
 
     async fn claim_answered(&mut self, event: LinkEvent) -> Result<(), End> {
@@ -194,6 +203,7 @@ impl<'a> Session<'a> {
                 () = link.wakes.uploads_wanted() => self.upload_blob().await?,
                 () = self.blob.may_go_on() => self.upload_blob().await?,
                 () = link.wakes.key_packages_wanted(), if self.settled => self.give_key_packages().await?,
+                () = link.wakes.revocations_wanted(), if self.settled => self.revoke().await?,
                 () = link.wakes.claim_wanted() => self.claim().await?,
                 () = &mut claim_due => {
                     link.tell(vec![LinkEvent::ClaimDue]).await?;
@@ -246,7 +256,8 @@ impl<'a> Session<'a> {
                 let replaced = self.replaced;
                 self.claim_answered(LinkEvent::ClaimRefused { held, replaced }).await
             }
-            Some(ToClient::Pong | ToClient::Revoked(_)) => Ok(()),
+            Some(ToClient::Revoked(contact)) => Ok(self.link.tell(vec![LinkEvent::Revoked(contact)]).await?),
+            Some(ToClient::Pong) => Ok(()),
             Some(ToClient::GoAway(delay)) => Err(go_away(delay)),
             Some(ToClient::Refused(refusal)) => Err(refused(refusal)),
             Some(ToClient::BlobStored(blob, stored)) => self.blob_stored(blob, stored).await,

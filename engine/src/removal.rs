@@ -1,0 +1,136 @@
+//! Removing a contact, with its history or without.
+//!
+//! What is left is a record that nobody sees: other rows name the chat, and whoever is paired with again under the same
+//! identity finds its history, and goes on with its numbers. A history is deleted some rows at a time, after the contact.
+
+use hermes_wire::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    account::Lookup,
+    effect::{CommandError, Effect, Reply},
+    group::OfferRow,
+    id::ChatId,
+    input::History,
+    limits::{ERASED_AT_ONCE, SWEEP_ROWS},
+    row::{
+        ContactRecord, Direction, FailureReason, GapRecord, MarkKey, MarkRecord, MessageRecord, Renewal,
+        SentRecord,
+    },
+    rows::{
+        ExpiryKey, ExpiryRow, IndexRow, NameRow, Place, RouteRow, StoreResult, UnconfirmedRow, UnreadRow,
+        UsedInviteKey, UsedInviteRow,
+    },
+    store::{Range, View},
+    turn::Turn,
+};
+
+/// What became of a contact that was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Removed {
+    pub(crate) at: Timestamp,
+    /// Whether its history is still read under its name.
+    pub(crate) named: bool,
+}
+
+/// Stands for all of a chat where a message's number would: those begin at 1.
+const WHOLE_CHAT: u64 = 0;
+
+impl<V: View> Turn<'_, V> {
+    /// Ends all that there is with a contact.
+    pub(crate) fn remove(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        history: History,
+    ) -> StoreResult<Result<Reply, CommandError>, V> {
+        for route in self.routes_of(chat)? {
+            self.revoke(route)?;
+            self.delete::<RouteRow>(&route);
+            self.delete::<UsedInviteRow>(&UsedInviteKey(route));
+        }
+        self.take_back_key_packages(chat)?;
+        contact.given.clear();
+        if let Some(change) = contact.trust.change.take() {
+            self.drop_change(chat, &change)?;
+        }
+        self.drop_sessions(&contact)?;
+        (contact.active, contact.retired) = (None, Vec::new());
+        self.fail_outbox(chat, &FailureReason::ContactRemoved)?;
+        for (key, _) in self.scan::<OfferRow>(&Range::prefix(&chat.0), SWEEP_ROWS)? {
+            self.delete::<OfferRow>(&key);
+        }
+        self.moment.forget(chat);
+        self.receipts.remove(&chat);
+        contact.fetching = None;
+        contact.answered = false;
+        contact.blocked = None;
+        contact.resend = None;
+        contact.unopened = Vec::new();
+        contact.told = Vec::new();
+        contact.renewal = Renewal::default();
+        contact.removed = Some(Removed { at: self.now, named: history == History::Kept });
+        self.counters.contacts = self.counters.contacts.saturating_sub(1);
+        self.put(&chat, &contact);
+        if history == History::Deleted {
+            self.delete::<NameRow>(&self.account.lookup(Lookup::Name, &[contact.name.as_bytes()]));
+            self.erase_later(chat);
+        }
+        Ok(Ok(Reply::Contact(chat)))
+    }
+
+    /// A contact that was removed is paired with again.
+    pub(crate) fn revive(&mut self, chat: ChatId, contact: &mut ContactRecord) -> StoreResult<(), V> {
+        let Some(removed) = contact.removed.take() else { return Ok(()) };
+        if !removed.named {
+            contact.name = self.claim_name(chat, &contact.name.clone())?;
+        }
+        contact.trust.verified = None;
+        self.counters.contacts = self.counters.contacts.saturating_add(1);
+        Ok(())
+    }
+
+    fn erase_later(&mut self, chat: ChatId) {
+        self.put(&ExpiryKey(self.now.0, Place { chat, number: WHOLE_CHAT }), &ExpiryRow(()));
+        self.effects.push(Effect::Due(self.now));
+    }
+
+    /// Whether an expiry is of a whole chat, whose next rows are deleted then.
+    pub(crate) fn erase_chat(&mut self, place: Place) -> StoreResult<bool, V> {
+        if place.number != WHOLE_CHAT {
+            return Ok(false);
+        }
+        let chat = place.chat;
+        let messages = self.scan::<MessageRecord>(&Range::prefix(&chat.0), ERASED_AT_ONCE)?;
+        for (place, message) in &messages {
+            self.erase_message(*place, message)?;
+        }
+        let sent = self.scan::<SentRecord>(&Range::prefix(&chat.0), ERASED_AT_ONCE)?;
+        for (key, _) in &sent {
+            self.delete::<SentRecord>(key);
+        }
+        let gaps = self.scan::<GapRecord>(&Range::prefix(&chat.0), ERASED_AT_ONCE)?;
+        for (key, _) in &gaps {
+            self.delete::<GapRecord>(key);
+        }
+        if messages.len().max(sent.len()).max(gaps.len()) == ERASED_AT_ONCE {
+            self.erase_later(chat);
+        }
+        Ok(true)
+    }
+
+    fn erase_message(&mut self, place: Place, message: &MessageRecord) -> StoreResult<(), V> {
+        let marks = Range::prefix(&MarkKey::of(place.chat, message.id));
+        for (key, _) in self.scan::<MarkRecord>(&marks, SWEEP_ROWS)? {
+            self.delete::<MarkRecord>(&key);
+        }
+        if let Direction::Received { unread: Some(position) } = message.direction {
+            self.delete::<UnreadRow>(&position);
+            self.counters.unread = self.counters.unread.saturating_sub(1);
+        }
+        self.delete::<UnconfirmedRow>(&place);
+        self.delete::<IndexRow>(&message.id);
+        self.delete::<MessageRecord>(&place);
+        Ok(())
+    }
+}
