@@ -115,10 +115,10 @@ impl<V: View> Turn<'_, V> {
 
 impl Key for RevokedKey {
     fn to_bytes(&self) -> Vec<u8> {
-        [&self.0.0[..], &[2]].concat()
+        [&self.0.0[..], &[16]].concat()
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (route, rest) = bytes.split_first_chunk()?;
-        (rest == [2]).then_some(Self(ContactId(*route)))
+        (rest == [16]).then_some(Self(ContactId(*route)))
     }
 }

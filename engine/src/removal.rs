@@ -83,6 +83,13 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn revive(&mut self, chat: ChatId, contact: &mut ContactRecord) -> StoreResult<(), V> {
         let Some(removed) = contact.removed.take() else { return Ok(()) };
         if !removed.named {
+            // What is written from here on must not be deleted with the rest.
+            while self.erase_some(chat)? {}
+            for (key, _) in self.scan::<ExpiryRow>(&Range::all(), SWEEP_ROWS)? {
+                if key.1 == (Place { chat, number: WHOLE_CHAT }) {
+                    self.delete::<ExpiryRow>(&key);
+                }
+            }
             contact.name = self.claim_name(chat, &contact.name.clone())?;
         }
         contact.trust.verified = None;
@@ -100,7 +107,14 @@ impl<V: View> Turn<'_, V> {
         if place.number != WHOLE_CHAT {
             return Ok(false);
         }
-        let chat = place.chat;
+        if self.erase_some(place.chat)? {
+            self.erase_later(place.chat);
+        }
+        Ok(true)
+    }
+
+    /// Deletes some rows of a history; says whether there may be more.
+    fn erase_some(&mut self, chat: ChatId) -> StoreResult<bool, V> {
         let messages = self.scan::<MessageRecord>(&Range::prefix(&chat.0), ERASED_AT_ONCE)?;
         for (place, message) in &messages {
             self.erase_message(*place, message)?;
@@ -113,10 +127,7 @@ impl<V: View> Turn<'_, V> {
         for (key, _) in &gaps {
             self.delete::<GapRecord>(key);
         }
-        if messages.len().max(sent.len()).max(gaps.len()) == ERASED_AT_ONCE {
-            self.erase_later(chat);
-        }
-        Ok(true)
+        Ok(messages.len().max(sent.len()).max(gaps.len()) == ERASED_AT_ONCE)
     }
 
     fn erase_message(&mut self, place: Place, message: &MessageRecord) -> StoreResult<(), V> {
