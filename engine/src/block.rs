@@ -46,6 +46,7 @@ impl<V: View> Turn<'_, V> {
             for route in self.routes_of(chat)? {
                 self.revoke(route)?;
             }
+            self.revoke_key_packages(chat, &mut contact)?;
             contact.blocked = Some(self.now);
             self.moment.forget(chat);
             self.receipts.remove(&chat);
@@ -71,6 +72,18 @@ impl<V: View> Turn<'_, V> {
         self.put(&inbound, &RouteRow(chat));
         self.put(&chat, &contact);
         Ok(Ok(Reply::Contact(chat)))
+    }
+
+    /// Key packages that a contact has and no group uses yet: each has a permission of its own.
+    pub(crate) fn revoke_key_packages(
+        &mut self,
+        chat: ChatId,
+        contact: &mut ContactRecord,
+    ) -> StoreResult<(), V> {
+        for card in std::mem::take(&mut contact.given) {
+            self.revoke(card)?;
+        }
+        self.take_back_key_packages(chat)
     }
 
     /// The permissions under which a contact writes.

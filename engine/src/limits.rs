@@ -71,8 +71,6 @@ pub const READ_RECEIPT_MOST: Duration = Duration::from_secs(15);
 pub const READ_RECEIPTS_AT_ONCE: usize = 4_096;
 /// Permissions that the relay is told to refuse, at a time: half of what it takes for a mailbox.
 pub const REVOCATIONS: usize = 5_000;
-/// Rows of each kind of a removed contact's history that are deleted in one turn.
-pub const ERASED_AT_ONCE: usize = 1_024;
 /// Messages held for a contact whose identity key changed, until the user decides: a busy day's worth, and with full
 /// envelopes 6 MiB. What comes beyond is put on record and not kept.
 pub const HELD: u64 = 100;
@@ -120,7 +118,7 @@ pub const SEARCH_ROWS: u64 = 100_000;
 pub const SEARCH_TEXT_BYTES: usize = 1_024;
 /// Rows of the outbox that are listed.
 pub const WAITING_ROWS: usize = 1_000;
-/// Messages of a forgotten group that are deleted in one turn: what a commit can hold.
+/// Messages of a forgotten group or a removed contact that are deleted in one turn: what a commit can hold.
 pub const FORGET_AT_ONCE: usize = 1_000;
 /// Messages deleted in one turn.
 pub const EXPIRIES_AT_ONCE: usize = 256;

@@ -76,7 +76,8 @@ impl<V: View> Turn<'_, V> {
             due.entry(key.0).or_default().push(owed.message);
             self.delete::<OwedRecord>(&key);
         }
-        if more {
+        // Only if there was something: what is not due would be looked at over and over.
+        if more && !due.is_empty() {
             next = Some(self.now);
         }
         self.effects.extend(next.map(Effect::Due));

@@ -12,16 +12,14 @@ use crate::{
     group::OfferRow,
     id::ChatId,
     input::History,
-    limits::{ERASED_AT_ONCE, SWEEP_ROWS},
+    limits::{FORGET_AT_ONCE, SWEEP_ROWS},
     row::{
-        ContactRecord, Direction, FailureReason, GapRecord, MarkKey, MarkRecord, MessageRecord, Renewal,
+        ContactRecord, EarlyCountRow, FailureReason, GapRecord, MarkRecord, MessageRecord, Renewal,
         SentRecord,
     },
-    rows::{
-        ExpiryKey, ExpiryRow, IndexRow, NameRow, Place, RouteRow, StoreResult, UnconfirmedRow, UnreadRow,
-        UsedInviteKey, UsedInviteRow,
-    },
+    rows::{ExpiryKey, ExpiryRow, NameRow, Place, RouteRow, StoreResult, UsedInviteKey, UsedInviteRow},
     store::{Range, View},
+    trust::ChangePolicy,
     turn::Turn,
 };
 
@@ -49,8 +47,7 @@ impl<V: View> Turn<'_, V> {
             self.delete::<RouteRow>(&route);
             self.delete::<UsedInviteRow>(&UsedInviteKey(route));
         }
-        self.take_back_key_packages(chat)?;
-        contact.given.clear();
+        self.revoke_key_packages(chat, &mut contact)?;
         if let Some(change) = contact.trust.change.take() {
             self.drop_change(chat, &change)?;
         }
@@ -69,6 +66,8 @@ impl<V: View> Turn<'_, V> {
         contact.unopened = Vec::new();
         contact.told = Vec::new();
         contact.renewal = Renewal::default();
+        // Whoever comes back under this identity is a new acquaintance.
+        contact.trust.policy = ChangePolicy::Stop;
         contact.removed = Some(Removed { at: self.now, named: history == History::Kept });
         self.counters.contacts = self.counters.contacts.saturating_sub(1);
         self.put(&chat, &contact);
@@ -115,33 +114,17 @@ impl<V: View> Turn<'_, V> {
 
     /// Deletes some rows of a history; says whether there may be more.
     fn erase_some(&mut self, chat: ChatId) -> StoreResult<bool, V> {
-        let messages = self.scan::<MessageRecord>(&Range::prefix(&chat.0), ERASED_AT_ONCE)?;
+        let messages = self.scan::<MessageRecord>(&Range::prefix(&chat.0), FORGET_AT_ONCE)?;
         for (place, message) in &messages {
-            self.erase_message(*place, message)?;
+            self.forget_message(*place, message)?;
         }
-        let sent = self.scan::<SentRecord>(&Range::prefix(&chat.0), ERASED_AT_ONCE)?;
-        for (key, _) in &sent {
-            self.delete::<SentRecord>(key);
-        }
-        let gaps = self.scan::<GapRecord>(&Range::prefix(&chat.0), ERASED_AT_ONCE)?;
-        for (key, _) in &gaps {
-            self.delete::<GapRecord>(key);
-        }
-        Ok(messages.len().max(sent.len()).max(gaps.len()) == ERASED_AT_ONCE)
-    }
-
-    fn erase_message(&mut self, place: Place, message: &MessageRecord) -> StoreResult<(), V> {
-        let marks = Range::prefix(&MarkKey::of(place.chat, message.id));
-        for (key, _) in self.scan::<MarkRecord>(&marks, SWEEP_ROWS)? {
-            self.delete::<MarkRecord>(&key);
-        }
-        if let Direction::Received { unread: Some(position) } = message.direction {
-            self.delete::<UnreadRow>(&position);
-            self.counters.unread = self.counters.unread.saturating_sub(1);
-        }
-        self.delete::<UnconfirmedRow>(&place);
-        self.delete::<IndexRow>(&message.id);
-        self.delete::<MessageRecord>(&place);
-        Ok(())
+        let most = [
+            messages.len(),
+            self.forget_rows::<SentRecord>(chat)?,
+            self.forget_rows::<GapRecord>(chat)?,
+            self.forget_rows::<MarkRecord>(chat)?,
+            self.forget_rows::<EarlyCountRow>(chat)?,
+        ];
+        Ok(most.contains(&FORGET_AT_ONCE))
     }
 }

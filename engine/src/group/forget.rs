@@ -78,7 +78,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn forget_message(&mut self, place: Place, message: &MessageRecord) -> StoreResult<(), V> {
+    pub(crate) fn forget_message(&mut self, place: Place, message: &MessageRecord) -> StoreResult<(), V> {
         let mut named = vec![message.id];
         // A message that was withdrawn before it came has the withdrawal in its place.
         if let Text::Action(action) = &message.text {
@@ -110,7 +110,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Deletes some rows of a chat, and says how many.
-    fn forget_rows<R: Row>(&mut self, chat: ChatId) -> StoreResult<usize, V> {
+    pub(crate) fn forget_rows<R: Row>(&mut self, chat: ChatId) -> StoreResult<usize, V> {
         let rows = self.scan::<R>(&Range::prefix(&chat.0), FORGET_AT_ONCE)?;
         rows.iter().for_each(|(key, _)| self.delete::<R>(key));
         Ok(rows.len())

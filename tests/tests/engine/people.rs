@@ -147,3 +147,26 @@ fn who_was_removed_can_be_paired_with_again_and_goes_on() {
         assert_eq!(alice.audit(None).chats[0].received.missing, 0);
     }
 }
+
+#[test]
+fn key_packages_of_a_blocked_contact_are_void_and_nothing_else_is_hurt() {
+    let (mut alice, mut bob) = talked();
+    alice.command(Command::GiveKeyPackages).unwrap();
+    settle(&mut alice, &mut bob);
+    bob.send("alice", "under way").unwrap();
+    let routes = query::revocations(&alice.store).unwrap().len();
+    change(&mut alice, "bob", ContactChange::Block).unwrap();
+    let revoked = query::revocations(&alice.store).unwrap().len();
+    assert!(revoked > routes + 1, "the permissions inside key packages too: {revoked}");
+    carry(&mut bob, &mut alice);
+    for _ in 0..2 {
+        alice.turn(Input::Tick);
+        alice.restart();
+    }
+    assert_eq!(alice.summary().unreadable, 0);
+    change(&mut alice, "bob", ContactChange::Unblock).unwrap();
+    settle(&mut alice, &mut bob);
+    alice.command(Command::GiveKeyPackages).unwrap();
+    settle(&mut alice, &mut bob);
+    bob.command(Command::CreateGroup("ops".to_owned(), vec!["alice".to_owned()])).unwrap();
+}
