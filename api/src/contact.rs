@@ -81,6 +81,7 @@ pub struct Contact {
 /// Removes a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RemoveContact {
     /// What becomes of its messages.
     pub history: History,
@@ -89,6 +90,7 @@ pub struct RemoveContact {
 /// What becomes of the messages of a contact that is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum History {
     /// They stay, under its name.
     Keep,
@@ -98,6 +100,7 @@ pub enum History {
 
 /// A contact was removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RemovedContact {
     /// The document's version.
     pub v: V1,

@@ -17,7 +17,7 @@ fn agreeing(state: Option<&'static str>) -> World {
 fn asked(world: &World, arguments: &[&str]) -> (String, String, Value) {
     let output = world.run(&[&["-a", "alice"], arguments].concat());
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let Heard { route, body } = world.heard.lock().unwrap().pop().unwrap();
+    let Heard { route, body, .. } = world.heard.lock().unwrap().pop().unwrap();
     (stdout(&output), route, body)
 }
 

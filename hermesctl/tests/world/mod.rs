@@ -24,6 +24,8 @@ pub struct Heard {
     /// Like `POST /v1/accounts/alice/messages`.
     pub route: String,
     pub body: Value,
+    /// The idempotency key of its head.
+    pub key: Option<String>,
 }
 
 /// What the daemon does with a request.
@@ -106,11 +108,15 @@ fn serve(
     reader.read_line(&mut line).unwrap();
     let route = line.rsplit_once(' ').map_or(line.clone(), |(route, _)| route.to_owned());
     let mut length = 0;
+    let mut key = None;
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).unwrap();
         if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
+        }
+        if let Some(value) = header.to_ascii_lowercase().strip_prefix("idempotency-key:") {
+            key = Some(value.trim().to_owned());
         }
         if header.trim().is_empty() {
             break;
@@ -118,7 +124,8 @@ fn serve(
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    let request = Heard { route: route.clone(), body: serde_json::from_slice(&body).unwrap_or(Value::Null) };
+    let request =
+        Heard { route: route.clone(), body: serde_json::from_slice(&body).unwrap_or(Value::Null), key };
     heard.lock().unwrap().push(request.clone());
     let answer = answer(&request);
     let _ = arrived.send(route);

@@ -6,9 +6,9 @@ use hermes_api::{
     CreateGroup, CreateInvite, CreatedAccount, CreatedInvite, DaemonStatus, Diagnosis, Dnd, EditMessage,
     EventFrame, EventQuery, ForgetConsumer, Forgotten, GroupDetails, Groups, InboxQuery, KeysChanged,
     LeaveGroup, LogQuery, MessageChanged, MessageDetails, MessagePage, MuteChat, Outbox, OutboxQuery, Peers,
-    PingContact, Pong, React, ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RenameContact,
-    RenameGroup, SearchPage, SearchQuery, SendMessage, SentMessages, SetDnd, SetKeyPolicy, SetRole, SetTtl,
-    Shutdown, Unlock, VerifyContact, WaitQuery, routes,
+    PingContact, Pong, React, ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RemoveContact,
+    RemovedContact, RenameContact, RenameGroup, SearchPage, SearchQuery, SendMessage, SentMessages, SetDnd,
+    SetKeyPolicy, SetRole, SetTtl, Shutdown, Unlock, VerifyContact, WaitQuery, routes,
 };
 use serde_json::Value;
 
@@ -72,6 +72,13 @@ fn contacts(d: &mut Document) {
     d.act::<ContactDetails>(at(routes::UNVERIFY, "unverifyContact", "Takes back that it is verified."));
     d.act::<ContactDetails>(at(routes::ACCEPT_KEY, "acceptKey", "Takes the identity key that waits."));
     d.act::<ContactDetails>(at(routes::REFUSE_KEY, "refuseKey", "Refuses the identity key that waits."));
+    d.act::<ContactDetails>(at(routes::BLOCK, "blockContact", "Takes nothing of a contact any more."));
+    d.act::<ContactDetails>(at(routes::UNBLOCK, "unblockContact", "Lets it in again."));
+    d.post::<RemoveContact, RemovedContact>(at(
+        routes::REMOVE,
+        "removeContact",
+        "Ends all that there is with it.",
+    ));
     d.post::<RenameContact, ContactDetails>(at(routes::RENAME, "renameContact", "Gives it another name."));
     d.post::<SetKeyPolicy, ContactDetails>(at(
         routes::KEY_POLICY,
