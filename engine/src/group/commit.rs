@@ -4,6 +4,7 @@ use hermes_protocol::{
     blob::BlobError,
     group::{
         Change, Epoch, EpochSecrets, GroupContext, GroupError, Leaf, Prepared, commit, drop_own, merge_own,
+        read,
     },
     identity::Fingerprint,
 };
@@ -58,7 +59,8 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         let rows = self.mls_rows(chat)?;
-        let epoch = self.epoch(&rows)?;
+        // Only this group ends with its rows: the account goes on, and an admin adds it again.
+        let Ok(epoch) = read(&rows) else { return self.lose(chat, group, LostReason::Damaged) };
         let batch = self.batch(&group, &epoch)?;
         group.wanted = batch.left;
         if batch.changes.is_empty() && epoch.leaving.is_empty() {

@@ -2,12 +2,12 @@
 
 use hermes_protocol::group::{GroupError, propose_leave};
 
-use super::{GroupRecord, GroupStanding, Post};
+use super::{GroupRecord, GroupStanding, LostReason, Post};
 use crate::{
     effect::CommandError,
     id::ChatId,
-    rows::{ReadError, StoreResult},
-    store::{Table, View},
+    rows::StoreResult,
+    store::View,
     turn::Turn,
 };
 
@@ -61,7 +61,7 @@ impl<V: View> Turn<'_, V> {
                 self.put(&chat, &GroupRecord { standing: GroupStanding::Member, ..group });
                 Ok(())
             }
-            Err(_) => Err(ReadError::Corrupt(Table::Mls)),
+            Err(_) => self.lose(chat, group, LostReason::Damaged),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use hermes_protocol::group::{Epoch, EpochKeys, EpochSecrets, Member, MlsRows, RowChanges, read};
+use hermes_protocol::group::{Epoch, EpochKeys, EpochSecrets, Member, MlsRows, RowChanges};
 use hermes_wire::channel::{Roster, RosterEntry, RosterError, RosterHash};
 use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
@@ -32,11 +32,6 @@ impl<V: View> Turn<'_, V> {
         for (key, value) in changes.put {
             self.changes.put(Table::Mls, row(&key), value);
         }
-    }
-
-    /// Who is in the group, which keys they have.
-    pub(super) fn epoch(&self, rows: &MlsRows) -> StoreResult<Epoch, V> {
-        read(rows).map_err(|_| ReadError::Corrupt(Table::Mls))
     }
 
     /// What every message of the current epoch needs.

@@ -90,7 +90,10 @@ impl<V: View> Turn<'_, V> {
         let Some(frozen) = self.frozen(chat, &group)? else {
             return Ok(Err(CommandError::NotFrozen(group.name)));
         };
-        let before = self.epoch(&frozen.rows)?;
+        let before = match read(&frozen.rows) {
+            Ok(before) => before,
+            Err(error) => return Ok(Err(CommandError::Group(error.to_string()))),
+        };
         let changes = without(&before, frozen.author(), ChannelId::random(self.rng));
         let prepared = match commit(&frozen.rows, &frozen.keys, &self.account.identity, &changes, self.rng) {
             Ok(prepared) => prepared,
@@ -105,7 +108,10 @@ impl<V: View> Turn<'_, V> {
         };
         let mut rows = frozen.rows.clone();
         rows.apply(prepared.changes);
-        let merged = merge_own(&rows).map_err(|_| ReadError::Corrupt(Table::Mls))?;
+        let merged = match merge_own(&rows) {
+            Ok(merged) => merged,
+            Err(error) => return Ok(Err(CommandError::Group(error.to_string()))),
+        };
         rows.apply(merged.changes);
         let next = NextEpoch {
             token: PostTokenHash::of(&prepared.secrets.keys.post_token()),
@@ -303,7 +309,7 @@ impl<V: View> Turn<'_, V> {
             group.standing = GroupStanding::Refused(refusal);
             return self.end_group(chat, &mut group);
         };
-        let epoch = read(&frozen.rows).map_err(|_| ReadError::Corrupt(Table::Mls))?;
+        let Ok(epoch) = read(&frozen.rows) else { return self.lose(chat, group, LostReason::Damaged) };
         self.forget_frozen_epoch(chat)?;
         self.forget_epoch(chat)?;
         self.replace_mls(chat, frozen.rows)?;

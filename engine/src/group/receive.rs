@@ -239,6 +239,7 @@ impl<V: View> Turn<'_, V> {
             }
             Ok(Received::Commit(_) | Received::Removed(_)) => Err(UnreadableCause::Malformed.into()),
             Err(ReceiveError::Own) => Ok(()),
+            Err(ReceiveError::Rows(_)) => Ok(self.lose(chat, group, LostReason::Damaged)?),
             Err(_) => Err(UnreadableCause::Forged.into()),
         }
     }

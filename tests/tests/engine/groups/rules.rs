@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChatId, Command, CommandError, Event, GroupChange, GroupEvent, GroupStanding, Input, LinkEvent,
-    LostReason, MessageState, Order, Range, Reply, SendError, Table, View,
+    ChangeSet, ChatId, Command, CommandError, Event, GroupChange, GroupEvent, GroupStanding, Input,
+    LinkEvent, LostReason, MessageState, Order, Range, Reply, SendError, Store, Table, View,
     limits::OUTBOX_AGE,
     query::{self, MessageDirection},
 };
@@ -67,17 +67,34 @@ fn a_contact_at_another_relay_is_named_before_anything_is_sent() {
     assert!(query::group_named(&alice.store, "ops").unwrap().is_none());
 
     let chat = create(&mut alice, &[]);
-    let before = rows(&alice);
+    let tables = [Table::Group, Table::Mls, Table::Outbox];
+    let before = rows(&alice, &tables);
     let add = Command::Group("ops".to_owned(), GroupChange::Add(vec!["bob".to_owned()]));
     assert_eq!(alice.command(add).unwrap_err(), CommandError::OtherRelay("bob".to_owned()));
     assert_eq!(leaving(&alice, chat), ["create"]);
-    assert_eq!(rows(&alice), before);
+    assert_eq!(rows(&alice, &tables), before);
 }
 
-/// All there is of groups, and all that waits to be sent.
-fn rows(peer: &Peer) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// Rows of a key agreement that cannot be read, as those of an earlier form, end the membership and nothing else.
+#[test]
+fn a_group_whose_rows_are_damaged_is_lost_and_the_account_goes_on() {
+    let (mut alice, _bob) = paired_for_groups();
+    create(&mut alice, &[]);
+    let mut damage = ChangeSet::default();
+    for (key, _) in rows(&alice, &[Table::Mls]) {
+        damage.put(Table::Mls, key, b"{\"old\":[1,2,3]}".to_vec().into());
+    }
+    alice.store.commit(&damage).unwrap();
+    let rename = Command::Group("ops".to_owned(), GroupChange::Rename("new".to_owned()));
+    assert!(alice.command(rename).is_ok());
+    assert_eq!(standing(&alice), GroupStanding::Lost(LostReason::Damaged));
+    alice.restart();
+    alice.send("bob", "still here").unwrap();
+}
+
+fn rows(peer: &Peer, tables: &[Table]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
-    for table in [Table::Group, Table::Mls, Table::Outbox] {
+    for table in tables.iter().copied() {
         let row = &mut |key: &[u8], value: zeroize::Zeroizing<Vec<u8>>| {
             rows.push((key.to_vec(), value.to_vec()));
             ControlFlow::Continue(())
