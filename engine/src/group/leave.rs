@@ -3,13 +3,7 @@
 use hermes_protocol::group::{GroupError, propose_leave};
 
 use super::{GroupRecord, GroupStanding, LostReason, Post};
-use crate::{
-    effect::CommandError,
-    id::ChatId,
-    rows::StoreResult,
-    store::View,
-    turn::Turn,
-};
+use crate::{effect::CommandError, id::ChatId, rows::StoreResult, store::View, turn::Turn};
 
 impl<V: View> Turn<'_, V> {
     pub(super) fn leave_group(
