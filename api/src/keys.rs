@@ -158,6 +158,10 @@ pub struct Unlock {
 pub struct ChangeKeys {
     /// What is to open them.
     pub kind: KeyKind,
+    /// The passphrase so far, where the keys are under one: whoever reaches the socket of an account that is open must not
+    /// lock its owner out for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Passphrase>,
     /// The new passphrase, for [`KeyKind::Passphrase`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<Passphrase>,

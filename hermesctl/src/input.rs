@@ -97,16 +97,26 @@ pub(crate) enum Repeat {
     No,
 }
 
-/// Asks for a passphrase on a terminal, without showing it; else reads it from standard input.
-pub(crate) async fn passphrase(question: &str, repeat: Repeat) -> Result<Passphrase, Problem> {
+/// Asks for passphrases on a terminal, without showing them; else reads them from standard input, one a line.
+pub(crate) async fn passphrases(questions: &[(&str, Repeat)]) -> Result<Vec<Passphrase>, Problem> {
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
     if !io::stdin().is_terminal() {
-        return text(PASSPHRASE_BYTES).await.map(Passphrase::new);
+        let lines = text((PASSPHRASE_BYTES + 1) * questions.len()).await?;
+        let mut lines = lines.split('\n');
+        // A line that is missing is an empty one.
+        return Ok(questions.iter().map(|_| Passphrase::new(lines.next().unwrap_or_default())).collect());
     }
-    let first = ask_quietly(question).await?;
-    if repeat == Repeat::Yes && ask_quietly("The same again:").await? != first {
-        return Err(Problem::new(ErrorCode::Usage, "the two are not the same", "run the command again"));
+    let mut answers = Vec::new();
+    for (question, repeat) in questions {
+        let first = ask_quietly(question).await?;
+        if *repeat == Repeat::Yes && ask_quietly("The same again:").await? != first {
+            return Err(Problem::new(ErrorCode::Usage, "the two are not the same", "run the command again"));
+        }
+        answers.push(first);
     }
-    Ok(first)
+    Ok(answers)
 }
 
 async fn ask_quietly(question: &str) -> Result<Passphrase, Problem> {

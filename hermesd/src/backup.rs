@@ -37,13 +37,21 @@ pub(crate) enum BackupFailure {
     Passphrase,
 }
 
+/// How far a backup has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Reached,
+    /// Whoever was to have it did not want all of it.
+    Stopped,
+}
+
 /// Makes a backup of what `snapshot` shows, and hands it to `write`, piece by piece, until it breaks.
 pub(crate) fn make(
     snapshot: &Snapshot,
     account: &str,
     secret: &Passphrase,
     write: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
-) -> Result<(), BackupFailure> {
+) -> Result<End, BackupFailure> {
     let Cost { memory_kib, passes, lanes } = Cost::RECOMMENDED;
     let header = Header { cost: backup::Cost { memory_kib, passes, lanes }, salt: passphrase::salt() };
     let key = Cost::RECOMMENDED.derive(secret, &header.salt).map_err(|_| BackupFailure::Passphrase)?;
@@ -60,12 +68,11 @@ pub(crate) fn make(
         stopped = flow.is_break();
         flow
     })?;
-    if !stopped {
-        sealer.finish(&mut sealed);
-        // Whoever does not want the end has been told nothing wrong.
-        let _ = write(sealed);
+    if stopped {
+        return Ok(End::Stopped);
     }
-    Ok(())
+    sealer.finish(&mut sealed);
+    Ok(if write(sealed).is_break() { End::Stopped } else { End::Reached })
 }
 
 /// Fills an empty store with the account of a backup. What was filled in before an error is no account.

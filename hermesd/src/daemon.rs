@@ -179,14 +179,24 @@ impl Daemon {
     }
 
     /// Keeps the keys of an open account in another way.
-    pub(crate) async fn change_keys(&self, name: &str, new: NewKeys) -> Result<Arc<Account>, Problem> {
+    pub(crate) async fn change_keys(
+        &self,
+        name: &str,
+        current: Option<Passphrase>,
+        new: NewKeys,
+    ) -> Result<Arc<Account>, Problem> {
         let account = self.account(name).await?;
         let daemon = self.clone();
         to_the_end(async move {
             let _one_at_a_time = daemon.0.creating.lock().await;
             let (keys, open) = (daemon.keys(account.name()), account.clone());
             let changed = task::spawn_blocking(move || {
-                open.with_key(|key| keys.change(key, new.kind, new.passphrase.as_ref()))
+                open.with_key(|key| {
+                    if keys.kind()? == KeyKind::Passphrase {
+                        keys.unlock(Some(&current.ok_or(KeyError::Wrong)?))?;
+                    }
+                    keys.change(key, new.kind, new.passphrase.as_ref())
+                })
             });
             match changed.await {
                 Ok(Some(changed)) => changed.map_err(|error| error.problem())?,

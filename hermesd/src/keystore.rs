@@ -134,8 +134,10 @@ impl Keys {
             kind => wrap.open(&self.secret(kind, &wrap)?),
         };
         let key = key.map_err(|_| KeyError::Wrong)?;
-        // A change of kinds that was cut short may have left the key in its file.
-        self.erase_file(&key).map_err(KeyError::Remains)?;
+        // A change of kinds that was cut short may have left the key in its file. It opens all the same.
+        if let Err(error) = self.erase_file(&key) {
+            tracing::warn!(%error, "the key is still in its key file, which could not be erased");
+        }
         Ok(key)
     }
 
@@ -209,7 +211,9 @@ impl Keys {
     fn erase_file(&self, key: &StoreKey) -> io::Result<()> {
         match StoreKey::read(&self.key_file) {
             Ok(kept) if kept.same(key) => file::erase(&self.key_file),
-            _ => Ok(()),
+            // Of another store, or no key.
+            Ok(_) | Err(FileError::Missing(_) | FileError::Malformed(_)) => Ok(()),
+            Err(error) => Err(io::Error::other(error)),
         }
     }
 

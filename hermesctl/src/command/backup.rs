@@ -13,9 +13,9 @@ use hermes_api::{
 };
 use serde::Serialize;
 
-use super::keys::new_passphrase;
+use super::keys::{ask, new_passphrase};
 use crate::{
-    cli, input,
+    cli,
     input::Repeat,
     invocation::Invocation,
     limits,
@@ -72,8 +72,17 @@ async fn write(mut backup: Download, path: PathBuf, invocation: &Invocation) -> 
         bytes += piece.len() as u64;
         progress.reached(bytes);
     }
-    file.sync_all().and_then(|()| fs::hard_link(&draft.0, &path)).map_err(failed)?;
+    file.sync_all().and_then(|()| settle(&draft.0, &path)).map_err(failed)?;
     Ok(Made { v: V1, account: backup.head.account, path, bytes, recovery_key: backup.head.recovery_key })
+}
+
+/// Unlike a rename, a link never takes the place of what appeared meanwhile; but sticks have file systems without links.
+fn settle(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) if path.symlink_metadata().is_err() => fs::rename(draft, path),
+        other => other,
+    }
 }
 
 /// Gone with whoever was writing it.
@@ -106,19 +115,13 @@ fn show_made(made: &Made, invocation: &mut Invocation) -> Result<(), Stop> {
 
 pub(crate) async fn restore(args: cli::Restore, invocation: &mut Invocation) -> Result<Exit, Stop> {
     open(&args.file)?;
-    if !invocation.input_allowed {
-        return Err(Problem::new(
-            ErrorCode::Usage,
-            "the backup's passphrase is needed, and nobody may be asked for it",
-            "leave out --no-input, and type it or have it on standard input",
-        )
-        .into());
+    let mut questions = vec![("Passphrase or recovery key of the backup:", Repeat::No)];
+    if args.keys == Some(KeyKind::Passphrase) {
+        questions.push(("New passphrase of the account's keys:", Repeat::Yes));
     }
-    let passphrase = input::passphrase("Passphrase or recovery key of the backup:", Repeat::No).await?;
-    let key_passphrase = match args.keys {
-        Some(KeyKind::Passphrase) => Some(new_passphrase(invocation).await?),
-        _ => None,
-    };
+    let mut answers = ask(&questions, invocation).await?;
+    let key_passphrase = answers.split_off(1).pop();
+    let passphrase = answers.pop().unwrap_or_else(|| Passphrase::new(""));
     let request = RestoreAccount {
         name: args.name.to_string(),
         passphrase,
@@ -139,11 +142,10 @@ fn open(path: &Path) -> Result<File, Problem> {
         let message = format!("cannot read {}: {what}", path.display());
         Problem::new(ErrorCode::Io, message, "name a file that hermesctl backup made")
     };
-    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-    match file.metadata() {
-        // A device or a pipe would never end.
+    match path.metadata() {
+        // A device or a pipe would never end, or never begin.
         Ok(metadata) if !metadata.is_file() => Err(failed("it is no file".to_owned())),
-        Ok(_) => Ok(file),
+        Ok(_) => File::open(path).map_err(|error| failed(error.to_string())),
         Err(error) => Err(failed(error.to_string())),
     }
 }

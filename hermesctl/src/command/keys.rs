@@ -37,7 +37,7 @@ pub(crate) async fn unlock(invocation: &mut Invocation) -> Result<Exit, Stop> {
             && known.keys.as_ref().is_some_and(|keys| keys.locked && keys.kind == KeyKind::Passphrase)
     };
     let passphrase = match status.accounts.iter().any(asks) && invocation.input_allowed {
-        true => Some(input::passphrase("Passphrase:", Repeat::No).await?),
+        true => ask(&[("Passphrase:", Repeat::No)], invocation).await?.pop(),
         // The daemon says what is missing.
         false => None,
     };
@@ -50,11 +50,24 @@ pub(crate) async fn unlock(invocation: &mut Invocation) -> Result<Exit, Stop> {
 pub(crate) async fn run(args: cli::Keys, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let cli::Keys::Change { to } = args;
     let account = invocation.account().await?;
-    let passphrase = match to {
-        KeyKind::Passphrase => Some(new_passphrase(invocation).await?),
-        _ => None,
+    let status = invocation.daemon.repeatable(async |client| client.status().await).await?;
+    let under_passphrase = |known: &AccountStatus| {
+        known.name == account && known.keys.as_ref().is_some_and(|keys| keys.kind == KeyKind::Passphrase)
     };
-    let change = ChangeKeys { kind: to, passphrase };
+    let mut questions = Vec::new();
+    if status.accounts.iter().any(under_passphrase) {
+        questions.push(("Passphrase so far:", Repeat::No));
+    }
+    let current = questions.len();
+    if to == KeyKind::Passphrase {
+        questions.push(("New passphrase:", Repeat::Yes));
+    }
+    let mut answers = ask(&questions, invocation).await?;
+    let passphrase = answers.split_off(current).pop();
+    if passphrase.as_ref().is_some_and(|passphrase| passphrase.expose().is_empty()) {
+        return Err(empty().into());
+    }
+    let change = ChangeKeys { kind: to, current: answers.pop(), passphrase };
     let changed =
         invocation.daemon.repeatable(async |client| client.change_keys(&account, &change).await).await?;
     let protection = to.protection();
@@ -64,18 +77,27 @@ pub(crate) async fn run(args: cli::Keys, invocation: &mut Invocation) -> Result<
 
 /// A passphrase for keys that are to be under one.
 pub(crate) async fn new_passphrase(invocation: &Invocation) -> Result<Passphrase, Problem> {
-    if !invocation.input_allowed {
+    let mut answers = ask(&[("New passphrase:", Repeat::Yes)], invocation).await?;
+    answers.pop().filter(|passphrase| !passphrase.expose().is_empty()).ok_or_else(empty)
+}
+
+/// Asks for passphrases at a terminal; else each is a line of standard input.
+pub(super) async fn ask(
+    questions: &[(&str, Repeat)],
+    invocation: &Invocation,
+) -> Result<Vec<Passphrase>, Problem> {
+    if !questions.is_empty() && !invocation.input_allowed {
         return Err(Problem::new(
             ErrorCode::Usage,
             "a passphrase is needed, and nobody may be asked for it",
             "leave out --no-input, and type it or have it on standard input",
         ));
     }
-    let passphrase = input::passphrase("New passphrase:", Repeat::Yes).await?;
-    match passphrase.expose() {
-        "" => Err(Problem::new(ErrorCode::Usage, "the passphrase is empty", "choose one of several words")),
-        _ => Ok(passphrase),
-    }
+    input::passphrases(questions).await
+}
+
+fn empty() -> Problem {
+    Problem::new(ErrorCode::Usage, "the passphrase is empty", "choose one of several words")
 }
 
 fn show(changed: &KeysChanged, what: &str, invocation: &mut Invocation) -> Result<(), Stop> {

@@ -88,6 +88,30 @@ fn a_change_that_was_cut_short_is_finished_by_the_next_unlock() {
 }
 
 #[test]
+fn a_key_file_that_cannot_be_erased_is_told_of_and_opens_all_the_same() {
+    let world = World::new();
+    let keys = &world.keys;
+    let key = keys.create(KeyKind::File, None).unwrap();
+    let readable = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(world.key_file(), mode).unwrap();
+    };
+    readable(0o644);
+    let changed = keys.change(&key, KeyKind::Passphrase, Some(&typed("a")));
+    assert!(matches!(changed, Err(KeyError::Remains(_))), "{changed:?}");
+    assert!(world.key_file().exists() && keys.unlock(Some(&typed("a"))).unwrap().same(&key));
+    readable(0o600);
+    // Through a link it is read, and not overwritten.
+    let elsewhere = world.home.path().join("elsewhere.key");
+    fs::rename(world.key_file(), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, world.key_file()).unwrap();
+    assert!(keys.unlock(Some(&typed("a"))).unwrap().same(&key));
+    assert!(StoreKey::read(&elsewhere).unwrap().same(&key));
+    let changed = keys.change(&key, KeyKind::Passphrase, Some(&typed("b")));
+    assert!(matches!(changed, Err(KeyError::Remains(_))), "{changed:?}");
+}
+
+#[test]
 fn a_key_of_another_store_is_neither_taken_nor_erased() {
     let world = World::new();
     let keys = &world.keys;

@@ -17,8 +17,7 @@ use hermes_api::{
     limits::{self, BACKUP_HEAD_BYTES},
 };
 use hermes_config::AccountName;
-use hermes_engine::ReadError;
-use tokio::{sync::mpsc, task, time::timeout};
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
 use super::{
     Daemon,
@@ -27,15 +26,18 @@ use super::{
     reply::{Asked, Document, Refused, Reply},
 };
 use crate::{
-    backup::{self, BackupFailure},
+    backup::{self, BackupFailure, End},
     daemon::NewKeys,
     limits::{BACKUP_PIECES, PASSPHRASE_BYTES},
     passphrase::random_secret,
     store::Reader,
 };
 
-/// A piece of a file, or why there is no more.
-type Piece = io::Result<Bytes>;
+/// What comes of a backup.
+enum Piece {
+    Bytes(Bytes),
+    End,
+}
 
 pub(super) async fn make(
     State(daemon): State<Daemon>,
@@ -53,31 +55,44 @@ pub(super) async fn make(
     let mut line = serde_json::to_vec(&head).unwrap_or_default();
     line.push(b'\n');
     let (pieces, coming) = mpsc::channel(BACKUP_PIECES);
-    let reader = account.reader().clone();
-    task::spawn_blocking(move || send(&reader, &name, &secret, &pieces));
-    let rest = stream::unfold(coming, |mut coming| async {
-        let piece = coming.recv().await?;
-        Some((piece, coming))
+    tokio::spawn(send(account.reader().clone(), name, secret, pieces));
+    let rest = stream::unfold(Some(coming), |coming| async {
+        let mut coming = coming?;
+        match coming.recv().await {
+            Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(coming))),
+            Some(Piece::End) => None,
+            // An error breaks the body off, so that nobody takes the beginning of a backup for one.
+            None => Some((Err(io::Error::other("the backup broke off")), None)),
+        }
     });
     let body = stream::once(async { Ok(Bytes::from(line)) }).chain(rest);
     Ok(Body::from_stream(body).into_response())
 }
 
-/// An error breaks the body off, so that nobody takes the beginning of a backup for one.
-fn send(reader: &Reader, name: &str, secret: &Passphrase, pieces: &mpsc::Sender<Piece>) {
-    let made = reader.snapshot().map_err(|error| BackupFailure::Store(ReadError::Store(error))).and_then(
-        |snapshot| {
-            backup::make(&snapshot, name, secret, &mut |piece| match pieces.blocking_send(Ok(piece.into())) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            })
-        },
-    );
-    if let Err(error) = made {
-        tracing::warn!(%error, "a backup broke off");
-        // Whoever asked may have left.
-        let _ = pieces.blocking_send(Err(io::Error::other("the backup broke off")));
-    }
+/// Reads the rows in one turn, so that whoever locks the account waits for the end of it, which then comes at once.
+async fn send(reader: Reader, name: String, secret: Passphrase, pieces: mpsc::Sender<Piece>) {
+    let (mut closing, runtime) = (reader.closing(), Handle::current());
+    let made = reader.query(move |snapshot| {
+        let mut offer = |piece: Piece| {
+            let taken = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    _ = closing.wait_for(|closing| *closing) => false,
+                    sent = pieces.send(piece) => sent.is_ok(),
+                }
+            });
+            if taken { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let made = backup::make(snapshot, &name, &secret, &mut |piece| offer(Piece::Bytes(piece.into())));
+        match made {
+            Ok(End::Reached) => drop(offer(Piece::End)),
+            Ok(End::Stopped) => tracing::info!("a backup was given up"),
+            Err(error) => tracing::warn!(%error, "a backup broke off"),
+        }
+        Ok(())
+    });
+    // An error means that the account is locked, and the body breaks off.
+    let _ = made.await;
 }
 
 pub(super) async fn restore(State(daemon): State<Daemon>, body: Body) -> Reply<CreatedAccount> {
@@ -130,7 +145,7 @@ async fn head(body: &mut BodyDataStream) -> Result<(RestoreAccount, Bytes), Refu
 
 /// A body as a file.
 struct Incoming {
-    coming: mpsc::Receiver<Piece>,
+    coming: mpsc::Receiver<io::Result<Bytes>>,
     piece: Bytes,
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn change(
     Asked(asked): Asked<ChangeKeys>,
 ) -> Reply<KeysChanged> {
     let new = NewKeys { kind: known(asked.kind)?, passphrase: asked.passphrase };
-    let account = daemon.change_keys(&account, new).await.map_err(Refused)?;
+    let account = daemon.change_keys(&account, asked.current, new).await.map_err(Refused)?;
     Ok(Document(KeysChanged { v: V1, account: status_of(&daemon, &account).await? }))
 }
 

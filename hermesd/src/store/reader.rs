@@ -8,7 +8,10 @@ use std::{
 
 use hermes_engine::{Order, Range, ReadError, Table, Value, View};
 use rusqlite::{Connection, OpenFlags};
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{Semaphore, watch},
+    task,
+};
 
 use super::{error::StoreError, rows, sealing::Sealer};
 use crate::limits::{BUSY_TIMEOUT, IDLE_READERS, QUERIES, STATEMENTS};
@@ -24,6 +27,8 @@ struct Shared {
     idle: Mutex<Vec<Connection>>,
     /// Queries at one time.
     turns: Semaphore,
+    /// Whether nobody is to begin or go on.
+    closing: watch::Sender<bool>,
 }
 
 impl Reader {
@@ -33,6 +38,7 @@ impl Reader {
             sealer: Mutex::new(Some(sealer)),
             idle: Mutex::default(),
             turns: Semaphore::new(QUERIES),
+            closing: watch::Sender::new(false),
         }))
     }
 
@@ -49,8 +55,14 @@ impl Reader {
         Ok(Snapshot { connection: Some(connection), sealer, shared: self.0.clone() })
     }
 
+    /// Becomes true when the key is to be forgotten. Queries that take long end then.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.0.closing.subscribe()
+    }
+
     /// Waits for the queries under way, lets nobody begin another, and forgets the key.
     pub(crate) async fn close(&self) {
+        self.0.closing.send_replace(true);
         // An error means that it is closed already.
         let all = u32::try_from(QUERIES).unwrap_or(u32::MAX);
         let _last_ones = self.0.turns.acquire_many(all).await;

@@ -64,20 +64,24 @@ fn keys_are_kept_in_another_way_and_in_the_old_one_no_more() {
     };
     alice.home.ctl_with_input(&["keys", "change", "--to", "passphrase"], b"one").ok();
     assert!(!key_file.exists());
-    alice.home.ctl_with_input(&["keys", "change", "--to", "passphrase"], b"two").ok();
+    // Whoever only reaches the socket does not lock the owner out.
+    let stranger = alice.home.ctl_with_input(&["keys", "change", "--to", "passphrase"], b"guess\ntwo\n");
+    stranger.refused(4).says(&["that does not open the keys"]);
+    alice.home.ctl_with_input(&["keys", "change", "--to", "passphrase"], b"one\ntwo\n").ok();
     restart();
     unlock(&alice.home, "one").refused(4);
     unlock(&alice.home, "two").ok();
 
     // Without a command nothing changes.
-    alice.ctl(&["keys", "change", "--to", "command"]).refused(4).says(&["keys.passphrase_command"]);
-    alice.ctl(&["keys", "change", "--to", "credential"]).refused(4).says(&["hermes-alice", "LoadCredential"]);
+    let change = |to: &str| alice.home.ctl_with_input(&["keys", "change", "--to", to], b"two");
+    change("command").refused(4).says(&["keys.passphrase_command"]);
+    change("credential").refused(4).says(&["hermes-alice", "LoadCredential"]);
     alice.ctl(&["keys", "change", "--to", "tpm"]).expect(2).says(&["passphrase, command, credential"]);
     let config = alice.home.path().join("config/config.toml");
     fs::write(&config, "[keys]\npassphrase_command = [\"echo\", \"of {account}\"]\n").unwrap();
     restart();
     unlock(&alice.home, "two").ok();
-    alice.ctl(&["keys", "change", "--to", "command"]).ok();
+    change("command").ok();
     restart();
     assert!(!is_locked(&alice));
     // Locked by its user, it waits for its user, though nothing has to be typed.
