@@ -20,6 +20,9 @@ use tokio::runtime::Runtime;
 
 use crate::duo::Peer;
 
+/// Texts in an outbox before they are taken to the relay together.
+const WRITTEN_AT_ONCE: usize = 1_000;
+
 /// An engine in memory whose mailbox is at a real relay.
 pub struct Remote {
     /// The engine.
@@ -57,6 +60,24 @@ impl Remote {
             self.peer.link(LinkEvent::Deposited(row.key));
         }
         self.peer.link(answer);
+    }
+
+    /// Writes texts to the only contact, all of them durable at its relay when this returns.
+    pub fn write(&mut self, texts: impl Iterator<Item = String>) {
+        let contact = query::contacts(&self.peer.store).expect("memory").remove(0);
+        let permission = self.permission();
+        let mut texts = texts.peekable();
+        while texts.peek().is_some() {
+            for text in texts.by_ref().take(WRITTEN_AT_ONCE) {
+                self.peer.send(&contact.name, &text).expect("accepted");
+            }
+            let rows = query::outbox(&self.peer.store, contact.chat, None, usize::MAX).expect("memory");
+            let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+            self.runtime.block_on(deposit_all(&permission, rows));
+            for key in keys {
+                self.peer.link(LinkEvent::Deposited(key));
+            }
+        }
     }
 
     /// The permission that the only contact gave.
@@ -106,6 +127,33 @@ async fn deposit(destination: &query::Destination, envelope: EnvelopeId, body: &
         FromDrop::Receipt(id) => assert_eq!(id, envelope),
         other => panic!("a deposit was answered with {other:?}"),
     }
+}
+
+/// Many envelopes on one stream, in order.
+async fn deposit_all(destination: &query::Destination, rows: Vec<query::Outgoing>) {
+    let endpoint = client::endpoint().expect("a socket");
+    let connection = client::connect_drop(&endpoint, &destination.relay).await.expect("a connection");
+    let (send, receive) = connection.open_bi().await.expect("a stream");
+    let (mut requests, mut answers) = (FrameWriter::new(send), FrameReader::new(receive));
+    requests.push(&destination.opening());
+    let envelopes: Vec<_> = rows.iter().map(|row| row.envelope).collect();
+    let ask = async {
+        for row in rows {
+            requests.send(&row.frame).await.expect("written");
+        }
+        requests
+    };
+    let hear = async {
+        assert!(matches!(answers.next().await.expect("an answer"), Some(FromDrop::Opened)));
+        for envelope in envelopes {
+            match answers.next().await.expect("an answer") {
+                Some(FromDrop::Receipt(id)) => assert_eq!(id, envelope),
+                other => panic!("a deposit was answered with {other:?}"),
+            }
+        }
+    };
+    // The writer is kept until everything is answered: its end would close the stream.
+    let _ = tokio::join!(ask, hear);
 }
 
 /// An open mailbox.
