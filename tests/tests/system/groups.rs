@@ -26,7 +26,8 @@ fn until_members(account: &Account, group: &str, standing: &str, count: u64) {
 fn texts(account: &Account, group: &str, from: Option<&str>) -> Vec<String> {
     let history = account.try_history(group).unwrap_or_default();
     let of = |message: &hermes_api::Message| {
-        message.direction == Direction::In && from.is_none_or(|from| message.from == from)
+        let author = message.author.as_ref().map(|author| author.name.as_str());
+        message.direction == Direction::In && from.is_none_or(|from| author == Some(from))
     };
     let texts = history.into_iter().filter(of).map(|message| match message.body {
         hermes_api::Body::Text { text } => text,
