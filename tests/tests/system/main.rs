@@ -16,3 +16,4 @@ mod on;
 mod rollback;
 mod supervised;
 mod swallow;
+mod transcripts;

@@ -1,0 +1,59 @@
+//! What the command line prints, word by word: each file of `tests/transcripts` is a session of people at one relay.
+//!
+//! Alice and bob are contacts, carol knows nobody. What differs from run to run stands as `[..]` or by a name such as
+//! `[ALICE]`. `TRYCMD=overwrite cargo test -p hermes-tests --test system transcripts` writes down what is printed; it has to
+//! be read, and what is random in it replaced, before it is kept. `HERMES_TRANSCRIPT=groups` plays one file alone.
+
+use std::{env, fs, path::Path};
+
+use hermes_tests::world::{Account, World, programs::Programs};
+use trycmd::TestCases;
+
+#[test]
+fn every_transcript_is_what_is_printed() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("transcripts");
+    let only = env::var("HERMES_TRANSCRIPT").ok();
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .expect("the directory is there")
+        .map(|file| file.expect("it can be listed").path())
+        .filter(|file| {
+            only.as_ref().is_none_or(|only| file.file_stem().is_some_and(|stem| stem == only.as_str()))
+        })
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no such transcript");
+    files.iter().for_each(|file| play(file));
+}
+
+fn play(file: &Path) {
+    let world = World::new();
+    let home = world.home("home");
+    home.start();
+    let address = world.relay.address().to_string();
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| Account::create(&home, name, &address));
+    alice.pair(&bob);
+
+    let cases = TestCases::new();
+    let (endpoint, _pin) =
+        address.trim_start_matches("hermes://").split_once('#').expect("an address has a pin");
+    for (name, value) in [
+        ("[ADDRESS]", address.clone()),
+        ("[RELAY]", endpoint.to_owned()),
+        ("[ALICE]", fingerprint(&alice)),
+        ("[BOB]", fingerprint(&bob)),
+        ("[CAROL]", fingerprint(&carol)),
+        ("[HOME]", home.path().display().to_string()),
+    ] {
+        cases.insert_var(name, value).expect("a name in brackets");
+    }
+    cases
+        .register_bin("hermesctl", Programs::get().ctl())
+        .env("HERMES_HOME", home.path().display().to_string())
+        .env("HERMES_NO_AUTOSTART", "1")
+        .case(file);
+    cases.run();
+}
+
+fn fingerprint(account: &Account) -> String {
+    account.status().expect("the daemon runs").fingerprint
+}
