@@ -100,7 +100,7 @@ impl ServerCertVerifier for PinnedRelay {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let spki = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
-        if bool::from(Sha256::digest(&*spki).ct_eq(self.pin.as_bytes())) {
+        if bool::from(Sha256::digest(&*spki).as_slice().ct_eq(self.pin.as_bytes())) {
             return Ok(ServerCertVerified::assertion());
         }
         self.mismatch.store(true, Ordering::Release);
