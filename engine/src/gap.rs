@@ -153,6 +153,11 @@ impl Received {
         self.newest = Some(Neighbour { hash, number, sent: content.sent, stored });
     }
 
+    /// The same numbers with nothing missing below them, and nothing found.
+    pub(crate) fn forget_gaps(self) -> Self {
+        Self { missing: 0, gaps: 0, unlisted: None, findings: Vec::new(), ..self }
+    }
+
     fn find(&mut self, kind: FindingKind, here: Sighting) {
         match self.findings.iter_mut().find(|finding| finding.kind == kind) {
             Some(finding) => {

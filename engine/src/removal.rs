@@ -17,7 +17,10 @@ use crate::{
         ContactRecord, EarlyCountRow, FailureReason, GapRecord, MarkRecord, MessageRecord, Renewal,
         SentRecord,
     },
-    rows::{ExpiryKey, ExpiryRow, NameRow, Place, RouteRow, StoreResult, UsedInviteKey, UsedInviteRow},
+    rows::{
+        ChatCountersKey, ChatRow, ExpiryKey, ExpiryRow, NameRow, Place, RouteRow, StoreResult, UsedInviteKey,
+        UsedInviteRow,
+    },
     store::{Range, View},
     trust::ChangePolicy,
     turn::Turn,
@@ -68,6 +71,7 @@ impl<V: View> Turn<'_, V> {
         contact.renewal = Renewal::default();
         // Whoever comes back under this identity is a new acquaintance.
         contact.trust.policy = ChangePolicy::Stop;
+        self.no_longer_missing(chat, history)?;
         contact.removed = Some(Removed { at: self.now, named: history == History::Kept });
         self.counters.contacts = self.counters.contacts.saturating_sub(1);
         self.put(&chat, &contact);
@@ -76,6 +80,18 @@ impl<V: View> Turn<'_, V> {
             self.erase_later(chat);
         }
         Ok(Ok(Reply::Contact(chat)))
+    }
+
+    /// What a removed contact wrote and did not arrive, no list shows any more. With its history, it is forgotten for good.
+    fn no_longer_missing(&mut self, chat: ChatId, history: History) -> StoreResult<(), V> {
+        let mut counters = self.chat_counters(chat)?;
+        self.counters.missing = self.counters.missing.saturating_sub(counters.received.missing);
+        if history == History::Deleted {
+            counters.received = counters.received.forget_gaps();
+            counters.early = 0;
+            self.put(&ChatCountersKey(chat), &ChatRow(counters));
+        }
+        Ok(())
     }
 
     /// A contact that was removed is paired with again.
@@ -91,6 +107,8 @@ impl<V: View> Turn<'_, V> {
             }
             contact.name = self.claim_name(chat, &contact.name.clone())?;
         }
+        let missing = self.chat_counters(chat)?.received.missing;
+        self.counters.missing = self.counters.missing.saturating_add(missing);
         contact.trust.verified = None;
         self.counters.contacts = self.counters.contacts.saturating_add(1);
         Ok(())

@@ -45,3 +45,27 @@ impl From<io::Error> for Stop {
         }
     }
 }
+
+/// Why listening to the daemon ended.
+#[derive(Debug)]
+pub(crate) enum RoundError {
+    /// The daemon stopped or died; it may come back.
+    DaemonGone,
+    /// The command ends.
+    Stop(Stop),
+}
+
+impl From<ClientError> for RoundError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NotRunning { .. } | ClientError::Broken(_) => Self::DaemonGone,
+            other => Self::Stop(other.into()),
+        }
+    }
+}
+
+impl From<Stop> for RoundError {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}

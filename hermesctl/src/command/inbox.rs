@@ -23,7 +23,7 @@ use crate::{
         self,
         message::{Layout, unread},
     },
-    stop::Stop,
+    stop::{RoundError, Stop},
 };
 
 pub(crate) async fn run(args: cli::Inbox, invocation: &mut Invocation) -> Result<Exit, Stop> {
@@ -245,26 +245,4 @@ fn identity_changed(contact: &Contact) -> Line {
 
 fn count(messages: &[Message]) -> u32 {
     u32::try_from(messages.len()).unwrap_or(u32::MAX)
-}
-
-/// Why a round of following ended.
-enum RoundError {
-    /// The daemon stopped or died; it may come back.
-    DaemonGone,
-    Stop(Stop),
-}
-
-impl From<ClientError> for RoundError {
-    fn from(error: ClientError) -> Self {
-        match error {
-            ClientError::NotRunning { .. } | ClientError::Broken(_) => Self::DaemonGone,
-            other => Self::Stop(other.into()),
-        }
-    }
-}
-
-impl From<Stop> for RoundError {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
-    }
 }

@@ -20,7 +20,7 @@ use crate::{
     invocation::Invocation,
     limits,
     output::{Line, NAME, Notes, WARN},
-    stop::Stop,
+    stop::{RoundError, Stop},
 };
 
 pub(crate) async fn run(args: cli::On, invocation: &mut Invocation) -> Result<Exit, Stop> {
@@ -194,28 +194,6 @@ fn made_of(args: &cli::On) -> String {
         }
     }
     format!("on-{hash:016x}")
-}
-
-/// Why a round ended.
-enum RoundError {
-    /// The daemon stopped or died; it may come back.
-    DaemonGone,
-    Stop(Stop),
-}
-
-impl From<ClientError> for RoundError {
-    fn from(error: ClientError) -> Self {
-        match error {
-            ClientError::NotRunning { .. } | ClientError::Broken(_) => Self::DaemonGone,
-            other => Self::Stop(other.into()),
-        }
-    }
-}
-
-impl From<Stop> for RoundError {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
-    }
 }
 
 #[cfg(test)]

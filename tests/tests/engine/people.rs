@@ -170,3 +170,25 @@ fn key_packages_of_a_blocked_contact_are_void_and_nothing_else_is_hurt() {
     settle(&mut alice, &mut bob);
     bob.command(Command::CreateGroup("ops".to_owned(), vec!["alice".to_owned()])).unwrap();
 }
+
+#[test]
+fn what_a_removed_contact_wrote_and_did_not_arrive_is_counted_no_more() {
+    for (history, again) in [(History::Kept, 1), (History::Deleted, 0)] {
+        let (mut alice, mut bob) = talked();
+        bob.send("alice", "swallowed").unwrap();
+        let key = bob.flying(&alice)[0].key;
+        bob.link(LinkEvent::Deposited(key));
+        bob.send("alice", "three").unwrap();
+        carry(&mut bob, &mut alice);
+        assert_eq!(alice.summary().missing, 1);
+        change(&mut alice, "bob", ContactChange::Remove(history)).unwrap();
+        assert_eq!(alice.summary().missing, 0);
+        change(&mut bob, "alice", ContactChange::Remove(history)).unwrap();
+        alice.turn(Input::Tick);
+        greet(&mut alice, &mut bob);
+        assert_eq!(alice.summary().missing, again, "what is known of it is known again");
+        settle(&mut alice, &mut bob);
+        let listed: u64 = alice.audit(None).chats.iter().map(|chat| chat.received.missing).sum();
+        assert_eq!(alice.summary().missing, listed);
+    }
+}
