@@ -2,9 +2,11 @@
 
 mod chat;
 mod config;
+mod contact;
 mod daemon;
 mod find;
 mod group;
+mod keys;
 mod mark;
 mod scripts;
 
@@ -17,14 +19,18 @@ use hermes_config::AccountName;
 pub(crate) use self::{
     chat::{Chat, OffOr},
     config::Config,
+    contact::{Contact, KeyPolicy, Ping, RemoveContact, Verify},
     daemon::{Daemon, Logs},
     find::{Dnd, Outbox, Search},
     group::Group,
+    keys::{Backup, Export, Keys, Restore},
     mark::{Edit, React, Unsend},
     scripts::{Api, Completion, Man, On, Shell},
 };
 use self::{
+    contact::PING_HELP,
     find::SEARCH_HELP,
+    keys::{BACKUP_HELP, RESTORE_HELP},
     mark::{REF_HELP, UNSEND_HELP},
 };
 use crate::duration;
@@ -34,9 +40,6 @@ const WAIT: &str = "30s";
 
 /// How long an invite can be accepted unless told otherwise.
 const INVITE_VALIDITY: &str = "24h";
-
-/// How long `ping` waits unless told otherwise: as long as what is ephemeral may take there and back.
-const PING_WAIT: &str = "10s";
 
 /// Messages that `log` shows unless told otherwise.
 const LOG_MESSAGES: &str = "20";
@@ -253,67 +256,6 @@ pub(crate) struct Init {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Backup {
-    /// The file to write; it must not be there yet
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Have a key drawn and shown once, instead of a passphrase of your own
-    #[arg(long)]
-    pub(crate) recovery_key: bool,
-}
-
-const BACKUP_HELP: &str = "\
-It has who you are, whom you know, what was said and what you have settled, encrypted under a
-passphrase (asked for, or read from standard input). It has no sessions, prekeys or keys of groups,
-so it cannot be used to read what is on its way, and sessions begin anew with whoever restores it.";
-
-#[derive(Debug, Args)]
-pub(crate) struct Restore {
-    /// The backup
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// The label of the account that is made
-    #[arg(long)]
-    pub(crate) name: AccountName,
-    /// What protects the keys: file, passphrase, command, credential or keyring; file when not said
-    #[arg(long, value_name = "KIND")]
-    pub(crate) keys: Option<KeyKind>,
-}
-
-const RESTORE_HELP: &str = "\
-The account goes on here: the store that the backup was made of stops when it next connects, and
-hermesctl recover on it would turn that around. What came after the backup, contacts say again as
-far as they still have it. Groups take the account back when one of their admins is online.";
-
-#[derive(Debug, Args)]
-pub(crate) struct Export {
-    /// A new or empty directory; hermes-export-ACCOUNT when not said
-    #[arg(long, short, value_name = "DIR")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-/// What protects an account's keys.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Keys {
-    /// Keep the keys in another way, or under another passphrase
-    #[command(after_help = KEYS_HELP)]
-    Change {
-        /// What is to protect them: file, passphrase, command, credential or keyring
-        #[arg(long, value_name = "KIND")]
-        to: KeyKind,
-    },
-}
-
-const KEYS_HELP: &str = "\
-  file        a file that only you can read, apart from the store
-  passphrase  one that is typed for each start of hermesd: hermesctl unlock
-  command     the passphrase that keys.passphrase_command in config.toml prints
-  credential  the systemd credential hermes-NAME (LoadCredential=, LoadCredentialEncrypted=)
-  keyring     a random secret in the desktop's keyring; needs the program secret-tool
-
-The way that was used before opens nothing afterwards, as far as the disk forgets.";
-
-#[derive(Debug, Args)]
 pub(crate) struct Invite {
     /// How long it can be accepted, like 30m, 24h or 7d
     #[arg(long, value_name = "DURATION", default_value = INVITE_VALIDITY, value_parser = duration::parse)]
@@ -328,107 +270,6 @@ pub(crate) struct Accept {
     /// The link; `-` or nothing reads it from standard input
     #[arg(value_name = "LINK")]
     pub(crate) link: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Contact {
-    /// List contacts
-    Ls,
-    /// Show a contact: its identity key, its safety number, how it stands
-    Show {
-        /// The contact
-        name: String,
-    },
-    /// Compare safety numbers and mark a contact verified
-    #[command(after_help = VERIFY_HELP)]
-    Verify(Verify),
-    /// Take a changed identity key as the contact's
-    AcceptKey {
-        /// The contact
-        name: String,
-    },
-    /// Stay with the identity key that the contact had
-    RefuseKey {
-        /// The contact
-        name: String,
-    },
-    /// Give a contact another name
-    Rename {
-        /// The name it has
-        old: String,
-        /// The name it gets: a-z, 0-9, '-', '_' and '.', at most 32
-        new: String,
-    },
-    /// Remove a contact, with its messages or without
-    Rm(RemoveContact),
-    /// Say what happens when a contact's identity key changes
-    Policy {
-        /// The contact
-        name: String,
-        /// What happens
-        policy: KeyPolicy,
-    },
-}
-
-const VERIFY_HELP: &str = "\
-Both of you see the same number, unless somebody stands between you. Compare it over another
-channel, in person or by telephone, or pass on what the other side sees:
-
-  hermesctl contact verify bob
-  hermesctl contact verify bob --number '12345 67890 ...'
-  zbarcam --raw -1 | hermesctl contact verify bob";
-
-#[derive(Debug, Args)]
-pub(crate) struct Verify {
-    /// The contact
-    pub(crate) name: String,
-    /// What the other side sees: its 60 digits, or the text of its QR code; `-` reads it from standard input
-    #[arg(long, value_name = "NUMBER", conflicts_with = "yes")]
-    pub(crate) number: Option<String>,
-    /// Confirm without a question, after showing the number
-    #[arg(long)]
-    pub(crate) yes: bool,
-    /// Show the QR code too
-    #[arg(long)]
-    pub(crate) qr: bool,
-    /// Take back that the contact is verified
-    #[arg(long, conflicts_with_all = ["number", "yes", "qr"])]
-    pub(crate) unverify: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RemoveContact {
-    /// The contact
-    pub(crate) name: String,
-    /// Keep the messages; without either of these it is asked
-    #[arg(long, conflicts_with = "delete_history")]
-    pub(crate) keep_history: bool,
-    /// Delete the messages here; what the other side has, stays there
-    #[arg(long)]
-    pub(crate) delete_history: bool,
-}
-
-const PING_HELP: &str = "\
-The question and its answer are kept nowhere: a daemon that is not connected never hears of it.
-
-Exit code: 0 when it answered, 8 when it did not in time. It may be offline, or have presence set
-to nobody in its configuration.";
-
-#[derive(Debug, Args)]
-pub(crate) struct Ping {
-    /// The contact
-    pub(crate) contact: String,
-    /// How long to wait, like 10s
-    #[arg(long, value_name = "DURATION", default_value = PING_WAIT, value_parser = duration::parse)]
-    pub(crate) timeout: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyPolicy {
-    /// Nothing is sent until you accept the new key
-    Stop,
-    /// The new key is taken at once, unverified: for senders that nobody watches
-    Accept,
 }
 
 #[derive(Debug, Args)]
