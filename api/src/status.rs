@@ -87,6 +87,10 @@ pub struct StoreStatus {
     /// Since when it is stopped, because another copy is at work.
     #[serde(default)]
     pub stopped_at: Option<UnixMillis>,
+    /// When every row of it was last read and found whole, since the daemon opened it. It is done when it opens and each
+    /// day; damage that it finds is the reason of the connection.
+    #[serde(default)]
+    pub scrubbed_at: Option<UnixMillis>,
 }
 
 /// The states of a store.

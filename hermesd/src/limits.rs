@@ -39,6 +39,10 @@ pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) const EVENTS: usize = 1_024;
 /// The engine is told that time has passed this often.
 pub(crate) const TICK: Duration = Duration::from_secs(3_600);
+/// A store is read from end to end this often, and when it opens.
+pub(crate) const SCRUB_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// A store that could not be read from end to end is tried again after this long.
+pub(crate) const SCRUB_AGAIN: Duration = Duration::from_secs(3_600);
 /// What is due by the clock is looked for at least this often.
 pub(crate) const CLOCK_LOOK: Duration = Duration::from_secs(60);
 /// Used keys are erased from the files after this long without a commit, and tried again after as long when a reader

@@ -5,6 +5,7 @@ mod once;
 mod owner;
 mod passing;
 mod presences;
+mod scrubbing;
 #[cfg(test)]
 mod tests;
 mod wakes;
@@ -18,6 +19,7 @@ use std::{
 
 use hermes_config::AccountName;
 use hermes_engine::{Command, Event, LinkEvent, PresenceDue, Privacy, ReadError, Reply};
+use hermes_wire::Timestamp;
 use tokio::{
     runtime::Handle,
     sync::{broadcast, mpsc, oneshot, watch},
@@ -37,6 +39,7 @@ pub(crate) use self::{
 use self::{
     owner::{Outlets, Owner, Reopen},
     passing::Passing,
+    scrubbing::keep_scrubbing,
 };
 use crate::{
     keystore::{KeyError, StoreKey},
@@ -53,6 +56,7 @@ pub(crate) struct Account {
     /// `None` once it is stopped, so that whoever waits for an event hears that none comes.
     events: Mutex<Option<broadcast::Sender<Event>>>,
     health: watch::Receiver<Health>,
+    scrubbed: watch::Receiver<Option<Timestamp>>,
     board: Arc<Board>,
     presences: Arc<Presences>,
     passing: Passing,
@@ -66,6 +70,7 @@ pub(crate) struct Account {
 /// What [`Account::stop`] ends.
 struct Running {
     link: task::JoinHandle<()>,
+    scrubbing: task::JoinHandle<()>,
     thread: JoinHandle<()>,
 }
 
@@ -130,7 +135,12 @@ impl Account {
         let thread = thread::spawn(move || owner.run(&runtime));
         let board = Arc::new(Board::default());
         let link = Link::new(reader.clone(), work.clone(), wakes, board.clone(), sendings);
-        let running = Running { link: tokio::spawn(link.clone().keep_running(watched.clone())), thread };
+        let (whole, scrubbed) = watch::channel(None);
+        let running = Running {
+            link: tokio::spawn(link.clone().keep_running(watched.clone())),
+            scrubbing: tokio::spawn(keep_scrubbing(reader.clone(), work.clone(), whole)),
+            thread,
+        };
         let running = Mutex::new(Some(running));
         let events = Mutex::new(Some(events));
         let consumers = Consumers::default();
@@ -141,6 +151,7 @@ impl Account {
             reader,
             events,
             health: watched,
+            scrubbed,
             board,
             consumers,
             presences,
@@ -196,6 +207,11 @@ impl Account {
         self.health.borrow().clone()
     }
 
+    /// When its store was last read from end to end and found whole, since it opened.
+    pub(crate) fn scrubbed(&self) -> Option<Timestamp> {
+        *self.scrubbed.borrow()
+    }
+
     /// How its connections fare.
     pub(crate) fn board(&self) -> &Board {
         &self.board
@@ -220,7 +236,7 @@ impl Account {
     /// while somebody still holds the account. Later calls do nothing.
     pub(crate) async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { link, thread }) = running else { return };
+        let Some(Running { link, scrubbing, thread }) = running else { return };
         // Who is not told in time finds out by itself.
         let _ = timeout(FAREWELL, self.say_goodbye()).await;
         link.abort();
@@ -233,7 +249,9 @@ impl Account {
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Ends a scrub too, which must not outlive the key: what is left of it after that only sleeps.
         self.reader.close().await;
+        scrubbing.abort();
     }
 
     /// Tells contacts that believe this account there that it goes.

@@ -200,10 +200,17 @@ impl<R: Reopen> Owner<R> {
 
     fn step(&mut self, batch: Batch) -> ControlFlow<()> {
         let Some((engine, store)) = self.open.take() else {
-            batch.fail("the store is closed");
+            batch.fail(&CommandFailure::Store("the store is closed".to_owned()));
             return ControlFlow::Continue(());
         };
         let stop = batch.stop;
+        if let Some(reason) = batch.damaged.clone() {
+            drop((engine, store));
+            tracing::error!(%reason, "a scrub found damage; the account stops");
+            self.outlets.health.send_replace(Health::Failed(reason.clone()));
+            batch.fail(&CommandFailure::Damaged(reason.clone()));
+            return self.end(reason, stop);
+        }
         let (inputs, waiting) = batch.into_inputs(&mut self.next_command);
         match commit(engine, store, inputs) {
             Ok((engine, store, effects)) => {
@@ -215,9 +222,7 @@ impl<R: Reopen> Owner<R> {
                 self.outlets.health.send_replace(Health::Failed(failure.to_string()));
                 waiting.fail(&failure.to_string());
                 if damaged(&failure) {
-                    // Reopening would find the same damage.
-                    self.answer_until_stopped(&failure.to_string());
-                    return ControlFlow::Break(());
+                    return self.end(failure.to_string(), stop);
                 }
             }
         }
@@ -301,7 +306,7 @@ impl<R: Reopen> Owner<R> {
                     // The reason has the account's name in its path; hermesctl status shows it.
                     tracing::error!("the store cannot be opened again");
                     self.outlets.health.send_replace(Health::Failed(reason.clone()));
-                    self.answer_for(runtime, delay, &reason)?;
+                    self.answer_for(runtime, delay, &CommandFailure::Store(reason))?;
                 }
             }
             delay = (delay * 2).min(REOPEN_LAST);
@@ -314,21 +319,29 @@ impl<R: Reopen> Owner<R> {
         Ok((engine.with_privacy(self.privacy), store))
     }
 
-    fn answer_for(&mut self, runtime: &Handle, delay: Duration, reason: &str) -> ControlFlow<()> {
+    fn answer_for(&mut self, runtime: &Handle, delay: Duration, failure: &CommandFailure) -> ControlFlow<()> {
         let end = Instant::now() + delay;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.receive(runtime, left) {
-                Ok(Some(work)) => fail(work, reason)?,
+                Ok(Some(work)) => fail(work, failure)?,
                 Ok(None) => return ControlFlow::Break(()),
                 Err(_) => return ControlFlow::Continue(()),
             }
         }
     }
 
-    fn answer_until_stopped(&mut self, reason: &str) {
+    /// What is left to do with a damaged store: opening it again would find the same damage.
+    fn end(&mut self, reason: String, stopping: bool) -> ControlFlow<()> {
+        if !stopping {
+            self.answer_until_stopped(&CommandFailure::Damaged(reason));
+        }
+        ControlFlow::Break(())
+    }
+
+    fn answer_until_stopped(&mut self, failure: &CommandFailure) {
         while let Some(work) = self.queue.blocking_recv() {
-            if fail(work, reason).is_break() {
+            if fail(work, failure).is_break() {
                 return;
             }
         }
@@ -382,14 +395,14 @@ fn damaged(failure: &Failure) -> bool {
     }
 }
 
-fn fail(work: Work, reason: &str) -> ControlFlow<()> {
+fn fail(work: Work, failure: &CommandFailure) -> ControlFlow<()> {
     match work {
         Work::Command(_, reply) => {
             // Whoever asked may have left.
-            let _ = reply.send(Err(CommandFailure::Store(reason.to_owned())));
+            let _ = reply.send(Err(failure.clone()));
             ControlFlow::Continue(())
         }
-        Work::Link(..) => ControlFlow::Continue(()),
+        Work::Link(..) | Work::Damaged(_) => ControlFlow::Continue(()),
         Work::Stop => ControlFlow::Break(()),
     }
 }
@@ -402,6 +415,7 @@ struct Batch {
     bytes: usize,
     due: bool,
     tick: bool,
+    damaged: Option<String>,
     stop: bool,
 }
 
@@ -409,17 +423,22 @@ impl Batch {
     fn add(&mut self, work: Work) {
         self.inputs += work.inputs();
         self.bytes += work.bytes();
-        self.stop |= matches!(work, Work::Stop);
-        self.work.push(work);
+        match work {
+            Work::Damaged(reason) => self.damaged = Some(reason),
+            work => {
+                self.stop |= matches!(work, Work::Stop);
+                self.work.push(work);
+            }
+        }
     }
 
     fn has_room(&self) -> bool {
         self.inputs < BATCH_INPUTS && self.bytes < BATCH_BYTES && !self.stop
     }
 
-    fn fail(self, reason: &str) {
+    fn fail(self, failure: &CommandFailure) {
         for work in self.work {
-            let _ = fail(work, reason);
+            let _ = fail(work, failure);
         }
     }
 
@@ -438,7 +457,7 @@ impl Batch {
                     inputs.extend(events.into_iter().map(Input::Link));
                     waiting.commits.extend(committed);
                 }
-                Work::Stop => {}
+                Work::Damaged(_) | Work::Stop => {}
             }
         }
         if self.due {

@@ -260,3 +260,19 @@ async fn a_store_that_fails_confirms_nothing_and_is_loaded_anew() {
     world.work.send(Work::Stop).await.unwrap();
     thread.join().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_found_damaged_takes_nothing_more() {
+    let mut world = World::new();
+    let mut health = world.health.clone();
+    let before = world.invite().await;
+    world.work.send(Work::Damaged("damaged".to_owned())).await.unwrap();
+    let thread = world.run();
+    assert!(matches!(before.await.unwrap(), Err(CommandFailure::Damaged(_))));
+    health.wait_for(|health| *health == Health::Failed("damaged".to_owned())).await.unwrap();
+    assert!(matches!(world.invite().await.await.unwrap(), Err(CommandFailure::Damaged(_))));
+    assert!(world.gone(9).await.await.is_err());
+    assert_eq!(world.disk.0.lock().unwrap().commits, 0);
+    world.work.send(Work::Stop).await.unwrap();
+    thread.join().unwrap();
+}

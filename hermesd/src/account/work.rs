@@ -10,6 +10,8 @@ pub(crate) enum Work {
     Command(Command, oneshot::Sender<Result<Reply, CommandFailure>>),
     /// What the link heard, in order. The sender learns of the commit, or, when it failed, that its end is dropped.
     Link(Vec<LinkEvent>, Option<oneshot::Sender<Committed>>),
+    /// A scrub found the store damaged, in these words. Nothing is committed from here on.
+    Damaged(String),
     /// Ends the thread after what came before.
     Stop,
 }
@@ -32,6 +34,9 @@ pub(crate) enum CommandFailure {
     /// The store failed. Whether the command was stored is unknown.
     #[error("{0}")]
     Store(String),
+    /// The store is damaged, in these words. The command was not stored.
+    #[error("{0}")]
+    Damaged(String),
     /// The account is closed.
     #[error("the account is closed")]
     Closed,
@@ -43,7 +48,7 @@ impl Work {
         match self {
             Self::Command(..) => 1,
             Self::Link(events, _) => events.len(),
-            Self::Stop => 0,
+            Self::Damaged(_) | Self::Stop => 0,
         }
     }
 
@@ -51,7 +56,7 @@ impl Work {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Command(Command::Send(send), _) => send.text.len(),
-            Self::Command(..) | Self::Stop => 0,
+            Self::Command(..) | Self::Damaged(_) | Self::Stop => 0,
             Self::Link(events, _) => events.iter().map(event_bytes).sum(),
         }
     }

@@ -21,6 +21,10 @@ pub(super) use self::group::{stopped_group, who};
 /// What to do on a copy that is stopped.
 const COPY_HINT: &str = "use the other copy; or go on with this one and stop the other: hermesctl recover";
 
+/// What to do about an open store that is damaged.
+const DAMAGED_HINT: &str = "save what can be read: hermesctl export; then stop the daemon, move the account's directory \
+                            away, and bring a backup back: hermesctl restore";
+
 /// Says what went wrong in the API's terms.
 pub(crate) trait ToProblem {
     fn problem(&self) -> Problem;
@@ -242,6 +246,9 @@ impl ToProblem for CommandFailure {
                 format!("nothing was confirmed: {reason}"),
                 "see hermesctl status; repeating with the same --id cannot send twice",
             ),
+            Self::Damaged(reason) => {
+                Problem::new(ErrorCode::StoreCorrupt, format!("nothing was stored: {reason}"), DAMAGED_HINT)
+            }
             Self::Closed => stopping(),
         }
     }
@@ -257,11 +264,9 @@ impl ToProblem for ReadError<StoreError> {
             Self::Store(StoreError::Full | StoreError::Failed(_)) => {
                 Problem::new(ErrorCode::StoreFailed, self.to_string(), "check the disk, then try again")
             }
-            Self::Store(StoreError::Corrupt(_)) | Self::Corrupt(_) | Self::NoAccount => Problem::new(
-                ErrorCode::StoreCorrupt,
-                self.to_string(),
-                "stop the daemon and put a good copy of the account's directory in its place",
-            ),
+            Self::Store(StoreError::Corrupt(_)) | Self::Corrupt(_) | Self::NoAccount => {
+                Problem::new(ErrorCode::StoreCorrupt, self.to_string(), DAMAGED_HINT)
+            }
         }
     }
 }
@@ -303,7 +308,7 @@ impl ToProblem for OpenError {
             }
             Self::Newer { .. } => (ErrorCode::StoreNewer, "start the newer hermesd; nothing was changed"),
             Self::Corrupt(_) => {
-                (ErrorCode::StoreCorrupt, "put a good copy of the account's directory in its place")
+                (ErrorCode::StoreCorrupt, "move it away and bring a backup back: hermesctl restore")
             }
             Self::Copy { .. } => {
                 (ErrorCode::StoreFailed, "make room beside it and try again; nothing was changed")

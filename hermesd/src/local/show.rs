@@ -180,12 +180,12 @@ pub(super) fn account(account: &Account, summary: Summary, keys: Option<KeyStatu
         }),
         one_time_prekeys: on_hand(PrekeyKind::OneTime),
         one_time_kem_prekeys: on_hand(PrekeyKind::OneTimeKem),
-        store: store(&summary.store),
+        store: store(&summary.store, account.scrubbed()),
         keys,
     }
 }
 
-pub(super) fn store(view: &StoreView) -> StoreStatus {
+pub(super) fn store(view: &StoreView, scrubbed: Option<Timestamp>) -> StoreStatus {
     let (working, stopped_at) = match view.state {
         query::StoreState::Working => (None, None),
         query::StoreState::Recovering => (Some(StoreState::Recovering), None),
@@ -202,6 +202,7 @@ pub(super) fn store(view: &StoreView) -> StoreStatus {
         }),
         copy_seen_at: view.copy_seen.map(time),
         stopped_at,
+        scrubbed_at: scrubbed.map(time),
     }
 }
 

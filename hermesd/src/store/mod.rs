@@ -11,6 +11,7 @@ mod forward_secrecy;
 mod reader;
 mod rows;
 mod schema;
+mod scrub;
 mod sealing;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use hermes_engine::{Order, Range, ReadError, Table, Value, View};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, SemaphorePermit, watch},
     task,
 };
 
@@ -77,15 +77,18 @@ impl Reader {
         ask: impl FnOnce(&Snapshot) -> Result<T, ReadError<StoreError>> + Send + 'static,
     ) -> Result<T, ReadError<StoreError>> {
         let reader = self.clone();
-        let Ok(_turn) = self.0.turns.acquire().await else {
-            return Err(ReadError::Store(StoreError::Closed));
-        };
+        let _turn = self.turn().await.map_err(ReadError::Store)?;
         let asked = task::spawn_blocking(move || ask(&reader.snapshot().map_err(ReadError::Store)?));
         match asked.await {
             Ok(answer) => answer,
             // The runtime is shutting down, or the query panicked, which no query does.
             Err(_) => Err(ReadError::Store(StoreError::Interrupted)),
         }
+    }
+
+    /// The right to run one query, for as long as it is held.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        self.0.turns.acquire().await.map_err(|_| StoreError::Closed)
     }
 }
 
@@ -108,7 +111,12 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    fn connection(&self) -> &Connection {
+    /// Ends from another thread what this one is being asked.
+    pub(super) fn interrupt(&self) -> InterruptHandle {
+        self.connection().get_interrupt_handle()
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
         self.connection.as_ref().unwrap_or_else(|| unreachable!("taken only when dropped"))
     }
 }

@@ -235,7 +235,7 @@ impl Listener {
             | hermes_engine::Event::CopyStopped
             | hermes_engine::Event::CopySeen => {
                 let summary = self.account.query(query::summary).await.ok()?;
-                Some(Event::Store { store: show::store(&summary.store) })
+                Some(Event::Store { store: show::store(&summary.store, self.account.scrubbed()) })
             }
         }
     }
