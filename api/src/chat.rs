@@ -71,6 +71,7 @@ pub struct ChatSettings {
 #[serde(deny_unknown_fields)]
 pub struct SetDnd {
     /// For how many seconds; nothing ends it.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub seconds: Option<u64>,
 }
 
@@ -90,6 +91,7 @@ pub struct Dnd {
 #[serde(deny_unknown_fields)]
 pub struct MuteChat {
     /// For how many seconds; nothing ends it.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub seconds: Option<u64>,
 }
 

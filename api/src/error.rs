@@ -157,10 +157,10 @@ error_codes! {
     ConsumerBusy = "consumer-busy", Failure, 409;
     /// No event of that number.
     EventNotFound = "event-not-found", NotFound, 404;
-    /// No such route: the daemon and the program are of different versions.
-    UnknownRoute = "unknown-route", Daemon, 404;
+    /// No such route: a slip in the path, or the daemon and the program are of different versions.
+    UnknownRoute = "unknown-route", NotFound, 404;
     /// The route is there, and not for this method.
-    MethodNotAllowed = "method-not-allowed", Daemon, 405;
+    MethodNotAllowed = "method-not-allowed", Usage, 405;
 
     /// The contact's identity key changed; sending stopped.
     IdentityChanged = "identity-changed", IdentityChanged, 409;
@@ -318,7 +318,9 @@ mod tests {
             (ErrorCode::StoreInUse, 3),
             (ErrorCode::ForeignSocket, 3),
             (ErrorCode::Locked, 4),
+            (ErrorCode::MethodNotAllowed, 2),
             (ErrorCode::ContactNotFound, 5),
+            (ErrorCode::UnknownRoute, 5),
             (ErrorCode::AccountAmbiguous, 5),
             (ErrorCode::IdentityChanged, 6),
             (ErrorCode::PartialFailure, 7),

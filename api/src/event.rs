@@ -2,7 +2,8 @@
 //!
 //! All but [`Event::Connection`] and [`Event::Presence`] stand in the daemon's log and are numbered. A program that listens under a name, as a
 //! consumer, goes on behind the last event that it has acknowledged; one that sends the header `Last-Event-ID`, behind
-//! that; any other hears what happens from then on. The log is bounded, and [`Event::Lagged`] says what it has lost.
+//! that; any other hears what happens from then on. The log is bounded, and [`Event::Lagged`] says what it has lost; never
+//! on a consumer that a message arrived.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,10 @@ pub struct EventQuery {
 #[serde(deny_unknown_fields)]
 pub struct AckEvents {
     /// The consumer's name.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")
+    )]
     pub consumer: String,
     /// The event's number. A lower one than before changes nothing.
     pub seq: u64,
@@ -43,6 +48,10 @@ pub struct AckEvents {
 #[serde(deny_unknown_fields)]
 pub struct ForgetConsumer {
     /// Its name.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._:@-]+$")
+    )]
     pub consumer: String,
 }
 
@@ -191,7 +200,8 @@ pub enum Event {
         /// How it stands.
         store: StoreStatus,
     },
-    /// Events were dropped from the log before this listener had them.
+    /// Events were dropped from the log before this listener had them. For a consumer, none of them told of a message
+    /// that arrived and is still there.
     Lagged {
         /// Number of the first.
         #[serde(default)]

@@ -12,6 +12,7 @@ use crate::{Problem, UnixMillis, V1};
 #[serde(deny_unknown_fields)]
 pub struct CreateGroup {
     /// What it is called, for all its members.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 64))]
     pub name: String,
     /// Names of contacts.
     #[serde(default)]
@@ -28,6 +29,7 @@ pub struct CreateGroup {
 pub struct ChangeMembers {
     /// Who: contacts by their names; members who are none by the name they give themselves, if it is nobody else's, or
     /// by at least eight digits of their fingerprint.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     pub members: Vec<String>,
     /// As in [`CreateGroup::timeout_ms`].
     #[serde(default)]
@@ -40,6 +42,7 @@ pub struct ChangeMembers {
 #[serde(deny_unknown_fields)]
 pub struct RenameGroup {
     /// The name.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 64))]
     pub name: String,
     /// As in [`CreateGroup::timeout_ms`].
     #[serde(default)]

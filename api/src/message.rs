@@ -12,8 +12,10 @@ use crate::{Person, Problem, Quote, Reaction, UnixMillis, V1};
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
     /// Names of contacts and groups.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 64))]
     pub to: Vec<String>,
     /// The text, at most [`crate::limits::TEXT_BYTES`] of UTF-8.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1))]
     pub text: String,
     /// Seconds after which it is deleted at both ends; otherwise as it is settled for the chat.
     #[serde(default)]

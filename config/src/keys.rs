@@ -99,7 +99,7 @@ impl Key {
 
     /// Sets the key in `config`; the error says what is wrong with the value.
     pub fn assign(&self, config: &mut Config, value: Value) -> Result<(), String> {
-        (self.assign)(config, value)
+        (self.assign)(config, value).map_err(|said| in_plain_words(&said))
     }
 
     /// What `config` says; nothing when the key is not set and has no default.
@@ -114,7 +114,7 @@ impl Key {
 
     /// What a person typed as the key's value: the word itself where the key takes words, else TOML.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
-        let try_out = |value: &Value| (self.assign)(&mut Config::default(), value.clone());
+        let try_out = |value: &Value| self.assign(&mut Config::default(), value.clone());
         let word = Value::from(text);
         let Err(no_word) = try_out(&word) else { return Ok(word) };
         match text.parse::<Value>() {
@@ -144,6 +144,21 @@ fn yes_or_no(text: &str) -> Option<bool> {
 
 fn read<'de, T: Deserialize<'de>>(value: Value) -> Result<T, String> {
     T::deserialize(value.into_deserializer()).map_err(|error| error.message().to_owned())
+}
+
+/// What serde says of a value that does not fit is meant for programmers. Other words are ours already.
+fn in_plain_words(said: &str) -> String {
+    let Some((_, expected)) = said.split_once("expected ").filter(|(before, _)| {
+        ["unknown variant", "invalid type", "invalid value"].iter().any(|start| before.starts_with(start))
+    }) else {
+        return said.to_owned();
+    };
+    match expected {
+        "a boolean" => "it is true or false".to_owned(),
+        "a sequence" => "it is a list of words, like [\"pass\", \"show\", \"hermes/{account}\"]".to_owned(),
+        "a string" => "it is a word".to_owned(),
+        words => format!("it is {}", words.replace('`', "")),
+    }
 }
 
 /// An absent value is the one thing TOML cannot say.
@@ -220,7 +235,10 @@ mod tests {
         assert_eq!(parse("default_account", "7").unwrap(), "\"7\"");
         for (key, text, says) in [
             ("daemon.log", "loud", "warn"),
-            ("daemon.autostart", "maybe", "boolean"),
+            ("daemon.autostart", "maybe", "it is true or false"),
+            ("notifications.preview", "loud", "it is one of full, name-only, none"),
+            ("privacy.presence", "all", "it is contacts or nobody"),
+            ("keys.passphrase_command", "pass", "it is a list of words"),
             ("default_account", "..", "a-z"),
         ] {
             assert!(parse(key, text).unwrap_err().contains(says), "{key} {text}");

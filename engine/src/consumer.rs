@@ -57,11 +57,13 @@ impl<V: View> Turn<'_, V> {
                 let acknowledged = consumer.acknowledged.max(given);
                 if acknowledged > consumer.acknowledged {
                     self.put(&key, &ConsumerRecord { acknowledged, ..consumer });
+                    self.drop_heard_events()?;
                 }
                 Ok(Ok(Reply::Consumer(acknowledged)))
             }
             (Some(consumer), ConsumerChange::Forget) => {
                 self.delete::<ConsumerRecord>(&key);
+                self.drop_heard_events()?;
                 Ok(Ok(Reply::Consumer(consumer.acknowledged)))
             }
         }

@@ -2,7 +2,9 @@
 //! hear the rest.
 //!
 //! A row has ids, and names only where nothing else keeps them: what a message says stands in the message, so that
-//! deleting it deletes it. The oldest rows are dropped, and whoever has not read them is told how far they went.
+//! deleting it deletes it. The oldest rows are dropped, and whoever has not read them is told how far they went. Only
+//! that a message has arrived is not lost on a consumer, however late it comes back: such a row moves to a table of its
+//! own, and stays there until every consumer has done with it. There are never more of them than messages.
 
 use hermes_protocol::identity::Fingerprint;
 use hermes_wire::Timestamp;
@@ -11,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::Lookup,
     chat,
+    consumer::ConsumerRecord,
     effect::{ChangeOutcome, Effect, Event, GroupEvent, MarkKind, PairingError},
     id::ChatId,
-    limits::{EVENT_AGE, EVENTS, EVENTS_DROPPED_AT_ONCE},
+    limits::{CONSUMERS, EVENT_AGE, EVENTS, EVENTS_DROPPED_AT_ONCE},
     reference::Reference,
     row::{ContactRecord, MessageRecord, MessageState, RenewalReason},
-    rows::{self, NameRow, Place, StoreResult},
+    rows::{self, Key, NameRow, Place, StoreResult, UnheardRow},
     store::{Range, View},
     turn::Turn,
 };
@@ -51,6 +54,7 @@ impl<V: View> Turn<'_, V> {
     /// Writes the events among the effects from this one on into the log.
     pub(crate) fn log_events(&mut self, from: usize) -> StoreResult<(), V> {
         let events: Vec<Event> = self.effects.iter().skip(from).filter_map(Effect::event).cloned().collect();
+        let mut slowest = None;
         for event in events {
             // What nobody could look up any more is not worth a row.
             let Some(told) = self.told(event)? else { continue };
@@ -58,7 +62,11 @@ impl<V: View> Turn<'_, V> {
             self.put(&number, &EventRecord { at: self.now, told });
             self.counters.events = number;
             if let Some(oldest) = number.checked_sub(EVENTS) {
-                self.delete::<EventRecord>(&oldest);
+                let slowest = match slowest {
+                    Some(slowest) => slowest,
+                    None => *slowest.insert(self.slowest_consumer()?),
+                };
+                self.drop_event(oldest, slowest)?;
             }
         }
         Ok(())
@@ -101,13 +109,45 @@ impl<V: View> Turn<'_, V> {
     /// Drops rows past their age. A clock that jumps drops nothing: age counts by when the mailbox was last seen empty.
     pub(crate) fn drop_old_events(&mut self) -> StoreResult<(), V> {
         let now = self.counters.drained;
+        let slowest = self.slowest_consumer()?;
         for (number, record) in self.scan::<EventRecord>(&Range::all(), EVENTS_DROPPED_AT_ONCE)? {
             if now <= record.at.after(EVENT_AGE) {
                 break;
             }
-            self.delete::<EventRecord>(&number);
+            self.drop_event(number, slowest)?;
+        }
+        self.drop_heard_events()
+    }
+
+    /// Takes an event out of the log, and keeps it elsewhere if it tells of a message that a consumer has not had. The
+    /// slowest consumer has done with every event up to `slowest`.
+    fn drop_event(&mut self, number: u64, slowest: u64) -> StoreResult<(), V> {
+        if slowest < number
+            && let Some(record) = self.get::<EventRecord>(&number)?
+            && let Told::Received(place) = &record.told
+            // Nobody could be shown one that is deleted.
+            && self.get::<MessageRecord>(place)?.is_some_and(|message| !message.text.is_gone())
+        {
+            self.put(&number, &UnheardRow(record));
+        }
+        self.delete::<EventRecord>(&number);
+        Ok(())
+    }
+
+    /// Drops what was kept for consumers and every one of them has done with; what is left of very much, later.
+    pub(crate) fn drop_heard_events(&mut self) -> StoreResult<(), V> {
+        let behind = self.slowest_consumer()?.checked_add(1);
+        let heard = Range { from: Vec::new(), to: behind.map(|number| number.to_bytes()) };
+        for (number, _) in self.scan::<UnheardRow>(&heard, EVENTS_DROPPED_AT_ONCE)? {
+            self.delete::<UnheardRow>(&number);
         }
         Ok(())
+    }
+
+    /// The number up to which every consumer has done with all events; nobody waits for anything when there is none.
+    fn slowest_consumer(&self) -> StoreResult<u64, V> {
+        let consumers = self.scan::<ConsumerRecord>(&Range::all(), CONSUMERS)?;
+        Ok(consumers.iter().map(|(_, consumer)| consumer.acknowledged).min().unwrap_or(u64::MAX))
     }
 }
 

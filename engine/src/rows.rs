@@ -122,6 +122,8 @@ wrapped_rows! {
     IndexRow(Place): MessageIndex by MessageId;
     UnreadRow(Place): Unread by u64;
     UnconfirmedRow(Timestamp): Unconfirmed by Place;
+    /// An event that has left the log before every consumer had it.
+    UnheardRow(EventRecord): Unheard by u64;
     SettingsRow(ChatSettings): Contact by SettingsKey;
     /// When a contact was last heard.
     SeenRow(Timestamp): Contact by SeenKey;

@@ -93,11 +93,13 @@ pub enum Table {
     Event,
     /// Programs that read the event log, by keyed hash of their names.
     Consumer,
+    /// Events of messages that have left the log and that a consumer has not had, by number.
+    Unheard,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -137,6 +139,7 @@ impl Table {
         Self::Mark,
         Self::Event,
         Self::Consumer,
+        Self::Unheard,
     ];
 
     /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
@@ -150,7 +153,9 @@ impl Table {
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
             Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
-            Self::Delivery | Self::Expiry | Self::Mark | Self::Event | Self::Consumer => false,
+            Self::Delivery | Self::Expiry | Self::Mark | Self::Event | Self::Consumer | Self::Unheard => {
+                false
+            }
             // What a blob's key opens is the group's tree and one epoch's welcome, under keys of others.
             Self::Member | Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
         }
@@ -169,7 +174,7 @@ impl Table {
             Self::Mls | Self::SenderChain | Self::SenderSkipped | Self::KeyPackage => false,
             Self::Offer | Self::Invitation | Self::Early | Self::Blob | Self::Part => false,
             // Programs that listen begin anew.
-            Self::Event | Self::Consumer => false,
+            Self::Event | Self::Consumer | Self::Unheard => false,
         }
     }
 
@@ -215,6 +220,7 @@ impl Table {
             Self::Mark => "mark",
             Self::Event => "event",
             Self::Consumer => "consumer",
+            Self::Unheard => "unheard",
         }
     }
 }

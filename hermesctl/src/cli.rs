@@ -25,7 +25,7 @@ pub(crate) use self::{
     group::Group,
     keys::{Backup, Export, Keys, Restore},
     mark::{Edit, React, Unsend},
-    scripts::{Api, Completion, Man, On, Shell},
+    scripts::{Api, Completion, Events, Man, On, Shell},
 };
 use self::{
     contact::PING_HELP,
@@ -204,6 +204,9 @@ pub(crate) enum ClientCommand {
     /// Run a command for each message that arrives
     #[command(after_help = scripts::ON_HELP)]
     On(On),
+    /// Show which programs wait for the account's events, and let one go
+    #[command(subcommand, after_help = scripts::EVENTS_HELP)]
+    Events(Events),
     /// Ask the daemon's HTTP API, and print what it answers
     #[command(after_help = scripts::API_HELP)]
     Api(Api),

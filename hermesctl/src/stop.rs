@@ -28,7 +28,16 @@ impl From<Problem> for Stop {
 
 impl From<ClientError> for Stop {
     fn from(error: ClientError) -> Self {
-        Self::Problem(error.problem())
+        let problem = error.problem();
+        // Whoever types a path has hermesctl api; what this program asks for by itself is there in its own version.
+        Self::Problem(match problem.code {
+            ErrorCode::UnknownRoute | ErrorCode::MethodNotAllowed => Problem::new(
+                ErrorCode::DaemonVersion,
+                "hermesd does not know what this hermesctl asks it: it is of an older version",
+                "hermesctl daemon restart",
+            ),
+            _ => problem,
+        })
     }
 }
 

@@ -26,7 +26,7 @@ pub use audit::{
 pub use chats::{ChatView, ChatWith, chats};
 pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, contact_named};
 pub use delivery::{Confirmed, RecipientView, recipients};
-pub use events::{ConsumerView, EventPage, EventView, consumers, events, newest_event};
+pub use events::{ConsumerView, EventEntry, EventPage, EventView, consumers, events, newest_event};
 pub use group::{
     GroupDetails, GroupView, MemberView, WayBack, group_at, group_authenticator, group_named, groups,
 };

@@ -1,8 +1,8 @@
-//! `hermesctl on`, `api`, `completion` and `man`: for scripts, shells and packages.
+//! `hermesctl on`, `events`, `api`, `completion` and `man`: for scripts, shells and packages.
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use regex_lite::Regex;
 
 pub(super) const ON_HELP: &str = "\
@@ -15,7 +15,8 @@ What others wrote, texts and names of people who are no contacts, is in the JSON
 
 A message is done with when CMD has ended with 0. Whatever is stopped or killed, each message is
 handed over at least once; CMD may see one again after a crash, with the same HERMES_ID. Messages
-that come while nothing runs wait for the same command, or for the same --as NAME.
+that come while nothing runs wait for the same command, or for the same --as NAME, however long
+that takes; hermesctl events forget NAME ends the waiting.
 
   hermesctl on --from ops --match '^deploy ' -- ./deploy.sh
   hermesctl on -- sh -c 'jq -r .message.text | hermesctl send \"$HERMES_FROM\" -'";
@@ -44,6 +45,24 @@ pub(crate) struct On {
 
 fn regex(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|error| error.to_string())
+}
+
+pub(super) const EVENTS_HELP: &str = "\
+What happens to an account is numbered. A program that reads it under a name, as hermesctl on does,
+says up to which number it is done, and goes on there whenever it comes back. Messages wait for as
+long as it takes, other events for 30 days: forget a name that will not come back.";
+
+/// Programs that listen under a name.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// List them, and how far each has come
+    Ls,
+    /// Let nothing wait for them any more
+    Forget {
+        /// Names, as ls shows them
+        #[arg(value_name = "NAME", required = true)]
+        consumers: Vec<String>,
+    },
 }
 
 pub(super) const API_HELP: &str = "\

@@ -12,6 +12,7 @@ pub(crate) mod contact;
 pub(crate) mod daemon;
 pub(crate) mod dnd;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod group;
 pub(crate) mod inbox;
@@ -69,6 +70,7 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Unlock => keys::unlock(invocation).await,
         ClientCommand::Keys(args) => keys::run(args, invocation).await,
         ClientCommand::On(args) => on::run(args, invocation).await,
+        ClientCommand::Events(args) => events::run(args, invocation).await,
         ClientCommand::Api(args) => api::run(args, invocation).await,
         ClientCommand::Status => status::run(invocation).await,
         ClientCommand::Daemon(args) => daemon::run(args, invocation).await,

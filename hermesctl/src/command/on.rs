@@ -98,13 +98,12 @@ impl Watch {
         while let Some(frame) = events.next_frame().await? {
             let Some(seq) = frame.seq else { continue };
             let mut read = None;
-            match &frame.event {
-                Event::Received { message } if self.is_wanted(message) => {
-                    let done = self.carry_out(&frame, message).await?;
-                    read = (done && self.args.read).then(|| message.reference.clone());
-                }
-                Event::Lagged { first, last } => self.notes.say(&lagged(*first, *last)),
-                _ => {}
+            // Every message that came is among these, however late this is: what the log has lost told of others.
+            if let Event::Received { message } = &frame.event
+                && self.is_wanted(message)
+            {
+                let done = self.carry_out(&frame, message).await?;
+                read = (done && self.args.read).then(|| message.reference.clone());
             }
             self.done = Some(Done { seq, read });
             self.settle(daemon).await?;
@@ -172,13 +171,6 @@ impl Watch {
             }
         }
     }
-}
-
-fn lagged(first: u64, last: u64) -> Line {
-    let count = last.saturating_sub(first).saturating_add(1);
-    Line::default().styled(WARN, "warning: ").plain(format!(
-        "{count} events were dropped from the log before they could be handled; hermesctl log CHAT has the messages"
-    ))
 }
 
 /// A name for a consumer that is the same whenever the same is asked for: FNV-1a, 64 bits.

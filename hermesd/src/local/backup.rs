@@ -9,6 +9,7 @@ use std::{
 use axum::{
     body::{Body, BodyDataStream, Bytes},
     extract::{Path, State},
+    http::header,
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
@@ -66,7 +67,8 @@ pub(super) async fn make(
         }
     });
     let body = stream::once(async { Ok(Bytes::from(line)) }).chain(rest);
-    Ok(Body::from_stream(body).into_response())
+    let bytes = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((bytes, Body::from_stream(body)).into_response())
 }
 
 /// Reads the rows in one turn, so that whoever locks the account waits for the end of it, which then comes at once.

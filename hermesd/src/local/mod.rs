@@ -136,6 +136,6 @@ async fn no_route() -> Refused {
     Refused::new(
         ErrorCode::UnknownRoute,
         "this hermesd has no such route",
-        "hermesd and the program may be of different versions: restart hermesd",
+        "GET /v1/openapi.json has them all; a route of a newer version is there once hermesd is: hermesctl daemon restart",
     )
 }

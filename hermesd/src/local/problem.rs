@@ -74,11 +74,12 @@ impl ToProblem for CommandError {
                 "use 1 to 64 letters, digits, '-', '_', '.', ':' and '@'".to_owned(),
             ),
             Self::UnknownConsumer(_) => {
-                (ErrorCode::ConsumerNotFound, "it begins when it first listens".to_owned())
+                (ErrorCode::ConsumerNotFound, "hermesctl events ls names them all".to_owned())
             }
             Self::TooManyConsumers(_) => (
                 ErrorCode::LimitReached,
-                "forget one that will not come back; docs/api.md says how".to_owned(),
+                "forget one that will not come back: hermesctl events ls, then hermesctl events forget NAME"
+                    .to_owned(),
             ),
             Self::NoSuchEvent { .. } => {
                 (ErrorCode::EventNotFound, "acknowledge the number of an event that you have".to_owned())

@@ -3,16 +3,35 @@
 use std::time::Duration;
 
 use hermes_engine::{
-    Command, CommandError, ConsumerChange, Event, Idempotency, Input, LinkEvent, Reference, Reply, limits,
-    query,
+    ChatId, Command, CommandError, ConsumerChange, Event, Idempotency, Input, LinkEvent, MessageChange,
+    Reference, Reply, limits,
+    query::{self, EventEntry},
 };
 use hermes_tests::duo::{Peer, paired, settle};
 use hermes_wire::Sequence;
 
 fn log(peer: &Peer, after: u64) -> Vec<(u64, Event)> {
-    let page = query::events(&peer.store, after, None, usize::MAX).unwrap();
-    assert_eq!(page.missed, None);
-    page.events.into_iter().map(|event| (event.number, event.event)).collect()
+    let (missed, events) = heard_by(peer, after, None);
+    assert_eq!(missed, []);
+    events
+}
+
+/// What a program hears behind an event: numbers that are gone, and events.
+fn heard_by(peer: &Peer, after: u64, chat: Option<ChatId>) -> (Vec<(u64, u64)>, Vec<(u64, Event)>) {
+    let (mut missed, mut events, mut position) = (Vec::new(), Vec::new(), after);
+    loop {
+        let page = query::events(&peer.store, position, chat, 7).unwrap();
+        for entry in page.entries {
+            match entry {
+                EventEntry::Missed(first, last) => missed.push((first, last)),
+                EventEntry::Event(event) => events.push((event.number, event.event)),
+            }
+        }
+        if page.through == position {
+            return (missed, events);
+        }
+        position = page.through;
+    }
 }
 
 fn consumer(peer: &mut Peer, name: &str, change: ConsumerChange) -> Result<u64, CommandError> {
@@ -38,9 +57,9 @@ fn what_was_told_stands_in_the_log_and_survives_a_restart() {
     assert_eq!(states, 4, "two messages, each relayed and delivered");
     // Of one chat only.
     let chat = query::chat_named(&bob.store, "alice").unwrap();
-    assert!(query::events(&bob.store, before, chat, 10).unwrap().events.len() >= 2);
+    assert!(heard_by(&bob, before, chat).1.len() >= 2);
     let other = query::chat_named(&alice.store, "bob").unwrap();
-    assert!(query::events(&bob.store, before, other, 10).unwrap().events.is_empty());
+    assert_eq!(heard_by(&bob, before, other), (vec![], vec![]));
 }
 
 #[test]
@@ -93,8 +112,7 @@ fn the_oldest_events_go_and_whoever_wanted_them_is_told() {
     assert_eq!(log(&bob, 0).len() as u64, old);
     bob.register(bob.head);
     bob.turn(Input::Tick);
-    let page = query::events(&bob.store, 0, None, 10).unwrap();
-    assert_eq!((page.missed, page.through, page.events.len()), (Some((1, old)), old, 0));
+    assert_eq!(heard_by(&bob, 0, None), (vec![(1, old)], vec![]));
     // The numbers go on, and who has read all that was there misses nothing.
     alice.now = bob.now;
     alice.send("bob", "two").unwrap();
@@ -104,7 +122,8 @@ fn the_oldest_events_go_and_whoever_wanted_them_is_told() {
     // Numbers from another life of the store are of no use in this one.
     let newest = query::newest_event(&bob.store).unwrap();
     let page = query::events(&bob.store, newest + 5, None, 10).unwrap();
-    assert_eq!((page.missed, page.through), (Some((newest + 1, newest + 5)), newest));
+    let missed = |entry: &EventEntry| matches!(entry, EventEntry::Missed(first, last) if (*first, *last) == (newest + 1, newest + 5));
+    assert!(page.through == newest && page.entries.len() == 1 && missed(&page.entries[0]), "{page:?}");
 }
 
 #[test]
@@ -122,8 +141,63 @@ fn the_log_has_a_length() {
     let newest = query::newest_event(&bob.store).unwrap();
     assert_eq!(newest, before + limits::EVENTS + 10);
     let page = query::events(&bob.store, 0, None, 1).unwrap();
-    assert_eq!(page.missed, Some((1, newest - limits::EVENTS)));
-    assert_eq!(page.events[0].number, newest - limits::EVENTS + 1);
+    let [EventEntry::Missed(1, gone), EventEntry::Event(first)] = &page.entries[..] else {
+        panic!("{page:?}")
+    };
+    assert_eq!((*gone, first.number), (newest - limits::EVENTS, newest - limits::EVENTS + 1));
+}
+
+#[test]
+fn a_message_waits_for_a_consumer_that_comes_later_than_the_log_reaches() {
+    let (mut alice, mut bob) = paired();
+    let slow = consumer(&mut bob, "slow", ConsumerChange::Begin).unwrap();
+    consumer(&mut bob, "quick", ConsumerChange::Begin).unwrap();
+    for number in 0..20 {
+        alice.send("bob", &format!("text {number}")).unwrap();
+        settle(&mut alice, &mut bob);
+        bob.link(LinkEvent::CopySeen);
+    }
+    for _ in 0..limits::EVENTS {
+        bob.link(LinkEvent::CopySeen);
+    }
+    bob.restart();
+    let newest = query::newest_event(&bob.store).unwrap();
+    let heard = |bob: &Peer, after: u64| {
+        let (missed, events) = heard_by(bob, after, None);
+        // Each number is told or said to be gone, and the order is theirs.
+        let gone: u64 = missed.iter().map(|(first, last)| last - first + 1).sum();
+        assert_eq!(gone + events.len() as u64, newest - after);
+        assert!(events.is_sorted_by_key(|(number, _)| *number));
+        let received = events.into_iter().filter(|(_, event)| matches!(event, Event::Received(_)));
+        received.map(|(number, _)| number).collect::<Vec<_>>()
+    };
+    let numbers = heard(&bob, slow);
+    assert_eq!(numbers.len(), 20);
+    assert_eq!(heard(&bob, numbers[4]), numbers[5..], "it may stop anywhere");
+    // What everyone has is dropped; not what one has alone.
+    consumer(&mut bob, "quick", ConsumerChange::Acknowledge(newest)).unwrap();
+    consumer(&mut bob, "slow", ConsumerChange::Acknowledge(numbers[9])).unwrap();
+    assert_eq!(heard(&bob, slow), numbers[10..]);
+    consumer(&mut bob, "slow", ConsumerChange::Forget).unwrap();
+    assert!(heard(&bob, slow).is_empty());
+}
+
+#[test]
+fn nothing_is_kept_that_nobody_waits_for() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "before anybody listens").unwrap();
+    settle(&mut alice, &mut bob);
+    let begin = consumer(&mut bob, "bot", ConsumerChange::Begin).unwrap();
+    alice.send("bob", "withdrawn").unwrap();
+    settle(&mut alice, &mut bob);
+    let reference = Reference { chat: "bob".to_owned(), number: 2 };
+    alice.command(Command::Message(reference, MessageChange::Unsend)).unwrap();
+    settle(&mut alice, &mut bob);
+    bob.now = bob.now.after(limits::EVENT_AGE + Duration::from_secs(1));
+    bob.register(bob.head);
+    bob.turn(Input::Tick);
+    assert!(begin > 0 && heard_by(&bob, 0, None).0.len() == 1, "only what is gone, in one piece");
+    assert!(heard_by(&bob, 0, None).1.iter().all(|(_, event)| !matches!(event, Event::Received(_))));
 }
 
 fn once(key: &str, request: &str, command: Command) -> Command {

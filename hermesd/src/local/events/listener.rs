@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use hermes_api::{Event, EventFrame, GroupChange, MarkKind, V1};
 use hermes_engine::{
     ChatId, GroupEvent,
-    query::{self, EventView},
+    query::{self, EventEntry, EventView},
 };
 use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
@@ -46,8 +46,7 @@ pub(super) struct Listener {
 
 /// What was read and not told yet.
 enum Ready {
-    Missed(u64, u64),
-    Event(EventView),
+    Entry(EventEntry),
     /// It was not in the log, for it is over soon.
     Passing(hermes_engine::Event),
 }
@@ -144,8 +143,7 @@ impl Listener {
         let page = self.account.query(move |view| query::events(view, after, chat, EVENT_PAGE)).await.ok()?;
         self.position = page.through;
         self.more = page.through != after;
-        self.ready.extend(page.missed.map(|(first, last)| Ready::Missed(first, last)));
-        self.ready.extend(page.events.into_iter().map(Ready::Event));
+        self.ready.extend(page.entries.into_iter().map(Ready::Entry));
         Some(())
     }
 
@@ -166,13 +164,13 @@ impl Listener {
 
     async fn tell(&self, ready: Ready) -> Option<EventFrame> {
         Some(match ready {
-            Ready::Missed(first, last) => {
+            Ready::Entry(EventEntry::Missed(first, last)) => {
                 EventFrame { v: V1, seq: Some(last), at: None, event: Event::Lagged { first, last } }
             }
             Ready::Passing(event) => {
                 EventFrame { v: V1, seq: None, at: None, event: self.show(event).await? }
             }
-            Ready::Event(EventView { number, at, event }) => {
+            Ready::Entry(EventEntry::Event(EventView { number, at, event })) => {
                 let event = self.show(event).await?;
                 EventFrame { v: V1, seq: Some(number), at: Some(show::time(at)), event }
             }

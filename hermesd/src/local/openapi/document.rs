@@ -111,7 +111,7 @@ impl Document {
     }
 
     pub(super) fn finish(self) -> Value {
-        json!({
+        let mut document = json!({
             "openapi": "3.1.0",
             "info": {
                 "title": "Hermes, the local API",
@@ -123,7 +123,9 @@ impl Document {
             "servers": [{ "url": "/", "description": "the daemon's Unix socket; the host's name does not matter" }],
             "paths": self.paths,
             "components": { "schemas": self.schemas },
-        })
+        });
+        say_what_numbers_are(&mut document);
+        document
     }
 
     fn add(&mut self, method: &str, at: At, mut parameters: Vec<Value>, body: Option<Value>, answer: Value) {
@@ -203,6 +205,27 @@ impl Document {
         references(document, &mut found);
         found.retain(|name| document.pointer(&format!("/components/schemas/{name}")).is_none());
         found
+    }
+}
+
+/// Numbers of the API are whole and not negative. The library names their formats after signed ones, which end earlier
+/// than what is taken.
+fn say_what_numbers_are(schema: &mut Value) {
+    let most = match (schema["minimum"].as_u64(), schema["format"].as_str()) {
+        (Some(0), Some("int32")) => Some(("uint32", u64::from(u32::MAX))),
+        (Some(0), Some("int64")) => Some(("uint64", u64::MAX)),
+        _ => None,
+    };
+    match schema {
+        Value::Object(fields) => {
+            if let Some((format, most)) = most {
+                fields.insert("format".to_owned(), format.into());
+                fields.entry("maximum").or_insert_with(|| most.into());
+            }
+            fields.values_mut().for_each(say_what_numbers_are);
+        }
+        Value::Array(values) => values.iter_mut().for_each(say_what_numbers_are),
+        _ => {}
     }
 }
 
