@@ -16,8 +16,11 @@ fn log(peer: &Peer, after: u64) -> Vec<(u64, Event)> {
     events
 }
 
-/// What a program hears behind an event: numbers that are gone, and events.
-fn heard_by(peer: &Peer, after: u64, chat: Option<ChatId>) -> (Vec<(u64, u64)>, Vec<(u64, Event)>) {
+/// Numbers that are gone, first and last.
+type Missed = Vec<(u64, u64)>;
+
+/// What a program hears behind an event: what is gone, and events.
+fn heard_by(peer: &Peer, after: u64, chat: Option<ChatId>) -> (Missed, Vec<(u64, Event)>) {
     let (mut missed, mut events, mut position) = (Vec::new(), Vec::new(), after);
     loop {
         let page = query::events(&peer.store, position, chat, 7).unwrap();
