@@ -243,7 +243,11 @@ impl Client {
 
     /// Lists a chat's messages, both ways.
     pub async fn log(&self, account: &str, chat: &str, query: &LogQuery) -> Result<MessagePage, ClientError> {
-        let query = [("limit", query.limit.map(|limit| limit.to_string())), ("before", query.before.clone())];
+        let query = [
+            ("limit", query.limit.map(|limit| limit.to_string())),
+            ("before", query.before.clone()),
+            ("after", query.after.clone()),
+        ];
         self.get(routes::fill(routes::LOG, &[account, chat], &query)).await
     }
 

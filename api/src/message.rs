@@ -126,7 +126,7 @@ pub struct InboxQuery {
     pub after: Option<String>,
 }
 
-/// Which messages of a chat's log to list: the newest ones. Stands in the query of the URL.
+/// Which messages of a chat's log to list: the newest ones, unless it is said behind which. Stands in the query of the URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
@@ -135,6 +135,8 @@ pub struct LogQuery {
     pub limit: Option<u32>,
     /// Only those before the message of this id (32 hex digits).
     pub before: Option<String>,
+    /// Those right behind the message of this id; not together with `before`.
+    pub after: Option<String>,
 }
 
 /// Messages, the oldest first.

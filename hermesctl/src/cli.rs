@@ -348,6 +348,9 @@ pub(crate) struct Log {
 pub(crate) struct Tui {
     /// The contact or the group to begin with
     pub(crate) chat: Option<String>,
+    /// Take the mouse: click on chats and messages, scroll with the wheel
+    #[arg(long)]
+    pub(crate) mouse: bool,
 }
 
 #[derive(Debug, Args)]

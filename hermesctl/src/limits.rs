@@ -73,8 +73,11 @@ pub(crate) const TUI_SENDING: usize = 16;
 /// Messages that `tui` loads at a time: more than fit on a screen.
 pub(crate) const TUI_PAGE: u32 = 100;
 
-/// Messages of a chat that `tui` holds in memory; `log` shows older ones.
-pub(crate) const TUI_MESSAGES: usize = 5_000;
+/// Messages of a chat that `tui` holds in memory: a stretch that moves with what is read. Each drawing may go through it.
+pub(crate) const TUI_MESSAGES: usize = 1_000;
+
+/// Messages that a search of `tui` lists, the newest: more say that it was for too little.
+pub(crate) const TUI_HITS: usize = 200;
 
 /// Rows of the text being written that `tui` shows; it scrolls beyond.
 pub(crate) const TUI_TEXT_ROWS: usize = 6;

@@ -156,6 +156,34 @@ pub fn log<V: View>(
     shown.collect::<Result<_, _>>().map(Some)
 }
 
+/// The `limit` messages of a chat right behind number `after`, both ways; the oldest of them first. `None` when there is no
+/// such chat.
+pub fn log_after<V: View>(
+    view: &V,
+    chat: &str,
+    after: u64,
+    limit: usize,
+) -> StoreResult<Option<Vec<MessageView>>, V> {
+    let Some(chat) = chat_named(view, chat)? else { return Ok(None) };
+    let mut range = Range::prefix(&chat.to_bytes());
+    let limit = limit.min(QUERY_ROWS);
+    let mut chats = Chats::default();
+    let mut found = Vec::new();
+    let mut last = after;
+    while found.len() < limit {
+        let Some(number) = last.checked_add(1) else { break };
+        range.from = Place { chat, number }.to_bytes();
+        let wanted = limit.saturating_sub(found.len());
+        let rows = rows::scan::<MessageRecord, _>(view, &range, Order::Ascending, wanted)?;
+        let Some((place, _)) = rows.last() else { break };
+        last = place.number;
+        for (place, row) in rows.into_iter().filter(|(_, row)| row.is_listed()) {
+            found.push(chats.show(view, place, row)?);
+        }
+    }
+    Ok(Some(found))
+}
+
 impl MessageRecord {
     /// What is said about messages is seen at these; unless nobody else will ever see it.
     fn is_listed(&self) -> bool {

@@ -31,7 +31,8 @@ pub use group::{
     GroupDetails, GroupView, MemberView, WayBack, group_at, group_authenticator, group_named, groups,
 };
 pub use history::{
-    InboxFilter, MessageDirection, MessageView, inbox, last_received, log, message, message_at, messages_at,
+    InboxFilter, MessageDirection, MessageView, inbox, last_received, log, log_after, message, message_at,
+    messages_at,
 };
 pub use link::{
     BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,

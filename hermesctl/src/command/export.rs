@@ -72,7 +72,7 @@ pub(crate) async fn run(args: cli::Export, invocation: &mut Invocation) -> Resul
 /// oldest on, so that a long history need not fit into memory.
 async fn export(chat: &str, account: &str, path: &Path, invocation: &Invocation) -> Result<u64, Stop> {
     let fetch = async |before: Option<String>| -> Result<MessagePage, Stop> {
-        let query = LogQuery { limit: Some(PAGE_MESSAGES), before };
+        let query = LogQuery { limit: Some(PAGE_MESSAGES), before, after: None };
         Ok(invocation.daemon.repeatable(async |client| client.log(account, chat, &query).await).await?)
     };
     let progress = invocation.notes.progress("exporting");

@@ -34,7 +34,7 @@ async fn newest(args: &cli::Log, account: &str, invocation: &Invocation) -> Resu
     let mut all = MessagePage { v: V1, messages: Vec::new(), more: true };
     while all.more && left > 0 {
         let before = all.messages.first().map(|message| message.id.clone());
-        let query = LogQuery { limit: Some(left.min(PAGE_MESSAGES)), before };
+        let query = LogQuery { limit: Some(left.min(PAGE_MESSAGES)), before, after: None };
         let page = invocation
             .daemon
             .repeatable(async |client| client.log(account, &args.chat, &query).await)

@@ -1,17 +1,14 @@
 //! `hermesctl tui`: conversations on the whole screen.
 //!
-//! The state ([`model`]) is changed by keys and by what the daemon says, and drawn from scratch each time; only
-//! [`screen`] knows the terminal, only [`courier`] the daemon. Events only wake where they can: the lists are the truth.
+//! The state ([`model`]) is changed by what the user does and what the daemon says ([`update`]), and drawn from scratch each
+//! time ([`view`]); only [`screen`] knows the terminal, only [`courier`] the daemon. Events only wake where they can: the
+//! lists are the truth.
 
 mod courier;
 mod editor;
-mod history;
-mod keys;
 mod model;
-mod overlay;
-mod paint;
 mod screen;
-mod search;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -19,13 +16,12 @@ mod view;
 
 use std::{
     io::{self, IsTerminal},
-    thread,
     time::SystemTime,
 };
 
 use hermes_api::{Event, Exit};
 use jiff::tz::TimeZone;
-use ratatui_crossterm::crossterm::event::{self, Event as TerminalEvent, KeyEvent};
+use ratatui_crossterm::crossterm::event::{self, Event as TerminalEvent, KeyEvent, MouseEvent};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -33,10 +29,11 @@ use tokio::{
 
 use self::{
     courier::{Answer, Courier, Reach},
-    keys::Flow,
     model::{Model, Watched},
-    paint::Paint,
-    screen::Screen,
+    screen::{Mouse, Screen},
+    tasks::Tasks,
+    update::Flow,
+    view::Paint,
 };
 use crate::{cli, invocation::Invocation, limits::TUI_INPUTS, output::Format, stop::Stop};
 
@@ -44,6 +41,7 @@ use crate::{cli, invocation::Invocation, limits::TUI_INPUTS, output::Format, sto
 #[derive(Debug)]
 enum Input {
     Key(KeyEvent),
+    Mouse(MouseEvent),
     Paste(String),
     /// The window has another size.
     Resized,
@@ -53,8 +51,6 @@ enum Input {
     Daemon(Reach),
     /// Somebody else has stopped this program, and it goes on.
     Continued,
-    /// There is no terminal any more.
-    Hangup,
 }
 
 /// Runs until the user leaves.
@@ -65,33 +61,38 @@ pub(crate) async fn run(args: cli::Tui, invocation: &mut Invocation) -> Result<E
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Stop::usage("tui needs a terminal", "for scripts: hermesctl inbox, log and send"));
     }
-    let account = invocation.account().await?;
     // What does not work now is said before the screen is taken.
-    let chats = invocation.daemon.repeatable(async |client| client.chats(&account).await).await?;
-    let mut model = Model::new(account.clone(), TimeZone::system());
-    model.answered(Answer::Chats(chats));
-    model.refresh();
-    if let Some(name) = args.chat {
-        invocation.daemon.repeatable(async |client| client.chat(&account, &name).await).await?;
-        model.open_chat(&name);
-    }
-    let status = invocation.daemon.repeatable(async |client| client.status().await).await?;
-    let own = status.accounts.into_iter().find(|status| status.name == account);
-    model.relay = own.map(|own| own.connection.state);
+    let account = invocation.account().await?;
+    let model = begin(&account, args.chat.as_deref(), invocation).await?;
     let paint = match anstream::AutoStream::choice(&io::stdout()) {
         anstream::ColorChoice::Never => Paint::Plain,
         _ => Paint::Coloured,
     };
     let (inputs, queue) = mpsc::channel(TUI_INPUTS);
-    let courier = Courier::start(invocation.daemon.client.clone(), account, inputs.clone());
-    let screen = Screen::enter()?;
-    thread::spawn({
-        let inputs = inputs.clone();
-        move || read_terminal(&inputs)
-    });
-    tell_of_continuing(inputs)?;
-    show(model, screen, paint, courier, queue).await?;
+    let mut tasks = Tasks::default();
+    let courier = Courier::start(invocation.daemon.client.clone(), account, inputs.clone(), &mut tasks);
+    tasks.spawn("hears of being continued", tell_of_continuing(inputs.clone())?);
+    let screen = Screen::enter(if args.mouse { Mouse::Ours } else { Mouse::OfTheTerminal })?;
+    tasks.spawn_thread("reads the keys", move || read_terminal(&inputs));
+    show(model, screen, paint, courier, queue, tasks).await?;
     Ok(Exit::Ok)
+}
+
+/// The state as it is at first.
+async fn begin(account: &str, chat: Option<&str>, invocation: &Invocation) -> Result<Model, Stop> {
+    let daemon = &invocation.daemon;
+    let mut model = Model::new(account.to_owned(), TimeZone::system());
+    let chats = daemon.repeatable(async |client| client.chats(account).await).await?;
+    model.answered(Answer::Chats(chats));
+    model.refresh();
+    if let Some(name) = chat {
+        daemon.repeatable(async |client| client.chat(account, name).await).await?;
+        model.open_chat(name);
+    }
+    let status = daemon.repeatable(async |client| client.status().await).await?;
+    let own = status.accounts.into_iter().find(|status| status.name == account);
+    model.relay = own.map(|own| own.connection.state);
+    Ok(model)
 }
 
 async fn show(
@@ -100,7 +101,8 @@ async fn show(
     paint: Paint,
     courier: Courier,
     mut queue: mpsc::Receiver<Input>,
-) -> io::Result<()> {
+    mut tasks: Tasks,
+) -> Result<(), Stop> {
     loop {
         let mut shown = view::Shown::default();
         screen.draw(|frame| {
@@ -116,10 +118,15 @@ async fn show(
                 model.not_taken(request);
             }
         }
-        let Some(first) = queue.recv().await else { return Ok(()) };
+        let first = tokio::select! {
+            biased;
+            // Without it the screen would go on showing what is not so any more.
+            problem = tasks.ended() => return Err(problem.into()),
+            input = queue.recv() => input,
+        };
         // What is there already is drawn once; not for ever, or a flood of events would hide what the keys do.
         let more = std::iter::from_fn(|| queue.try_recv().ok()).take(TUI_INPUTS);
-        for input in std::iter::once(first).chain(more) {
+        for input in first.into_iter().chain(more) {
             match take(&mut model, input) {
                 Flow::Stay => {}
                 Flow::Redraw => screen.resume()?,
@@ -136,6 +143,7 @@ fn take(model: &mut Model, input: Input) -> Flow {
             model.watched = Watched::Yes;
             return model.pressed(key, || format!("{:032x}", rand::random::<u128>()));
         }
+        Input::Mouse(event) => model.pointed(event),
         Input::Paste(text) => model.pasted(&text),
         Input::Resized => {}
         Input::Watched(watched) => model.watched = watched,
@@ -143,39 +151,35 @@ fn take(model: &mut Model, input: Input) -> Flow {
         Input::Event(event) => model.happened(event),
         Input::Daemon(reach) => model.reached(reach),
         Input::Continued => return Flow::Redraw,
-        Input::Hangup => return Flow::Leave,
     }
     Flow::Stay
 }
 
-/// Reads keys until nobody wants them any more. The terminal's end ends it, too.
-fn read_terminal(inputs: &mpsc::Sender<Input>) {
-    while let Ok(event) = event::read() {
-        let input = match event {
+/// Reads keys until nobody wants them any more.
+fn read_terminal(inputs: &mpsc::Sender<Input>) -> io::Result<()> {
+    loop {
+        let input = match event::read()? {
             TerminalEvent::Key(key) => Input::Key(key),
             TerminalEvent::Paste(text) => Input::Paste(text),
             TerminalEvent::Resize(..) => Input::Resized,
             TerminalEvent::FocusGained => Input::Watched(Watched::Yes),
             TerminalEvent::FocusLost => Input::Watched(Watched::No),
-            TerminalEvent::Mouse(_) => continue,
+            TerminalEvent::Mouse(event) => Input::Mouse(event),
         };
         if inputs.blocking_send(input).is_err() {
-            return;
+            return Ok(());
         }
     }
-    // Nobody may be left to hear it.
-    let _ = inputs.blocking_send(Input::Hangup);
 }
 
-fn tell_of_continuing(inputs: mpsc::Sender<Input>) -> io::Result<()> {
+fn tell_of_continuing(inputs: mpsc::Sender<Input>) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let number = rustix::process::Signal::CONT.as_raw();
     let mut continued = signal(SignalKind::from_raw(number))?;
-    tokio::spawn(async move {
+    Ok(async move {
         while continued.recv().await.is_some() {
             if inputs.send(Input::Continued).await.is_err() {
                 return;
             }
         }
-    });
-    Ok(())
+    })
 }

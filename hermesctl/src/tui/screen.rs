@@ -3,7 +3,10 @@
 use std::{
     io::{self, Stdout, stdout},
     panic,
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ratatui_core::terminal::{Frame, Terminal};
@@ -11,42 +14,62 @@ use ratatui_crossterm::{
     CrosstermBackend,
     crossterm::{
         cursor::Show,
-        event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange},
+        event::{
+            DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+            EnableFocusChange, EnableMouseCapture,
+        },
         execute,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
 };
 use rustix::process::{Signal, getpid, kill_process};
 
+/// Set by a panic, whichever thread has it: what it reports must not be drawn over.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// Who has the mouse. While it is ours, the terminal selects no text with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mouse {
+    Ours,
+    OfTheTerminal,
+}
+
 /// The whole screen. Given back when dropped, and before a panic is reported.
-pub(super) struct Screen(Terminal<CrosstermBackend<Stdout>>);
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    mouse: Mouse,
+}
 
 impl Screen {
-    pub(super) fn enter() -> io::Result<Self> {
+    pub(super) fn enter(mouse: Mouse) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let report = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
+                PANICKED.store(true, Ordering::SeqCst);
                 give_back();
                 report(info);
             }));
         });
         let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         // From here on there is something to give back, also when the rest fails.
-        let screen = Self(terminal);
-        take()?;
+        let screen = Self { terminal, mouse };
+        take(mouse)?;
         Ok(screen)
     }
 
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.0.draw(draw).map(|_| ())
+        if PANICKED.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.terminal.draw(draw).map(|_| ())
     }
 
     /// Draws everything anew the next time: something else may have written on the screen. Terminal::clear would ask
     /// the terminal where the cursor is, and the answer is among the keys that another thread reads.
     fn clear(&mut self) -> io::Result<()> {
-        let size = self.0.size()?;
-        self.0.resize(size.into())
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 
     /// Gives the terminal back to the shell until it continues this program.
@@ -59,7 +82,7 @@ impl Screen {
 
     /// Takes the terminal again after something else had it.
     pub(super) fn resume(&mut self) -> io::Result<()> {
-        take()?;
+        take(self.mouse)?;
         self.clear()
     }
 }
@@ -70,13 +93,24 @@ impl Drop for Screen {
     }
 }
 
-fn take() -> io::Result<()> {
+fn take(mouse: Mouse) -> io::Result<()> {
     enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)?;
+    match mouse {
+        Mouse::Ours => execute!(stdout(), EnableMouseCapture),
+        Mouse::OfTheTerminal => Ok(()),
+    }
 }
 
 /// Errors would mean that there is no terminal any more to give back.
 fn give_back() {
-    let _ = execute!(stdout(), DisableFocusChange, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _ = execute!(
+        stdout(),
+        DisableMouseCapture,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        Show
+    );
     let _ = disable_raw_mode();
 }

@@ -189,20 +189,36 @@ pub(super) async fn log(
     Filter(asked): Filter<LogQuery>,
 ) -> Reply<MessagePage> {
     let account = daemon.account(&account).await.map_err(Refused)?;
-    let before = match &asked.before {
-        Some(id) => Some(reference(&account, id).await?).filter(|reference| reference.chat == chat),
-        None => None,
-    };
     let limit = page(asked.limit);
+    let number = async |id: &Option<String>| match id {
+        Some(id) => {
+            let reference = Some(reference(&account, id).await?).filter(|reference| reference.chat == chat);
+            Ok::<_, Refused>(reference.map(|reference| reference.number))
+        }
+        None => Ok(None),
+    };
+    let (before, after) = (number(&asked.before).await?, number(&asked.after).await?);
     let name = chat.clone();
-    let before = before.map(|reference| reference.number);
-    let messages = account.query(move |view| query::log(view, &name, before, limit + 1)).await?;
-    let messages = messages.ok_or_else(|| no_contact(&chat))?;
-    // The oldest come first, and the one too many is the oldest.
-    let extra = messages.len().saturating_sub(limit);
-    let messages = messages.into_iter().skip(extra);
+    let messages = match (before, after) {
+        (Some(_), Some(_)) => {
+            let hint = "ask for either side by itself";
+            return Err(Refused::new(ErrorCode::Usage, "both `before` and `after` are given", hint));
+        }
+        (before, None) => account.query(move |view| query::log(view, &name, before, limit + 1)).await?,
+        (None, Some(after)) => {
+            account.query(move |view| query::log_after(view, &name, after, limit + 1)).await?
+        }
+    };
+    let mut messages = messages.ok_or_else(|| no_contact(&chat))?;
+    let more = messages.len() > limit;
+    match after {
+        Some(_) => messages.truncate(limit),
+        // The oldest come first, and the one too many is the oldest.
+        None => drop(messages.drain(..messages.len().saturating_sub(limit))),
+    }
+    let messages = messages.into_iter();
     let messages = messages.map(|message| show::message(message, account.name().as_str())).collect();
-    Ok(Document(MessagePage { v: V1, messages, more: extra > 0 }))
+    Ok(Document(MessagePage { v: V1, messages, more }))
 }
 
 /// How long a request waits that says so in its query.

@@ -97,7 +97,7 @@ impl Account {
             let mut messages: Vec<Message> = Vec::new();
             loop {
                 let before = messages.first().map(|message| message.id.clone());
-                let query = LogQuery { limit: Some(PAGE_MESSAGES), before };
+                let query = LogQuery { limit: Some(PAGE_MESSAGES), before, after: None };
                 let page = self.home.client().log(&self.name, contact, &query).await?;
                 messages.splice(0..0, page.messages);
                 if !page.more {

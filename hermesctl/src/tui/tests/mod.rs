@@ -1,10 +1,13 @@
 //! The state and what it looks like, without a terminal.
 
+mod said;
+mod window;
+
 use std::collections::BTreeMap;
 
 use hermes_api::{
     Body, Chat, ChatWith, Chats, Direction, ErrorCode, Event, Message, MessagePage, MessageState, Problem,
-    SendResult, SentMessages, UnixMillis, V1,
+    Reaction, SendResult, SentMessages, UnixMillis, V1,
 };
 use jiff::tz::TimeZone;
 use ratatui_core::{backend::TestBackend, terminal::Terminal};
@@ -12,15 +15,12 @@ use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
     Flow, Input,
-    courier::{Answer, Reach, Request},
-    model::{Model, Older, Overlay, Watched},
-    paint::Paint,
-    take, view,
+    courier::{Answer, Reach, Request, Side},
+    model::{Beyond, Model, Overlay, Said, Sending, Watched},
+    take,
+    view::{self, Paint},
 };
-use crate::{
-    limits::{TUI_MESSAGES, TUI_PAGE},
-    render::message::tests::incoming,
-};
+use crate::render::message::tests::incoming;
 
 /// The program with a terminal of this size, and a daemon that answers when the test says so.
 struct Bench {
@@ -48,14 +48,14 @@ impl Bench {
     fn with(width: u16, height: u16, messages: Vec<Message>, more: bool) -> Self {
         let mut bench = Self::new(width, height);
         bench.model.open_chat("bob");
-        bench.page(None, messages, more);
+        bench.page(Side::Newest, messages, more);
         bench.model.requests.clear();
         bench
     }
 
-    fn page(&mut self, before: Option<&str>, messages: Vec<Message>, more: bool) {
+    fn page(&mut self, side: Side, messages: Vec<Message>, more: bool) {
         let page = MessagePage { v: V1, messages, more };
-        self.model.answered(Answer::Log { chat: "bob".into(), before: before.map(Into::into), page });
+        self.model.answered(Answer::Log { chat: "bob".into(), side, page });
     }
 
     /// Draws, and says what stands there.
@@ -99,6 +99,14 @@ impl Bench {
         });
         marks.flatten().collect()
     }
+}
+
+fn before(id: &str) -> Side {
+    Side::Before(id.into())
+}
+
+fn log(side: Side) -> Request {
+    Request::Log { chat: "bob".into(), side }
 }
 
 fn numbered(numbers: std::ops::RangeInclusive<u64>) -> Vec<Message> {
@@ -175,8 +183,9 @@ fn a_message_is_written_sent_and_followed() {
     bench.press(KeyCode::Enter, KeyModifiers::ALT);
     bench.write("there");
     bench.key(KeyCode::Enter);
-    let [Request::Send { chat, text, id }] = &bench.requests()[..] else { panic!("nothing is sent") };
-    assert_eq!((chat.as_str(), text.as_str(), id.len()), ("bob", "hi\nthere", 32));
+    let [Request::Say(Sending { id, chat, said })] = &bench.requests()[..] else { panic!("nothing is sent") };
+    assert_eq!((chat.as_str(), id.len()), ("bob", 32));
+    assert_eq!(*said, Said::Text { text: "hi\nthere".into(), reply_to: None });
     assert!(bench.draw().concat().contains("(not yet taken by hermesd)"));
 
     let result = |error| SendResult {
@@ -189,10 +198,10 @@ fn a_message_is_written_sent_and_followed() {
     };
     let sent = |error| SentMessages { v: V1, results: vec![result(error)], timed_out: false };
     bench.model.answered(Answer::Sent { id: id.clone(), sent: sent(None) });
-    assert!(bench.requests().contains(&Request::Log { chat: "bob".into(), before: None, limit: TUI_PAGE }));
+    assert!(bench.requests().contains(&log(Side::Newest)));
     let mut message = incoming("bob#1", "hi\nthere");
     (message.direction, message.state) = (Direction::Out, Some(MessageState::Queued));
-    bench.page(None, vec![message], false);
+    bench.page(Side::Newest, vec![message], false);
     assert!(bench.draw().concat().contains("there  (queued)"));
     let state = MessageState::Delivered;
     bench.model.happened(Event::State { id: id.clone(), reference: "bob#1".into(), state, error: None });
@@ -223,39 +232,17 @@ fn older_messages_come_as_one_scrolls_and_what_is_read_stays() {
         bench.key(KeyCode::PageUp);
         bench.draw();
     }
-    let older = Request::Log { chat: "bob".into(), before: Some("51".into()), limit: TUI_PAGE };
+    let older = log(before("51"));
     assert_eq!(bench.requests().iter().filter(|request| **request == older).count(), 1);
-    let before = bench.draw();
-    assert!(before.concat().contains("text 51"), "{before:#?}");
-    bench.page(Some("51"), numbered(1..=50), false);
+    let rows = bench.draw();
+    assert!(rows.concat().contains("text 51"), "{rows:#?}");
+    bench.page(before("51"), numbered(1..=50), false);
     let message = Message { id: "101".into(), ..incoming("bob#101", "text 101") };
     bench.model.happened(Event::Received { message: Box::new(message) });
     let after = bench.draw();
     assert!(after.concat().contains("text 52") && !after.concat().contains("text 101"), "{after:#?}");
     bench.press(KeyCode::End, KeyModifiers::CONTROL);
     assert!(bench.draw().concat().contains("text 101"));
-}
-
-#[test]
-fn a_search_goes_through_what_is_loaded_and_asks_for_more() {
-    let mut bench = Bench::with(80, 12, numbered(51..=100), true);
-    bench.draw();
-    bench.requests();
-    bench.control('f');
-    bench.write("text 7");
-    bench.key(KeyCode::Enter);
-    assert!(bench.draw().concat().contains("text 79"));
-    for _ in 0..10 {
-        bench.key(KeyCode::Enter);
-    }
-    assert!(bench.requests().iter().any(|request| matches!(request, Request::Log { before: Some(_), .. })));
-    bench.page(Some("51"), numbered(1..=50), false);
-    assert!(bench.draw().concat().contains("text 7 ") || bench.draw().concat().contains("text 7"));
-    bench.key(KeyCode::Enter);
-    assert!(bench.draw()[11].starts_with("nothing older has"));
-    bench.key(KeyCode::Esc);
-    bench.write("kept apart");
-    assert_eq!(bench.model.open.as_ref().unwrap().draft.text(), "kept apart");
 }
 
 #[test]
@@ -270,7 +257,10 @@ fn a_daemon_that_is_away_is_said_and_what_was_missed_is_asked_for() {
     bench.model.reached(Reach::Listening);
     let asked = bench.requests();
     assert!(asked.contains(&Request::Chats) && asked.contains(&Request::Peers), "{asked:?}");
-    assert!(asked.iter().any(|request| matches!(request, Request::Log { before: None, .. })), "{asked:?}");
+    assert!(
+        asked.iter().any(|request| matches!(request, Request::Log { side: Side::Newest, .. })),
+        "{asked:?}"
+    );
 }
 
 #[test]
@@ -289,31 +279,11 @@ fn nobody_leaves_a_message_behind_without_a_question() {
 #[test]
 fn a_gap_that_a_page_cannot_close_begins_the_conversation_anew() {
     let mut bench = Bench::with(80, 24, numbered(1..=5), false);
-    bench.page(None, numbered(200..=210), true);
+    bench.page(Side::Newest, numbered(200..=210), true);
     let open = bench.model.open.as_ref().unwrap();
-    assert_eq!((open.messages.len(), open.older), (11, Older::There));
-    bench.page(None, numbered(205..=212), true);
+    assert_eq!((open.messages.len(), open.older), (11, Beyond::There));
+    bench.page(Side::Newest, numbered(205..=212), true);
     assert_eq!(bench.model.open.as_ref().unwrap().messages.len(), 13);
-}
-
-#[test]
-fn memory_is_bounded_however_long_one_reads_further_up() {
-    let mut bench = Bench::with(80, 12, numbered(1..=100), false);
-    bench.draw();
-    bench.key(KeyCode::PageUp);
-    let last = 2 * u64::try_from(TUI_MESSAGES).unwrap();
-    bench.model.open.as_mut().unwrap().messages = numbered(1..=last);
-    for message in numbered(last + 1..=last + 3) {
-        bench.model.happened(Event::Received { message: Box::new(message) });
-    }
-    assert_eq!(bench.model.open.as_ref().unwrap().messages.len(), 2 * TUI_MESSAGES);
-    bench.requests();
-    bench.press(KeyCode::End, KeyModifiers::CONTROL);
-    bench.draw();
-    let newest = Request::Log { chat: "bob".into(), before: None, limit: TUI_PAGE };
-    assert!(bench.requests().contains(&newest));
-    bench.page(None, numbered(last - 96..=last + 3), true);
-    assert!(bench.draw().concat().contains(&format!("text {}", last + 3)));
 }
 
 #[test]
@@ -324,7 +294,7 @@ fn drafts_stay_with_their_chats() {
     assert_eq!(bench.model.open.as_ref().unwrap().chat, "carol");
     bench.write("for carol");
     bench.control('p');
-    assert_eq!(bench.model.open.as_ref().unwrap().draft.text(), "for bob");
+    assert_eq!(bench.model.open.as_ref().unwrap().draft.text.text(), "for bob");
     assert_eq!(bench.model.drafts.keys().collect::<Vec<_>>(), ["carol"]);
 }
 

@@ -11,7 +11,7 @@ use crate::{output::Line, render::fold};
 
 /// Whether there are colours. Bold and dim letters are on every terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Paint {
+pub(in crate::tui) enum Paint {
     Coloured,
     Plain,
 }

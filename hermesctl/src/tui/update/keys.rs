@@ -2,17 +2,15 @@
 
 use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::{
+use super::super::{
     courier::Request,
-    editor::Motion,
-    model::{Focus, Model, Open, Overlay},
-    search,
+    editor::{Editor, Motion},
+    model::{Focus, Model, Overlay, Purpose},
 };
-use crate::limits::{TUI_QUERY_BYTES, TUI_TEXT_ROWS};
 
 /// What follows for the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
+pub(in crate::tui) enum Flow {
     Stay,
     /// Draw everything anew.
     Redraw,
@@ -22,7 +20,7 @@ pub(super) enum Flow {
 }
 
 /// The keys as the help shows them.
-pub(super) const HELP: [(&str, &str); 17] = [
+pub(in crate::tui) const HELP: [(&str, &str); 25] = [
     ("Enter", "send; in the list, open the chat"),
     ("Alt-Enter, Ctrl-J", "new line"),
     ("Tab", "to the list of chats and back"),
@@ -30,7 +28,13 @@ pub(super) const HELP: [(&str, &str); 17] = [
     ("PgUp, PgDn", "older, newer messages"),
     ("Ctrl-Up, Ctrl-Down", "the same, row by row"),
     ("Ctrl-End", "to the newest message"),
-    ("Ctrl-F", "search; Enter goes on to older ones, Esc ends"),
+    ("Alt-Up", "choose a message; so does ↑ where nothing is written"),
+    ("  Enter, r", "  answer it"),
+    ("  +", "  react to it, or take your reaction back"),
+    ("  e", "  change what it says, if it is yours"),
+    ("  d", "  withdraw it, if it is yours"),
+    ("  i", "  who has it, and who has read it"),
+    ("Ctrl-F", "search; in the list, in all chats"),
     ("Ctrl-T, F2", "safety number of the contact"),
     ("Ctrl-A, Ctrl-E", "start, end of the line"),
     ("Alt-B, Alt-F", "word by word (also Ctrl-Left, Ctrl-Right)"),
@@ -40,11 +44,13 @@ pub(super) const HELP: [(&str, &str); 17] = [
     ("Esc", "close what is open, back to the text"),
     ("F1, ? in the list", "this help"),
     ("Ctrl-Q, Ctrl-C", "quit"),
+    ("", ""),
+    ("↑ ↓", "scroll this; any other key closes it"),
 ];
 
 impl Model {
-    /// Takes a key in. `id` is the idempotency key of a message, if one is sent.
-    pub(super) fn pressed(&mut self, key: KeyEvent, id: impl FnOnce() -> String) -> Flow {
+    /// Takes a key in. `id` is the idempotency key of what is said, if anything is.
+    pub(in crate::tui) fn pressed(&mut self, key: KeyEvent, id: impl FnOnce() -> String) -> Flow {
         if key.kind == KeyEventKind::Release {
             return Flow::Stay;
         }
@@ -57,22 +63,19 @@ impl Model {
             _ => {}
         }
         if self.overlay.is_some() {
-            return self.in_overlay(key.code);
+            return self.in_overlay(key, id);
         }
         match key.code {
-            KeyCode::F(1) => self.overlay = Some(Overlay::Help),
+            KeyCode::F(1) => self.lay(Overlay::Help),
             KeyCode::F(2) => self.ask_safety(),
             KeyCode::Char('t') if control => self.ask_safety(),
-            KeyCode::Char('f') if control => search::begin(self),
+            KeyCode::Char('f') if control => self.begin_search(),
             KeyCode::Char('n') if control => self.step_chat(1),
             KeyCode::Char('p') if control => self.step_chat(-1),
-            KeyCode::PageUp => self.scroll_up(self.page()),
-            KeyCode::PageDown => self.scroll_down(self.page()),
-            KeyCode::Up if control => self.scroll_up(1),
-            KeyCode::Down if control => self.scroll_down(1),
-            KeyCode::End if control => self.scroll_down(usize::MAX),
             _ => match self.focus {
                 Focus::Chats => self.in_list(key.code),
+                Focus::Messages => self.in_messages(key.code),
+                Focus::Search => self.in_search(key),
                 Focus::Text => self.in_text(key, control, id),
             },
         }
@@ -80,9 +83,12 @@ impl Model {
     }
 
     /// Takes pasted text in.
-    pub(super) fn pasted(&mut self, text: &str) {
+    pub(in crate::tui) fn pasted(&mut self, text: &str) {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        self.insert(&text);
+        match self.overlay {
+            None => self.insert(&text),
+            Some(_) => self.insert_reaction(&text),
+        }
     }
 
     fn leave(&mut self) -> Flow {
@@ -90,30 +96,18 @@ impl Model {
         if sure || self.sending.is_empty() {
             return Flow::Leave;
         }
-        self.overlay = Some(Overlay::Leave);
-        Flow::Stay
-    }
-
-    fn in_overlay(&mut self, code: KeyCode) -> Flow {
-        if let (Some(Overlay::Safety { contact, details: Some(details) }), KeyCode::Char('v')) =
-            (&self.overlay, code)
-        {
-            self.requests
-                .push(Request::Verify { contact: contact.clone(), number: details.safety_number.clone() });
-            return Flow::Stay;
-        }
-        if matches!((&self.overlay, code), (Some(Overlay::Leave), KeyCode::Char('y'))) {
-            return Flow::Leave;
-        }
-        self.overlay = None;
+        self.lay(Overlay::Leave);
         Flow::Stay
     }
 
     fn in_list(&mut self, code: KeyCode) {
+        let page = self.page();
         let last = self.chats.len().saturating_sub(1);
         match code {
             KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
+            KeyCode::PageUp => self.selected = self.selected.saturating_sub(page),
+            KeyCode::PageDown => self.selected = (self.selected + page).min(last),
             KeyCode::Home => self.selected = 0,
             KeyCode::End => self.selected = last,
             KeyCode::Enter | KeyCode::Right => {
@@ -122,55 +116,65 @@ impl Model {
                 }
             }
             KeyCode::Tab | KeyCode::Esc if self.open.is_some() => self.focus = Focus::Text,
-            KeyCode::Char('?') => self.overlay = Some(Overlay::Help),
-            KeyCode::Char('q') => {
-                self.note("Ctrl-Q quits");
-            }
+            KeyCode::Char('?') => self.lay(Overlay::Help),
+            KeyCode::Char('q') => self.note("Ctrl-Q quits"),
             _ => {}
         }
     }
 
     fn in_text(&mut self, key: KeyEvent, control: bool, id: impl FnOnce() -> String) {
         let alt = key.modifiers.contains(KeyModifiers::ALT);
-        let width = self.size.text_width;
+        let width = self.places.text.width.into();
+        let page = self.page();
         let Some(open) = &mut self.open else {
             self.focus = Focus::Chats;
             return self.in_list(key.code);
         };
-        let searching = open.search.is_some();
         match key.code {
-            KeyCode::Esc => open.search = None,
+            KeyCode::Esc if open.draft.purpose != Purpose::New => open.draft.drop_purpose(),
             KeyCode::Tab => self.focus = Focus::Chats,
-            KeyCode::Enter if searching => search::next(self),
+            KeyCode::PageUp => self.scroll_up(page),
+            KeyCode::PageDown => self.scroll_down(page),
+            KeyCode::Up if control => self.scroll_up(1),
+            KeyCode::Down if control => self.scroll_down(1),
+            KeyCode::End if control => self.to_newest(),
             KeyCode::Enter if !alt && !key.modifiers.contains(KeyModifiers::SHIFT) => self.send(id()),
             KeyCode::Enter => self.insert("\n"),
             KeyCode::Char('j') if control => self.insert("\n"),
+            KeyCode::Up if alt || open.draft.text.is_empty() => self.begin_choosing(),
             KeyCode::Up => {
-                open.text().up(width);
+                open.draft.text.up(width);
             }
             KeyCode::Down => {
-                open.text().down(width);
+                open.draft.text.down(width);
             }
-            KeyCode::Char(letter) if !control && !alt => self.insert(letter.encode_utf8(&mut [0; 4])),
-            code => edit(open, code, control, alt),
+            _ => self.edit_line(key),
         }
     }
 
-    fn insert(&mut self, text: &str) {
-        let Some(open) = &mut self.open else { return };
-        if self.focus != Focus::Text {
-            return;
+    /// What a key does to the text that is being written, whatever it is for.
+    pub(super) fn edit_line(&mut self, key: KeyEvent) {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        if let KeyCode::Char(letter) = key.code
+            && !control
+            && !alt
+        {
+            let mut bytes = [0; 4];
+            let letter: &str = letter.encode_utf8(&mut bytes);
+            return match self.overlay {
+                None => self.insert(letter),
+                Some(_) => self.insert_reaction(letter),
+            };
         }
-        let taken = match &mut open.search {
-            Some(search) => {
-                // What is found depends on it.
-                search.found = None;
-                search.query.insert(text, TUI_QUERY_BYTES)
-            }
-            None => open.draft.insert(text, hermes_api::limits::TEXT_BYTES),
+        let text = match (&mut self.overlay, self.focus) {
+            (Some(Overlay::React { typed, .. }), _) => Some(typed),
+            (None, Focus::Search) => self.search.as_mut().map(|search| &mut search.query),
+            (None, Focus::Text) => self.open.as_mut().map(|open| &mut open.draft.text),
+            _ => None,
         };
-        if !taken {
-            self.note("the text would be too long; nothing was added");
+        if let Some(text) = text {
+            edit(text, key.code, control, alt);
         }
     }
 
@@ -180,7 +184,7 @@ impl Model {
             return self.note("a group has no safety number; its members have: hermesctl group show");
         }
         self.requests.push(Request::Contact(contact.clone()));
-        self.overlay = Some(Overlay::Safety { contact, details: None });
+        self.lay(Overlay::Safety { contact, details: None });
     }
 
     fn step_chat(&mut self, by: isize) {
@@ -191,29 +195,26 @@ impl Model {
         }
     }
 
-    fn page(&self) -> usize {
+    /// Rows by which a page is turned.
+    pub(super) fn page(&self) -> usize {
         // Two rows stay, so that one finds one's place.
-        self.size.history_height.saturating_sub(2).max(1)
+        usize::from(self.places.history.height.max(self.places.list.height)).saturating_sub(2).max(1)
     }
 
-    fn scroll_up(&mut self, rows: usize) {
+    pub(super) fn scroll_up(&mut self, rows: usize) {
         if let Some(open) = &mut self.open {
             open.scroll = open.scroll.saturating_add(rows);
         }
     }
 
-    fn scroll_down(&mut self, rows: usize) {
+    pub(super) fn scroll_down(&mut self, rows: usize) {
         if let Some(open) = &mut self.open {
             open.scroll = open.scroll.saturating_sub(rows);
         }
     }
 }
 
-fn edit(open: &mut Open, code: KeyCode, control: bool, alt: bool) {
-    if let Some(search) = &mut open.search {
-        search.found = None;
-    }
-    let text = open.text();
+fn edit(text: &mut Editor, code: KeyCode, control: bool, alt: bool) {
     match (code, control, alt) {
         (KeyCode::Backspace, false, false) => text.delete(Motion::Left),
         (KeyCode::Char('h'), true, _) => text.delete(Motion::Left),
@@ -228,20 +229,5 @@ fn edit(open: &mut Open, code: KeyCode, control: bool, alt: bool) {
         (KeyCode::Left, ..) | (KeyCode::Char('b'), _, true) => text.go(Motion::WordLeft),
         (KeyCode::Right, ..) | (KeyCode::Char('f'), _, true) => text.go(Motion::WordRight),
         _ => {}
-    }
-}
-
-impl Open {
-    /// What is being written: the message, or what to look for.
-    pub(super) fn text(&mut self) -> &mut super::editor::Editor {
-        match &mut self.search {
-            Some(search) => &mut search.query,
-            None => &mut self.draft,
-        }
-    }
-
-    /// Rows that the text being written takes on the screen.
-    pub(super) fn text_rows(&self, width: usize) -> usize {
-        self.draft.rows(width).len().clamp(1, TUI_TEXT_ROWS)
     }
 }

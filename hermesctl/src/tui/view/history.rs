@@ -3,7 +3,7 @@
 use hermes_api::{Body, Confirmed, Direction, Message, MessageState, UnixMillis};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-use super::model::{Open, Sending};
+use super::super::model::Open;
 use crate::{
     output::{BAD, DIM, Line, NAME, WARN},
     render::{
@@ -26,17 +26,11 @@ pub(super) struct Row {
 }
 
 /// The rows of a conversation from its end up to `most` of them, the last one last.
-pub(super) fn rows(
-    open: &Open,
-    sending: &[&Sending],
-    width: usize,
-    most: usize,
-    zone: &TimeZone,
-) -> Vec<Row> {
+pub(super) fn rows(open: &Open, unsent: &[&str], width: usize, most: usize, zone: &TimeZone) -> Vec<Row> {
     let mut blocks: Vec<Vec<Row>> = Vec::new();
     let mut count = 0;
-    for sending in sending.iter().rev() {
-        let lines = texted("you", &sending.text, "      ", width, Some((DIM, "not yet taken by hermesd")));
+    for text in unsent.iter().rev() {
+        let lines = unsent_lines(text, width);
         blocks.push(lines.into_iter().map(|line| Row { line, message: None }).collect());
         count += blocks.last().map_or(0, Vec::len);
     }
@@ -53,8 +47,17 @@ pub(super) fn rows(
     rows
 }
 
+/// How many rows a text takes that the daemon has not taken yet.
+pub(in crate::tui) fn unsent_height(text: &str, width: usize) -> usize {
+    unsent_lines(text, width).len()
+}
+
+fn unsent_lines(text: &str, width: usize) -> Vec<Line> {
+    texted("you", text, "      ", width, Some((DIM, "not yet taken by hermesd")))
+}
+
 /// How many rows one message takes, with what stands before it.
-pub(super) fn height(open: &Open, at: usize, width: usize, zone: &TimeZone) -> usize {
+pub(in crate::tui) fn height(open: &Open, at: usize, width: usize, zone: &TimeZone) -> usize {
     block(open, at, width, zone).len()
 }
 
@@ -110,7 +113,7 @@ fn lines(message: &Message, width: usize, zone: &TimeZone) -> Vec<Line> {
 }
 
 /// What stands there that is no text of anybody.
-pub(super) fn about(body: &Body) -> String {
+fn about(body: &Body) -> String {
     match body {
         Body::SessionRenewed { reason } => format!("new session: {reason}"),
         Body::GroupChanged(note) => group::note(note),
@@ -227,10 +230,10 @@ mod tests {
     use hermes_api::{Quote, Reaction};
 
     use super::*;
-    use crate::{render::message::tests::incoming, tui::editor::Editor};
+    use crate::{render::message::tests::incoming, tui::model::Draft};
 
     fn texts(messages: Vec<Message>, width: usize) -> Vec<String> {
-        let open = Open { messages, ..Open::new("bob".into(), Editor::default()) };
+        let open = Open { messages, ..Open::new("bob".into(), Draft::default()) };
         rows(&open, &[], width, 100, &TimeZone::UTC).iter().map(|row| row.line.text()).collect()
     }
 
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn only_as_many_rows_as_asked_from_the_end() {
         let messages = (1..=50).map(|n| incoming(&format!("bob#{n}"), &n.to_string())).collect();
-        let open = Open { messages, ..Open::new("bob".into(), Editor::default()) };
+        let open = Open { messages, ..Open::new("bob".into(), Draft::default()) };
         let rows = rows(&open, &[], 40, 3, &TimeZone::UTC);
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[2].message, Some(49));

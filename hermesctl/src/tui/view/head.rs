@@ -1,0 +1,67 @@
+//! The bar on top: who this is, how it is connected, which chat is open, and what is to be known of it.
+
+use hermes_api::{ChatWith, ConnectionState, Peer, Trust, UnixMillis};
+use ratatui_core::{
+    buffer::Buffer,
+    style::{Modifier, Style},
+};
+
+use super::{
+    super::{courier::Reach, model::Model},
+    paint::Paint,
+};
+use crate::{
+    duration::short,
+    output::{Line, NAME},
+};
+
+/// Without colours, which would stand reversed.
+pub(super) fn draw(model: &Model, buffer: &mut Buffer, paint: Paint, now: UnixMillis) {
+    let place = model.places.head;
+    let mut line = Line::new(" ").styled(NAME, &model.account).plain(format!(" {}", connection(model)));
+    if let Some(open) = &model.open {
+        line = line.plain("  │ ").styled(NAME, &open.chat);
+        let chat = model.chat(&open.chat);
+        if chat.is_some_and(|chat| chat.with == ChatWith::Group) {
+            line = line.plain(" (group)");
+        }
+        if let Some(peer) = model.peers.get(&open.chat) {
+            line = line.plain(standing(peer)).plain(presence(peer, now));
+        }
+        if chat.is_some_and(|chat| chat.muted_until.is_some()) {
+            line = line.plain(", muted");
+        }
+    }
+    paint.line(buffer, place, 0, &line);
+    buffer.set_style(place, Style::new().add_modifier(Modifier::REVERSED));
+}
+
+fn connection(model: &Model) -> &'static str {
+    match (&model.daemon, model.relay) {
+        (Reach::Gone, _) => "hermesd is away",
+        (Reach::Refused(problem), _) if problem.code == hermes_api::ErrorCode::Locked => "is locked",
+        (Reach::Refused(_), _) => "cannot be used",
+        (Reach::Listening, Some(ConnectionState::Connected)) => "connected",
+        (Reach::Listening, Some(_)) => "not connected to the relay",
+        (Reach::Listening, None) => "",
+    }
+}
+
+/// What speaks against taking what stands there for what the contact says.
+fn standing(peer: &Peer) -> &'static str {
+    match (peer.blocked, peer.trust) {
+        (true, _) => " is blocked",
+        (false, Trust::Changed) => " HAS ANOTHER KEY",
+        (false, Trust::Unverified) => " (unverified)",
+        (false, Trust::Verified) => "",
+    }
+}
+
+/// Whether a contact is there, as far as it tells.
+fn presence(peer: &Peer, now: UnixMillis) -> String {
+    match (peer.online, peer.last_seen_at) {
+        (true, _) => " is there".to_owned(),
+        (false, Some(seen)) => format!(" was there {} ago", short(seen.before(now))),
+        (false, None) => String::new(),
+    }
+}
