@@ -179,3 +179,31 @@ fn a_group_is_forgotten_once_it_was_left_and_part_by_part() {
     let log = crowd.log(2);
     assert!(!log.iter().any(|message| matches!(message.direction, MessageDirection::Sent(_))));
 }
+
+#[test]
+fn a_conversation_is_read_from_anywhere_to_either_side() {
+    let (mut alice, mut bob) = paired();
+    for number in 1..=9 {
+        say(&mut alice, "bob", &number.to_string());
+    }
+    settle(&mut alice, &mut bob);
+    let written = |messages: Option<Vec<query::MessageView>>| {
+        texts(&Found { messages: messages.unwrap(), read: 0, next: None })
+    };
+    let all = query::log(&bob.store, "alice", None, 99).unwrap();
+    let fourth = all.as_ref().unwrap()[3].reference.number;
+    assert_eq!(written(all), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    assert_eq!(written(query::log(&bob.store, "alice", Some(fourth), 2).unwrap()), ["2", "3"]);
+    assert_eq!(written(query::log_after(&bob.store, "alice", fourth, 2).unwrap()), ["5", "6"]);
+    assert_eq!(
+        written(query::log_after(&bob.store, "alice", fourth, 99).unwrap()),
+        ["5", "6", "7", "8", "9"]
+    );
+    assert!(query::log_after(&bob.store, "alice", u64::MAX, 2).unwrap().unwrap().is_empty());
+    assert!(query::log_after(&bob.store, "carol", 1, 2).unwrap().is_none());
+    // What is said about messages is no row of its own.
+    let change = MessageChange::React(Some("👍".to_owned()));
+    alice.command(Command::Message(Reference { chat: "bob".to_owned(), number: 1 }, change)).unwrap();
+    settle(&mut alice, &mut bob);
+    assert_eq!(written(query::log_after(&bob.store, "alice", fourth, 99).unwrap()).len(), 5);
+}

@@ -14,6 +14,8 @@ mod kill;
 mod notifications;
 mod on;
 mod rollback;
+mod skip;
 mod supervised;
 mod swallow;
 mod transcripts;
+mod tui;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use hermes_tests::world::{World, wait::until};
 
-use self::desktop::{Dunst, Note, Server, SessionBus, skipped};
+use self::desktop::{Dunst, Note, Server, SessionBus};
+use super::skip::skipped;
 
 #[test]
 fn messages_are_announced_once_in_few_words_and_never_in_the_way() {

@@ -197,8 +197,10 @@ impl Model {
 
     /// Rows by which a page is turned.
     pub(super) fn page(&self) -> usize {
+        let places = &self.places;
+        let height = if places.history.is_empty() { places.list.height } else { places.history.height };
         // Two rows stay, so that one finds one's place.
-        usize::from(self.places.history.height.max(self.places.list.height)).saturating_sub(2).max(1)
+        usize::from(height).saturating_sub(2).max(1)
     }
 
     pub(super) fn scroll_up(&mut self, rows: usize) {

@@ -18,7 +18,7 @@ use ratatui_core::{
 
 pub(super) use self::{chats::chat_at, conversation::message_at, paint::Paint};
 use super::model::{Beyond, Focus, Model, Places, Purpose};
-use crate::{limits::TUI_TEXT_ROWS, output::Line};
+use crate::{limits::TUI_TEXT_ROWS, output::Line, render::fold};
 
 /// Columns of the list of chats.
 const LIST: u16 = 22;
@@ -66,7 +66,8 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, paint: Paint, now: UnixMi
     let area = buffer.area;
     let mut shown = Shown::default();
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        paint.line(buffer, area, 0, &Line::new("the window is too small"));
+        let words = fold::fold("the window is too small", Some(area.width.into()));
+        words.iter().enumerate().for_each(|(row, words)| paint.line(buffer, area, row, &Line::new(words)));
         return shown;
     }
     head::draw(model, buffer, paint, now);

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
-    io::{BufRead, BufReader, Write, stderr},
+    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::{Arc, LazyLock, Mutex},
 };
@@ -17,12 +17,6 @@ use zbus::{Connection, MessageStream, connection::Builder};
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 const NAME: &str = "org.freedesktop.Notifications";
-
-/// Says so where nobody overlooks it: the test harness keeps what `eprintln` writes to itself.
-pub fn skipped(what: &str, programs: &str) {
-    let line = format!("\nSKIPPED: {what}: {programs} is not installed\n");
-    stderr().write_all(line.as_bytes()).unwrap();
-}
 
 /// A bus of the test's own. It starts no services: the user's would come up without a screen.
 pub struct SessionBus {
