@@ -26,7 +26,7 @@ pub(super) enum Request {
         chat: String,
         side: Side,
     },
-    Say(Sending),
+    Say(Box<Sending>),
     MarkRead(Vec<String>),
     Contact(String),
     /// The user has compared this safety number.
@@ -158,7 +158,7 @@ async fn carry_out(client: &Client, account: &str, request: &Request) -> Result<
             let page = client.log(account, &chat, &query).await?;
             Answer::Log { chat, side, page }
         }
-        Request::Say(sending) => say(client, account, sending).await?,
+        Request::Say(sending) => say(client, account, *sending).await?,
         Request::MarkRead(refs) => {
             client.mark_read(account, &ReadMessages { refs }).await?;
             Answer::Marked

@@ -183,7 +183,9 @@ fn a_message_is_written_sent_and_followed() {
     bench.press(KeyCode::Enter, KeyModifiers::ALT);
     bench.write("there");
     bench.key(KeyCode::Enter);
-    let [Request::Say(Sending { id, chat, said })] = &bench.requests()[..] else { panic!("nothing is sent") };
+    let requests = bench.requests();
+    let [Request::Say(sending)] = &requests[..] else { panic!("nothing is sent") };
+    let Sending { id, chat, said } = &**sending;
     assert_eq!((chat.as_str(), id.len()), ("bob", 32));
     assert_eq!(*said, Said::Text { text: "hi\nthere".into(), reply_to: None });
     assert!(bench.draw().concat().contains("(not yet taken by hermesd)"));

@@ -128,7 +128,8 @@ fn a_message_is_withdrawn_after_a_question() {
     bench.key(KeyCode::Char('d'));
     bench.key(KeyCode::Char('y'));
     let request = bench.requests().remove(0);
-    let Request::Say(Sending { id, said, .. }) = &request else { panic!("{request:?}") };
+    let Request::Say(sending) = &request else { panic!("{request:?}") };
+    let Sending { id, said, .. } = &**sending;
     assert_eq!(*said, Said::Unsend { target: target("2", "at tvelve") });
     assert_eq!(bench.control('q'), Flow::Stay, "the daemon does not know of it yet");
     bench.key(KeyCode::Esc);

@@ -55,7 +55,7 @@ impl Model {
             KeyCode::Home | KeyCode::Char('g') => self.choose_up(usize::MAX),
             KeyCode::End | KeyCode::Char('G') => {
                 self.end_choosing();
-                self.to_newest();
+                self.go_to_newest();
             }
             KeyCode::Char('i') => {
                 self.requests.push(Request::Message(message.id.clone()));

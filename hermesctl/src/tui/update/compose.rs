@@ -48,7 +48,7 @@ impl Model {
         let is_text = matches!(said, Said::Text { .. });
         self.say(said, id);
         if is_text {
-            self.to_newest();
+            self.go_to_newest();
         }
     }
 
@@ -59,7 +59,7 @@ impl Model {
             return self.note("too much waits for hermesd; try again when it is back");
         }
         let sending = Sending { id, chat: open.chat.clone(), said };
-        self.requests.push(Request::Say(sending.clone()));
+        self.requests.push(Request::Say(Box::new(sending.clone())));
         self.sending.push_back(sending);
     }
 

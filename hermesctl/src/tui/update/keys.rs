@@ -137,7 +137,7 @@ impl Model {
             KeyCode::PageDown => self.scroll_down(page),
             KeyCode::Up if control => self.scroll_up(1),
             KeyCode::Down if control => self.scroll_down(1),
-            KeyCode::End if control => self.to_newest(),
+            KeyCode::End if control => self.go_to_newest(),
             KeyCode::Enter if !alt && !key.modifiers.contains(KeyModifiers::SHIFT) => self.send(id()),
             KeyCode::Enter => self.insert("\n"),
             KeyCode::Char('j') if control => self.insert("\n"),

@@ -27,7 +27,7 @@ impl Model {
     }
 
     /// Shows the end of the conversation.
-    pub(in crate::tui) fn to_newest(&mut self) {
+    pub(in crate::tui) fn go_to_newest(&mut self) {
         let Some(open) = &mut self.open else { return };
         open.scroll = 0;
         if open.newer != Beyond::None {
