@@ -5,6 +5,7 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+use super::steady::steady;
 use crate::clean;
 
 /// A text of several lines with a cursor between two graphemes.
@@ -161,7 +162,7 @@ fn is_break(grapheme: &str) -> bool {
 }
 
 fn columns(text: &str) -> usize {
-    clean::line(text).width()
+    steady(&clean::line(text)).width()
 }
 
 #[cfg(test)]

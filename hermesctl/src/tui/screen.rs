@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Stdout, stdout},
+    mem::ManuallyDrop,
     panic,
     sync::{
         Once,
@@ -36,7 +37,8 @@ pub(super) enum Mouse {
 
 /// The whole screen. Given back when dropped, and before a panic is reported.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: it would show the cursor, which is done here, and panic where there is no terminal any more.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     mouse: Mouse,
 }
 
@@ -51,7 +53,7 @@ impl Screen {
                 report(info);
             }));
         });
-        let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?);
         // From here on there is something to give back, also when the rest fails.
         let screen = Self { terminal, mouse };
         take(mouse)?;

@@ -1,9 +1,12 @@
 //! What runs beside the screen for as long as it is there. None of it ends by itself, so that one that has ended is an error.
 
-use std::{any::Any, collections::BTreeMap, io};
+use std::{any::Any, collections::BTreeMap, io, thread};
 
 use hermes_api::{ErrorCode, Problem};
-use tokio::task::{Id, JoinSet};
+use tokio::{
+    sync::oneshot,
+    task::{Id, JoinSet},
+};
 
 /// Tasks, aborted when dropped.
 #[derive(Default)]
@@ -26,13 +29,17 @@ impl Tasks {
         );
     }
 
-    /// A thread cannot be aborted; it ends with the program.
+    /// A thread cannot be aborted, nor is it waited for: it ends with the program. One of the runtime's own would keep a
+    /// program that panics from ending.
     pub(super) fn spawn_thread(
         &mut self,
         name: &'static str,
         task: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) {
-        self.names.insert(self.running.spawn_blocking(task).id(), name);
+        let (done, result) = oneshot::channel();
+        thread::spawn(move || done.send(task()));
+        let result = async { result.await.unwrap_or_else(|_| Err(io::Error::other("it panicked"))) };
+        self.names.insert(self.running.spawn(result).id(), name);
     }
 
     /// Returns when one of them has ended, with what is to be said of that.
@@ -80,5 +87,8 @@ mod tests {
         assert_eq!(tasks.ended().await.message, "the part of this program that counts has failed: at 3");
         tasks.spawn_thread("reads", || Ok(()));
         assert_eq!(tasks.ended().await.message, "the part of this program that reads ended");
+        tasks.spawn_thread("reads", || panic!("on purpose"));
+        let message = "the part of this program that reads has failed: it panicked";
+        assert_eq!(tasks.ended().await.message, message);
     }
 }

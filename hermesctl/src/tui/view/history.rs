@@ -3,7 +3,7 @@
 use hermes_api::{Body, Confirmed, Direction, Message, MessageState, UnixMillis};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-use super::super::model::Open;
+use super::super::{model::Open, steady::steady};
 use crate::{
     output::{BAD, DIM, Line, NAME, WARN},
     render::{
@@ -162,7 +162,7 @@ fn texted(
     suffix: Option<(anstyle::Style, &str)>,
 ) -> Vec<Line> {
     let name = format!("{from}:");
-    let letters = name.chars().count();
+    let letters = steady(&name).chars().count();
     let mut lines = Vec::new();
     let mut used = 0;
     for (at, (lead, text)) in folded(&format!("{name} {text}"), time, width).into_iter().enumerate() {
@@ -193,7 +193,7 @@ fn texted(
 /// A text folded behind a time; what follows the first row stands under the text, so that no message can begin with a
 /// time of its own.
 fn folded(text: &str, time: &str, width: usize) -> Vec<(Line, String)> {
-    let rows = fold::fold(text, Some(width.saturating_sub(TIME).max(1))).into_iter();
+    let rows = fold::fold(&steady(text), Some(width.saturating_sub(TIME).max(1))).into_iter();
     rows.enumerate().map(|(at, row)| (margin(if at == 0 { time } else { "" }), row)).collect()
 }
 

@@ -7,6 +7,7 @@ use ratatui_core::{
     style::{Color, Modifier, Style},
 };
 
+use super::super::steady::steady;
 use crate::{output::Line, render::fold};
 
 /// Whether there are colours. Bold and dim letters are on every terminal.
@@ -27,7 +28,7 @@ impl Paint {
                 return;
             }
             let room = usize::from(area.right() - x);
-            (x, _) = buffer.set_stringn(x, y, text, room, self.style(style));
+            (x, _) = buffer.set_stringn(x, y, steady(&text), room, self.style(style));
         }
     }
 
@@ -67,9 +68,10 @@ pub(super) fn columns(count: usize) -> u16 {
 
 /// The beginning of a text that fits.
 pub(super) fn cut(text: &str, columns: usize) -> String {
-    if fold::width(text) <= columns {
-        return text.to_owned();
+    let text = steady(text);
+    if fold::width(&text) <= columns {
+        return text.into_owned();
     }
-    let first = fold::fold(text, Some(columns.saturating_sub(1).max(1))).swap_remove(0);
+    let first = fold::fold(&text, Some(columns.saturating_sub(1).max(1))).swap_remove(0);
     format!("{first}…")
 }
