@@ -9,6 +9,7 @@ mod keys;
 mod mark;
 mod peer;
 mod raw;
+mod request;
 
 pub use self::backup::Download;
 
@@ -263,6 +264,11 @@ impl Client {
 
     async fn get<R: DeserializeOwned>(&self, path: String) -> Result<R, ClientError> {
         self.call(Method::GET, &path, Bytes::new(), limits::REPLY).await
+    }
+
+    async fn get_waiting<R: DeserializeOwned>(&self, path: String, wait_ms: u64) -> Result<R, ClientError> {
+        let wait = Duration::from_millis(wait_ms).min(limits::WAIT);
+        self.call(Method::GET, &path, Bytes::new(), limits::REPLY + wait).await
     }
 
     async fn post<R: DeserializeOwned>(

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{UnixMillis, V1};
 
-/// Asks for a new single-use invite.
+/// Asks for a new invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateInvite {
     /// How long it can be accepted, in seconds.
     pub expires_seconds: u64,
+    /// Whether many may use it, each of whom becomes a contact only once the user accepts it; otherwise it works once.
+    #[serde(default)]
+    pub requests: bool,
 }
 
 /// A new invite.
@@ -19,7 +22,7 @@ pub struct CreateInvite {
 pub struct CreatedInvite {
     /// The document's version.
     pub v: V1,
-    /// `hermes-invite:…`, to hand to one person.
+    /// `hermes-invite:…`, to hand to one person; one for requests, to be published.
     pub invite: String,
     /// It cannot be accepted after this.
     pub expires_at: UnixMillis,
@@ -115,6 +118,8 @@ pub struct RemovedContact {
 pub enum ContactState {
     /// The other side has not answered yet.
     Pending,
+    /// It was asked, by an invite for requests, and has yet to be accepted by the other side's user.
+    Asked,
     /// Messages go both ways.
     Ready,
 }

@@ -143,6 +143,10 @@ error_codes! {
     ContactNameTaken = "contact-name-taken", Failure, 409;
     /// Neither a contact nor a group of that name.
     ChatNotFound = "chat-not-found", NotFound, 404;
+    /// No contact request of that name.
+    RequestNotFound = "request-not-found", NotFound, 404;
+    /// No invite of that id.
+    InviteNotFound = "invite-not-found", NotFound, 404;
     /// No group of that name.
     GroupNotFound = "group-not-found", NotFound, 404;
     /// No member of that name in the group.

@@ -8,7 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Connection, Contact, Group, GroupChange, Message, MessageState, Problem, StoreStatus, UnixMillis, V1,
+    Connection, Contact, Group, GroupChange, Message, MessageState, Problem, Request, StoreStatus,
+    UnixMillis, V1,
 };
 
 /// Which events to hear. Stands in the query of the URL.
@@ -156,6 +157,11 @@ pub enum Event {
         /// key was taken because the contact's key policy says so.
         contact: Contact,
     },
+    /// Somebody asks to be a contact.
+    Request {
+        /// Who.
+        request: Request,
+    },
     /// A pairing ended without a contact.
     PairingFailed {
         /// The provisional name it had.
@@ -233,13 +239,14 @@ pub enum MarkKind {
 
 impl Event {
     /// Every kind, as it stands in JSON and in a filter.
-    pub const KINDS: [&str; 14] = [
+    pub const KINDS: [&str; 15] = [
         "received",
         "message-changed",
         "expired",
         "state",
         "contact",
         "identity-changed",
+        "request",
         "pairing-failed",
         "connection",
         "presence",
@@ -259,6 +266,7 @@ impl Event {
             Self::State { .. } => "state",
             Self::Contact { .. } => "contact",
             Self::IdentityChanged { .. } => "identity-changed",
+            Self::Request { .. } => "request",
             Self::PairingFailed { .. } => "pairing-failed",
             Self::Connection { .. } => "connection",
             Self::Presence { .. } => "presence",

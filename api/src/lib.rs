@@ -23,6 +23,7 @@ pub mod mark;
 pub mod message;
 pub mod outbox;
 pub mod peer;
+pub mod request;
 pub mod routes;
 pub mod search;
 pub mod socket;
@@ -62,6 +63,10 @@ pub use message::{
 };
 pub use outbox::{Outbox, OutboxQuery, Waiting, WaitingKind};
 pub use peer::{Peer, Peers, PingContact, Pong, SessionHealth};
+pub use request::{
+    AcceptRequest, CloseRequests, ClosedRequests, OpenInvite, RejectedRequest, Request, RequestMessage,
+    Requests,
+};
 pub use search::{SearchPage, SearchQuery};
 pub use socket::ForeignSocket;
 pub use status::{

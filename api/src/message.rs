@@ -51,6 +51,18 @@ pub enum Wait {
     Read,
 }
 
+impl Wait {
+    /// The state as it stands in a query.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Relayed => "relayed",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+        }
+    }
+}
+
 /// What to wait for, of one or more messages. Stands in the query of the URL, and counts more than the body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]

@@ -16,6 +16,14 @@ pub const ACCOUNTS: &str = "/v1/accounts";
 pub const INVITES: &str = "/v1/accounts/{account}/invites";
 /// `POST` [`crate::AcceptInvite`]: [`crate::AcceptedInvite`].
 pub const ACCEPT: &str = "/v1/accounts/{account}/accept";
+/// `GET`: [`crate::Requests`].
+pub const REQUESTS: &str = "/v1/accounts/{account}/requests";
+/// `POST` [`crate::CloseRequests`]: [`crate::ClosedRequests`].
+pub const REQUESTS_CLOSE: &str = "/v1/accounts/{account}/requests/close";
+/// `POST` [`crate::AcceptRequest`]: [`crate::ContactDetails`].
+pub const REQUEST_ACCEPT: &str = "/v1/accounts/{account}/requests/{request}/accept";
+/// `POST` without a body: [`crate::RejectedRequest`].
+pub const REQUEST_REJECT: &str = "/v1/accounts/{account}/requests/{request}/reject";
 /// `GET`: [`crate::Contacts`].
 pub const CONTACTS: &str = "/v1/accounts/{account}/contacts";
 /// `GET`: [`crate::Peers`].

@@ -42,6 +42,9 @@ pub struct AccountStatus {
     pub waiting: u64,
     /// Messages not read yet.
     pub unread: u64,
+    /// People who ask to be contacts, and wait for an answer.
+    #[serde(default)]
+    pub requests: u64,
     /// Until when its user wants not to be disturbed; nothing when it is otherwise.
     #[serde(default)]
     pub dnd_until: Option<UnixMillis>,

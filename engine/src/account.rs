@@ -20,6 +20,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
+    limits::REQUEST_USES,
     row::{AccountRecord, Counters, SecretBytes, StoreStanding},
     rows::{self, AccountKey, CountersKey, CountersRow, Hash, ReadError, StoreResult},
     store::View,
@@ -118,6 +119,11 @@ impl Account {
         self.ticket(contact, expiry, Some(1))
     }
 
+    /// The way to this mailbox of an invite for requests: many bundles, until `expiry`.
+    pub(crate) fn request_ticket(&self, contact: ContactId, expiry: Timestamp) -> Ticket {
+        self.ticket(contact, expiry, Some(REQUEST_USES))
+    }
+
     /// The permission to copy what is posted to one group into this mailbox.
     pub(crate) fn channel_token(&self, contact: ContactId, now: Timestamp) -> SignedDropToken {
         let expiry = now.after(CONTACT_TOKEN_VALIDITY);
@@ -167,6 +173,7 @@ pub(crate) enum Lookup {
     Request = 4,
     Voice = 5,
     Consumer = 6,
+    Rejected = 7,
 }
 
 impl AccountRecord {

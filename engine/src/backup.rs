@@ -100,6 +100,7 @@ impl<V: View> Turn<'_, V> {
     fn leave_behind(&mut self) -> StoreResult<(), V> {
         self.lose_groups()?;
         self.forget_group_secrets()?;
+        self.lose_request_sessions()?;
         let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
         for (chat, _) in self.scan::<ContactRecord>(&Range::all(), limit)? {
             // What has not left waits for the next session.

@@ -263,6 +263,7 @@ impl<V: View> Turn<'_, V> {
     fn renew_everything(&mut self, claims: &mut ClaimsRecord) -> StoreResult<(), V> {
         self.counters.standing = StoreStanding::Newest;
         self.lose_groups()?;
+        self.lose_request_sessions()?;
         let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
         let contacts = self.scan::<ContactRecord>(&Range::all(), limit)?;
         let mut renewed: u64 = 0;

@@ -66,6 +66,16 @@ impl<V: View> Turn<'_, V> {
         Ok(name)
     }
 
+    /// Gives a contact the name that it calls itself by, unless the user has named it.
+    pub(crate) fn rename_by_itself(
+        &mut self,
+        chat: ChatId,
+        contact: &mut ContactRecord,
+        profile_name: &str,
+    ) -> StoreResult<(), V> {
+        if contact.named { Ok(()) } else { self.rename(chat, contact, profile_name) }
+    }
+
     /// Gives a contact the name it wishes, or one near it.
     pub(crate) fn rename(
         &mut self,

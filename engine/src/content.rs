@@ -185,7 +185,7 @@ impl<V: View> Turn<'_, V> {
         let new = !contact.answered;
         if new {
             contact.answered = true;
-            self.rename(chat, &mut contact, profile_name)?;
+            self.rename_by_itself(chat, &mut contact, profile_name)?;
             self.event(Event::ContactReady {
                 chat,
                 name: contact.name.clone(),
@@ -194,6 +194,8 @@ impl<V: View> Turn<'_, V> {
         }
         self.put(&chat, &contact);
         if new {
+            // More than may be said by somebody who waits to be accepted.
+            self.send_held(chat, &contact)?;
             // Neither knows of the other yet that it is there.
             self.tell_presence(chat, Presence::Arrived)?;
         }

@@ -69,6 +69,10 @@ pub enum Reply {
         /// What was stored for it, and is on its way.
         said: Option<SentMessage>,
     },
+    /// The request is forgotten.
+    Rejected,
+    /// So many invites for requests are withdrawn.
+    Closed(usize),
     /// The messages are marked.
     Read,
     /// The contact is as asked.
@@ -186,6 +190,15 @@ pub enum CommandError {
     /// Too many invites are open.
     #[error("{0} invites are open; the limit")]
     TooManyInvites(usize),
+    /// Too many invites for requests are open.
+    #[error("{0} public links are open, which is the most there can be")]
+    TooManyRequestInvites(usize),
+    /// No such invite for requests, or several.
+    #[error("{}", no_request_invite(.0.as_deref()))]
+    NoSuchRequestInvite(Option<String>),
+    /// No request of that name.
+    #[error("there is no contact request named {0:?}")]
+    UnknownRequest(String),
     /// Too many contacts.
     #[error("there are {0} contacts; the limit")]
     TooManyContacts(u64),
@@ -336,6 +349,13 @@ pub enum CommandError {
     NothingToRecover,
 }
 
+fn no_request_invite(id: Option<&str>) -> String {
+    match id {
+        Some(id) => format!("there is no one public link whose id begins with {id:?}"),
+        None => "no public link is open".to_owned(),
+    }
+}
+
 /// Something the user may want to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -367,6 +387,22 @@ pub enum Event {
         name: String,
         /// Whose key it is.
         fingerprint: Fingerprint,
+    },
+    /// Somebody asks to be a contact.
+    Requested {
+        /// The chat that it would have.
+        chat: ChatId,
+        /// The name by which the user can decide about it.
+        name: String,
+        /// Whose key it is.
+        fingerprint: Fingerprint,
+    },
+    /// This account has asked to be a contact: the question is on its way, and the other side's word is awaited.
+    Asked {
+        /// The contact's chat.
+        chat: ChatId,
+        /// Its provisional name.
+        name: String,
     },
     /// A pairing ended without a contact.
     PairingFailed {

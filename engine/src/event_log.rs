@@ -18,6 +18,7 @@ use crate::{
     id::ChatId,
     limits::{CONSUMERS, EVENT_AGE, EVENTS, EVENTS_DROPPED_AT_ONCE},
     reference::Reference,
+    request::{RequestKey, RequestRecord},
     row::{ContactRecord, MessageRecord, MessageState, RenewalReason},
     rows::{self, Key, NameRow, Place, StoreResult, UnheardRow},
     store::{Range, View},
@@ -39,6 +40,7 @@ pub(crate) enum Told {
     Expired(Place),
     Marked(Place, MarkKind),
     ContactReady(ChatId),
+    Requested(ChatId),
     /// The contact is gone, and its name with it.
     PairingFailed(ChatId, String, PairingError),
     SessionRenewed(ChatId, RenewalReason),
@@ -83,6 +85,7 @@ impl<V: View> Turn<'_, V> {
                 return Ok(self.place_of(&reference)?.map(|place| Told::Marked(place, what)));
             }
             Event::ContactReady { chat, .. } => Told::ContactReady(chat),
+            Event::Requested { chat, .. } => Told::Requested(chat),
             Event::PairingFailed { chat, name, reason } => Told::PairingFailed(chat, name, reason),
             Event::SessionRenewed { chat, reason, .. } => Told::SessionRenewed(chat, reason),
             Event::IdentityChanged { chat, fingerprint, outcome, .. } => {
@@ -94,7 +97,7 @@ impl<V: View> Turn<'_, V> {
             Event::CopyStopped => Told::CopyStopped,
             Event::CopySeen => Told::CopySeen,
             // What passes is told to whoever listens, and kept nowhere.
-            Event::Presence { .. } | Event::Pong { .. } => return Ok(None),
+            Event::Presence { .. } | Event::Pong { .. } | Event::Asked { .. } => return Ok(None),
             // Counted elsewhere, and others can make as many as they like: they would push out what is worth a row.
             Event::Unreadable(_) | Event::ForeignClaim => return Ok(None),
         }))
@@ -168,6 +171,7 @@ impl Told {
                 Some(place.chat)
             }
             Self::ContactReady(chat)
+            | Self::Requested(chat)
             | Self::PairingFailed(chat, ..)
             | Self::SessionRenewed(chat, _)
             | Self::IdentityChanged(chat, ..)
@@ -194,6 +198,10 @@ impl Told {
             },
             Self::ContactReady(chat) => rows::get::<ContactRecord, _>(view, &chat)?.map(|contact| {
                 Event::ContactReady { chat, name: contact.name, fingerprint: contact.fingerprint }
+            }),
+            // It is told for as long as it waits.
+            Self::Requested(chat) => rows::get::<RequestRecord, _>(view, &RequestKey(chat))?.map(|request| {
+                Event::Requested { chat, name: request.next.name, fingerprint: request.next.fingerprint }
             }),
             Self::PairingFailed(chat, name, reason) => Some(Event::PairingFailed { chat, name, reason }),
             Self::SessionRenewed(chat, reason) => {

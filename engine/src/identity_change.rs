@@ -251,7 +251,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Acts on what was held, in the order in which it came.
-    fn release(&mut self, chat: ChatId) -> StoreResult<(), V> {
+    pub(crate) fn release(&mut self, chat: ChatId) -> StoreResult<(), V> {
         for (key, held) in self.scan::<HeldRecord>(&Range::prefix(&chat.0), HELD_ROWS)? {
             self.delete::<HeldRecord>(&key);
             // What was said before may have changed the contact.

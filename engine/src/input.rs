@@ -35,6 +35,15 @@ pub enum Command {
         /// How long it can be accepted.
         validity: Duration,
     },
+    /// A new invite that many may use, and that makes nobody a contact.
+    InviteRequests {
+        /// How long it can be accepted.
+        validity: Duration,
+    },
+    /// Withdraws the invite for requests whose id begins so, or all of them.
+    CloseRequests(Option<String>),
+    /// Decides about the request of this name.
+    Request(String, RequestDecision),
     /// Pairs with whoever made the invite.
     Accept(Box<Invite>),
     /// Sends a text to contacts, each with a result of its own.
@@ -153,6 +162,15 @@ pub enum History {
     Kept,
     /// They are deleted.
     Deleted,
+}
+
+/// A user's word about somebody who asks to be a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestDecision {
+    /// It is a contact, unverified; under this name if one is given.
+    Accept(Option<String>),
+    /// It is not, and the same identity is not heard again by an invite for requests.
+    Reject,
 }
 
 /// A user's word about a group.

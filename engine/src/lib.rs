@@ -44,6 +44,7 @@ mod receive;
 mod reference;
 mod removal;
 mod renewal;
+mod request;
 mod resend;
 mod retention;
 mod row;
@@ -76,7 +77,7 @@ pub use group::{GroupStanding, LostReason, Post};
 pub use id::ChatId;
 pub use input::{
     ChatChange, Command, CommandId, ConsumerChange, ContactChange, GroupChange, History, Idempotency, Input,
-    LinkEvent, MessageChange, OutboxKey, PresenceDue, Send,
+    LinkEvent, MessageChange, OutboxKey, PresenceDue, RequestDecision, Send,
 };
 pub use presence::{Audience, Ephemeral, Privacy, ReadReceipts};
 pub use reference::{Reference, ReferenceError};

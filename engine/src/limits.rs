@@ -23,6 +23,30 @@ pub const CONTACTS: u64 = 10_000;
 pub const INVITES: usize = 1_000;
 /// Longest validity of an invite.
 pub const INVITE_VALIDITY: Duration = Duration::from_secs(30 * 86_400);
+/// Open invites for requests of an account: people publish one, or one in each place. With [`REQUEST_USES`] they leave
+/// half of the bundles that a relay remembers for a mailbox to other invites.
+pub const REQUEST_INVITES: usize = 4;
+/// Bundles that one of them is good for: a hundred a month for some months, and half of what a relay lets a token have.
+pub const REQUEST_USES: u32 = 500;
+/// Longest validity of one: what is printed in a README is not looked at every month.
+pub const REQUEST_INVITE_VALIDITY: Duration = Duration::from_secs(365 * 86_400);
+/// Requests that wait for the user's word: more than anybody reads through. What comes beyond is refused; none that the
+/// user may have seen gives way to it.
+pub const REQUESTS: usize = 100;
+/// Handshakes that are tried under one invite for requests at once ...
+pub const HANDSHAKE_BURST: u32 = 32;
+/// ... and the time that earns one more. Each costs milliseconds, and whoever has fetched one bundle can send any number.
+pub const HANDSHAKE_PERIOD: Duration = Duration::from_secs(20);
+/// Identities that are remembered as rejected. Whoever wants to can make another one, so that more would be of no use;
+/// the one that would be forgotten first gives way.
+pub const REJECTED: usize = 1_000;
+/// How long a rejection counts: until no invite is open that was when it was made.
+pub const REJECTION: Duration =
+    Duration::from_secs(REQUEST_INVITE_VALIDITY.as_secs() + hermes_wire::limits::INVITE_GRACE.as_secs());
+/// Messages that are held of a request.
+pub const REQUEST_MESSAGES: u64 = hermes_protocol::limits::REQUEST_MESSAGES;
+/// Bytes of each.
+pub const REQUEST_BYTES: usize = hermes_protocol::limits::REQUEST_BYTES;
 /// Sessions kept for a contact beside the one in use, for messages under way. A pile of them would only hide that the two
 /// sides disagree.
 pub const RETIRED_SESSIONS: usize = 3;

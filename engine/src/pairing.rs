@@ -24,17 +24,18 @@ use hermes_protocol::{
     ticket::Ticket,
 };
 use hermes_wire::{
-    ContactId, FetchId, Refusal,
+    ContactId, FetchId, Refusal, Timestamp,
     limits::INVITE_GRACE,
     prekey::{PrekeyId, SealedBundle},
 };
 
 use crate::{
-    effect::{CommandError, Effect, Event, PairingError, Reply},
+    effect::{CommandError, Effect, Event, PairingError, Reply, SendError},
     id::ChatId,
     input::History,
     limits,
     receive::Taken,
+    request::is_for_requests,
     row::{
         ContactRecord, FetchPurpose, Fetching, InviteRecord, PrekeyRecord, RenewalReason, ReplayRecord,
         UnreadableCause,
@@ -64,6 +65,18 @@ pub(crate) struct Greeting {
     used: Vec<PrekeyId>,
 }
 
+impl Greeting {
+    /// What its first message says.
+    pub(crate) fn plaintext(&self) -> &[u8] {
+        &self.opened.plaintext
+    }
+
+    /// Whether this proof was made for it by somebody who knows the secret.
+    pub(crate) fn proves(&self, secret: &InviteSecret, proof: &[u8; 32]) -> bool {
+        secret.verify(&self.responded.transcript, proof)
+    }
+}
+
 impl<V: View> Turn<'_, V> {
     pub(crate) fn create_invite(
         &mut self,
@@ -82,7 +95,7 @@ impl<V: View> Turn<'_, V> {
         let contact = ContactId::random(self.rng);
         let secret = InviteSecret::generate(self.rng);
         let expiry = self.now.after(validity);
-        self.put(&contact, &InviteRecord { secret: secret.clone(), expiry });
+        self.put(&contact, &InviteRecord { secret: secret.clone(), expiry, published: None });
         let invite = Invite {
             ticket: self.account.invite_ticket(contact, expiry),
             fingerprint: self.account.fingerprint(),
@@ -106,6 +119,20 @@ impl<V: View> Turn<'_, V> {
             return Ok(Err(CommandError::OwnInvite));
         }
         let known = self.contact_with(&invite.fingerprint)?;
+        // They ask already: to use their invite is to say yes.
+        if let Some((chat, request)) = self.request_of(&invite.fingerprint)?
+            && known.as_ref().is_none_or(|(_, contact)| contact.removed.is_some())
+        {
+            if let Err(error) = self.accept_request(chat, request, None)? {
+                return Ok(Err(error));
+            }
+            let mut contact: ContactRecord = self.get(&chat)?.ok_or(ReadError::Corrupt(Table::Contact))?;
+            if !is_for_requests(&invite.ticket) {
+                contact.trust.vouched_by_invite();
+                self.put(&chat, &contact);
+            }
+            return Ok(Ok(Reply::Accepted { chat, name: contact.name }));
+        }
         if known.is_none() && self.counters.contacts >= limits::CONTACTS {
             return Ok(Err(CommandError::TooManyContacts(self.counters.contacts)));
         }
@@ -119,7 +146,11 @@ impl<V: View> Turn<'_, V> {
                 return Ok(Err(CommandError::AlreadyContact(contact.name)));
             }
             Some((chat, mut contact)) => {
-                self.revive(chat, &mut contact)?;
+                match contact.removed {
+                    Some(_) => self.revive(chat, &mut contact)?,
+                    None if !is_for_requests(&invite.ticket) => contact.trust.vouched_by_invite(),
+                    None => {}
+                }
                 if !is_under_way(&contact, &invite.ticket) {
                     contact.fetching = Some(Box::new(fetching));
                     self.put(&chat, &contact);
@@ -129,7 +160,10 @@ impl<V: View> Turn<'_, V> {
             None => {
                 let chat = ChatId::random(self.rng);
                 let name = self.claim_name(chat, "pending")?;
-                let trust = KeyTrust::by_invite();
+                let trust = match is_for_requests(&invite.ticket) {
+                    true => KeyTrust::unverified(),
+                    false => KeyTrust::by_invite(),
+                };
                 let mut contact =
                     ContactRecord::new(name, invite.fingerprint, trust, self.now, invite.ticket);
                 contact.fetching = Some(Box::new(fetching));
@@ -179,6 +213,9 @@ impl<V: View> Turn<'_, V> {
         self.put(&inbound, &RouteRow(chat));
         self.put(&chat, &contact);
         self.queue(chat, envelope, None);
+        if is_for_requests(&contact.ticket) {
+            self.event(Event::Asked { chat, name: contact.name });
+        }
         Ok(())
     }
 
@@ -241,11 +278,11 @@ impl<V: View> Turn<'_, V> {
             return Err(UnreadableCause::Replay.into());
         }
         let greeting = self.respond(handshake, message, None)?;
-        let content = Content::decode(&greeting.opened.plaintext).map_err(|_| UnreadableCause::BadContent)?;
+        let content = Content::decode(greeting.plaintext()).map_err(|_| UnreadableCause::BadContent)?;
         let Body::Hello { profile_name, ticket, proof: Some(proof) } = content.body else {
             return Err(UnreadableCause::BadInviteProof.into());
         };
-        if !invite.secret.verify(&greeting.responded.transcript, &proof) {
+        if !greeting.proves(&invite.secret, &proof) {
             return Err(UnreadableCause::BadInviteProof.into());
         }
         let fingerprint = greeting.initiator.identity.fingerprint();
@@ -257,36 +294,54 @@ impl<V: View> Turn<'_, V> {
                 self.revive(chat, &mut contact)?;
                 // They accepted each other's invites: this greeting is the answer as well.
                 if !contact.answered {
-                    self.rename(chat, &mut contact, &profile_name)?;
+                    self.rename_by_itself(chat, &mut contact, &profile_name)?;
                 }
                 (chat, contact)
             }
             None if self.counters.contacts >= limits::CONTACTS => {
                 return Err(UnreadableCause::TooManyContacts.into());
             }
-            None => {
-                let chat = ChatId::random(self.rng);
-                let name = self.claim_name(chat, &profile_name)?;
-                let trust = KeyTrust::by_invite();
-                let contact = ContactRecord::new(name, fingerprint, trust, self.now, ticket.clone());
-                self.add_contact(chat, &contact);
-                (chat, contact)
-            }
+            None => match self.request_of(&fingerprint)? {
+                Some((chat, request)) => (chat, self.admit(chat, request)?),
+                None => {
+                    let chat = ChatId::random(self.rng);
+                    let name = self.claim_name(chat, &profile_name)?;
+                    let trust = KeyTrust::by_invite();
+                    let contact = ContactRecord::new(name, fingerprint, trust, self.now, ticket.clone());
+                    self.add_contact(chat, &contact);
+                    (chat, contact)
+                }
+            },
         };
         contact.ticket = ticket;
         contact.trust.vouched_by_invite();
-        contact.fetching = None;
-        contact.answered = true;
-        self.settle_greeting(chat, &mut contact, handshake, greeting)?;
         self.delete::<InviteRecord>(&inbound);
         self.put(&inbound, &RouteRow(chat));
         self.put(&UsedInviteKey(inbound), &UsedInviteRow(chat));
-        self.heard(chat, content.sent)?;
-        self.greet_back(chat, &contact)?;
-        let name = contact.name.clone();
+        Ok(self.welcome(chat, contact, handshake, greeting, content.sent)?)
+    }
+
+    /// Begins to talk with somebody who may be a contact and has greeted, at `sent` by its clock.
+    pub(crate) fn welcome(
+        &mut self,
+        chat: ChatId,
+        mut contact: ContactRecord,
+        handshake: &HandshakeMessage,
+        greeting: Greeting,
+        sent: Timestamp,
+    ) -> StoreResult<(), V> {
+        contact.fetching = None;
+        contact.answered = true;
+        self.settle_greeting(chat, &mut contact, handshake, greeting)?;
+        self.heard(chat, sent)?;
+        // A session that has just opened a message has a sending chain; were it to refuse, the repeated greeting of
+        // the accepter would find the contact and be answered by the next message.
+        self.greet_back(chat, &contact)?.ok();
+        let (name, fingerprint) = (contact.name.clone(), contact.fingerprint);
         self.put(&chat, &contact);
         self.event(Event::ContactReady { chat, name, fingerprint });
-        Ok(())
+        // What it said while it waited, if it did.
+        self.release(chat)
     }
 
     /// A first message from a contact: a further one of a session it opened, or a fresh handshake.
@@ -331,7 +386,7 @@ impl<V: View> Turn<'_, V> {
 
     /// Checks a handshake in order of cost, a known contact's identity before the expensive part, and opens the message.
     /// Under a contact's permission it may also be of an identity that could be the contact's new one.
-    fn respond(
+    pub(crate) fn respond(
         &mut self,
         handshake: &HandshakeMessage,
         message: &RatchetMessage,
@@ -404,16 +459,17 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// Answers a greeting with a permission of the contact's own.
-    fn greet_back(&mut self, chat: ChatId, contact: &ContactRecord) -> StoreResult<(), V> {
+    pub(crate) fn greet_back(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+    ) -> StoreResult<Result<(), SendError>, V> {
         let inbound = ContactId::random(self.rng);
         let hello = self.hello_to(inbound, None);
-        // A session that has just opened a message has a sending chain; were it to refuse, the repeated greeting of
-        // the accepter would find the contact and be answered by the next message.
-        if let Ok(envelope) = self.seal(contact, &hello.encode())? {
+        Ok(self.seal(contact, &hello.encode())?.map(|envelope| {
             self.put(&inbound, &RouteRow(chat));
             self.queue(chat, envelope, None);
-        }
-        Ok(())
+        }))
     }
 
     fn hello_to(&mut self, inbound: ContactId, proof: Option<[u8; 32]>) -> Content {

@@ -30,6 +30,7 @@ impl<V: View> Turn<'_, V> {
             // A number that was taken before is nearly always a copy, which may be too old to be known as one. It is
             // looked at all the same: a relay restored from an old copy gives old numbers to new envelopes.
             Err(Halt::Unreadable(_)) if !fresh => {}
+            Err(Halt::Unreadable(cause)) if self.note_refused(delivered.contact, cause)? => {}
             Err(Halt::Unreadable(cause)) => {
                 let chat = self.get::<RouteRow>(&delivered.contact)?.map(|row| row.0);
                 self.unreadable(cause, chat);
@@ -87,6 +88,9 @@ impl<V: View> Turn<'_, V> {
             };
         };
         match envelope {
+            Envelope::First { handshake, message } if invite.published.is_some() => {
+                self.request_arrived(delivered.contact, invite, &handshake, &message)
+            }
             Envelope::First { handshake, message } => {
                 self.first_from_invite(delivered.contact, &invite, &handshake, &message)?;
                 Ok(Taken::New)

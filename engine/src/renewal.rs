@@ -50,6 +50,10 @@ impl UnreadableCause {
             | Self::NotHeld
             | Self::TooManyContacts
             | Self::TooManyGroups
+            | Self::TooManyRequests
+            | Self::TooManyHandshakes
+            | Self::Rejected
+            | Self::RequestFull
             | Self::Blocked => false,
         }
     }
@@ -117,7 +121,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    fn want_renewal(&mut self, chat: ChatId, mut contact: ContactRecord, reason: RenewalReason) {
+    pub(crate) fn want_renewal(&mut self, chat: ChatId, mut contact: ContactRecord, reason: RenewalReason) {
         // Until a pairing is finished there is no session to renew, and no permission to fetch keys with.
         if contact.answered {
             contact.renewal.wanted.get_or_insert(reason);
@@ -210,6 +214,9 @@ impl<V: View> Turn<'_, V> {
         contact.renewal.count = contact.renewal.count.saturating_add(1);
         contact.renewal.last = Some((self.now, reason));
         contact.fetching.take_if(|fetching| matches!(fetching.purpose, FetchPurpose::Renew(_)));
+        if contact.ungreeted {
+            contact.ungreeted = self.greet_back(chat, &contact)?.is_err();
+        }
         self.put(&chat, &contact);
         self.counters.renewals = self.counters.renewals.saturating_add(1);
         self.counters.last_renewal = Some((chat, self.now, reason));

@@ -25,7 +25,7 @@ pub(crate) use self::mark::{
 };
 pub use self::numbers::{Finding, FindingKind, Sighting};
 pub(crate) use self::numbers::{GapRecord, Neighbour, Received, Unlisted};
-use crate::{group::Post, id::ChatId, session::Begins};
+use crate::{group::Post, id::ChatId, request::Published, session::Begins};
 
 /// The account's secrets and settings. Written once.
 #[derive(Serialize, Deserialize)]
@@ -155,11 +155,14 @@ pub(crate) struct HeldRecord {
     pub(crate) begins: Begins,
 }
 
-/// An invite that nobody has used.
+/// An invite that nobody has used, or that many may use.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InviteRecord {
     pub(crate) secret: InviteSecret,
     pub(crate) expiry: Timestamp,
+    /// What it has seen, if it is one for requests, which many may use.
+    #[serde(default)]
+    pub(crate) published: Option<Published>,
 }
 
 /// A session core and whose it is.
@@ -503,4 +506,16 @@ pub enum UnreadableCause {
     /// There is no room for another group, or for another invitation of that contact's.
     #[error("it invites to a group, and there are too many")]
     TooManyGroups,
+    /// There is no room for another request.
+    #[error("too many contact requests wait to be decided")]
+    TooManyRequests,
+    /// More handshakes come under an invite for requests than are looked at.
+    #[error("too many handshakes come by this invite at once")]
+    TooManyHandshakes,
+    /// The user has rejected this identity.
+    #[error("its sender was rejected")]
+    Rejected,
+    /// Somebody who waits to be accepted says more than is kept.
+    #[error("its sender has said more than is kept of a contact request")]
+    RequestFull,
 }

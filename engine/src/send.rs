@@ -155,10 +155,15 @@ impl<V: View> Turn<'_, V> {
             return Ok(Err(SendError::OutboxFull(self.counters.outbox)));
         }
         let (counters, content) = self.next_content(chat, body)?;
-        let envelope = match self.seal(contact, &content.encode())? {
+        let plaintext = content.encode();
+        let sealed = match contact.has_said_enough(&counters, plaintext.len()) {
+            true => Err(SendError::NotPaired(contact.name.clone())),
+            false => self.seal(contact, &plaintext)?,
+        };
+        let envelope = match sealed {
             Ok(envelope) => Some(envelope),
             // The session gave way and the next one is on its way: the message waits for it.
-            Err(SendError::NotPaired(_)) if contact.answered => {
+            Err(SendError::NotPaired(_)) if contact.answered || contact.waits_to_be_accepted() => {
                 if let Err(error) = may_hold(&counters) {
                     return Ok(Err(error));
                 }

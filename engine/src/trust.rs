@@ -67,6 +67,11 @@ impl KeyTrust {
         }
     }
 
+    /// Of somebody for whom nothing vouches.
+    pub(crate) fn unverified() -> Self {
+        Self { verified: None, ..Self::by_invite() }
+    }
+
     /// Another invite vouches for the same identity; what people compared themselves outweighs it.
     pub(crate) fn vouched_by_invite(&mut self) {
         self.verified.get_or_insert(VerifiedBy::Invite);

@@ -74,6 +74,9 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn carry_out(&mut self, command: Command) -> StoreResult<Result<Reply, CommandError>, V> {
         Ok(match command {
             Command::CreateInvite { validity } => self.create_invite(validity)?,
+            Command::InviteRequests { validity } => self.invite_requests(validity)?,
+            Command::CloseRequests(invite) => self.close_requests(invite.as_deref())?,
+            Command::Request(name, decision) => self.decide_request(&name, decision)?,
             Command::Accept(invite) => self.accept(*invite)?,
             Command::Send(send) => self.send(send)?.map(Reply::Sent),
             Command::Message(reference, change) => self.change_message(reference, change)?,
@@ -134,6 +137,7 @@ impl<V: View> Turn<'_, V> {
         self.forget_early_marks()?;
         self.give_up_old_outbox_rows()?;
         self.drop_expired_invites()?;
+        self.forget_old_rejections()?;
         self.forget_old_revocations()?;
         self.forget_old_idempotency_keys()?;
         self.forget_old_answers()?;

@@ -109,14 +109,12 @@ impl<V: View> Turn<'_, V> {
         mut contact: ContactRecord,
         wish: &str,
     ) -> StoreResult<Result<Reply, CommandError>, V> {
-        // The other side's greeting would rename it again.
-        if !contact.answered {
-            return Ok(Err(CommandError::NotPaired(contact.name)));
-        }
         if contact_name(wish) != wish {
             return Ok(Err(CommandError::BadName(wish.to_owned())));
         }
+        contact.named = true;
         if contact.name == wish {
+            self.put(&chat, &contact);
             return Ok(Ok(Reply::Contact(chat)));
         }
         let key = self.account.lookup(Lookup::Name, &[wish.as_bytes()]);

@@ -8,6 +8,7 @@ mod find;
 mod group;
 mod keys;
 mod mark;
+mod request;
 mod scripts;
 
 use std::{path::PathBuf, time::Duration};
@@ -24,7 +25,8 @@ pub(crate) use self::{
     find::{Dnd, Outbox, Search},
     group::Group,
     keys::{Backup, Export, Keys, Restore},
-    mark::{Edit, React, Unsend},
+    mark::{Edit, Patience, React, Told, Unsend},
+    request::Requests,
     scripts::{Api, Completion, Events, Man, On, Shell},
 };
 use self::{
@@ -32,14 +34,12 @@ use self::{
     find::SEARCH_HELP,
     keys::{BACKUP_HELP, RESTORE_HELP},
     mark::{REF_HELP, UNSEND_HELP},
+    request::REQUESTS_HELP,
 };
 use crate::duration;
 
 /// How long `send --wait` waits unless told otherwise.
 const WAIT: &str = "30s";
-
-/// How long an invite can be accepted unless told otherwise.
-const INVITE_VALIDITY: &str = "24h";
 
 /// Messages that `log` shows unless told otherwise.
 const LOG_MESSAGES: &str = "20";
@@ -121,10 +121,13 @@ pub(crate) enum Command {
 pub(crate) enum ClientCommand {
     /// Make an account: its keys, its store, its mailbox at a relay
     Init(Init),
-    /// Print a link that lets one person become a contact
+    /// Print a link that lets one person become a contact, or one that can be published
     Invite(Invite),
     /// Accept the link that someone else printed
     Accept(Accept),
+    /// Show who asks to be a contact, accept or reject them
+    #[command(subcommand, after_help = REQUESTS_HELP)]
+    Requests(Requests),
     /// Show, verify and rename contacts
     #[command(subcommand)]
     Contact(Contact),
@@ -164,7 +167,7 @@ pub(crate) enum ClientCommand {
     /// Withdraw one of your messages: it is deleted here and wherever it is
     #[command(after_help = UNSEND_HELP)]
     Unsend(Unsend),
-    /// Show messages in full, who has them, and mark them read
+    /// Show messages in full, or all that is unread of a chat, and mark them read
     Read(Read),
     /// Show the messages of a chat, both ways
     Log(Log),
@@ -260,9 +263,12 @@ pub(crate) struct Init {
 
 #[derive(Debug, Args)]
 pub(crate) struct Invite {
-    /// How long it can be accepted, like 30m, 24h or 7d
-    #[arg(long, value_name = "DURATION", default_value = INVITE_VALIDITY, value_parser = duration::parse)]
-    pub(crate) expires: Duration,
+    /// How long it can be accepted, like 30m, 24h or 7d; 24h when not said, 30d with --requests
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) expires: Option<Duration>,
+    /// Make a link to publish: many can use it, and none is a contact before you accept them
+    #[arg(long)]
+    pub(crate) requests: bool,
     /// Show a QR code too
     #[arg(long)]
     pub(crate) qr: bool,
@@ -277,8 +283,8 @@ pub(crate) struct Accept {
 
 #[derive(Debug, Args)]
 pub(crate) struct Read {
-    /// Messages, like bob#42; @last is the one that arrived last
-    #[arg(value_name = "MESSAGE", required = true)]
+    /// Messages, like bob#42; @last is the one that arrived last. A contact or a group means what is unread of it
+    #[arg(value_name = "REF|CHAT", required = true)]
     pub(crate) messages: Vec<String>,
 }
 

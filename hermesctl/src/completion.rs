@@ -88,6 +88,7 @@ enum Names {
     Contacts,
     Groups,
     Chats,
+    Requests,
 }
 
 /// What an argument of a top-level command, or of a command below it, names.
@@ -98,6 +99,7 @@ fn names_of(command: &str, argument: &str) -> Option<Names> {
         ("contact", "name" | "old") | (_, "contact" | "contacts" | "member" | "members") => {
             Some(Names::Contacts)
         }
+        ("requests", "name") => Some(Names::Requests),
         (_, "group") => Some(Names::Groups),
         _ => None,
     }
@@ -124,6 +126,7 @@ async fn ask(names: Names) -> Result<Vec<String>, Stop> {
     Ok(match names {
         Names::Contacts => client.contacts(&account).await?.contacts.into_iter().map(|it| it.name).collect(),
         Names::Groups => client.groups(&account).await?.groups.into_iter().map(|it| it.name).collect(),
+        Names::Requests => client.requests(&account).await?.requests.into_iter().map(|it| it.name).collect(),
         Names::Chats | Names::Accounts => {
             client.chats(&account).await?.chats.into_iter().map(|it| it.name).collect()
         }

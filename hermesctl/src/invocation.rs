@@ -130,6 +130,7 @@ mod tests {
             caught_up: true,
             waiting: 0,
             unread: 0,
+            requests: 0,
             dnd_until: None,
             outbox: 0,
             unreadable: 0,

@@ -47,6 +47,10 @@ pub const KEY_PACKAGES: usize = 4;
 pub const KEY_PACKAGE_BYTES: usize = 6 * 1024;
 /// Messages that one receipt names.
 pub const RECEIPT_MESSAGES: usize = 256;
+/// Messages that somebody may say who waits to be accepted: enough to say who and why. What follows waits with its author.
+pub const REQUEST_MESSAGES: u64 = 5;
+/// Bytes of each of them, as content.
+pub const REQUEST_BYTES: usize = 2_048;
 /// Characters of an invite: a relay address with the longest host name, a drop token, keys, in base64.
 pub const INVITE_CHARS: usize = 2_048;
 /// Ranges of missing messages in one resend request: more gaps than that are asked for in the next one.
@@ -74,6 +78,7 @@ mod tests {
         assert_eq!(REACTION_BYTES, 32);
         assert_eq!((PROFILE_NAME_CHARS, RECEIPT_MESSAGES, RESEND_RANGES), (64, 256, 64));
         assert_eq!(INVITE_CHARS, 2_048);
+        assert_eq!((REQUEST_MESSAGES, REQUEST_BYTES), (5, 2_048));
         assert_eq!((KEY_PACKAGES, KEY_PACKAGE_BYTES), (4, 6_144));
     }
 }

@@ -260,6 +260,14 @@ impl<S: Store> Peer<S> {
         }
     }
 
+    /// An invite for requests, for a day.
+    pub fn invite_requests(&mut self) -> String {
+        match self.command(Command::InviteRequests { validity: Duration::from_secs(86_400) }) {
+            Ok(Reply::Invite { link, .. }) => link,
+            other => panic!("an invite was answered with {other:?}"),
+        }
+    }
+
     /// Accepts an invite; the relay has not been asked yet.
     pub fn accept(&mut self, link: &str) -> (ChatId, FetchId) {
         self.command(Command::Accept(Box::new(link.parse().expect("an invite")))).expect("accepted");

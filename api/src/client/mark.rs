@@ -2,7 +2,7 @@
 
 use super::{Client, ClientError};
 use crate::{
-    EditMessage, MessageChanged, React,
+    EditMessage, MessageChanged, MessageDetails, React, WaitQuery,
     routes::{self, fill},
 };
 
@@ -30,6 +30,19 @@ impl Client {
     /// Withdraws an own message.
     pub async fn unsend(&self, account: &str, message: &str) -> Result<MessageChanged, ClientError> {
         self.post(fill(routes::UNSEND, &[account, message], &[]), &(), 0).await
+    }
+
+    /// One message in full, by its id, once what was sent has come so far or the time is over.
+    pub async fn message_until(
+        &self,
+        account: &str,
+        message: &str,
+        wait: WaitQuery,
+    ) -> Result<MessageDetails, ClientError> {
+        let state = wait.wait.map(|wait| wait.as_str().to_owned());
+        let timeout = wait.timeout_ms.unwrap_or(0);
+        let query = [("wait", state), ("timeout_ms", Some(timeout.to_string()))];
+        self.get_waiting(fill(routes::MESSAGE, &[account, message], &query), timeout).await
     }
 
     /// Keeps an own message from leaving.

@@ -11,6 +11,7 @@ mod link;
 mod marks;
 mod peer;
 mod person;
+mod request;
 mod search;
 mod settings;
 mod waiting;
@@ -42,6 +43,7 @@ pub use link::{
 pub use marks::{Quote, QuotedFrom, ReactionView};
 pub use peer::{PeerView, SessionHealth, peers};
 pub use person::PersonView;
+pub use request::{OpenInviteView, RequestView, Said, requests};
 pub use search::{Found, SearchFilter, SearchPlace, SearchPlaceError, is_searchable, search};
 pub use settings::{SettingsView, settings};
 pub use waiting::{WaitingView, cancellable, waiting};
@@ -80,6 +82,8 @@ pub struct Summary {
     pub outbox: u64,
     /// Contacts, pending ones included.
     pub contacts: u64,
+    /// People who ask to be contacts, and wait for the user's word.
+    pub requests: u64,
     /// Envelopes that could not be read, ever.
     pub unreadable: u64,
     /// Until when the user wants not to be disturbed.
@@ -153,6 +157,8 @@ pub struct ContactView {
 pub enum ContactState {
     /// The relay or the inviter has yet to answer.
     Pending,
+    /// It was asked, by an invite for requests, and its user has yet to say yes.
+    Asked,
     /// Paired.
     Ready,
 }
@@ -161,7 +167,11 @@ impl ContactView {
     fn new(chat: ChatId, row: &ContactRecord) -> Self {
         Self {
             chat,
-            state: if row.answered { ContactState::Ready } else { ContactState::Pending },
+            state: match row.answered {
+                true => ContactState::Ready,
+                false if row.waits_to_be_accepted() => ContactState::Asked,
+                false => ContactState::Pending,
+            },
             name: row.name.clone(),
             fingerprint: row.fingerprint,
             trust: row.trust.view(),
@@ -193,6 +203,7 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         unread: counters.unread,
         outbox: counters.outbox,
         contacts: counters.contacts,
+        requests: request::count(view)?,
         unreadable: counters.unreadable,
         missing: counters.missing,
         quiet: rows::get::<QuietRow, _>(view, &QuietKey)?.map(|row| row.0),

@@ -7,7 +7,7 @@ use crate::{
     id::ChatId,
     limits::WAITING_ROWS,
     reference::Reference,
-    row::{ChatRecord, Direction, MessageRecord, MessageState, OutboxRecord, SentRecord},
+    row::{ChatRecord, ContactRecord, Direction, MessageRecord, MessageState, OutboxRecord, SentRecord},
     rows::{self, ChatCountersKey, ChatRow, Key, Place, SentKey, StoreResult},
     store::{Order, Range, View},
 };
@@ -25,6 +25,8 @@ pub struct WaitingView {
     pub since: Timestamp,
     /// Bytes that are sealed; nothing while it waits for what will seal it, a session or the group's next epoch.
     pub sealed: Option<usize>,
+    /// Whether it waits for this account to be accepted as a contact.
+    pub until_accepted: bool,
 }
 
 /// What waits in all chats, or in one, in the order in which each chat's will leave; and whether there is more than
@@ -68,7 +70,7 @@ fn sealed<V: View>(
             None => None,
         };
         let (name, sealed) = (name.to_owned(), Some(row.body.len()));
-        waiting.push(WaitingView { chat, name, message, since: row.queued, sealed });
+        waiting.push(WaitingView { chat, name, message, since: row.queued, sealed, until_accepted: false });
     }
     Ok(waiting)
 }
@@ -82,6 +84,8 @@ fn held<V: View>(
 ) -> StoreResult<Vec<WaitingView>, V> {
     let row: Option<ChatRow> = rows::get(view, &ChatCountersKey(chat))?;
     let Some(ChatRow(ChatRecord { held: Some(first), .. })) = row else { return Ok(Vec::new()) };
+    let contact: Option<ContactRecord> = rows::get(view, &chat)?;
+    let until_accepted = contact.is_some_and(|contact| contact.waits_to_be_accepted());
     let mut range = Range::prefix(&chat.0);
     range.from = SentKey { chat, counter: first }.to_bytes();
     let mut waiting = Vec::new();
@@ -94,7 +98,8 @@ fn held<V: View>(
         if sent.sealed.is_none() {
             let since = record.stored;
             let message = Some(chats.show(view, Place { chat, number: sent.number }, record)?);
-            waiting.push(WaitingView { chat, name: name.to_owned(), message, since, sealed: None });
+            let name = name.to_owned();
+            waiting.push(WaitingView { chat, name, message, since, sealed: None, until_accepted });
         }
     }
     Ok(waiting)

@@ -36,8 +36,14 @@ pub(crate) struct ContactRecord {
     pub(crate) renewal: Renewal,
     /// What the contact lacks, as it said last, until all of it has been said again.
     pub(crate) resend: Option<Resend>,
+    /// Whether the user has named it, so that what it calls itself is no name for it.
+    #[serde(default)]
+    pub(crate) named: bool,
     /// Key packages of ours that it has and has not used.
     pub(crate) given: Vec<ContactId>,
+    /// Whether it has yet to hear that it was accepted, and to get a permission of its own: the next session says so.
+    #[serde(default)]
+    pub(crate) ungreeted: bool,
     /// Since when nothing of it is taken, and nothing said to it.
     #[serde(default)]
     pub(crate) blocked: Option<Timestamp>,
@@ -135,6 +141,8 @@ impl ContactRecord {
             renewal: Renewal::default(),
             resend: None,
             given: Vec::new(),
+            ungreeted: false,
+            named: false,
             blocked: None,
             removed: None,
         }

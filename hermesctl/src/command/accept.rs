@@ -32,7 +32,19 @@ pub(crate) async fn run(args: cli::Accept, invocation: &mut Invocation) -> Resul
             let line = Line::default().styled(WARN, "… ").styled(NAME, &contact.name);
             line.plain(" becomes a contact as soon as the other side is online")
         }
+        ContactState::Asked => {
+            let line = Line::default().styled(WARN, "… ").styled(NAME, &contact.name);
+            line.plain(" has been asked, and becomes a contact when its user says yes")
+        }
     });
+    invocation.output.flush()?;
+    if contact.state == ContactState::Asked {
+        let name = &contact.name;
+        let note = format!(
+            "Say who you are: hermesctl send {name} TEXT. Your own name for them: hermesctl contact rename {name} NAME"
+        );
+        invocation.notes.say(&Line::new(note));
+    }
     Ok(Exit::Ok)
 }
 

@@ -1,5 +1,7 @@
 //! `hermesctl invite`
 
+use std::time::Duration;
+
 use hermes_api::{CreateInvite, Exit};
 use jiff::tz::TimeZone;
 
@@ -11,9 +13,18 @@ use crate::{
     stop::Stop,
 };
 
+/// How long an invite can be accepted unless told otherwise.
+const VALIDITY: Duration = Duration::from_secs(86_400);
+
+/// The same of one that is published.
+const VALIDITY_OF_REQUESTS: Duration = Duration::from_secs(30 * 86_400);
+
 pub(crate) async fn run(args: cli::Invite, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let account = invocation.account().await?;
-    let invite = CreateInvite { expires_seconds: args.expires.as_secs() };
+    let requests = args.requests;
+    let usual = if requests { VALIDITY_OF_REQUESTS } else { VALIDITY };
+    let expires_seconds = args.expires.unwrap_or(usual).as_secs();
+    let invite = CreateInvite { expires_seconds, requests };
     let created =
         invocation.daemon.keyed(async |client| client.create_invite(&account, invite).await).await?;
     if invocation.output.format == Format::Json {
@@ -28,6 +39,12 @@ pub(crate) async fn run(args: cli::Invite, invocation: &mut Invocation) -> Resul
     invocation.output.flush()?;
     let until = local_time(created.expires_at, &TimeZone::system());
     let notes = &invocation.notes;
+    if requests {
+        let note = format!("Publish it. Whoever uses it, until {until}, asks and waits for your answer.");
+        notes.say(&Line::new(note));
+        notes.say(&Line::new("Who has asked: hermesctl requests ls"));
+        return Ok(Exit::Ok);
+    }
     notes.say(&Line::new(format!(
         "Hand it to one person, over a channel you trust. It works once, until {until}."
     )));

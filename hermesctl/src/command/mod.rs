@@ -26,6 +26,7 @@ pub(crate) mod outbox;
 pub(crate) mod peers;
 pub(crate) mod read;
 pub(crate) mod recover;
+pub(crate) mod requests;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod status;
@@ -43,6 +44,7 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Init(args) => init::run(args, invocation).await,
         ClientCommand::Invite(args) => invite::run(args, invocation).await,
         ClientCommand::Accept(args) => accept::run(args, invocation).await,
+        ClientCommand::Requests(args) => requests::run(args, invocation).await,
         ClientCommand::Contact(args) => contact::run(args, invocation).await,
         ClientCommand::Block { contact } => block::block(&contact, invocation).await,
         ClientCommand::Unblock { contact } => block::unblock(&contact, invocation).await,

@@ -39,6 +39,9 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
         detail("outbox", format!("{} waiting", account.outbox)),
         detail("fingerprint", account.fingerprint.clone()),
     ];
+    if account.requests > 0 {
+        lines.insert(2, detail("requests", format!("{}: hermesctl requests ls", account.requests)));
+    }
     if let Some(reason) = &account.connection.reason {
         lines.insert(1, detail("reason", reason.message.clone()));
         if !reason.hint.is_empty() {
@@ -221,6 +224,7 @@ pub(crate) fn state(contact: &Contact) -> &'static str {
     match contact.state {
         _ if contact.blocked_since.is_some() => "blocked",
         ContactState::Pending => "pending",
+        ContactState::Asked => "asked",
         ContactState::Ready => "ready",
     }
 }
@@ -255,6 +259,7 @@ mod tests {
             caught_up: true,
             waiting: 0,
             unread: 3,
+            requests: 0,
             dnd_until: None,
             outbox: 1,
             unreadable: 0,

@@ -8,4 +8,5 @@ pub(crate) mod group;
 pub(crate) mod message;
 pub(crate) mod peer;
 pub(crate) mod qr;
+pub(crate) mod request;
 pub(crate) mod sent;

@@ -17,6 +17,7 @@ pub(crate) fn row(peer: &Peer, now: UnixMillis) -> Vec<String> {
     let session = match (peer.state, peer.session) {
         _ if peer.blocked => "blocked",
         (ContactState::Pending, _) => "pairing",
+        (ContactState::Asked, _) => "asked",
         (ContactState::Ready, SessionHealth::None) => "none yet",
         (ContactState::Ready, SessionHealth::Unanswered) => "not answered yet",
         (ContactState::Ready, SessionHealth::Established) => "ok",

@@ -111,7 +111,7 @@ async fn change(
     }
 }
 
-async fn details(account: &Account, chat: ChatId) -> Reply<ContactDetails> {
+pub(super) async fn details(account: &Account, chat: ChatId) -> Reply<ContactDetails> {
     let found = account.query(move |view| query::contact_at(view, chat)).await?;
     found.map(show::details).map(Document).ok_or_else(|| {
         Refused::new(ErrorCode::ContactNotFound, "the contact is gone", "hermesctl contact ls names them all")

@@ -21,6 +21,7 @@ mod pairing;
 mod peer;
 mod problem;
 mod reply;
+mod request;
 mod search;
 mod show;
 mod socket;
@@ -72,6 +73,10 @@ fn router(daemon: Daemon) -> Router {
         .route(routes::INVITES, post(pairing::invite))
         .route(routes::ACCEPT, post(pairing::accept))
         .route(routes::CONTACTS, get(pairing::contacts))
+        .route(routes::REQUESTS, get(request::list))
+        .route(routes::REQUESTS_CLOSE, post(request::close))
+        .route(routes::REQUEST_ACCEPT, post(request::accept))
+        .route(routes::REQUEST_REJECT, post(request::reject))
         .route(routes::PEERS, get(peer::peers))
         .route(routes::PING, post(peer::ping))
         .route(routes::CONTACT, get(contact::show))

@@ -57,6 +57,7 @@ fn shown(
     connection: Option<&Reason>,
 ) -> Waiting {
     let reason = match waiting.sealed {
+        None if waiting.until_accepted => Some(asked(&waiting)),
         None => Some(unsealed(&waiting)),
         Some(_) => delays.get(&waiting.chat).or(connection).map(ToProblem::problem),
     };
@@ -87,6 +88,12 @@ fn quote(message: MessageView, account: &str) -> Quote {
         from: Some(account.to_owned()),
         text,
     }
+}
+
+fn asked(waiting: &WaitingView) -> Problem {
+    let message = format!("{} has been asked to be a contact, and has not said yes", waiting.name);
+    let hint = "it leaves when you are accepted";
+    Problem::new(ErrorCode::ContactPending, message, hint)
 }
 
 fn unsealed(waiting: &WaitingView) -> Problem {

@@ -33,7 +33,11 @@ pub(super) async fn invite(
     if validity.is_zero() {
         return Err(Refused::new(ErrorCode::Usage, "this invite would be over at once", "give it some time"));
     }
-    match account.command(Command::CreateInvite { validity }).await? {
+    let command = match asked.requests {
+        true => Command::InviteRequests { validity },
+        false => Command::CreateInvite { validity },
+    };
+    match account.command(command).await? {
         EngineReply::Invite { link, expiry } => {
             Ok(Document(CreatedInvite { v: V1, invite: link, expires_at: show::time(expiry) }))
         }
@@ -75,23 +79,30 @@ pub(super) async fn contacts(State(daemon): State<Daemon>, Path(account): Path<S
 /// How the pairing ends.
 async fn outcome(account: &Account, chat: ChatId, events: &mut Receiver<Event>) -> Result<(), PairingError> {
     // Of a request that is repeated, the outcome may have come long ago.
-    if find(account, chat).await.is_none_or(|contact| contact.state == ContactState::Ready) {
+    if is_settled(account, chat).await {
         return Ok(());
     }
     loop {
         match events.recv().await {
-            Ok(Event::ContactReady { chat: ready, .. }) if ready == chat => return Ok(()),
+            Ok(Event::ContactReady { chat: done, .. } | Event::Asked { chat: done, .. }) if done == chat => {
+                return Ok(());
+            }
             Ok(Event::PairingFailed { chat: failed, reason, .. }) if failed == chat => return Err(reason),
             Ok(_) => {}
             Err(RecvError::Closed) => return Ok(()),
             // The one we wait for may be among the missed.
             Err(RecvError::Lagged(_)) => {
-                if find(account, chat).await.is_some_and(|contact| contact.state == ContactState::Ready) {
+                if is_settled(account, chat).await {
                     return Ok(());
                 }
             }
         }
     }
+}
+
+/// Whether nothing more happens by itself: it is a contact, or somebody has to say yes, or it is gone.
+async fn is_settled(account: &Account, chat: ChatId) -> bool {
+    find(account, chat).await.is_none_or(|contact| contact.state != ContactState::Pending)
 }
 
 async fn find(account: &Account, chat: ChatId) -> Option<ContactView> {

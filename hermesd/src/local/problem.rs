@@ -64,6 +64,21 @@ impl ToProblem for CommandError {
             Self::TooManyInvites(_) => {
                 (ErrorCode::LimitReached, "wait until older invites have expired".to_owned())
             }
+            Self::TooManyRequestInvites(_) => (
+                ErrorCode::LimitReached,
+                "withdraw one: hermesctl requests close INVITE; hermesctl requests ls names them".to_owned(),
+            ),
+            Self::NoSuchRequestInvite(None) => (
+                ErrorCode::InviteNotFound,
+                "there is nothing to do; hermesctl invite --requests makes one".to_owned(),
+            ),
+            Self::NoSuchRequestInvite(Some(_)) => (
+                ErrorCode::InviteNotFound,
+                "hermesctl requests ls names them all; 8 digits of an id are enough".to_owned(),
+            ),
+            Self::UnknownRequest(_) => {
+                (ErrorCode::RequestNotFound, "hermesctl requests ls names them all".to_owned())
+            }
             Self::TooManyContacts(_) => (ErrorCode::LimitReached, "use another account".to_owned()),
             Self::NothingToRecover => (
                 ErrorCode::NothingToRecover,

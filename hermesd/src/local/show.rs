@@ -2,6 +2,7 @@
 
 mod group;
 mod mark;
+mod request;
 
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactDetails, ContactState, Direction,
@@ -15,6 +16,7 @@ use hermes_engine::{
 use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
 
 pub(super) use self::group::{group, group_details, person, recipient};
+pub(super) use self::request::{open_invite, request};
 use super::problem::{ToProblem, who};
 use crate::{
     account::{Account, Health},
@@ -108,6 +110,7 @@ pub(super) fn contact(view: ContactView) -> Contact {
         name: view.name,
         state: match view.state {
             query::ContactState::Pending => ContactState::Pending,
+            query::ContactState::Asked => ContactState::Asked,
             query::ContactState::Ready => ContactState::Ready,
         },
         trust,
@@ -165,6 +168,7 @@ pub(super) fn account(account: &Account, summary: Summary, keys: Option<KeyStatu
         caught_up: summary.caught_up,
         waiting: summary.waiting,
         unread: summary.unread,
+        requests: summary.requests,
         dnd_until: summary.quiet.filter(|until| *until > now()).map(time),
         outbox: summary.outbox,
         unreadable: summary.unreadable,
@@ -221,6 +225,7 @@ pub(super) fn failed_account(
         caught_up: true,
         waiting: 0,
         unread: 0,
+        requests: 0,
         dnd_until: None,
         outbox: 0,
         unreadable: 0,

@@ -15,4 +15,5 @@ mod people;
 mod prekeys;
 mod presence;
 mod read;
+mod requests;
 mod rules;

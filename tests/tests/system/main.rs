@@ -13,6 +13,7 @@ mod keys;
 mod kill;
 mod notifications;
 mod on;
+mod requests;
 mod rollback;
 mod skip;
 mod supervised;

@@ -12,7 +12,7 @@ use tokio::sync::{
     watch,
 };
 
-use super::super::{group, pairing, problem::ToProblem, show};
+use super::super::{group, pairing, problem::ToProblem, request, show};
 use crate::{
     account::{Account, Place},
     limits::EVENT_PAGE,
@@ -206,6 +206,10 @@ impl Listener {
                 let contact = pairing::contact_of(&self.account, chat).await?;
                 Some(Event::Contact { contact })
             }
+            hermes_engine::Event::Requested { fingerprint, .. } => {
+                let request = request::request_of(&self.account, fingerprint).await?;
+                Some(Event::Request { request })
+            }
             hermes_engine::Event::PairingFailed { name, reason, .. } => {
                 Some(Event::PairingFailed { name, error: reason.problem() })
             }
@@ -217,7 +221,7 @@ impl Listener {
                 Some(Event::Presence { contact: name, online: here })
             }
             // Whoever asked waits for it.
-            hermes_engine::Event::Pong { .. } => None,
+            hermes_engine::Event::Pong { .. } | hermes_engine::Event::Asked { .. } => None,
             // Counted in the status; there is no message to show.
             hermes_engine::Event::Unreadable(_) | hermes_engine::Event::ForeignClaim => None,
             hermes_engine::Event::Group { chat, name, event } => {

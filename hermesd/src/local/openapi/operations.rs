@@ -1,14 +1,15 @@
 //! Every operation, what it takes and what it gives.
 
 use hermes_api::{
-    AcceptInvite, AcceptedInvite, AckEvents, Audit, AuditQuery, BackUp, ChangeKeys, ChangeMembers,
-    ChatSettings, Chats, ConfigInForce, ConsumerState, Consumers, ContactDetails, Contacts, CreateAccount,
-    CreateGroup, CreateInvite, CreatedAccount, CreatedInvite, DaemonStatus, Diagnosis, Dnd, EditMessage,
-    EventFrame, EventQuery, ForgetConsumer, Forgotten, GroupDetails, Groups, InboxQuery, KeysChanged,
-    LeaveGroup, LogQuery, MessageChanged, MessageDetails, MessagePage, MuteChat, Outbox, OutboxQuery, Peers,
-    PingContact, Pong, React, ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RemoveContact,
-    RemovedContact, RenameContact, RenameGroup, SearchPage, SearchQuery, SendMessage, SentMessages, SetDnd,
-    SetKeyPolicy, SetRole, SetTtl, Shutdown, Unlock, VerifyContact, WaitQuery, routes,
+    AcceptInvite, AcceptRequest, AcceptedInvite, AckEvents, Audit, AuditQuery, BackUp, ChangeKeys,
+    ChangeMembers, ChatSettings, Chats, CloseRequests, ClosedRequests, ConfigInForce, ConsumerState,
+    Consumers, ContactDetails, Contacts, CreateAccount, CreateGroup, CreateInvite, CreatedAccount,
+    CreatedInvite, DaemonStatus, Diagnosis, Dnd, EditMessage, EventFrame, EventQuery, ForgetConsumer,
+    Forgotten, GroupDetails, Groups, InboxQuery, KeysChanged, LeaveGroup, LogQuery, MessageChanged,
+    MessageDetails, MessagePage, MuteChat, Outbox, OutboxQuery, Peers, PingContact, Pong, React,
+    ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RejectedRequest, RemoveContact,
+    RemovedContact, RenameContact, RenameGroup, Requests, SearchPage, SearchQuery, SendMessage, SentMessages,
+    SetDnd, SetKeyPolicy, SetRole, SetTtl, Shutdown, Unlock, VerifyContact, WaitQuery, routes,
 };
 use serde_json::Value;
 
@@ -60,6 +61,18 @@ fn daemon(d: &mut Document) {
 fn contacts(d: &mut Document) {
     d.post::<CreateInvite, CreatedInvite>(at(routes::INVITES, "createInvite", "Makes an invite, a secret."));
     d.post::<AcceptInvite, AcceptedInvite>(at(routes::ACCEPT, "acceptInvite", "Pairs by an invite."));
+    d.get::<Requests>(at(routes::REQUESTS, "requests", "Lists who asks to be a contact."));
+    d.post::<CloseRequests, ClosedRequests>(at(
+        routes::REQUESTS_CLOSE,
+        "closeRequests",
+        "Withdraws invites for requests.",
+    ));
+    d.post::<AcceptRequest, ContactDetails>(at(
+        routes::REQUEST_ACCEPT,
+        "acceptRequest",
+        "Makes one who asks a contact.",
+    ));
+    d.act::<RejectedRequest>(at(routes::REQUEST_REJECT, "rejectRequest", "Forgets one who asks."));
     d.get::<Contacts>(at(routes::CONTACTS, "contacts", "Lists the contacts."));
     d.get::<Peers>(at(routes::PEERS, "peers", "Who is there, and how the sessions are."));
     d.post::<PingContact, Pong>(at(routes::PING, "ping", "Asks a contact's daemon for a sign of life."));
