@@ -6,6 +6,7 @@
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use hermes_wire::{MailboxId, Refusal};
@@ -15,6 +16,7 @@ use crate::{
     clock,
     connected::Connected,
     limits::{GROUP_REQUESTS, STORE_RETRY, WAITING_REQUESTS},
+    metrics::{Kind, Metrics},
     relay::{Outcome, Relay, Request, millis},
     store::{Store, StoreError},
 };
@@ -23,6 +25,24 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Committer {
     jobs: mpsc::Sender<Job>,
+}
+
+/// The same for those who must not keep the thread from ending.
+pub(crate) struct WeakCommitter(mpsc::WeakSender<Job>);
+
+impl WeakCommitter {
+    /// As [`Committer::submit`]; a relay that has stopped decides nothing any more.
+    pub(crate) async fn submit(&self, request: Request) -> Outcome {
+        match self.0.upgrade() {
+            Some(jobs) => Committer { jobs }.submit(request).await,
+            None => Outcome::Refused(Refusal::Draining { delay_ms: millis(STORE_RETRY) }),
+        }
+    }
+
+    /// Whether the thread has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.upgrade().is_none_or(|jobs| jobs.is_closed())
+    }
 }
 
 struct Job {
@@ -36,11 +56,12 @@ impl Committer {
     pub(crate) fn start<S: Store + Send + 'static>(
         relay: Relay<S>,
         connected: Arc<Connected>,
+        metrics: Metrics,
     ) -> std::io::Result<(Self, JoinHandle<Result<(), StoreError>>)> {
         let (jobs, waiting) = mpsc::channel(WAITING_REQUESTS);
         let thread = thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || commit_groups(relay, waiting, &connected))?;
+            .spawn(move || commit_groups(relay, waiting, &connected, &metrics))?;
         Ok((Self { jobs }, thread))
     }
 
@@ -54,6 +75,10 @@ impl Committer {
         outcome.await.unwrap_or_else(|_| failed())
     }
 
+    pub(crate) fn downgrade(&self) -> WeakCommitter {
+        WeakCommitter(self.jobs.downgrade())
+    }
+
     /// Waits until the thread has ended, because the store failed.
     pub(crate) async fn failed(&self) {
         self.jobs.closed().await;
@@ -64,13 +89,18 @@ fn commit_groups<S: Store>(
     mut relay: Relay<S>,
     mut waiting: mpsc::Receiver<Job>,
     connected: &Connected,
+    metrics: &Metrics,
 ) -> Result<(), StoreError> {
     let mut jobs = Vec::with_capacity(GROUP_REQUESTS);
     while waiting.blocking_recv_many(&mut jobs, GROUP_REQUESTS) > 0 {
         let (requests, answers): (Vec<_>, Vec<_>) =
             jobs.drain(..).map(|job| (job.request, job.answer)).unzip();
         let mailboxes: Vec<_> = requests.iter().map(written_mailbox).collect();
+        let kinds: Vec<_> = requests.iter().map(Kind::of).collect();
+        let begun = Instant::now();
         let outcomes = relay.apply(clock::now(), requests)?;
+        let decided: Vec<_> = kinds.into_iter().zip(&outcomes).collect();
+        metrics.committed(begun.elapsed(), &decided);
         for (mailbox, outcome) in mailboxes.into_iter().zip(&outcomes) {
             if let Some(mailbox) = mailbox {
                 connected.tell(mailbox, outcome);
@@ -118,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_commit_is_no_success_for_anyone_and_ends_the_relay() {
         let relay = Relay::new(FullDisk, Policy::default()).unwrap();
-        let (committer, thread) = Committer::start(relay, Arc::default()).unwrap();
+        let (committer, thread) = Committer::start(relay, Arc::default(), Metrics::default()).unwrap();
         let write = || Request::AddToken {
             token: TokenHash([1; 32]),
             row: TokenRow { uses: 1, expiry: Timestamp(u64::MAX) },
@@ -170,6 +200,14 @@ mod tests {
 
         fn token(&self, _: TokenHash) -> Result<Option<TokenRow>, StoreError> {
             Ok(None)
+        }
+
+        fn closed(&self) -> Result<Vec<MailboxId>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn tokens(&self, _: usize) -> Result<Vec<(TokenHash, TokenRow)>, StoreError> {
+            Ok(Vec::new())
         }
 
         fn due(&self, _: Hour, _: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {

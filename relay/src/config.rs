@@ -18,6 +18,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Under what name or address clients reach this relay, with or without a port; guessed when missing.
     pub public_address: Option<String>,
+    /// Where to show metrics and health (HTTP), a loopback address; nowhere when missing.
+    pub monitor: Option<SocketAddr>,
     /// Who may make a mailbox.
     pub registration: Registration,
     /// Connections at a time.
@@ -94,6 +96,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 4433)),
             public_address: None,
+            monitor: None,
             registration: Registration::Token,
             connections: limits::CONNECTIONS,
             limits: LimitsConfig::default(),
@@ -136,6 +139,15 @@ impl Config {
 
     /// What the relay's rules need of it.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
+        if self.monitor.is_some_and(|address| !address.ip().is_loopback()) {
+            return Err(ConfigError::Value {
+                key: "monitor",
+                must: "a loopback address, like 127.0.0.1:9464",
+            });
+        }
+        if self.connections == 0 {
+            return Err(ConfigError::Value { key: "connections", must: "1 or more" });
+        }
         Ok(Policy { registration: self.registration, limits: self.limits.limits()? })
     }
 }
@@ -204,7 +216,11 @@ mod tests {
     fn the_example_names_every_key_with_its_default() {
         let example = include_str!("../hermes-relay.example.toml");
         let set: Config = toml::from_str(&example.replace("\n# ", "\n")).unwrap();
-        let named = Config { public_address: Some("relay.example".to_owned()), ..Config::default() };
+        let named = Config {
+            public_address: Some("relay.example".to_owned()),
+            monitor: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
+            ..Config::default()
+        };
         assert_eq!(set, named);
         assert_eq!(toml::from_str::<Config>(example).unwrap(), Config::default());
     }
@@ -215,6 +231,8 @@ mod tests {
         assert!(error.contains("mailbox_mb"), "{error}");
         let config: Config = toml::from_str("limits.contact_percent = 0").unwrap();
         assert!(matches!(config.policy(), Err(ConfigError::Value { key: "limits.contact_percent", .. })));
+        let config: Config = toml::from_str("monitor = '0.0.0.0:9464'").unwrap();
+        assert!(matches!(config.policy(), Err(ConfigError::Value { key: "monitor", .. })));
         assert!(toml::from_str::<Config>("registration = \"anyone\"").is_err());
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct News {
     pub(crate) stock: Vec<PrekeyStock>,
     /// The installation that took over.
     pub(crate) superseded: Option<InstanceId>,
+    /// The operator closed the mailbox.
+    pub(crate) closed: bool,
 }
 
 /// The connected owners; at most as many as there are connections.
@@ -93,6 +95,23 @@ impl Connected {
         let owners = self.owners();
         for owner in mailboxes.iter().filter_map(|mailbox| owners.get(mailbox)) {
             owner.news.send_modify(|news| news.deposits += 1);
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.owners().len()
+    }
+
+    /// Whether a mailbox's owner is connected.
+    pub(crate) fn has(&self, mailbox: MailboxId) -> bool {
+        self.owners().contains_key(&mailbox)
+    }
+
+    /// Ends the connection of a mailbox's owner, if it is connected.
+    pub(crate) fn cut(&self, mailbox: MailboxId) {
+        if let Some(owner) = self.owners().get(&mailbox) {
+            owner.news.send_modify(|news| news.closed = true);
         }
     }
 

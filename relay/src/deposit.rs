@@ -42,7 +42,7 @@ impl<S: Store> Group<'_, S> {
         let (mailbox, contact) = (entry.mailbox(), entry.contact());
         let limits = &self.policy.limits;
         let from = self.draft.contact(mailbox, contact)?;
-        entry.permits(Use::Deposit, self.now, from.revoked)?;
+        self.permit(entry, Use::Deposit, &from)?;
         if deposit.body.len() > limits.envelope_bytes as usize {
             return Err(Refusal::TooLarge { max: limits.envelope_bytes }.into());
         }
@@ -82,7 +82,7 @@ impl<S: Store> Group<'_, S> {
     pub(crate) fn pass(&mut self, entry: &Entry, deposit: Deposit) -> Result<Outcome, Halt> {
         let (mailbox, contact) = (entry.mailbox(), entry.contact());
         let from = self.draft.contact(mailbox, contact)?;
-        entry.permits(Use::Deposit, self.now, from.revoked)?;
+        self.permit(entry, Use::Deposit, &from)?;
         if deposit.body.len() > EPHEMERAL_BYTES {
             return Err(Refusal::TooLarge { max: EPHEMERAL_BYTES as u32 }.into());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hermes_wire::{
-    ContactId, EnvelopeId, FetchId, MailboxId, Sequence,
+    ContactId, EnvelopeId, FetchId, MailboxId, Sequence, Timestamp,
     mailbox::{Credit, Delivered},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
@@ -209,8 +209,12 @@ impl<'a, S: Store> Draft<'a, S> {
         }
     }
 
-    pub(crate) fn put_token(&mut self, token: TokenHash, row: TokenRow) {
-        self.changes.tokens.insert(token, Some(row));
+    pub(crate) fn put_token(&mut self, token: TokenHash, row: Option<TokenRow>) {
+        self.changes.tokens.insert(token, row);
+    }
+
+    pub(crate) fn close(&mut self, mailbox: MailboxId, when: Timestamp) {
+        self.changes.closed.insert(mailbox, when);
     }
 
     pub(crate) fn due(

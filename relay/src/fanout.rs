@@ -87,6 +87,9 @@ impl<S: Store> Group<'_, S> {
     /// Where a member's copies go, if its owner still wants them.
     fn place(&self, entry: &RosterEntry) -> Result<Option<Place>, StoreError> {
         let Ok(token) = entry.token.unverified() else { return Ok(None) };
+        if self.closed.contains(&entry.mailbox) {
+            return Ok(None);
+        }
         let Some(to) = self.draft.mailbox(entry.mailbox)? else { return Ok(None) };
         let from = self.draft.contact(entry.mailbox, token.contact)?;
         let place = Place { contact: token.contact, to, from };

@@ -17,6 +17,7 @@ struct Line<'a> {
     address: String,
     token: Option<&'a str>,
     listen: SocketAddr,
+    monitor: Option<SocketAddr>,
 }
 
 /// What there is to say.
@@ -25,6 +26,8 @@ pub struct Greeting {
     /// Whether the host in the address is a guess.
     pub guessed: bool,
     pub listen: SocketAddr,
+    /// Where metrics and health are shown.
+    pub monitor: Option<SocketAddr>,
     /// The first registration token, at the first start.
     pub token: Option<String>,
 }
@@ -36,6 +39,7 @@ impl Greeting {
             address: self.address.to_string(),
             token: self.token.as_deref(),
             listen: self.listen,
+            monitor: self.monitor,
         };
         let mut out = io::stdout().lock();
         serde_json::to_writer(&mut out, &line)?;
@@ -66,6 +70,9 @@ impl Greeting {
             None => writeln!(out, "Registration tokens for new accounts: hermes-relay token new\n")?,
         }
         writeln!(out, "Next, on a client:\n\n  hermesctl init --name NAME --relay '{}'\n", self.address)?;
+        if let Some(monitor) = self.monitor {
+            writeln!(out, "Metrics and health: http://{monitor}/metrics, /healthz, /readyz")?;
+        }
         writeln!(out, "Listening on {} (UDP). Ctrl-C stops the relay.", self.listen)?;
         out.flush()
     }
@@ -84,6 +91,12 @@ pub fn public_address(
     let (host, guessed) =
         if listen.ip().is_unspecified() { (own_address(), true) } else { (listen.ip(), false) };
     Ok((RelayAddress::new(&host.to_string(), listen.port(), pin)?, guessed))
+}
+
+/// Whether clients could reach a relay under `name`.
+pub fn check_public_address(name: &str) -> Result<(), AddressError> {
+    let (host, port) = split_port(name, 4433);
+    RelayAddress::new(host, port, RelayPin([0; 32])).map(drop)
 }
 
 /// `HOST`, `HOST:PORT`, `V6` or `[V6]:PORT`.

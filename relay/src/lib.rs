@@ -10,6 +10,8 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod admin;
+pub mod backup;
 pub mod blob;
 pub mod channel;
 mod claim;
@@ -23,6 +25,8 @@ mod draft;
 pub mod entry;
 pub mod fanout;
 pub mod limits;
+mod metrics;
+mod monitor;
 mod owner;
 mod prekeys;
 mod rate;
@@ -36,5 +40,6 @@ pub mod tokens;
 
 pub use entry::Entry;
 pub use limits::Limits;
+pub use monitor::Monitor;
 pub use relay::{Outcome, Policy, Registration, Relay, Request};
 pub use store::{Store, StoreError};

@@ -149,6 +149,8 @@ pub const EPHEMERAL_WAITING: usize = 64;
 pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 /// Connections of all kinds; about 31 KiB each when idle.
 pub const CONNECTIONS: usize = 10_000;
+/// Handshakes at a time before clients have to prove their address first, which costs them a round trip.
+pub const UNPROVEN_HANDSHAKES: usize = 256;
 /// A client that has connected must say something meaningful within this time.
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// A drop connection without a stream for this long is closed: anyone may open one, and it takes a place. Clients leave
@@ -170,5 +172,19 @@ pub const SWEEP: Duration = Duration::from_secs(60);
 
 /// Registration tokens read from their directory at a time.
 pub const NEW_TOKENS: usize = 1_000;
+/// Registration tokens that an operator is shown.
+pub const SHOWN_TOKENS: usize = 10_000;
+/// Rows in one commit while a store is restored.
+pub const RESTORED_ROWS: usize = 1_000;
+/// What is said of a damaged store at most; the rest would say the same.
+pub const FINDINGS: usize = 20;
+/// Operators' commands that a running relay deals with at a time.
+pub const OPERATORS: usize = 4;
+/// Bytes of one command, and of one answer, over the operator's socket.
+pub const ORDER_BYTES: u64 = 4 * 1024;
+/// An operator's command must have come within this time, and its answer be taken.
+pub const OPERATOR_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest frame of a backup: a table's name, or a key and a row.
+pub const BACKUP_FRAME_BYTES: usize = 512 * 1024;
 /// Bytes of the relay's key file: an Ed25519 key in PEM has about 120.
 pub const KEY_FILE_BYTES: u64 = 4 * 1024;

@@ -117,6 +117,10 @@ impl Control<'_> {
                         let refusal = Refusal::Superseded { instance };
                         return Farewell(Some(ToClient::Refused(refusal)), close::SUPERSEDED);
                     }
+                    if news.closed {
+                        let refusal = Refusal::RegistrationRefused;
+                        return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED);
+                    }
                     if news.fetches > fetches {
                         fetches = news.fetches;
                         if let Err(farewell) = self.say(&ToClient::PrekeyStock(news.stock)).await {

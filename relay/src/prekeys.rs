@@ -93,7 +93,7 @@ impl<S: Store> Group<'_, S> {
     pub(crate) fn fetch_prekeys(&mut self, entry: &Entry, fetch: FetchId) -> Result<Outcome, Halt> {
         let (mailbox, contact) = (entry.mailbox(), entry.contact());
         let from = self.draft.contact(mailbox, contact)?;
-        entry.permits(Use::FetchPrekeys, self.now, from.revoked)?;
+        self.permit(entry, Use::FetchPrekeys, &from)?;
         if let Some(bundle) = self.draft.fetch(mailbox, contact, fetch)? {
             return Ok(Outcome::Bundle { bundle, stock: None });
         }

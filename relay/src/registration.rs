@@ -1,7 +1,7 @@
 //! Owners: making a mailbox, coming back to it, shutting contacts out.
 
 use hermes_wire::{
-    ContactId, MailboxId, Refusal, Timestamp, VERSION,
+    ContactId, DropKey, MailboxId, Refusal, Timestamp, VERSION,
     limits::REGISTRATION_TOKEN_CHARS,
     mailbox::{PrekeyStock, Register, Registered},
     prekey::{PrekeyId, PrekeyKind},
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     limits::{BUSY_RETRY, FULL_RETRY, REVOCATIONS},
     relay::{Group, Halt, Outcome, Registration, millis},
-    store::{About, Hour, Mailbox, Matter, Store, TokenHash, TokenRow, Usage},
+    store::{About, Hour, Mailbox, Matter, Store, StoreError, TokenHash, TokenRow, Usage},
 };
 
 impl TokenHash {
@@ -34,6 +34,7 @@ impl<S: Store> Group<'_, S> {
             return Err(Refusal::Version { min: VERSION, max: VERSION }.into());
         }
         let row = match self.draft.mailbox(mailbox)? {
+            Some(_) if self.closed.contains(&mailbox) => return Err(Refusal::RegistrationRefused.into()),
             Some(known) => Mailbox { drop_key: register.drop_key, instance: register.instance, ..known },
             None => self.admit(register)?,
         };
@@ -63,7 +64,7 @@ impl<S: Store> Group<'_, S> {
             return Err(Refusal::Busy { retry_ms: millis(BUSY_RETRY) }.into());
         }
         if let Some((token, row)) = spent {
-            self.draft.put_token(token, row);
+            self.draft.put_token(token, Some(row));
         }
         self.mailboxes += 1;
         Ok(Mailbox {
@@ -93,9 +94,37 @@ impl<S: Store> Group<'_, S> {
 
     pub(crate) fn add_token(&mut self, token: TokenHash, row: TokenRow) -> Result<Outcome, Halt> {
         if self.draft.token(token)?.is_none() {
-            self.draft.put_token(token, row);
+            self.draft.put_token(token, Some(row));
+            self.remind_after(row.expiry, About::Token(token));
         }
         Ok(Outcome::TokenAdded)
+    }
+
+    /// Leaves a token without uses. It stays on record until it expires, so that no copy of it comes back to life.
+    pub(crate) fn revoke_token(&mut self, token: TokenHash) -> Result<Outcome, Halt> {
+        let Some(row) = self.draft.token(token)? else { return Ok(Outcome::Absent) };
+        self.draft.put_token(token, Some(TokenRow { uses: 0, ..row }));
+        Ok(Outcome::TokenRevoked)
+    }
+
+    pub(crate) fn forget_token(&mut self, token: TokenHash) -> Result<(), StoreError> {
+        if self.draft.token(token)?.is_some_and(|row| row.expiry < self.now) {
+            self.draft.put_token(token, None);
+        }
+        Ok(())
+    }
+
+    /// Shuts a mailbox for good: its owner is refused, `drop_key` (whose secret nobody has) verifies no depositor's
+    /// token, and what waits is deleted. Its row stays, so that nobody can make a mailbox of this name again.
+    pub(crate) fn close_mailbox(&mut self, mailbox: MailboxId, drop_key: DropKey) -> Result<Outcome, Halt> {
+        let Some(mut row) = self.draft.mailbox(mailbox)? else { return Ok(Outcome::Absent) };
+        self.draft.close(mailbox, self.now);
+        self.closed.insert(mailbox);
+        self.drop_all_prekeys(mailbox, &mut row)?;
+        let after = row.acked;
+        let closed = Mailbox { drop_key, acked: row.head, ..row };
+        self.remove(mailbox, closed, after, |_| true)?;
+        Ok(Outcome::MailboxClosed)
     }
 
     pub(crate) fn revoke(

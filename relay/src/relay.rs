@@ -3,14 +3,17 @@
 //! There is no clock, no random source and no I/O but the store's: the same requests at the same times give the same
 //! outcomes, on any backend; what must be random comes with a request. Nothing but rate buckets lives outside the store, so that a relay may stop at any moment.
 
+use std::collections::BTreeSet;
+
 use hermes_wire::{
-    ChannelId, Claim, ContactId, EnvelopeId, FetchId, MailboxId, MoveClaim, Refusal, Sequence, SignedClaim,
-    Timestamp,
+    ChannelId, Claim, ContactId, DropKey, EnvelopeId, FetchId, MailboxId, MoveClaim, Refusal, Sequence,
+    SignedClaim, Timestamp,
     blob::PutBlob,
     channel::{Commit, Create, Post},
     drop::{Deposit, Open},
     mailbox::{Credit, Deliver, Passing, PrekeyStock, Register, Registered},
     prekey::{PrekeyEntry, PrekeyId, SealedBundle},
+    token::Use,
 };
 use serde::Deserialize;
 
@@ -20,7 +23,7 @@ use crate::{
     fanout::Seed,
     limits::Limits,
     rate::Rates,
-    store::{Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
+    store::{Contact, Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
 };
 
 /// Who may make a mailbox.
@@ -156,6 +159,15 @@ pub enum Request {
         /// What it allows.
         row: TokenRow,
     },
+    /// The operator makes a registration token worthless.
+    RevokeToken(TokenHash),
+    /// The operator closes a mailbox for good.
+    CloseMailbox {
+        /// Which one.
+        mailbox: MailboxId,
+        /// A key whose secret nobody has.
+        drop_key: DropKey,
+    },
     /// It is time to forget what is over.
     Sweep,
 }
@@ -214,6 +226,12 @@ pub enum Outcome {
     BlobStored(u32),
     /// The registration token is known.
     TokenAdded,
+    /// The registration token is worthless.
+    TokenRevoked,
+    /// The mailbox is closed. What is left of it is deleted by and by.
+    MailboxClosed,
+    /// There is no such thing.
+    Absent,
     /// What is over was forgotten, and whether there is more of it.
     Swept {
         /// Ask again at once.
@@ -233,13 +251,17 @@ pub struct Relay<S> {
     mailboxes: u64,
     /// How many channels the store holds.
     channels: u64,
+    /// Mailboxes that the operator closed. In memory, because whoever has a way in from before is checked against it
+    /// with each envelope.
+    closed: BTreeSet<MailboxId>,
 }
 
 impl<S: Store> Relay<S> {
     /// Takes up work where the store left off.
     pub fn new(store: S, policy: Policy) -> Result<Self, StoreError> {
         let (mailboxes, channels) = (store.mailbox_count()?, store.channel_count()?);
-        Ok(Self { store, policy, rates: Rates::default(), mailboxes, channels })
+        let closed = store.closed()?.into_iter().collect();
+        Ok(Self { store, policy, rates: Rates::default(), mailboxes, channels, closed })
     }
 
     /// Decides `requests` in order and commits them together, or in several commits when posts make many copies. There is
@@ -270,6 +292,7 @@ impl<S: Store> Relay<S> {
             rates: &mut self.rates,
             mailboxes: self.mailboxes,
             channels: self.channels,
+            closed: &mut self.closed,
         };
         for request in requests {
             outcomes.push(group.decide(request)?);
@@ -295,6 +318,11 @@ impl<S: Store> Relay<S> {
         credit: Credit,
     ) -> Result<Vec<Deliver>, StoreError> {
         deliver(&self.store, mailbox, after, credit)
+    }
+
+    /// Mailboxes and channels there are, closed ones included.
+    pub fn size(&self) -> (u64, u64) {
+        (self.mailboxes, self.channels)
     }
 
     /// The store.
@@ -349,6 +377,7 @@ pub(crate) struct Group<'a, S> {
     pub(crate) rates: &'a mut Rates,
     pub(crate) mailboxes: u64,
     pub(crate) channels: u64,
+    pub(crate) closed: &'a mut BTreeSet<MailboxId>,
 }
 
 /// What deciding a request gives: an outcome, or a refusal, or no store.
@@ -387,6 +416,8 @@ impl<S: Store> Group<'_, S> {
             Request::Commit { channel, commit, seed } => self.commit(channel, commit, seed),
             Request::PutBlob { mailbox, put } => self.put_blob(mailbox, put),
             Request::AddToken { token, row } => self.add_token(token, row),
+            Request::RevokeToken(token) => self.revoke_token(token),
+            Request::CloseMailbox { mailbox, drop_key } => self.close_mailbox(mailbox, drop_key),
             Request::Sweep => self.sweep(),
         };
         match decided {
@@ -398,6 +429,14 @@ impl<S: Store> Group<'_, S> {
 
     fn open(&self, open: &Open) -> Result<Outcome, Halt> {
         Ok(Outcome::Opened(entry::open(self.draft.store(), self.now, open)??))
+    }
+
+    /// Checks an entry at the moment it is used. `from` is the row of its contact.
+    pub(crate) fn permit(&self, entry: &Entry, usage: Use, from: &Contact) -> Result<(), Refusal> {
+        if self.closed.contains(&entry.mailbox()) {
+            return Err(Refusal::NoEntry);
+        }
+        entry.permits(usage, self.now, from.revoked)
     }
 
     pub(crate) fn this_hour(&self) -> Hour {

@@ -38,6 +38,7 @@ impl<S: Store> Group<'_, S> {
                 About::Channel(channel) => self.forget_channel(channel)?,
                 About::Post(channel, post) => self.forget_post(channel, post)?,
                 About::Blob(blob) => self.expire_blob(blob)?,
+                About::Token(token) => self.forget_token(token)?,
             }
         }
         Ok(Outcome::Swept { more: full || self.draft.is_full() })
@@ -66,7 +67,7 @@ impl<S: Store> Group<'_, S> {
 
     /// Deletes the envelopes after `after` until `wanted` says no. What is too much for one commit is left to the next
     /// sweep, and counts as stored until then.
-    fn remove(
+    pub(crate) fn remove(
         &mut self,
         mailbox: MailboxId,
         row: Mailbox,

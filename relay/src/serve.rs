@@ -1,6 +1,6 @@
 //! The relay on the network: QUIC connections around the rules.
 
-use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Instant};
 
 use hermes_link::{
     close,
@@ -8,17 +8,23 @@ use hermes_link::{
     quinn::{Endpoint, Incoming},
     server::{self, ListenError, Peer},
 };
-use hermes_wire::mailbox::Register;
+use hermes_wire::{RelayAddress, mailbox::Register};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
+    admin::{
+        desk::{Desk, Running},
+        socket::AdminSocket,
+    },
     committer::Committer,
     connected::Connected,
     depositor,
-    limits::{DRAIN, FIRST_FRAME, SWEEP},
+    limits::{DRAIN, FIRST_FRAME, SWEEP, UNPROVEN_HANDSHAKES},
+    metrics::Metrics,
+    monitor::Monitor,
     owner,
     relay::{Outcome, Policy, Relay, Request},
     store::{StoreError, fjall::FjallStore},
@@ -44,6 +50,10 @@ pub struct Server {
     endpoint: Endpoint,
     shared: Shared,
     drain: watch::Sender<bool>,
+    policy: Policy,
+    metrics: Metrics,
+    stop: Arc<Notify>,
+    since: Instant,
     committing: JoinHandle<Result<(), StoreError>>,
 }
 
@@ -74,15 +84,47 @@ impl Server {
     /// Listens and serves in tasks of the current tokio runtime.
     pub fn start(identity: &RelayIdentity, store: FjallStore, options: Options) -> Result<Self, StartError> {
         let endpoint = server::listen(options.listen, identity)?;
-        let relay = Relay::new(store.clone(), options.policy)?;
-        let connected = Arc::new(Connected::default());
+        let relay = Relay::new(store.clone(), options.policy.clone())?;
+        let (connected, metrics) = (Arc::new(Connected::default()), Metrics::default());
         let (committer, committing) =
-            Committer::start(relay, connected.clone()).map_err(StartError::Thread)?;
+            Committer::start(relay, connected.clone(), metrics.clone()).map_err(StartError::Thread)?;
         let (drain, draining) = watch::channel(false);
         let shared = Shared { committer, store, connected, draining, tokens: options.tokens };
-        tokio::spawn(accept(endpoint.clone(), shared.clone(), options.connections));
+        tokio::spawn(accept(endpoint.clone(), shared.clone(), options.connections, metrics.clone()));
         tokio::spawn(sweep(shared.clone()));
-        Ok(Self { endpoint, shared, drain, committing })
+        let (policy, stop, since) = (options.policy, Arc::default(), Instant::now());
+        Ok(Self { endpoint, shared, drain, policy, metrics, stop, since, committing })
+    }
+
+    /// Takes its operator's orders at `path`, as long as what this returns lives. `address` is what clients have.
+    pub fn take_orders(
+        &self,
+        path: PathBuf,
+        address: &RelayAddress,
+        identity: Arc<RelayIdentity>,
+    ) -> io::Result<AdminSocket> {
+        let endpoint = self.endpoint.clone();
+        let running = Running {
+            address: address.to_string(),
+            policy: self.policy.clone(),
+            connected: self.shared.connected.clone(),
+            connections: Box::new(move || endpoint.open_connections()),
+            stop: self.stop.clone(),
+            since: self.since,
+            draining: self.shared.draining.clone(),
+        };
+        let Shared { committer, store, tokens, .. } = self.shared.clone();
+        AdminSocket::listen(path, Arc::new(Desk::new(&committer, store, tokens, running)), identity)
+    }
+
+    /// Shows metrics and health at a loopback address, as long as what this returns lives.
+    pub fn monitor(&self, address: SocketAddr) -> io::Result<Monitor> {
+        Monitor::listen(address, &self.metrics, self.endpoint.clone(), self.shared.clone())
+    }
+
+    /// Waits until an operator says that the relay is to stop.
+    pub async fn told_to_stop(&self) {
+        self.stop.notified().await;
     }
 
     /// The address it listens on.
@@ -136,25 +178,46 @@ impl Shared {
     }
 }
 
-async fn accept(endpoint: Endpoint, shared: Shared, connections: usize) {
+async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics: Metrics) {
     let places = Arc::new(Semaphore::new(connections));
+    let handshakes = Arc::new(Semaphore::new(UNPROVEN_HANDSHAKES));
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
             () = shared.drain_began() => return,
         };
         let Some(incoming) = incoming else { return };
+        // Whoever sends from addresses that are not its own makes work here and hears no answer (RFC 9000, section 8.1).
+        if handshakes.available_permits() == 0 && incoming.may_retry() {
+            metrics.retried.inc();
+            // An error says that it may not, which was asked.
+            let _ = incoming.retry();
+            continue;
+        }
+        let handshake = handshakes.clone().try_acquire_owned().ok();
         match places.clone().try_acquire_owned() {
             Ok(place) => {
-                tokio::spawn(serve(shared.clone(), incoming, place));
+                tokio::spawn(serve(shared.clone(), incoming, metrics.clone(), (place, handshake)));
             }
-            Err(_) => incoming.refuse(),
+            Err(_) => {
+                metrics.turned_away.inc();
+                incoming.refuse();
+            }
         }
     }
 }
 
-async fn serve(shared: Shared, incoming: Incoming, _place: OwnedSemaphorePermit) {
-    let Ok(Ok(connection)) = timeout(FIRST_FRAME, incoming.into_future()).await else { return };
+async fn serve(
+    shared: Shared,
+    incoming: Incoming,
+    metrics: Metrics,
+    (_place, handshake): (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+) {
+    let Ok(Ok(connection)) = timeout(FIRST_FRAME, incoming.into_future()).await else {
+        metrics.broken_handshakes.inc();
+        return;
+    };
+    drop(handshake);
     match server::peer(&connection) {
         Some(Peer::Owner(mailbox)) => owner::serve(&shared, &connection, mailbox).await,
         Some(Peer::Depositor) => depositor::serve(&shared, &connection).await,

@@ -54,6 +54,12 @@ pub enum StateError {
         /// Why.
         error: CredentialError,
     },
+    /// A backup was put back in part.
+    #[error("a restore into {path} was not finished; run hermes-relay restore again")]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The store is in use.
     #[error(
         "another relay is running with the state directory {path}; stop it first, or choose another directory with \
@@ -83,10 +89,14 @@ impl StateDirectory {
         Ok(Self(path))
     }
 
-    /// Where the state is unless the operator says otherwise: `$HERMES_HOME/relay`, else the user's state directory.
+    /// Where the state is unless the operator says otherwise: `$HERMES_HOME/relay`, else what systemd gives a service
+    /// (`StateDirectory=`), else the user's state directory.
     pub fn default_path() -> Result<PathBuf, StateError> {
         if let Some(home) = std::env::var_os("HERMES_HOME").filter(|home| !home.is_empty()) {
             return Ok(PathBuf::from(home).join("relay"));
+        }
+        if let Some(given) = std::env::var_os("STATE_DIRECTORY").filter(|given| !given.is_empty()) {
+            return Ok(PathBuf::from(given));
         }
         let project = directories::ProjectDirs::from("", "", "hermes-relay").ok_or(StateError::NoPlace)?;
         Ok(project.state_dir().unwrap_or(project.data_dir()).to_owned())
@@ -94,6 +104,9 @@ impl StateDirectory {
 
     /// Reads the relay's key, or makes it at the first start.
     pub fn identity(&self) -> Result<RelayIdentity, StateError> {
+        if self.restoring().exists() {
+            return Err(StateError::Unfinished { path: self.0.clone() });
+        }
         let path = self.0.join("relay.key");
         let damaged = |error| StateError::Key { path: path.clone(), error };
         match read_key(&path) {
@@ -110,11 +123,55 @@ impl StateDirectory {
 
     /// Opens the store. One process can have it open.
     pub fn store(&self) -> Result<FjallStore, StateError> {
-        let path = self.0.join("store");
-        FjallStore::open(&path).map_err(|error| match error {
+        FjallStore::open(&self.0.join("store")).map_err(|error| match error {
             StoreError::Locked => StateError::Running { path: self.0.clone() },
-            error => StateError::Store { path, error },
+            error => self.store_failed(error),
         })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Whether a relay has been here. Half of a restored one does not count.
+    pub fn is_occupied(&self) -> bool {
+        let used = self.0.join("relay.key").exists() || self.0.join("store").exists();
+        used && !self.restoring().exists()
+    }
+
+    /// An empty store, that a backup is put into. One that a restore left unfinished is taken away.
+    pub fn restoring_store(&self) -> Result<FjallStore, StateError> {
+        let path = self.restoring();
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StateError::Directory { path, error });
+            }
+            _ => FjallStore::open(&path).map_err(|error| StateError::Store { path, error }),
+        }
+    }
+
+    /// Puts the restored store, and the key of its relay, in their places. The store must be closed.
+    pub fn restored(&self, identity: &RelayIdentity) -> Result<(), StateError> {
+        let (path, key) = (self.restoring(), self.0.join("relay.key"));
+        write_key(&key, identity.to_pem().as_bytes())
+            .map_err(|error| StateError::KeyFile { path: key, error })?;
+        // Last, because a relay does not start beside it.
+        let placed = fs::rename(&path, self.0.join("store")).and_then(|()| fs::File::open(&self.0)?.sync_all());
+        placed.map_err(|error| StateError::Directory { path, error })
+    }
+
+    fn restoring(&self) -> PathBuf {
+        self.0.join("store.restoring")
+    }
+
+    pub(crate) fn store_failed(&self, error: StoreError) -> StateError {
+        StateError::Store { path: self.0.join("store"), error }
+    }
+
+    /// Where a running relay takes its operator's orders.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.0.join("admin.sock")
     }
 
     /// Where new registration tokens wait for the relay.

@@ -157,8 +157,8 @@ pub struct Blob {
 }
 
 /// SHA-256 of a registration token; the token itself is nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TokenHash(pub [u8; 32]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TokenHash(#[serde(with = "serde_bytes")] pub [u8; 32]);
 
 /// What a registration token still allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
@@ -217,6 +217,8 @@ pub enum About {
     Post(ChannelId, PostId),
     /// A blob may have reached its time to live.
     Blob(BlobId),
+    /// A registration token has expired.
+    Token(TokenHash),
 }
 
 /// What in a mailbox a [`Reminder`] is about.
@@ -265,6 +267,8 @@ pub struct Changes {
     pub blobs: BTreeMap<BlobId, Option<Blob>>,
     /// Parts of blobs, by the bytes before them.
     pub blob_parts: BTreeMap<(BlobId, u32), Option<ByteBuf>>,
+    /// Mailboxes that the operator closed, and when; they are never opened again.
+    pub closed: BTreeMap<MailboxId, Timestamp>,
 }
 
 impl Changes {
@@ -284,6 +288,7 @@ impl Changes {
             && self.remembered.is_empty()
             && self.blobs.is_empty()
             && self.blob_parts.is_empty()
+            && self.closed.is_empty()
     }
 }
 
@@ -325,8 +330,14 @@ pub trait Store {
         after: PrekeyId,
     ) -> Result<Option<PrekeyEntry>, StoreError>;
 
+    /// The mailboxes that the operator closed.
+    fn closed(&self) -> Result<Vec<MailboxId>, StoreError>;
+
     /// What a registration token still allows.
     fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError>;
+
+    /// Up to `limit` registration tokens, in the order of their hashes.
+    fn tokens(&self, limit: usize) -> Result<Vec<(TokenHash, TokenRow)>, StoreError>;
 
     /// Up to `limit` reminders that are due at `hour` or before, in order, with their envelope ids.
     fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError>;

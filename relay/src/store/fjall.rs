@@ -4,6 +4,8 @@
 //! system's buffers, where a power cut finds it. Every read goes through a snapshot: the library's plain reads see a
 //! batch while it is being applied, a head before its envelopes.
 
+mod whole;
+
 use std::{ops::RangeBounds, path::Path};
 
 use fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
@@ -16,13 +18,16 @@ use hermes_wire::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
+pub use self::whole::{Inventory, RawRow};
 use super::{
     About, Blob, Budget, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered,
     Reminder, Store, StoreError, TokenHash, TokenRow,
 };
 
 /// The layout of keys and rows. Another layout is another number, and an older relay refuses it.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// The format before, which lacks the table of closed mailboxes and is otherwise the same.
+const FORMAT_WITHOUT_CLOSED: u32 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 
 /// Longest row in bytes: a sealed roster. Envelopes are shorter, and so are lists of receipts, which are bounded by
@@ -47,6 +52,7 @@ pub struct FjallStore {
     remembered: Table,
     blobs: Table,
     blob_parts: Table,
+    closed: Table,
 }
 
 impl FjallStore {
@@ -69,6 +75,7 @@ impl FjallStore {
             remembered: table("remembered")?,
             blobs: table("blobs")?,
             blob_parts: table("blob_parts")?,
+            closed: table("closed")?,
             database,
         };
         store.check_format()?;
@@ -79,12 +86,12 @@ impl FjallStore {
         let about = Table::open(&self.database, "about")?;
         match about.get::<u32>(FORMAT_KEY)? {
             Some(FORMAT) => Ok(()),
-            Some(found) => Err(StoreError::Format { found, expected: FORMAT }),
-            None => {
+            None | Some(FORMAT_WITHOUT_CLOSED) => {
                 let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
                 about.put(&mut batch, FORMAT_KEY.to_vec(), Some(FORMAT));
                 Ok(batch.commit()?)
             }
+            Some(found) => Err(StoreError::Format { found, expected: FORMAT }),
         }
     }
 }
@@ -151,6 +158,24 @@ impl Store for FjallStore {
 
     fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
         self.tokens.get(&token.0)
+    }
+
+    fn closed(&self) -> Result<Vec<MailboxId>, StoreError> {
+        let keys = self.closed.range(..).map(|guard| Ok(guard.key()?.as_ref().try_into()));
+        keys.map(|key: Result<_, StoreError>| {
+            key?.map(MailboxId).map_err(|_| StoreError::Damaged { table: "closed" })
+        })
+        .collect()
+    }
+
+    fn tokens(&self, limit: usize) -> Result<Vec<(TokenHash, TokenRow)>, StoreError> {
+        let rows = self.tokens.range(..).take(limit);
+        rows.map(|guard| {
+            let (key, row) = guard.into_inner()?;
+            let hash = key.as_ref().try_into().map_err(|_| StoreError::Damaged { table: "tokens" })?;
+            Ok((TokenHash(hash), self.tokens.decode(&row)?))
+        })
+        .collect()
     }
 
     fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
@@ -231,6 +256,9 @@ impl Store for FjallStore {
         }
         for ((blob, offset), row) in changes.blob_parts {
             self.blob_parts.put(&mut batch, blob_part_key(blob, offset), row);
+        }
+        for (mailbox, when) in changes.closed {
+            self.closed.put(&mut batch, mailbox.0.to_vec(), Some(when));
         }
         Ok(batch.commit()?)
     }
@@ -319,6 +347,7 @@ fn reminder_key(reminder: &Reminder) -> Vec<u8> {
         About::Channel(channel) => return [&due[..], &[1], &channel.0].concat(),
         About::Post(channel, post) => return [&due[..], &[2], &channel.0, &post.0].concat(),
         About::Blob(blob) => return [&due[..], &[3], &blob.0].concat(),
+        About::Token(token) => return [&due[..], &[4], &token.0].concat(),
     };
     let mailbox = [&[0], &mailbox.0[..]].concat();
     match matter {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hermes_wire::{
-    BlobId, ChannelId, ContactId, EnvelopeId, FetchId, MailboxId, PostId, Sequence,
+    BlobId, ChannelId, ContactId, EnvelopeId, FetchId, MailboxId, PostId, Sequence, Timestamp,
     mailbox::{Credit, Delivered},
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
 };
@@ -32,6 +32,7 @@ pub struct MemoryStore {
     remembered: BTreeMap<(ChannelId, u32), Remembered>,
     blobs: BTreeMap<BlobId, Blob>,
     blob_parts: BTreeMap<(BlobId, u32), ByteBuf>,
+    closed: BTreeMap<MailboxId, Timestamp>,
 }
 
 impl MemoryStore {
@@ -94,6 +95,14 @@ impl Store for MemoryStore {
         Ok(self.tokens.get(&token).copied())
     }
 
+    fn closed(&self) -> Result<Vec<MailboxId>, StoreError> {
+        Ok(self.closed.keys().copied().collect())
+    }
+
+    fn tokens(&self, limit: usize) -> Result<Vec<(TokenHash, TokenRow)>, StoreError> {
+        Ok(self.tokens.iter().take(limit).map(|(token, row)| (*token, *row)).collect())
+    }
+
     fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
         let after = Reminder {
             due: Hour(hour.0.saturating_add(1)),
@@ -137,6 +146,7 @@ impl Store for MemoryStore {
 
     fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
         self.mailboxes.extend(changes.mailboxes);
+        self.closed.extend(changes.closed);
         merge(&mut self.envelopes, changes.envelopes);
         merge(&mut self.receipts, changes.receipts);
         merge(&mut self.contacts, changes.contacts);

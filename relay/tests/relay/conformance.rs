@@ -105,6 +105,7 @@ fn one_of_each() -> Changes {
     changes.blobs.insert(BLOB, Some(blob()));
     changes.blob_parts.insert((BLOB, 0), Some(ByteBuf::from(vec![1; BLOB_PART_BYTES])));
     changes.blob_parts.insert((BLOB, BLOB_PART_BYTES as u32), Some(ByteBuf::from(vec![2; 9])));
+    changes.closed.insert(BOB, NOW);
     changes
 }
 
@@ -135,6 +136,9 @@ fn rows_come_back_as_they_went_in_even_after_reopening<B: Backend>(backend: &B) 
     let first = store.prekey_after(ALICE, PrekeyKind::OneTime, PrekeyId(0)).unwrap();
     assert_eq!(first, Some(prekey(PrekeyKind::OneTime, 4)));
     assert_eq!(store.token(TokenHash([6; 32])).unwrap(), Some(TokenRow { uses: 2, expiry: NOW }));
+    assert_eq!(store.tokens(9).unwrap(), [(TokenHash([6; 32]), TokenRow { uses: 2, expiry: NOW })]);
+    assert_eq!(store.tokens(0).unwrap(), []);
+    assert_eq!(store.closed().unwrap(), [BOB]);
     assert_eq!(store.due(Hour(1), 9).unwrap()[0].1.len(), 1_024);
     assert_eq!(store.channel(CHANNEL).unwrap(), Some(channel()));
     assert_eq!(store.channel_count().unwrap(), 1);

@@ -10,5 +10,6 @@ mod conformance;
 mod network;
 mod network_channels;
 mod no_graph;
+mod operator;
 mod program;
 mod rules;

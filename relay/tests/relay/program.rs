@@ -1,54 +1,13 @@
 //! The program itself: what it prints, how it fails, and that a kill takes nothing it acknowledged.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::path::Path;
 
 use crate::common::{
     client::{Drop, Mailbox, owner},
     deposit,
+    program::{Running, hermes_relay},
 };
-use hermes_wire::{RelayAddress, Timestamp};
-
-fn hermes_relay(state: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hermes-relay"));
-    command.args(arguments).arg("--state-dir").arg(state).stdin(Stdio::null());
-    command
-}
-
-/// A running relay, killed when dropped.
-struct Running {
-    child: Child,
-    ready: serde_json::Value,
-}
-
-impl Running {
-    fn start(state: &Path, listen: &str) -> Self {
-        let arguments = ["--json", "--registration", "open", "--listen", listen];
-        Self::with(hermes_relay(state, &arguments))
-    }
-
-    fn with(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, ready: serde_json::from_str(&line).unwrap() }
-    }
-
-    fn address(&self) -> RelayAddress {
-        self.ready["address"].as_str().unwrap().parse().unwrap()
-    }
-}
-
-impl std::ops::Drop for Running {
-    fn drop(&mut self) {
-        // SIGKILL: the relay gets to do nothing more.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
+use hermes_wire::Timestamp;
 
 #[test]
 fn the_first_start_prints_an_address_and_a_token_and_the_next_the_same_address() {

@@ -83,6 +83,14 @@ impl Store for Counting {
         self.counted().token(token)
     }
 
+    fn closed(&self) -> Result<Vec<MailboxId>, StoreError> {
+        self.counted().closed()
+    }
+
+    fn tokens(&self, limit: usize) -> Result<Vec<(TokenHash, TokenRow)>, StoreError> {
+        self.counted().tokens(limit)
+    }
+
     fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
         self.counted().due(hour, limit)
     }

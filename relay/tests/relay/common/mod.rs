@@ -4,6 +4,7 @@ pub mod backend;
 pub mod client;
 pub mod counting;
 pub mod group;
+pub mod program;
 pub mod world;
 
 use ed25519_dalek::SigningKey;

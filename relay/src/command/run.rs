@@ -1,0 +1,92 @@
+//! Running the relay.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use hermes_relay::{
+    Registration,
+    config::{Config, ConfigError},
+    serve::{Options, Server},
+    store::Store,
+};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, issue, open_state};
+use crate::{
+    cli::{FIRST_TOKEN_DAYS, Run},
+    greeting::{Greeting, public_address},
+};
+
+/// Starts the relay, says where it is, and serves until it is told to stop.
+pub fn run(run: &Run) -> Result<(), Failure> {
+    let config = configure(run)?;
+    let policy = config.policy()?;
+    let state = open_state(&run.place)?;
+    let identity = Arc::new(state.identity()?);
+    let store = state.store()?;
+    let nobody_yet = store.mailbox_count()? == 0;
+    let options =
+        Options { listen: config.listen, connections: config.connections, policy, tokens: state.tokens()? };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server =
+            Server::start(&identity, store, options).map_err(|error| Failure::start(error, config.listen))?;
+        let monitor = config.monitor.map(|address| monitor(&server, address)).transpose()?;
+        let listen = server.local_addr()?;
+        let token = match config.registration {
+            Registration::Token if nobody_yet => Some(issue(&state, 1, FIRST_TOKEN_DAYS)?),
+            _ => None,
+        };
+        let (address, guessed) = public_address(&config, listen, identity.pin())?;
+        let socket = state.admin_socket();
+        let orders = server
+            .take_orders(socket.clone(), &address, identity)
+            .map_err(|error| Failure::Socket { path: socket, error })?;
+        let monitor = monitor.as_ref().map(|monitor| monitor.local_addr());
+        let greeting = Greeting { address, guessed, listen, monitor, token };
+        if run.place.json { greeting.print_json() } else { greeting.print() }?;
+        notify(NotifyState::Ready);
+        let served = serve_until_told(server).await;
+        // Only now do those hear who wait for the end.
+        drop(orders);
+        served
+    })
+}
+
+fn monitor(server: &Server, address: SocketAddr) -> Result<hermes_relay::Monitor, Failure> {
+    server.monitor(address).map_err(|error| Failure::Monitor { address, error })
+}
+
+async fn serve_until_told(server: Server) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tracing::info!("ready");
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("stopping: asked to terminate"),
+        _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
+        () = server.told_to_stop() => tracing::info!("stopping: the operator said so"),
+        () = server.failed() => tracing::error!("stopping: the store failed"),
+    }
+    notify(NotifyState::Stopping);
+    server.stop().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Tells systemd, if that started the relay.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+/// Flags win over the file, the file over the defaults.
+fn configure(run: &Run) -> Result<Config, ConfigError> {
+    let mut config = match &run.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    config.listen = run.listen.unwrap_or(config.listen);
+    config.registration = run.registration.unwrap_or(config.registration);
+    Ok(config)
+}

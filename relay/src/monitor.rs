@@ -1,0 +1,161 @@
+//! Metrics and health over HTTP, for a monitoring system on the same machine.
+//!
+//! The address must be a loopback one: what is told here says how busy a relay is, and the port takes no passwords.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use hermes_link::quinn::Endpoint;
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::gauge::Gauge,
+    registry::{Registry, Unit},
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    committer::WeakCommitter,
+    connected::Connected,
+    metrics::Metrics,
+    serve::Shared,
+    store::{Store, StoreError, fjall::FjallStore},
+};
+
+/// The content type of what Prometheus reads (OpenMetrics 1.0).
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves until dropped.
+pub struct Monitor {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+/// What is read at each scrape.
+struct Watched {
+    registry: Registry,
+    endpoint: Endpoint,
+    committer: WeakCommitter,
+    store: FjallStore,
+    connected: Arc<Connected>,
+    draining: watch::Receiver<bool>,
+    connections: Gauge,
+    owners: Gauge,
+    mailboxes: Gauge,
+    channels: Gauge,
+    store_bytes: Gauge,
+}
+
+impl Monitor {
+    pub(crate) fn listen(
+        address: SocketAddr,
+        metrics: &Metrics,
+        endpoint: Endpoint,
+        shared: Shared,
+    ) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let address = listener.local_addr()?;
+        let routes = Router::new()
+            .route("/metrics", get(scrape))
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .with_state(Arc::new(Watched::new(metrics, endpoint, shared)));
+        let task = tokio::spawn(async move {
+            // It ends with the relay.
+            let _ = axum::serve(listener, routes).await;
+        });
+        Ok(Self { address, task })
+    }
+
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watched {
+    fn new(metrics: &Metrics, endpoint: Endpoint, shared: Shared) -> Self {
+        let mut registry = Registry::with_prefix("hermes_relay");
+        metrics.register(&mut registry);
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let connections = gauge("connections", "Connections of all kinds");
+        let owners = gauge("owners_connected", "Owners of mailboxes that are connected");
+        let mailboxes = gauge("mailboxes", "Mailboxes");
+        let channels = gauge("channels", "Channels");
+        let store_bytes = Gauge::default();
+        let help = "Size of the store on the disk";
+        registry.register_with_unit("store", help, Unit::Bytes, store_bytes.clone());
+        let Shared { committer, store, connected, draining, .. } = shared;
+        let committer = committer.downgrade();
+        Self {
+            registry,
+            endpoint,
+            committer,
+            store,
+            connected,
+            draining,
+            connections,
+            owners,
+            mailboxes,
+            channels,
+            store_bytes,
+        }
+    }
+
+    fn look(&self) -> Result<(), StoreError> {
+        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.connections, self.endpoint.open_connections() as u64);
+        set(&self.owners, self.connected.count() as u64);
+        set(&self.mailboxes, self.store.mailbox_count()?);
+        set(&self.channels, self.store.channel_count()?);
+        set(&self.store_bytes, self.store.disk_bytes()?);
+        Ok(())
+    }
+}
+
+async fn scrape(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
+    let text = tokio::task::spawn_blocking(move || {
+        watched.look().ok()?;
+        let mut text = String::new();
+        encode(&mut text, &watched.registry).ok()?;
+        Some(text)
+    });
+    match text.await {
+        Ok(Some(text)) => Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text)),
+        _ => Err((StatusCode::INTERNAL_SERVER_ERROR, "the store cannot be read\n")),
+    }
+}
+
+/// Whether the process is worth keeping: one whose store has failed has to be started again.
+async fn healthz(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
+    match watched.committer.has_ended() {
+        false => (StatusCode::OK, "ok\n"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "the store failed\n"),
+    }
+}
+
+/// Whether clients should be sent here.
+async fn readyz(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
+    match (watched.committer.has_ended(), *watched.draining.borrow()) {
+        (false, false) => (StatusCode::OK, "ready\n"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "the store failed\n"),
+    }
+}
