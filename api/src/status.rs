@@ -32,6 +32,9 @@ pub struct AccountStatus {
     pub fingerprint: String,
     /// Its relay's address.
     pub relay: String,
+    /// Its mailbox there, 64 hex digits, by which the relay's operator finds it.
+    #[serde(default)]
+    pub mailbox: String,
     /// How it stands with the relay.
     pub connection: Connection,
     /// Whether everything is here that waited at the relay when the account connected last.

@@ -125,6 +125,7 @@ mod tests {
         AccountStatus {
             name: name.into(),
             fingerprint: String::new(),
+            mailbox: String::new(),
             relay: String::new(),
             connection,
             caught_up: true,

@@ -145,7 +145,7 @@ impl StateDirectory {
         let path = self.restoring();
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StateError::Directory { path, error });
+                Err(StateError::Directory { path, error })
             }
             _ => FjallStore::open(&path).map_err(|error| StateError::Store { path, error }),
         }
@@ -157,7 +157,8 @@ impl StateDirectory {
         write_key(&key, identity.to_pem().as_bytes())
             .map_err(|error| StateError::KeyFile { path: key, error })?;
         // Last, because a relay does not start beside it.
-        let placed = fs::rename(&path, self.0.join("store")).and_then(|()| fs::File::open(&self.0)?.sync_all());
+        let placed =
+            fs::rename(&path, self.0.join("store")).and_then(|()| fs::File::open(&self.0)?.sync_all());
         placed.map_err(|error| StateError::Directory { path, error })
     }
 

@@ -17,7 +17,7 @@ mod settings;
 mod waiting;
 
 use hermes_protocol::identity::{Fingerprint, IdentityKeyPair};
-use hermes_wire::{RelayAddress, Timestamp};
+use hermes_wire::{MailboxId, RelayAddress, Timestamp};
 
 pub use crate::claim::{Claiming, claiming};
 pub use audit::{
@@ -69,6 +69,8 @@ pub struct Summary {
     pub fingerprint: Fingerprint,
     /// Where its mailbox is.
     pub relay: RelayAddress,
+    /// Which one it is.
+    pub mailbox: MailboxId,
     /// Whether the relay has accepted it.
     pub registered: bool,
     /// Whether everything is taken that the relay had when it was last asked.
@@ -196,6 +198,7 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         waiting: counters.head.0.saturating_sub(counters.cursor.0),
         renewals: counters.renewals,
         last_renewal,
+        mailbox: record.mailbox_id(),
         fingerprint: IdentityKeyPair::from_bytes(record.identity.expose()).identity().fingerprint(),
         name: record.name,
         relay: record.relay,

@@ -250,6 +250,7 @@ mod tests {
         AccountStatus {
             name: "alice".into(),
             fingerprint: "ab".repeat(32),
+            mailbox: "cd".repeat(32),
             relay: "hermes://relay.example:4433#abc".into(),
             connection: Connection {
                 state: ConnectionState::Offline,

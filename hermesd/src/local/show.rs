@@ -157,6 +157,7 @@ pub(super) fn account(account: &Account, summary: Summary, keys: Option<KeyStatu
         name: account.name().to_string(),
         fingerprint: summary.fingerprint.to_string(),
         relay: summary.relay.to_string(),
+        mailbox: summary.mailbox.to_string(),
         connection: match account.health() {
             Health::Well(_) => connection(&mailbox, summary.registered),
             Health::Failed(reason) => Connection {
@@ -221,6 +222,7 @@ pub(super) fn failed_account(
         name: name.to_owned(),
         fingerprint: String::new(),
         relay: String::new(),
+        mailbox: String::new(),
         connection: Connection { state: ConnectionState::Refused, since, reason: Some(problem) },
         caught_up: true,
         waiting: 0,
