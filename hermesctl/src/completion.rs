@@ -2,20 +2,26 @@
 //!
 //! Whatever goes wrong, the user is typing: nothing is printed, nothing is started, and after a moment there are no names.
 
-use std::{ffi::OsString, io, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    path::PathBuf,
+};
 
 use clap::{Arg, CommandFactory};
 use clap_complete::{
-    ArgValueCandidates, CompletionCandidate,
+    ArgValueCompleter, CompletionCandidate,
     env::{CompleteEnv, Shells},
 };
-use hermes_api::{ErrorCode, Problem};
+use hermes_api::{Body, Client, Direction, ErrorCode, LogQuery, Message, Problem};
 
 use crate::{
+    clean,
     cli::{Cli, Color, Global, Shell},
     invocation::{Basis, Invocation},
     limits,
     output::{Notes, Output},
+    render::message::first_words,
     stop::Stop,
 };
 
@@ -78,7 +84,7 @@ fn with_names(command: clap::Command, parent: &str) -> clap::Command {
 }
 
 fn with(arg: Arg, names: Names) -> Arg {
-    arg.add(ArgValueCandidates::new(move || candidates(names)))
+    arg.add(ArgValueCompleter::new(move |typed: &OsStr| candidates(names, typed)))
 }
 
 /// Kinds of names.
@@ -89,12 +95,18 @@ enum Names {
     Groups,
     Chats,
     Requests,
+    /// Messages, like bob#42.
+    Messages,
+    /// Only those of the account itself.
+    OwnMessages,
 }
 
 /// What an argument of a top-level command, or of a command below it, names.
 fn names_of(command: &str, argument: &str) -> Option<Names> {
     match (command, argument) {
         (_, "account") => Some(Names::Accounts),
+        ("read" | "react", "message" | "messages") | ("send", "reply") => Some(Names::Messages),
+        ("edit" | "unsend" | "outbox", "message" | "messages") => Some(Names::OwnMessages),
         (_, "chat" | "to" | "words" | "from") => Some(Names::Chats),
         ("contact", "name" | "old") | (_, "contact" | "contacts" | "member" | "members") => {
             Some(Names::Contacts)
@@ -105,32 +117,76 @@ fn names_of(command: &str, argument: &str) -> Option<Names> {
     }
 }
 
-fn candidates(names: Names) -> Vec<CompletionCandidate> {
+fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();
     };
-    let asked = runtime.block_on(async { tokio::time::timeout(limits::COMPLETION, ask(names)).await });
-    asked.ok().and_then(Result::ok).unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+    let asked =
+        runtime.block_on(async { tokio::time::timeout(limits::COMPLETION, ask(names, &typed)).await });
+    let mut found = asked.ok().and_then(Result::ok).unwrap_or_default();
+    found.retain(|candidate| candidate.get_value().to_string_lossy().starts_with(&*typed));
+    found
 }
 
-async fn ask(names: Names) -> Result<Vec<String>, Stop> {
+async fn ask(names: Names, typed: &str) -> Result<Vec<CompletionCandidate>, Stop> {
     let global = global(std::env::args_os());
     let basis = Basis::new(&global, Output::new(&global), Notes::new(&global))?;
     let invocation = Invocation::new(&global, basis)?;
     let client = &invocation.daemon.client;
+    let named = |names: Vec<String>| names.into_iter().map(CompletionCandidate::new).collect();
     if names == Names::Accounts {
-        return Ok(client.status().await?.accounts.into_iter().map(|account| account.name).collect());
+        return Ok(named(client.status().await?.accounts.into_iter().map(|it| it.name).collect()));
     }
     let account = invocation.account().await?;
-    // One request each: there is little time.
+    // Few requests: there is little time.
     Ok(match names {
-        Names::Contacts => client.contacts(&account).await?.contacts.into_iter().map(|it| it.name).collect(),
-        Names::Groups => client.groups(&account).await?.groups.into_iter().map(|it| it.name).collect(),
-        Names::Requests => client.requests(&account).await?.requests.into_iter().map(|it| it.name).collect(),
+        Names::Contacts => {
+            named(client.contacts(&account).await?.contacts.into_iter().map(|it| it.name).collect())
+        }
+        Names::Groups => named(client.groups(&account).await?.groups.into_iter().map(|it| it.name).collect()),
+        Names::Requests => {
+            named(client.requests(&account).await?.requests.into_iter().map(|it| it.name).collect())
+        }
+        Names::Messages => messages(client, &account, typed, |_| true).await?,
+        Names::OwnMessages => {
+            messages(client, &account, typed, |message| message.direction == Direction::Out).await?
+        }
         Names::Chats | Names::Accounts => {
-            client.chats(&account).await?.chats.into_iter().map(|it| it.name).collect()
+            named(client.chats(&account).await?.chats.into_iter().map(|it| it.name).collect())
         }
     })
+}
+
+/// The newest texts of the chat whose name was typed, or of the chats that were written in last, each with its first words
+/// for those shells that show them.
+async fn messages(
+    client: &Client,
+    account: &str,
+    typed: &str,
+    is_wanted: impl Fn(&Message) -> bool,
+) -> Result<Vec<CompletionCandidate>, Stop> {
+    let chats = match typed.split_once('#') {
+        Some((chat, _)) => vec![chat.to_owned()],
+        None => {
+            let chats = client.chats(account).await?.chats.into_iter().map(|chat| chat.name);
+            chats.filter(|name| name.starts_with(typed)).take(limits::COMPLETION_CHATS).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for chat in chats {
+        let query = LogQuery { limit: Some(limits::COMPLETION_MESSAGES), ..LogQuery::default() };
+        let page = client.log(account, &chat, &query).await?;
+        found.extend(page.messages.iter().rev().filter(|message| is_wanted(message)).filter_map(candidate));
+    }
+    Ok(found)
+}
+
+fn candidate(message: &Message) -> Option<CompletionCandidate> {
+    let Body::Text { text } = &message.body else { return None };
+    let words = format!("{}: {}", message.from, first_words(text));
+    let words = clean::line(&words).into_owned();
+    Some(CompletionCandidate::new(&message.reference).help(Some(words.into())))
 }
 
 /// The options of every command, as far as they matter here, out of a line that is not finished.
@@ -164,6 +220,7 @@ pub(crate) fn manual(directory: &std::path::Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::message::tests::incoming;
 
     #[test]
     fn arguments_that_are_names_are_asked_for() {
@@ -174,13 +231,26 @@ mod tests {
                 at = at.find_subcommand(name).expect("a command");
             }
             let found = at.get_arguments().find(|arg| arg.get_id() == argument).expect("an argument");
-            found.get::<ArgValueCandidates>().is_some()
+            found.get::<ArgValueCompleter>().is_some()
         };
         assert!(asks(&["send"], "words") && asks(&["send"], "to") && asks(&["log"], "chat"));
         assert!(asks(&["contact", "show"], "name") && asks(&["contact", "rename"], "old"));
         assert!(asks(&["group", "show"], "group") && asks(&["group", "add"], "members"));
         assert!(asks(&["on"], "from") && !asks(&["init"], "name") && !asks(&["contact", "rename"], "new"));
         assert!(asks(&[], "account"));
+        assert!(asks(&["react"], "message") && asks(&["edit"], "message") && asks(&["unsend"], "messages"));
+        assert!(asks(&["read"], "messages") && asks(&["send"], "reply"));
+        assert!(asks(&["outbox", "cancel"], "messages") && !asks(&["react"], "emoji"));
+    }
+
+    #[test]
+    fn a_message_is_offered_with_words_that_do_nothing_to_a_terminal() {
+        let message =
+            incoming("bob#3", "red \u{1b}[31m\nalert\u{202e} and more words than there is room for");
+        let candidate = candidate(&message).unwrap();
+        assert_eq!(candidate.get_value(), "bob#3");
+        let help = candidate.get_help().unwrap().to_string();
+        assert_eq!(help, "bob: red ␛[31m alert\u{fffd} and mor…");
     }
 
     #[test]

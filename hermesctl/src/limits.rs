@@ -94,5 +94,9 @@ pub(crate) const COMMAND_RETRY_LAST: Duration = Duration::from_secs(60);
 /// How long a shell waits for names while its user types: more would be felt.
 pub(crate) const COMPLETION: Duration = Duration::from_millis(50);
 
+/// Chats whose messages are offered to a shell when none has been named, and messages of each.
+pub(crate) const COMPLETION_CHATS: usize = 3;
+pub(crate) const COMPLETION_MESSAGES: u32 = 20;
+
 /// How long `on` waits for its name to be free: the daemon notices in moments that the program before is gone.
 pub(crate) const CONSUMER_FREE: Duration = Duration::from_secs(1);
