@@ -152,8 +152,11 @@ async fn ask(names: Names, typed: &str) -> Result<Vec<CompletionCandidate>, Stop
         Names::OwnMessages => {
             messages(client, &account, typed, |message| message.direction == Direction::Out).await?
         }
+        // The list of chats says more, and takes longer the more there is unread.
         Names::Chats | Names::Accounts => {
-            named(client.chats(&account).await?.chats.into_iter().map(|it| it.name).collect())
+            let (contacts, groups) = tokio::try_join!(client.contacts(&account), client.groups(&account))?;
+            let groups = groups.groups.into_iter().map(|it| it.name);
+            named(contacts.contacts.into_iter().map(|it| it.name).chain(groups).collect())
         }
     })
 }

@@ -1,4 +1,5 @@
-//! Between the state and the daemon: requests in order, each repeated until the daemon has answered it, and events.
+//! Between the state and the daemon: requests in order, each repeated until the daemon has answered it, and events. Lists
+//! that may take a while do not keep what the user waits for.
 //!
 //! Every request may be repeated: a text carries its idempotency key, the others change nothing or say the same again.
 
@@ -98,7 +99,12 @@ pub(super) enum Reach {
 }
 
 /// Takes requests for the daemon.
-pub(super) struct Courier(mpsc::Sender<Request>);
+pub(super) struct Courier {
+    /// What the user waits for.
+    first: mpsc::Sender<Request>,
+    /// What only says how things stand.
+    lists: mpsc::Sender<Request>,
+}
 
 impl Courier {
     pub(super) fn start(
@@ -107,15 +113,23 @@ impl Courier {
         inputs: mpsc::Sender<Input>,
         tasks: &mut Tasks,
     ) -> Self {
-        let (requests, queue) = mpsc::channel(TUI_REQUESTS);
-        tasks.spawn("asks hermesd", ask(client.clone(), account.clone(), queue, inputs.clone()));
+        let mut lane = |name| {
+            let (requests, queue) = mpsc::channel(TUI_REQUESTS);
+            tasks.spawn(name, ask(client.clone(), account.clone(), queue, inputs.clone()));
+            requests
+        };
+        let (first, lists) = (lane("asks hermesd"), lane("asks hermesd for lists"));
         tasks.spawn("listens to hermesd", listen(client, account, inputs));
-        Self(requests)
+        Self { first, lists }
     }
 
     /// Hands a request in; it comes back when too many are waiting.
     pub(super) fn request(&self, request: Request) -> Result<(), Request> {
-        self.0.try_send(request).map_err(mpsc::error::TrySendError::into_inner)
+        let lane = match request {
+            Request::Chats | Request::Peers => &self.lists,
+            _ => &self.first,
+        };
+        lane.try_send(request).map_err(mpsc::error::TrySendError::into_inner)
     }
 }
 
