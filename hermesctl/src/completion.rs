@@ -97,6 +97,8 @@ enum Names {
     Requests,
     /// Messages, like bob#42.
     Messages,
+    /// Chats, and messages once a chat is named.
+    ChatsAndMessages,
     /// Only those of the account itself.
     OwnMessages,
 }
@@ -105,7 +107,8 @@ enum Names {
 fn names_of(command: &str, argument: &str) -> Option<Names> {
     match (command, argument) {
         (_, "account") => Some(Names::Accounts),
-        ("read" | "react", "message" | "messages") | ("send", "reply") => Some(Names::Messages),
+        ("read", "messages") => Some(Names::ChatsAndMessages),
+        ("react", "message") | ("send", "reply") => Some(Names::Messages),
         ("edit" | "unsend" | "outbox", "message" | "messages") => Some(Names::OwnMessages),
         (_, "chat" | "to" | "words" | "from") => Some(Names::Chats),
         ("contact", "name" | "old") | (_, "contact" | "contacts" | "member" | "members") => {
@@ -148,12 +151,13 @@ async fn ask(names: Names, typed: &str) -> Result<Vec<CompletionCandidate>, Stop
         Names::Requests => {
             named(client.requests(&account).await?.requests.into_iter().map(|it| it.name).collect())
         }
+        Names::ChatsAndMessages if typed.contains('#') => messages(client, &account, typed, |_| true).await?,
         Names::Messages => messages(client, &account, typed, |_| true).await?,
         Names::OwnMessages => {
             messages(client, &account, typed, |message| message.direction == Direction::Out).await?
         }
         // The list of chats says more, and takes longer the more there is unread.
-        Names::Chats | Names::Accounts => {
+        Names::Chats | Names::ChatsAndMessages | Names::Accounts => {
             let (contacts, groups) = tokio::try_join!(client.contacts(&account), client.groups(&account))?;
             let groups = groups.groups.into_iter().map(|it| it.name);
             named(contacts.contacts.into_iter().map(|it| it.name).chain(groups).collect())
