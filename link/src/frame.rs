@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use hermes_wire::{DecodeError, frame};
+use hermes_wire::{DecodeError, frame, limits::FRAME_BYTES};
 use quinn::{ConnectionError, RecvStream, SendStream, VarInt};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -54,13 +54,26 @@ pub struct FrameReader<T> {
     buffer: Vec<u8>,
     /// Where the first unread byte of `buffer` is.
     start: usize,
+    /// Longest body that is waited for.
+    limit: usize,
     frames: PhantomData<fn() -> T>,
 }
 
 impl<T: Serialize + DeserializeOwned> FrameReader<T> {
     /// Reads from `stream`.
     pub fn new(stream: RecvStream) -> Self {
-        Self { stream, buffer: Vec::new(), start: 0, frames: PhantomData }
+        Self::limited(stream, FRAME_BYTES)
+    }
+
+    /// Reads from the `stream` of a peer that has proven nothing: a frame with a body of more than `limit` bytes is
+    /// malformed, until [`Self::lift_limit`]. Half a frame is kept for as long as the peer likes.
+    pub fn limited(stream: RecvStream, limit: usize) -> Self {
+        Self { stream, buffer: Vec::new(), start: 0, limit, frames: PhantomData }
+    }
+
+    /// Takes frames of every length that the protocol knows from here on.
+    pub fn lift_limit(&mut self) {
+        self.limit = FRAME_BYTES;
     }
 
     /// The next frame; `None` when the peer finished the stream after a whole one. Cancel-safe.
@@ -87,6 +100,9 @@ impl<T: Serialize + DeserializeOwned> FrameReader<T> {
             return Ok(None);
         };
         let length = frame::body_length(*prefix)?;
+        if length > self.limit {
+            return Err(DecodeError::TooLong { len: length, max: self.limit }.into());
+        }
         let Some(body) = rest.get(..length) else {
             self.compact();
             return Ok(None);

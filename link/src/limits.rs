@@ -20,8 +20,10 @@ pub const CLIENT_STREAMS: u32 = 16;
 /// Streams a relay may have open towards a client: the one that delivers.
 pub const RELAY_STREAMS: u32 = 1;
 
-/// Bytes a relay holds per connection before its logic has read them.
+/// Bytes a relay holds per connection before its logic has read them, from a client that has proven something.
 pub const RELAY_WINDOW: u32 = 512 * 1024;
+/// The same from one that has proven nothing yet, of which there may be thousands that send and do not go on.
+pub const RELAY_FIRST_WINDOW: u32 = 32 * 1024;
 /// Bytes a relay holds per stream; above one largest frame, or a frame could never arrive whole.
 pub const RELAY_STREAM_WINDOW: u32 = 256 * 1024;
 /// Bytes a relay holds per connection that the client has not confirmed.

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use hermes_wire::{MailboxId, drop, mailbox};
 use quinn::{
-    Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime,
+    Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, VarInt,
     crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicServerConfig},
 };
 use rustls::pki_types::CertificateDer;
@@ -52,6 +52,11 @@ pub fn listen(address: SocketAddr, identity: &RelayIdentity) -> Result<Endpoint,
         .cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(connection_ids)));
     let socket = std::net::UdpSocket::bind(address)?;
     Ok(Endpoint::new(endpoint, Some(server), socket, Arc::new(TokioRuntime))?)
+}
+
+/// Lets a client that has proven something send as much ahead as throughput needs.
+pub fn widen(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(limits::RELAY_WINDOW));
 }
 
 /// Who is at the other end; `None` when protocol and certificate do not fit each other (a depositor with a certificate

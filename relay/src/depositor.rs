@@ -5,6 +5,7 @@ use hermes_link::{
     close,
     frame::{FrameReader, FrameWriter, ReadError},
     quinn::{Connection, RecvStream, SendStream},
+    server,
 };
 use hermes_wire::{
     Advice, FetchId, Refusal,
@@ -20,8 +21,8 @@ use crate::{
     clock,
     entry::{self, Entry},
     limits::{
-        ANSWER, DROP_CONNECTION_IDLE, LAST_FRAME, RETURN_JITTER_MS, STORE_RETRY, STREAM_DEPOSIT_BYTES,
-        STREAM_DEPOSITS,
+        ANSWER, DROP_CONNECTION_IDLE, FIRST_FRAME_BYTES, LAST_FRAME, RETURN_JITTER_MS, STORE_RETRY,
+        STREAM_DEPOSIT_BYTES, STREAM_DEPOSITS,
     },
     relay::{Outcome, Request, millis},
     serve::Shared,
@@ -64,8 +65,9 @@ enum End {
 }
 
 async fn serve_stream(shared: &Shared, connection: &Connection, send: SendStream, receive: RecvStream) {
+    let reader = FrameReader::limited(receive, FIRST_FRAME_BYTES);
     let mut stream =
-        Stream { shared, reader: FrameReader::new(receive), writer: FrameWriter::new(send), next: None };
+        Stream { shared, connection, reader, writer: FrameWriter::new(send), next: None, has_posted: false };
     match stream.run().await {
         End::Finished => {
             stream.writer.finish();
@@ -78,10 +80,13 @@ async fn serve_stream(shared: &Shared, connection: &Connection, send: SendStream
 
 struct Stream<'a> {
     shared: &'a Shared,
+    connection: &'a Connection,
     reader: FrameReader<ToDrop>,
     writer: FrameWriter<FromDrop>,
     /// A frame that was read ahead while gathering deposits.
     next: Option<ToDrop>,
+    /// Whether a post to a channel was taken.
+    has_posted: bool,
 }
 
 /// What a stream asks for in one go.
@@ -108,6 +113,7 @@ impl Stream<'_> {
             Ok(entry) => entry,
             Err(refusal) => return self.last(&FromDrop::OpenRefused(refusal)).await,
         };
+        self.has_proven_itself();
         if let Err(end) = self.say(&FromDrop::Opened).await {
             return end;
         }
@@ -123,6 +129,12 @@ impl Stream<'_> {
                 return end;
             }
         }
+    }
+
+    /// From here on the peer may send what a member or a contact sends.
+    fn has_proven_itself(&mut self) {
+        self.reader.lift_limit();
+        server::widen(self.connection);
     }
 
     /// The next frame; `None` when the peer is done or was silent for too long, or the relay is about to stop.

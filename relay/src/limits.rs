@@ -151,6 +151,11 @@ pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 pub const CONNECTIONS: usize = 10_000;
 /// Handshakes at a time before clients have to prove their address first, which costs them a round trip.
 pub const UNPROVEN_HANDSHAKES: usize = 256;
+/// Bytes of the frame with which a client introduces itself: a version, an id and a token.
+pub const FIRST_FRAME_BYTES: usize = 2 * 1024;
+/// Streams to channels on which nothing was posted yet that may send a whole frame: who posts shows a token only with
+/// the post, so that these can be anybody's. 64 KiB each.
+pub const UNPROVEN_STREAMS: usize = 512;
 /// A client that has connected must say something meaningful within this time.
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// A drop connection without a stream for this long is closed: anyone may open one, and it takes a place. Clients leave

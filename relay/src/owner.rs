@@ -10,6 +10,7 @@ use hermes_link::{
     close,
     frame::{FrameReader, FrameWriter, ReadError, WriteError},
     quinn::{Connection, VarInt},
+    server,
 };
 use hermes_wire::{
     MailboxId, MoveClaim, Refusal, Sequence,
@@ -24,7 +25,7 @@ use tokio::{
 
 use crate::{
     connected::{News, Place},
-    limits::{ANSWER, FIRST_FRAME, LAST_FRAME, RETURN_JITTER_MS},
+    limits::{ANSWER, FIRST_FRAME, FIRST_FRAME_BYTES, LAST_FRAME, RETURN_JITTER_MS},
     relay::{self, Outcome, Request},
     serve::Shared,
 };
@@ -37,8 +38,8 @@ pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: Mai
     let Ok(Ok((send, receive))) = opened else {
         return connection.close(close::TOO_SLOW, b"");
     };
-    let mut control =
-        Control { shared, mailbox, reader: FrameReader::new(receive), writer: FrameWriter::new(send) };
+    let reader = FrameReader::limited(receive, FIRST_FRAME_BYTES);
+    let mut control = Control { shared, mailbox, reader, writer: FrameWriter::new(send) };
     let Farewell(last, code) = control.run(connection).await;
     if let Some(last) = last {
         // Whoever reads nothing would otherwise keep its place for ever.
@@ -72,6 +73,8 @@ impl Control<'_> {
             Outcome::Refused(refusal) => return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED),
             _ => return Farewell::bad_frame(),
         };
+        self.reader.lift_limit();
+        server::widen(connection);
         let mut place = self.shared.connected.join(self.mailbox, instance, run);
         registered.replaced = place.replaced;
         if let Err(farewell) = self.say(&ToClient::Registered(registered)).await {

@@ -6,10 +6,13 @@ use hermes_wire::{
     drop::{FromDrop, ToDrop},
 };
 
+use tokio::time::timeout;
+
 use super::{End, Stream, draining};
 use crate::{
     channel, fanout,
     fanout::Seed,
+    limits::FIRST_FRAME,
     relay::{Outcome, Request},
 };
 
@@ -26,7 +29,17 @@ impl Stream<'_> {
         if let Err(end) = self.say(&FromDrop::Opened).await {
             return end;
         }
+        self.reader.lift_limit();
+        let mut proven = false;
         loop {
+            // Until one of its posts is taken, this can be anybody, who waits for a turn to send half a frame.
+            let turn = match proven {
+                true => None,
+                false => match timeout(FIRST_FRAME, self.shared.unproven.clone().acquire_owned()).await {
+                    Ok(turn) => turn.ok(),
+                    Err(_) => return End::Finished,
+                },
+            };
             let frame = match self.frame().await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return End::Finished,
@@ -49,6 +62,11 @@ impl Stream<'_> {
             if let Err(end) = answered {
                 return end;
             }
+            drop(turn);
+            if self.has_posted && !proven {
+                proven = true;
+                self.has_proven_itself();
+            }
         }
     }
 
@@ -68,7 +86,10 @@ impl Stream<'_> {
             Err(refusal) => return self.refuse(id, refusal).await,
         }
         match self.submit(Request::Create { channel, create, seed: seed() }).await {
-            Outcome::Created => self.say(&FromDrop::Created(id)).await,
+            Outcome::Created => {
+                self.has_posted = true;
+                self.say(&FromDrop::Created(id)).await
+            }
             Outcome::Refused(refusal) => self.refuse(id, refusal).await,
             _ => Err(End::BadFrame),
         }
@@ -90,7 +111,10 @@ impl Stream<'_> {
             Ok(Err(refusal)) | Err(refusal) => return self.refuse(id, refusal).await,
         }
         match self.submit(request).await {
-            Outcome::Posted { sequence, .. } => self.say(&FromDrop::Posted(id, sequence)).await,
+            Outcome::Posted { sequence, .. } => {
+                self.has_posted = true;
+                self.say(&FromDrop::Posted(id, sequence)).await
+            }
             Outcome::Refused(refusal) => self.refuse(id, refusal).await,
             _ => Err(End::BadFrame),
         }

@@ -3,6 +3,7 @@
 #[macro_use]
 mod common;
 
+mod abuse;
 mod blobs;
 mod channels;
 mod claims;

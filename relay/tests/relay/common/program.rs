@@ -50,6 +50,13 @@ impl Running {
         self.ready["address"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Its largest size in memory so far, in bytes (Linux).
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    }
+
     /// Waits until it has ended by itself.
     pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
