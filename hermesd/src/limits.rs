@@ -41,6 +41,10 @@ pub(crate) const EVENTS: usize = 1_024;
 pub(crate) const TICK: Duration = Duration::from_secs(3_600);
 /// A store is read from end to end this often, and when it opens.
 pub(crate) const SCRUB_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// Rows that are read of one snapshot of a store, and the pause after them, in which used keys can be erased.
+pub(crate) const SCRUB_ROWS: usize = 4_096;
+/// See [`SCRUB_ROWS`].
+pub(crate) const SCRUB_PAUSE: Duration = Duration::from_millis(1);
 /// A store that could not be read from end to end is tried again after this long.
 pub(crate) const SCRUB_AGAIN: Duration = Duration::from_secs(3_600);
 /// What is due by the clock is looked for at least this often.

@@ -70,7 +70,19 @@ impl<S: Store> Group<'_, S> {
             self.remind_of_blob(blob, &row);
             return Ok(());
         }
-        self.draft.forget_blob(blob, &row);
+        self.forget_blob(blob, &row)
+    }
+
+    /// Deletes a blob, if it is that owner's.
+    pub(crate) fn forget_blob_of(&mut self, owner: MailboxId, blob: BlobId) -> Result<(), StoreError> {
+        match self.draft.blob(blob)? {
+            Some(row) if row.owner == owner => self.forget_blob(blob, &row),
+            _ => Ok(()),
+        }
+    }
+
+    fn forget_blob(&mut self, blob: BlobId, row: &Blob) -> Result<(), StoreError> {
+        self.draft.forget_blob(blob, row);
         if let Some(owner) = self.draft.mailbox(row.owner)? {
             let blobs = owner.blobs.minus(Usage { envelopes: 1, bytes: row.total.into() });
             self.draft.put_mailbox(row.owner, Mailbox { blobs, ..owner });

@@ -92,6 +92,7 @@ fn commit_groups<S: Store>(
     metrics: &Metrics,
 ) -> Result<(), StoreError> {
     let mut jobs = Vec::with_capacity(GROUP_REQUESTS);
+    metrics.sized(relay.size());
     while waiting.blocking_recv_many(&mut jobs, GROUP_REQUESTS) > 0 {
         let (requests, answers): (Vec<_>, Vec<_>) =
             jobs.drain(..).map(|job| (job.request, job.answer)).unzip();
@@ -100,6 +101,7 @@ fn commit_groups<S: Store>(
         let begun = Instant::now();
         let outcomes = relay.apply(clock::now(), requests)?;
         let decided: Vec<_> = kinds.into_iter().zip(&outcomes).collect();
+        metrics.sized(relay.size());
         metrics.committed(begun.elapsed(), &decided);
         for (mailbox, outcome) in mailboxes.into_iter().zip(&outcomes) {
             if let Some(mailbox) = mailbox {

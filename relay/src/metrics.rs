@@ -5,7 +5,7 @@ use std::time::Duration;
 use hermes_wire::Refusal;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
@@ -23,6 +23,10 @@ pub(crate) struct Metrics {
     envelopes: Counter,
     commit_seconds: Histogram,
     commit_requests: Histogram,
+    /// Mailboxes there are.
+    pub(crate) mailboxes: Gauge,
+    /// Channels there are.
+    pub(crate) channels: Gauge,
     /// Connections that found no place.
     pub(crate) turned_away: Counter,
     /// Connections that had to prove their address first.
@@ -91,6 +95,8 @@ impl Default for Metrics {
             envelopes: Counter::default(),
             commit_seconds: Histogram::new(COMMIT_SECONDS),
             commit_requests: Histogram::new(COMMIT_REQUESTS),
+            mailboxes: Gauge::default(),
+            channels: Gauge::default(),
             turned_away: Counter::default(),
             retried: Counter::default(),
             broken_handshakes: Counter::default(),
@@ -120,7 +126,15 @@ impl Metrics {
             "Connections that had to prove their address first",
             self.retried.clone(),
         );
+        registry.register("mailboxes", "Mailboxes", self.mailboxes.clone());
+        registry.register("channels", "Channels", self.channels.clone());
         registry.register("handshakes_failed", "Handshakes that failed", self.broken_handshakes.clone());
+    }
+
+    /// Notes how many mailboxes and channels there are.
+    pub(crate) fn sized(&self, (mailboxes, channels): (u64, u64)) {
+        self.mailboxes.set(i64::try_from(mailboxes).unwrap_or(i64::MAX));
+        self.channels.set(i64::try_from(channels).unwrap_or(i64::MAX));
     }
 
     /// Counts a commit.

@@ -17,14 +17,18 @@ use prometheus_client::{
     metrics::gauge::Gauge,
     registry::{Registry, Unit},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     committer::WeakCommitter,
     connected::Connected,
     metrics::Metrics,
     serve::Shared,
-    store::{Store, StoreError, fjall::FjallStore},
+    store::{StoreError, fjall::FjallStore},
 };
 
 /// The content type of what Prometheus reads (OpenMetrics 1.0).
@@ -46,8 +50,8 @@ struct Watched {
     draining: watch::Receiver<bool>,
     connections: Gauge,
     owners: Gauge,
-    mailboxes: Gauge,
-    channels: Gauge,
+    /// One scrape at a time.
+    turn: Mutex<()>,
     store_bytes: Gauge,
 }
 
@@ -97,8 +101,6 @@ impl Watched {
         };
         let connections = gauge("connections", "Connections of all kinds");
         let owners = gauge("owners_connected", "Owners of mailboxes that are connected");
-        let mailboxes = gauge("mailboxes", "Mailboxes");
-        let channels = gauge("channels", "Channels");
         let store_bytes = Gauge::default();
         let help = "Size of the store on the disk";
         registry.register_with_unit("store", help, Unit::Bytes, store_bytes.clone());
@@ -113,8 +115,7 @@ impl Watched {
             draining,
             connections,
             owners,
-            mailboxes,
-            channels,
+            turn: Mutex::default(),
             store_bytes,
         }
     }
@@ -123,15 +124,18 @@ impl Watched {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.connections, self.endpoint.open_connections() as u64);
         set(&self.owners, self.connected.count() as u64);
-        set(&self.mailboxes, self.store.mailbox_count()?);
-        set(&self.channels, self.store.channel_count()?);
         set(&self.store_bytes, self.store.disk_bytes()?);
         Ok(())
     }
 }
 
 async fn scrape(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
+    let Ok(_turn) = watched.turn.try_lock() else {
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "another program is being answered\n"));
+    };
+    let looking = watched.clone();
     let text = tokio::task::spawn_blocking(move || {
+        let watched = looking;
         watched.look().ok()?;
         let mut text = String::new();
         encode(&mut text, &watched.registry).ok()?;

@@ -1,7 +1,7 @@
 //! Owners: making a mailbox, coming back to it, shutting contacts out.
 
 use hermes_wire::{
-    ContactId, DropKey, MailboxId, Refusal, Timestamp, VERSION,
+    BlobId, ContactId, DropKey, MailboxId, Refusal, Timestamp, VERSION,
     limits::REGISTRATION_TOKEN_CHARS,
     mailbox::{PrekeyStock, Register, Registered},
     prekey::{PrekeyId, PrekeyKind},
@@ -34,7 +34,6 @@ impl<S: Store> Group<'_, S> {
             return Err(Refusal::Version { min: VERSION, max: VERSION }.into());
         }
         let row = match self.draft.mailbox(mailbox)? {
-            Some(_) if self.closed.contains(&mailbox) => return Err(Refusal::RegistrationRefused.into()),
             Some(known) => Mailbox { drop_key: register.drop_key, instance: register.instance, ..known },
             None => self.admit(register)?,
         };
@@ -115,8 +114,20 @@ impl<S: Store> Group<'_, S> {
     }
 
     /// Shuts a mailbox for good: its owner is refused, `drop_key` (whose secret nobody has) verifies no depositor's
-    /// token, and what waits is deleted. Its row stays, so that nobody can make a mailbox of this name again.
-    pub(crate) fn close_mailbox(&mut self, mailbox: MailboxId, drop_key: DropKey) -> Result<Outcome, Halt> {
+    /// token, and what waits is deleted, as are its owner's blobs. Its row stays, so that nobody can make a mailbox of
+    /// this name again.
+    pub(crate) fn close_mailbox(
+        &mut self,
+        mailbox: MailboxId,
+        blobs: &[BlobId],
+        drop_key: DropKey,
+    ) -> Result<Outcome, Halt> {
+        if self.draft.mailbox(mailbox)?.is_none() {
+            return Ok(Outcome::Absent);
+        }
+        for blob in blobs {
+            self.forget_blob_of(mailbox, *blob)?;
+        }
         let Some(mut row) = self.draft.mailbox(mailbox)? else { return Ok(Outcome::Absent) };
         self.draft.close(mailbox, self.now);
         self.closed.insert(mailbox);

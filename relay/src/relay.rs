@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use hermes_wire::{
-    ChannelId, Claim, ContactId, DropKey, EnvelopeId, FetchId, MailboxId, MoveClaim, Refusal, Sequence,
-    SignedClaim, Timestamp,
+    BlobId, ChannelId, Claim, ContactId, DropKey, EnvelopeId, FetchId, MailboxId, MoveClaim, Refusal,
+    Sequence, SignedClaim, Timestamp,
     blob::PutBlob,
     channel::{Commit, Create, Post},
     drop::{Deposit, Open},
@@ -165,11 +165,29 @@ pub enum Request {
     CloseMailbox {
         /// Which one.
         mailbox: MailboxId,
+        /// The blobs that its owner keeps here.
+        blobs: Vec<BlobId>,
         /// A key whose secret nobody has.
         drop_key: DropKey,
     },
     /// It is time to forget what is over.
     Sweep,
+}
+
+impl Request {
+    /// Whose owner asks.
+    fn owner(&self) -> Option<MailboxId> {
+        match self {
+            Self::Register { mailbox, .. }
+            | Self::PutPrekeys { mailbox, .. }
+            | Self::DropPrekeys { mailbox, .. }
+            | Self::Revoke { mailbox, .. }
+            | Self::Claim { mailbox, .. }
+            | Self::Ack { mailbox, .. }
+            | Self::PutBlob { mailbox, .. } => Some(*mailbox),
+            _ => None,
+        }
+    }
 }
 
 /// The answer to one [`Request`], true on disk when the caller sees it.
@@ -400,6 +418,9 @@ impl From<StoreError> for Halt {
 
 impl<S: Store> Group<'_, S> {
     fn decide(&mut self, request: Request) -> Result<Outcome, StoreError> {
+        if request.owner().is_some_and(|mailbox| self.closed.contains(&mailbox)) {
+            return Ok(Outcome::Refused(Refusal::RegistrationRefused));
+        }
         let decided = match request {
             Request::Register { mailbox, register } => self.register(mailbox, &register),
             Request::PutPrekeys { mailbox, entries } => self.put_prekeys(mailbox, entries),
@@ -417,7 +438,9 @@ impl<S: Store> Group<'_, S> {
             Request::PutBlob { mailbox, put } => self.put_blob(mailbox, put),
             Request::AddToken { token, row } => self.add_token(token, row),
             Request::RevokeToken(token) => self.revoke_token(token),
-            Request::CloseMailbox { mailbox, drop_key } => self.close_mailbox(mailbox, drop_key),
+            Request::CloseMailbox { mailbox, blobs, drop_key } => {
+                self.close_mailbox(mailbox, &blobs, drop_key)
+            }
             Request::Sweep => self.sweep(),
         };
         match decided {

@@ -111,6 +111,7 @@ impl Server {
             address: address.to_string(),
             policy: self.policy.clone(),
             connected: self.shared.connected.clone(),
+            metrics: self.metrics.clone(),
             connections: Box::new(move || endpoint.open_connections()),
             stop: self.stop.clone(),
             since: self.since,

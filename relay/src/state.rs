@@ -54,6 +54,12 @@ pub enum StateError {
         /// Why.
         error: CredentialError,
     },
+    /// There is no relay.
+    #[error("no relay has been in {path}; say where it keeps its state with --state-dir DIR")]
+    Nobody {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A backup was put back in part.
     #[error("a restore into {path} was not finished; run hermes-relay restore again")]
     Unfinished {
@@ -102,6 +108,18 @@ impl StateDirectory {
         Ok(project.state_dir().unwrap_or(project.data_dir()).to_owned())
     }
 
+    /// The directory at `path`, in which a relay has been.
+    pub fn existing(path: PathBuf) -> Result<Self, StateError> {
+        let state = Self(path);
+        if state.restoring().exists() {
+            return Err(StateError::Unfinished { path: state.0 });
+        }
+        match state.0.join("relay.key").exists() && state.0.join("store").exists() {
+            true => Ok(state),
+            false => Err(StateError::Nobody { path: state.0 }),
+        }
+    }
+
     /// Reads the relay's key, or makes it at the first start.
     pub fn identity(&self) -> Result<RelayIdentity, StateError> {
         if self.restoring().exists() {
@@ -123,6 +141,9 @@ impl StateDirectory {
 
     /// Opens the store. One process can have it open.
     pub fn store(&self) -> Result<FjallStore, StateError> {
+        if self.restoring().exists() {
+            return Err(StateError::Unfinished { path: self.0.clone() });
+        }
         FjallStore::open(&self.0.join("store")).map_err(|error| match error {
             StoreError::Locked => StateError::Running { path: self.0.clone() },
             error => self.store_failed(error),
@@ -137,7 +158,8 @@ impl StateDirectory {
     /// Whether a relay has been here. Half of a restored one does not count.
     pub fn is_occupied(&self) -> bool {
         let used = self.0.join("relay.key").exists() || self.0.join("store").exists();
-        used && !self.restoring().exists()
+        // A restore begins with its own store and puts it in its place at the end.
+        used && (!self.restoring().exists() || self.0.join("store").exists())
     }
 
     /// An empty store, that a backup is put into. One that a restore left unfinished is taken away.

@@ -71,6 +71,7 @@ pub(crate) struct Account {
 struct Running {
     link: task::JoinHandle<()>,
     scrubbing: task::JoinHandle<()>,
+    stop_scrubbing: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
 
@@ -136,9 +137,11 @@ impl Account {
         let board = Arc::new(Board::default());
         let link = Link::new(reader.clone(), work.clone(), wakes, board.clone(), sendings);
         let (whole, scrubbed) = watch::channel(None);
+        let (stop_scrubbing, stop) = watch::channel(false);
         let running = Running {
             link: tokio::spawn(link.clone().keep_running(watched.clone())),
-            scrubbing: tokio::spawn(keep_scrubbing(reader.clone(), work.clone(), whole)),
+            scrubbing: tokio::spawn(keep_scrubbing(reader.clone(), work.clone(), whole, stop)),
+            stop_scrubbing,
             thread,
         };
         let running = Mutex::new(Some(running));
@@ -236,12 +239,15 @@ impl Account {
     /// while somebody still holds the account. Later calls do nothing.
     pub(crate) async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { link, scrubbing, thread }) = running else { return };
+        let Some(Running { link, scrubbing, stop_scrubbing, thread }) = running else { return };
         // Who is not told in time finds out by itself.
         let _ = timeout(FAREWELL, self.say_goodbye()).await;
         link.abort();
         // An aborted task ends with an error that says just that.
         let _ = link.await;
+        // It would keep the thread from erasing used keys at its end.
+        stop_scrubbing.send_replace(true);
+        let _ = scrubbing.await;
         // An error means that the thread has ended.
         let _ = self.work.send(Work::Stop).await;
         if !matches!(task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
@@ -249,9 +255,7 @@ impl Account {
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Ends a scrub too, which must not outlive the key: what is left of it after that only sleeps.
         self.reader.close().await;
-        scrubbing.abort();
     }
 
     /// Tells contacts that believe this account there that it goes.

@@ -199,18 +199,17 @@ impl<R: Reopen> Owner<R> {
     }
 
     fn step(&mut self, batch: Batch) -> ControlFlow<()> {
+        let stop = batch.stop;
+        if let Some(reason) = batch.damaged.clone() {
+            self.open = None;
+            tracing::error!(%reason, "a scrub found damage; the account stops");
+            batch.fail(&CommandFailure::Damaged(reason.clone()));
+            return self.end(reason, stop);
+        }
         let Some((engine, store)) = self.open.take() else {
             batch.fail(&CommandFailure::Store("the store is closed".to_owned()));
             return ControlFlow::Continue(());
         };
-        let stop = batch.stop;
-        if let Some(reason) = batch.damaged.clone() {
-            drop((engine, store));
-            tracing::error!(%reason, "a scrub found damage; the account stops");
-            self.outlets.health.send_replace(Health::Failed(reason.clone()));
-            batch.fail(&CommandFailure::Damaged(reason.clone()));
-            return self.end(reason, stop);
-        }
         let (inputs, waiting) = batch.into_inputs(&mut self.next_command);
         match commit(engine, store, inputs) {
             Ok((engine, store, effects)) => {
@@ -324,6 +323,7 @@ impl<R: Reopen> Owner<R> {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.receive(runtime, left) {
+                Ok(Some(Work::Damaged(reason))) => return self.end(reason, false),
                 Ok(Some(work)) => fail(work, failure)?,
                 Ok(None) => return ControlFlow::Break(()),
                 Err(_) => return ControlFlow::Continue(()),
@@ -333,6 +333,7 @@ impl<R: Reopen> Owner<R> {
 
     /// What is left to do with a damaged store: opening it again would find the same damage.
     fn end(&mut self, reason: String, stopping: bool) -> ControlFlow<()> {
+        self.outlets.health.send_replace(Health::Failed(reason.clone()));
         if !stopping {
             self.answer_until_stopped(&CommandFailure::Damaged(reason));
         }

@@ -3,7 +3,7 @@
 use hermes_wire::Timestamp;
 use tokio::{
     sync::{mpsc, watch},
-    time::sleep,
+    time::timeout,
 };
 
 use super::work::Work;
@@ -13,14 +13,15 @@ use crate::{
     store::{Reader, StoreError},
 };
 
-/// Scrubs until the store is damaged or closed. `whole` gets the time of each scrub that found nothing.
+/// Scrubs until the store is damaged, or `stop` says so. `whole` gets the time of each scrub that found nothing.
 pub(super) async fn keep_scrubbing(
     reader: Reader,
     work: mpsc::Sender<Work>,
     whole: watch::Sender<Option<Timestamp>>,
+    mut stop: watch::Receiver<bool>,
 ) {
     loop {
-        let pause = match reader.scrub().await {
+        let pause = match reader.scrub(&mut stop).await {
             Ok(()) => {
                 whole.send_replace(Some(now()));
                 SCRUB_EVERY
@@ -36,6 +37,9 @@ pub(super) async fn keep_scrubbing(
                 SCRUB_AGAIN
             }
         };
-        sleep(pause).await;
+        // In time, or because it is to stop.
+        if timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
     }
 }

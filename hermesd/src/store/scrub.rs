@@ -7,53 +7,75 @@
 use std::ops::ControlFlow;
 
 use hermes_engine::{Order, Range, Table, View};
-use tokio::task;
+use rusqlite::InterruptHandle;
+use tokio::{sync::watch, task, time::sleep};
 
 use super::{
     error::StoreError,
     reader::{Reader, Snapshot},
 };
+use crate::limits::{SCRUB_PAUSE, SCRUB_ROWS};
 
 impl Reader {
-    /// Reads the whole store as it is at this moment. An error that says it is damaged is found nowhere else; it ends
-    /// with [`StoreError::Interrupted`] when the store closes meanwhile.
-    pub(crate) async fn scrub(&self) -> Result<(), StoreError> {
-        let _turn = self.turn().await?;
-        let mut closing = self.closing();
-        let is_closing = closing.clone();
-        let reader = self.clone();
-        let snapshot = task::spawn_blocking(move || reader.snapshot()).await;
-        let snapshot = snapshot.unwrap_or(Err(StoreError::Interrupted))?;
-        let interrupt = snapshot.interrupt();
-        let mut scrub = task::spawn_blocking(move || snapshot.scrub(&|| *is_closing.borrow()));
-        let done = tokio::select! {
-            done = &mut scrub => Some(done),
-            () = async { drop(closing.wait_for(|closing| *closing).await) } => None,
-        };
-        let done = match done {
-            Some(done) => done,
-            None => {
-                interrupt.interrupt();
-                scrub.await
-            }
-        };
-        done.unwrap_or(Err(StoreError::Interrupted))
-    }
-}
-
-impl Snapshot {
-    /// Looks at one table after the other, until `given_up`.
-    fn scrub(&self, given_up: &dyn Fn() -> bool) -> Result<(), StoreError> {
+    /// Reads the whole store, some rows at a time: as long as a snapshot lives, used keys cannot be erased from the
+    /// write-ahead log. An error that says it is damaged is found nowhere else; it ends with
+    /// [`StoreError::Interrupted`] as soon as `stop` says so.
+    pub(crate) async fn scrub(&self, stop: &mut watch::Receiver<bool>) -> Result<(), StoreError> {
         for table in Table::ALL {
-            let outcome = self.check_pages(table).and_then(|()| self.open_rows(table, given_up));
-            if given_up() {
-                return Err(StoreError::Interrupted);
+            self.scrub_part(stop, move |snapshot| snapshot.check_pages(table)).await?;
+            let mut after = Some(Vec::new());
+            while let Some(from) = after {
+                after = self.scrub_part(stop, move |snapshot| snapshot.open_rows(table, from)).await?;
+                sleep(SCRUB_PAUSE).await;
             }
-            outcome?;
         }
         Ok(())
     }
 
+    /// Asks one snapshot, which lives no longer than that.
+    async fn scrub_part<T: Send + 'static>(
+        &self,
+        stop: &mut watch::Receiver<bool>,
+        ask: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _turn = self.turn().await?;
+        let reader = self.clone();
+        let snapshot = task::spawn_blocking(move || reader.snapshot()).await;
+        let snapshot = snapshot.unwrap_or(Err(StoreError::Interrupted))?;
+        if *stop.borrow() {
+            return Err(StoreError::Interrupted);
+        }
+        let interrupt = snapshot.interrupt();
+        let asked = task::spawn_blocking(move || ask(&snapshot));
+        match until_stopped(stop, &interrupt, asked).await {
+            _ if *stop.borrow() => Err(StoreError::Interrupted),
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::Interrupted),
+        }
+    }
+}
+
+/// Waits for `asked`, and makes it end early when `stop` says so.
+async fn until_stopped<T>(
+    stop: &mut watch::Receiver<bool>,
+    interrupt: &InterruptHandle,
+    mut asked: task::JoinHandle<T>,
+) -> Result<T, task::JoinError> {
+    let done = tokio::select! {
+        done = &mut asked => Some(done),
+        // An error means that whoever would say so is gone, which is the same.
+        () = async { drop(stop.wait_for(|stop| *stop).await) } => None,
+    };
+    match done {
+        Some(done) => done,
+        None => {
+            interrupt.interrupt();
+            asked.await
+        }
+    }
+}
+
+impl Snapshot {
     fn check_pages(&self, table: Table) -> Result<(), StoreError> {
         let name = table.name();
         let found: String =
@@ -61,10 +83,18 @@ impl Snapshot {
         if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt(Some(name))) }
     }
 
-    fn open_rows(&self, table: Table, given_up: &dyn Fn() -> bool) -> Result<(), StoreError> {
-        self.scan(table, &Range::all(), Order::Ascending, &mut |_, _| match given_up() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        })
+    /// Opens some rows; gives the key from which to go on, unless the table ends.
+    fn open_rows(&self, table: Table, from: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
+        let (mut rows, mut next) = (0, None);
+        self.scan(table, &Range { from, to: None }, Order::Ascending, &mut |key, _| {
+            rows += 1;
+            if rows < SCRUB_ROWS {
+                return ControlFlow::Continue(());
+            }
+            // The smallest key behind this one.
+            next = Some([key, &[0]].concat());
+            ControlFlow::Break(())
+        })?;
+        Ok(next)
     }
 }

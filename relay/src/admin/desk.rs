@@ -41,6 +41,7 @@ pub(crate) struct Running {
     /// The operator's decisions.
     pub(crate) policy: Policy,
     pub(crate) connected: Arc<Connected>,
+    pub(crate) metrics: Metrics,
     /// Connections of all kinds.
     pub(crate) connections: Box<dyn Fn() -> usize + Send + Sync>,
     /// Rung when the relay is to stop.
@@ -109,9 +110,9 @@ impl Desk {
             .to_owned(),
             connections: (running.connections)() as u64,
             owners: running.connected.count() as u64,
-            mailboxes: self.store.mailbox_count()?,
+            mailboxes: running.metrics.mailboxes.get().unsigned_abs(),
             mailboxes_limit: running.policy.limits.mailboxes,
-            channels: self.store.channel_count()?,
+            channels: running.metrics.channels.get().unsigned_abs(),
             registrations_left: usable.map(|(_, row)| u64::from(row.uses)).sum(),
             store_bytes: self.store.disk_bytes()?,
             draining: *running.draining.borrow(),
@@ -168,7 +169,8 @@ impl Desk {
         let nobody = MailboxCredential::from_seed(&rand::random())
             .map_err(|error| Problem::new(&error.to_string()))?;
         let drop_key = DropKey(nobody.mailbox().0);
-        if self.submit(Request::CloseMailbox { mailbox, drop_key }).await? == Outcome::Absent {
+        let blobs = self.store.blobs_of(mailbox)?;
+        if self.submit(Request::CloseMailbox { mailbox, blobs, drop_key }).await? == Outcome::Absent {
             return Err(no_mailbox());
         }
         if let Some(running) = &self.running {

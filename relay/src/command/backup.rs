@@ -1,9 +1,8 @@
 //! Backups: written, checked, put back.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufReader, BufWriter, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::File,
+    io::{self, BufReader, BufWriter, Read},
     path::Path,
 };
 
@@ -12,8 +11,9 @@ use hermes_relay::{
     admin::{Answer, Order},
     backup::{self, Backup, BackupError},
 };
+use tempfile::NamedTempFile;
 
-use super::{Failure, open_state, operate::ask_running, print, print_json};
+use super::{Failure, existing_state, open_state, operate::ask_running, print, print_json};
 use crate::cli::Place;
 
 /// Writes a backup: all of it under the name that was asked for, or nothing.
@@ -21,36 +21,28 @@ pub(super) fn write(place: &Place, path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Err(Failure::Exists { path: path.to_owned() });
     }
-    let state = open_state(place)?;
-    let draft = path.with_extension("draft");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    let written = match ask_running(&state, &Order::Backup)? {
-        Some((Answer::Done, mut rest)) => io::copy(&mut rest, &mut file).map(drop).map_err(Failure::from),
-        Some(_) => Err(Failure::Answer),
+    let state = existing_state(place)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Under a name that nobody can foresee, for its owner alone, and gone unless it is kept.
+    let mut draft = NamedTempFile::new_in(directory)?;
+    match ask_running(&state, &Order::Backup)? {
+        Some((Answer::Done, mut rest)) => drop(io::copy(&mut rest, &mut draft)?),
+        Some(_) => return Err(Failure::Answer),
         None => {
-            let identity = state.identity()?;
-            let out = BufWriter::new(&file);
-            let written = backup::write(out, &identity.to_pem(), &state.store()?);
-            written.map(drop).map_err(|error| Failure::Backup { path: path.to_owned(), error })
-        }
-    };
-    // What came over the socket is believed only when it is whole.
-    let checked = written.and_then(|()| {
-        file.flush()?;
-        file.sync_all()?;
-        count(&draft, path)
-    });
-    match checked {
-        Ok(rows) => {
-            fs::rename(&draft, path)?;
-            say(place, path, rows, "holds the relay's key and")
-        }
-        Err(failure) => {
-            // It is of no use, and the failure is what matters.
-            let _ = fs::remove_file(&draft);
-            Err(failure)
+            let (identity, store) = (state.identity()?, state.store()?);
+            let written = backup::write(BufWriter::new(&mut draft), &identity.to_pem(), &store);
+            written.map_err(|error| Failure::Backup { path: path.to_owned(), error })?;
         }
     }
+    draft.as_file().sync_all()?;
+    // What came over the socket is believed only when it is whole.
+    let rows = count(draft.path(), path)?;
+    draft.persist_noclobber(path).map_err(|failed| match failed.error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Exists { path: path.to_owned() },
+        _ => Failure::Io(failed.error),
+    })?;
+    File::open(directory)?.sync_all()?;
+    say(place, path, rows, "holds the relay's key and")
 }
 
 /// Reads a backup to its end.
@@ -80,7 +72,8 @@ pub(super) fn restore(place: &Place, path: &Path) -> Result<(), Failure> {
     }
     print(
         "Start the relay as before. What it took after the backup was made is gone; accounts bring new one-time keys \
-         when they connect.",
+         when they connect. Tokens that were revoked and mailboxes that were deleted since are good again: look at \
+         hermes-relay token ls.",
     )
 }
 

@@ -108,12 +108,21 @@ fn check_config(file: &Path) -> Result<(), Failure> {
     print(&format!("{}: this is a configuration that the relay can use", file.display()))
 }
 
+/// Where a relay is, or is to be.
 fn open_state(place: &Place) -> Result<StateDirectory, StateError> {
-    let path = match &place.state_dir {
-        Some(path) => path.clone(),
-        None => StateDirectory::default_path()?,
-    };
-    StateDirectory::open(path)
+    StateDirectory::open(state_path(place)?)
+}
+
+/// Where a relay is: an order never makes one.
+fn existing_state(place: &Place) -> Result<StateDirectory, StateError> {
+    StateDirectory::existing(state_path(place)?)
+}
+
+fn state_path(place: &Place) -> Result<PathBuf, StateError> {
+    match &place.state_dir {
+        Some(path) => Ok(path.clone()),
+        None => StateDirectory::default_path(),
+    }
 }
 
 fn issue(state: &StateDirectory, uses: u32, days: u32) -> Result<String, Failure> {
@@ -153,7 +162,13 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::PublicAddress(_) => ExitCode::from(2),
-            Self::State(StateError::Running { .. } | StateError::Store { .. } | StateError::Key { .. })
+            Self::State(
+                StateError::Running { .. }
+                | StateError::Store { .. }
+                | StateError::Key { .. }
+                | StateError::Nobody { .. }
+                | StateError::Unfinished { .. },
+            )
             | Self::NotRunning => ExitCode::from(3),
             Self::Order(problem) if problem.absent => ExitCode::from(5),
             _ => ExitCode::FAILURE,

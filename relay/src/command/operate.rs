@@ -12,13 +12,13 @@ use hermes_relay::{
     store::fjall::Inventory,
 };
 
-use super::{Failure, open_state, print, print_json};
+use super::{Failure, existing_state, print, print_json};
 use crate::cli::{MailboxCommand, Place};
 
 const DAY_MS: u64 = 86_400_000;
 
 pub(super) fn status(place: &Place) -> Result<(), Failure> {
-    let state = open_state(place)?;
+    let state = existing_state(place)?;
     let Some((answer, _)) = ask_running(&state, &Order::Status)? else { return Err(Failure::NotRunning) };
     match answer {
         answer if place.json => print_answer(&answer),
@@ -28,7 +28,7 @@ pub(super) fn status(place: &Place) -> Result<(), Failure> {
 }
 
 pub(super) fn tokens(place: &Place) -> Result<(), Failure> {
-    match ask(&open_state(place)?, &Order::Tokens)? {
+    match ask(&existing_state(place)?, &Order::Tokens)? {
         answer if place.json => print_answer(&answer),
         Answer::Tokens { tokens } if tokens.is_empty() => {
             print("No registration tokens. Make one with: hermes-relay token new")
@@ -42,14 +42,14 @@ pub(super) fn tokens(place: &Place) -> Result<(), Failure> {
 }
 
 pub(super) fn revoke(place: &Place, token: &str) -> Result<(), Failure> {
-    let answer = ask(&open_state(place)?, &Order::RevokeToken { token: token.to_owned() })?;
+    let answer = ask(&existing_state(place)?, &Order::RevokeToken { token: token.to_owned() })?;
     done(place, &answer, "The token is good for nothing any more. Accounts made with it stay.")
 }
 
 pub(super) fn mailbox(command: &MailboxCommand) -> Result<(), Failure> {
     match command {
         MailboxCommand::Show { mailbox, place } => {
-            match ask(&open_state(place)?, &Order::Mailbox { mailbox: mailbox.clone() })? {
+            match ask(&existing_state(place)?, &Order::Mailbox { mailbox: mailbox.clone() })? {
                 answer if place.json => print_answer(&answer),
                 Answer::Mailbox(mailbox) => print(&mailbox_text(&mailbox)),
                 _ => Err(Failure::Answer),
@@ -59,7 +59,7 @@ pub(super) fn mailbox(command: &MailboxCommand) -> Result<(), Failure> {
             if !yes && !confirmed(mailbox)? {
                 return print("Nothing was deleted.");
             }
-            let answer = ask(&open_state(place)?, &Order::CloseMailbox { mailbox: mailbox.clone() })?;
+            let answer = ask(&existing_state(place)?, &Order::CloseMailbox { mailbox: mailbox.clone() })?;
             done(place, &answer, "The mailbox is closed for good, and what waited in it is deleted.")
         }
     }
@@ -67,7 +67,7 @@ pub(super) fn mailbox(command: &MailboxCommand) -> Result<(), Failure> {
 
 /// Begins to stop the relay, and waits until it has.
 pub(super) fn drain(place: &Place) -> Result<(), Failure> {
-    let state = open_state(place)?;
+    let state = existing_state(place)?;
     let Some((answer, mut until_end)) = ask_running(&state, &Order::Drain)? else {
         return Err(Failure::NotRunning);
     };
@@ -77,7 +77,7 @@ pub(super) fn drain(place: &Place) -> Result<(), Failure> {
 }
 
 pub(super) fn verify(place: &Place) -> Result<(), Failure> {
-    let answer = ask(&open_state(place)?, &Order::Verify)?;
+    let answer = ask(&existing_state(place)?, &Order::Verify)?;
     let Answer::Verified(inventory) = &answer else { return Err(Failure::Answer) };
     if place.json {
         print_answer(&answer)?;

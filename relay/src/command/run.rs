@@ -1,6 +1,6 @@
 //! Running the relay.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hermes_relay::{
     Registration,
@@ -17,6 +17,9 @@ use crate::{
     greeting::{Greeting, public_address},
 };
 
+/// What operators have ordered has this long to end when the relay stops.
+const LAST_ORDERS: Duration = Duration::from_secs(1);
+
 /// Starts the relay, says where it is, and serves until it is told to stop.
 pub fn run(run: &Run) -> Result<(), Failure> {
     let config = configure(run)?;
@@ -28,7 +31,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     let options =
         Options { listen: config.listen, connections: config.connections, policy, tokens: state.tokens()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let server =
             Server::start(&identity, store, options).map_err(|error| Failure::start(error, config.listen))?;
         let monitor = config.monitor.map(|address| monitor(&server, address)).transpose()?;
@@ -46,7 +49,11 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         let greeting = Greeting { address, guessed, listen, monitor, token };
         if run.place.json { greeting.print_json() } else { greeting.print() }?;
         notify(NotifyState::Ready);
-        let served = serve_until_told(server).await;
+        Ok((serve_until_told(server).await, orders))
+    });
+    // A backup or a look at the whole store that is under way is not waited for.
+    runtime.shutdown_timeout(LAST_ORDERS);
+    served.and_then(|(served, orders)| {
         // Only now do those hear who wait for the end.
         drop(orders);
         served

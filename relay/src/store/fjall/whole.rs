@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fjall::{PersistMode, Readable};
 use hermes_wire::{
-    Timestamp,
+    BlobId, MailboxId, Timestamp,
     mailbox::Delivered,
     prekey::{PrekeyEntry, SealedBundle},
 };
@@ -68,6 +68,19 @@ impl FjallStore {
             batch.commit().map_err(StoreError::from)?;
         }
         Ok(())
+    }
+
+    /// The blobs of one owner, for which all blobs are looked at.
+    pub fn blobs_of(&self, owner: MailboxId) -> Result<Vec<BlobId>, StoreError> {
+        let mut found = Vec::new();
+        for guard in self.blobs.range(..) {
+            let (key, row) = guard.into_inner()?;
+            if self.blobs.decode::<Blob>(&row)?.owner == owner {
+                let id = key.as_ref().try_into().map_err(|_| StoreError::Damaged { table: "blobs" })?;
+                found.push(BlobId(id));
+            }
+        }
+        Ok(found)
     }
 
     /// Bytes that the store takes up on the disk.
