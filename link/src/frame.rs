@@ -92,6 +92,23 @@ impl<T: Serialize + DeserializeOwned> FrameReader<T> {
         }
     }
 
+    /// Waits for the beginning of the next frame: the length of its body, of which nothing is read yet. `None` when the
+    /// peer finished the stream after a whole frame. Cancel-safe.
+    pub async fn begun(&mut self) -> Result<Option<usize>, ReadError> {
+        loop {
+            let waiting = self.buffer.get(self.start..).unwrap_or_default();
+            if let Some((prefix, _)) = waiting.split_first_chunk() {
+                return Ok(Some(frame::body_length(*prefix)?));
+            }
+            let missing = frame::PREFIX_BYTES - waiting.len();
+            match self.stream.read_chunk(missing, true).await.map_err(ReadError::from)? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk.bytes),
+                None if self.start == self.buffer.len() => return Ok(None),
+                None => return Err(ReadError::Truncated),
+            }
+        }
+    }
+
     /// A frame that has arrived already, without waiting: for draining a burst into one batch.
     pub fn buffered(&mut self) -> Result<Option<T>, ReadError> {
         let waiting = self.buffer.get(self.start..).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! A drop connection: someone without a name deposits envelopes and fetches prekeys, posts to channels, and fetches
 //! blobs; one stream per mailbox, channel or blob.
 
+use std::sync::Arc;
+
 use hermes_link::{
     close,
     frame::{FrameReader, FrameWriter, ReadError},
@@ -13,6 +15,7 @@ use hermes_wire::{
     limits::DROP_IDLE,
 };
 use tokio::{
+    sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -35,12 +38,13 @@ mod channel;
 /// Serves the connection's streams, as many at a time as its transport allows.
 pub(crate) async fn serve(shared: &Shared, connection: &Connection) {
     let mut streams = JoinSet::new();
+    let first_frames = Arc::new(Semaphore::new(1));
     loop {
         tokio::select! {
             stream = connection.accept_bi() => {
                 let Ok((send, receive)) = stream else { return };
-                let (shared, connection) = (shared.clone(), connection.clone());
-                streams.spawn(async move { serve_stream(&shared, &connection, send, receive).await });
+                let (shared, connection, first) = (shared.clone(), connection.clone(), first_frames.clone());
+                streams.spawn(async move { serve_stream(&shared, &connection, &first, send, receive).await });
             }
             Some(_) = streams.join_next() => {}
             () = sleep(DROP_CONNECTION_IDLE), if streams.is_empty() => {
@@ -64,10 +68,17 @@ enum End {
     Lost,
 }
 
-async fn serve_stream(shared: &Shared, connection: &Connection, send: SendStream, receive: RecvStream) {
+async fn serve_stream(
+    shared: &Shared,
+    connection: &Connection,
+    first_frames: &Semaphore,
+    send: SendStream,
+    receive: RecvStream,
+) {
     let reader = FrameReader::limited(receive, FIRST_FRAME_BYTES);
+    let writer = FrameWriter::new(send);
     let mut stream =
-        Stream { shared, connection, reader, writer: FrameWriter::new(send), next: None, has_posted: false };
+        Stream { shared, connection, first_frames, reader, writer, next: None, has_posted: false };
     match stream.run().await {
         End::Finished => {
             stream.writer.finish();
@@ -81,6 +92,8 @@ async fn serve_stream(shared: &Shared, connection: &Connection, send: SendStream
 struct Stream<'a> {
     shared: &'a Shared,
     connection: &'a Connection,
+    /// Shared by the connection's streams.
+    first_frames: &'a Semaphore,
     reader: FrameReader<ToDrop>,
     writer: FrameWriter<FromDrop>,
     /// A frame that was read ahead while gathering deposits.

@@ -153,9 +153,15 @@ pub const CONNECTIONS: usize = 10_000;
 pub const UNPROVEN_HANDSHAKES: usize = 256;
 /// Bytes of the frame with which a client introduces itself: a version, an id and a token.
 pub const FIRST_FRAME_BYTES: usize = 2 * 1024;
-/// Streams to channels on which nothing was posted yet that may send a whole frame: who posts shows a token only with
-/// the post, so that these can be anybody's. 64 KiB each.
-pub const UNPROVEN_STREAMS: usize = 512;
+/// Long frames under way to channels, 64 KiB each, on streams on which nothing was posted yet: a post shows its token only
+/// when it is whole, so that these can be anybody's. One of each connection.
+pub const UNPROVEN_FRAMES: usize = 512;
+/// Such a frame must be whole within this time from its beginning.
+pub const UNPROVEN_FRAME: Duration = Duration::from_secs(2);
+/// Connections to the monitor at a time, and how long each may take.
+pub const MONITOR_CONNECTIONS: usize = 8;
+/// See [`MONITOR_CONNECTIONS`].
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(5);
 /// A client that has connected must say something meaningful within this time.
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// A drop connection without a stream for this long is closed: anyone may open one, and it takes a place. Clients leave

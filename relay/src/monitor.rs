@@ -12,6 +12,8 @@ use axum::{
     routing::get,
 };
 use hermes_link::quinn::Endpoint;
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use prometheus_client::{
     encoding::text::encode,
     metrics::gauge::Gauge,
@@ -19,13 +21,15 @@ use prometheus_client::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, watch},
+    sync::{Mutex, Semaphore, watch},
     task::JoinHandle,
+    time::{sleep, timeout},
 };
 
 use crate::{
     committer::WeakCommitter,
     connected::Connected,
+    limits::{MONITOR_CONNECTIONS, MONITOR_PATIENCE},
     metrics::Metrics,
     serve::Shared,
     store::{StoreError, fjall::FjallStore},
@@ -71,11 +75,7 @@ impl Monitor {
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .with_state(Arc::new(Watched::new(metrics, endpoint, shared)));
-        let task = tokio::spawn(async move {
-            // It ends with the relay.
-            let _ = axum::serve(listener, routes).await;
-        });
-        Ok(Self { address, task })
+        Ok(Self { address, task: tokio::spawn(serve(listener, routes)) })
     }
 
     /// The address it listens on.
@@ -87,6 +87,28 @@ impl Monitor {
 impl Drop for Monitor {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// One answer a connection, few connections at a time, and none for long: any user of the machine can open them, and
+/// the store needs the process's descriptors.
+async fn serve(listener: TcpListener, routes: Router) {
+    let places = Arc::new(Semaphore::new(MONITOR_CONNECTIONS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // No descriptors left, for one: it may pass.
+            sleep(MONITOR_PATIENCE).await;
+            continue;
+        };
+        let routes = TowerToHyperService::new(routes.clone());
+        tokio::spawn(async move {
+            let mut answering = http1::Builder::new();
+            let answering = answering.keep_alive(false).serve_connection(TokioIo::new(stream), routes);
+            // Whoever asked sees what is wrong with its end.
+            let _ = timeout(MONITOR_PATIENCE, answering).await;
+            drop(place);
+        });
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     committer::Committer,
     connected::Connected,
     depositor,
-    limits::{DRAIN, FIRST_FRAME, SWEEP, UNPROVEN_HANDSHAKES, UNPROVEN_STREAMS},
+    limits::{DRAIN, FIRST_FRAME, SWEEP, UNPROVEN_FRAMES, UNPROVEN_HANDSHAKES},
     metrics::Metrics,
     monitor::Monitor,
     owner,
@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) store: FjallStore,
     pub(crate) connected: Arc<Connected>,
     pub(crate) draining: watch::Receiver<bool>,
-    /// Turns of those whose first post to a channel is awaited.
+    /// Room for long frames of those who have proven nothing.
     pub(crate) unproven: Arc<Semaphore>,
     tokens: TokenDirectory,
 }
@@ -91,7 +91,7 @@ impl Server {
         let (committer, committing) =
             Committer::start(relay, connected.clone(), metrics.clone()).map_err(StartError::Thread)?;
         let (drain, draining) = watch::channel(false);
-        let unproven = Arc::new(Semaphore::new(UNPROVEN_STREAMS));
+        let unproven = Arc::new(Semaphore::new(UNPROVEN_FRAMES));
         let shared = Shared { committer, store, connected, draining, unproven, tokens: options.tokens };
         tokio::spawn(accept(endpoint.clone(), shared.clone(), options.connections, metrics.clone()));
         tokio::spawn(sweep(shared.clone()));

@@ -71,7 +71,6 @@ pub(crate) struct Account {
 struct Running {
     link: task::JoinHandle<()>,
     scrubbing: task::JoinHandle<()>,
-    stop_scrubbing: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
 
@@ -137,11 +136,9 @@ impl Account {
         let board = Arc::new(Board::default());
         let link = Link::new(reader.clone(), work.clone(), wakes, board.clone(), sendings);
         let (whole, scrubbed) = watch::channel(None);
-        let (stop_scrubbing, stop) = watch::channel(false);
         let running = Running {
             link: tokio::spawn(link.clone().keep_running(watched.clone())),
-            scrubbing: tokio::spawn(keep_scrubbing(reader.clone(), work.clone(), whole, stop)),
-            stop_scrubbing,
+            scrubbing: tokio::spawn(keep_scrubbing(reader.clone(), work.clone(), whole)),
             thread,
         };
         let running = Mutex::new(Some(running));
@@ -239,14 +236,14 @@ impl Account {
     /// while somebody still holds the account. Later calls do nothing.
     pub(crate) async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { link, scrubbing, stop_scrubbing, thread }) = running else { return };
+        let Some(Running { link, scrubbing, thread }) = running else { return };
         // Who is not told in time finds out by itself.
         let _ = timeout(FAREWELL, self.say_goodbye()).await;
         link.abort();
         // An aborted task ends with an error that says just that.
         let _ = link.await;
-        // It would keep the thread from erasing used keys at its end.
-        stop_scrubbing.send_replace(true);
+        // Whoever still reads, a scrub or a backup, would keep the thread from erasing used keys at its end.
+        self.reader.close().await;
         let _ = scrubbing.await;
         // An error means that the thread has ended.
         let _ = self.work.send(Work::Stop).await;
@@ -255,7 +252,6 @@ impl Account {
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.reader.close().await;
     }
 
     /// Tells contacts that believe this account there that it goes.

@@ -13,15 +13,15 @@ use crate::{
     store::{Reader, StoreError},
 };
 
-/// Scrubs until the store is damaged, or `stop` says so. `whole` gets the time of each scrub that found nothing.
+/// Scrubs until the store is damaged or closed. `whole` gets the time of each scrub that found nothing.
 pub(super) async fn keep_scrubbing(
     reader: Reader,
     work: mpsc::Sender<Work>,
     whole: watch::Sender<Option<Timestamp>>,
-    mut stop: watch::Receiver<bool>,
 ) {
+    let mut closing = reader.closing();
     loop {
-        let pause = match reader.scrub(&mut stop).await {
+        let pause = match reader.scrub().await {
             Ok(()) => {
                 whole.send_replace(Some(now()));
                 SCRUB_EVERY
@@ -38,7 +38,7 @@ pub(super) async fn keep_scrubbing(
             }
         };
         // In time, or because it is to stop.
-        if timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+        if timeout(pause, closing.wait_for(|closing| *closing)).await.is_ok() {
             return;
         }
     }

@@ -19,8 +19,9 @@ use crate::limits::{SCRUB_PAUSE, SCRUB_ROWS};
 impl Reader {
     /// Reads the whole store, some rows at a time: as long as a snapshot lives, used keys cannot be erased from the
     /// write-ahead log. An error that says it is damaged is found nowhere else; it ends with
-    /// [`StoreError::Interrupted`] as soon as `stop` says so.
-    pub(crate) async fn scrub(&self, stop: &mut watch::Receiver<bool>) -> Result<(), StoreError> {
+    /// [`StoreError::Interrupted`] as soon as the store closes.
+    pub(crate) async fn scrub(&self) -> Result<(), StoreError> {
+        let stop = &mut self.closing();
         for table in Table::ALL {
             self.scrub_part(stop, move |snapshot| snapshot.check_pages(table)).await?;
             let mut after = Some(Vec::new());

@@ -162,14 +162,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::PublicAddress(_) => ExitCode::from(2),
-            Self::State(
-                StateError::Running { .. }
-                | StateError::Store { .. }
-                | StateError::Key { .. }
-                | StateError::Nobody { .. }
-                | StateError::Unfinished { .. },
-            )
-            | Self::NotRunning => ExitCode::from(3),
+            Self::State(_) | Self::NotRunning => ExitCode::from(3),
             Self::Order(problem) if problem.absent => ExitCode::from(5),
             _ => ExitCode::FAILURE,
         }

@@ -1,9 +1,11 @@
 //! A stream to a channel: creates, posts and commits, one after the other.
 
+use hermes_link::frame::ReadError;
 use hermes_wire::{
     Advice, ChannelId, PostId, Refusal, VERSION,
     channel::{Create, OpenChannel, PostToken},
     drop::{FromDrop, ToDrop},
+    limits::DROP_IDLE,
 };
 
 use tokio::time::timeout;
@@ -12,7 +14,7 @@ use super::{End, Stream, draining};
 use crate::{
     channel, fanout,
     fanout::Seed,
-    limits::FIRST_FRAME,
+    limits::{FIRST_FRAME, FIRST_FRAME_BYTES, UNPROVEN_FRAME},
     relay::{Outcome, Request},
 };
 
@@ -32,15 +34,8 @@ impl Stream<'_> {
         self.reader.lift_limit();
         let mut proven = false;
         loop {
-            // Until one of its posts is taken, this can be anybody, who waits for a turn to send half a frame.
-            let turn = match proven {
-                true => None,
-                false => match timeout(FIRST_FRAME, self.shared.unproven.clone().acquire_owned()).await {
-                    Ok(turn) => turn.ok(),
-                    Err(_) => return End::Finished,
-                },
-            };
-            let frame = match self.frame().await {
+            let frame = if proven { self.frame().await } else { self.first_frame().await };
+            let frame = match frame {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return End::Finished,
                 Err(end) => return end,
@@ -62,11 +57,35 @@ impl Stream<'_> {
             if let Err(end) = answered {
                 return end;
             }
-            drop(turn);
             if self.has_posted && !proven {
                 proven = true;
                 self.has_proven_itself();
             }
+        }
+    }
+
+    /// A frame of somebody of whom no post was taken yet, who may be anybody. A long one waits until there is room for it,
+    /// and has to come quickly then.
+    async fn first_frame(&mut self) -> Result<Option<ToDrop>, End> {
+        let begun = tokio::select! {
+            begun = timeout(DROP_IDLE, self.reader.begun()) => begun,
+            () = self.shared.drain_began() => return Ok(None),
+        };
+        match begun {
+            Ok(Ok(Some(length))) if length <= FIRST_FRAME_BYTES => return self.frame().await,
+            Ok(Ok(Some(_))) => {}
+            Ok(Ok(None)) | Err(_) => return Ok(None),
+            Ok(Err(ReadError::Malformed(_))) => return Err(End::BadFrame),
+            Ok(Err(_)) => return Err(End::Lost),
+        }
+        // One of a connection at a time, so that it takes as many connections as there is room to fill it.
+        let Ok(_one) = timeout(FIRST_FRAME, self.first_frames.acquire()).await else { return Ok(None) };
+        let Ok(_room) = timeout(FIRST_FRAME, self.shared.unproven.acquire()).await else { return Ok(None) };
+        match timeout(UNPROVEN_FRAME, self.reader.next()).await {
+            Ok(Ok(frame)) => Ok(frame),
+            Ok(Err(ReadError::Malformed(_))) => Err(End::BadFrame),
+            Ok(Err(_)) => Err(End::Lost),
+            Err(_) => Ok(None),
         }
     }
 
