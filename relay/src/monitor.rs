@@ -152,9 +152,7 @@ impl Watched {
 }
 
 async fn scrape(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
-    let Ok(_turn) = watched.turn.try_lock() else {
-        return Err((StatusCode::SERVICE_UNAVAILABLE, "another program is being answered\n"));
-    };
+    let _turn = watched.turn.lock().await;
     let looking = watched.clone();
     let text = tokio::task::spawn_blocking(move || {
         let watched = looking;

@@ -99,7 +99,7 @@ impl Server {
         Ok(Self { endpoint, shared, drain, policy, metrics, stop, since, committing })
     }
 
-    /// Takes its operator's orders at `path`, as long as what this returns lives. `address` is what clients have.
+    /// Takes its operator's orders at `path`, until what this returns is closed. `address` is what clients have.
     pub fn take_orders(
         &self,
         path: PathBuf,

@@ -169,10 +169,12 @@ impl Desk {
         let nobody = MailboxCredential::from_seed(&rand::random())
             .map_err(|error| Problem::new(&error.to_string()))?;
         let drop_key = DropKey(nobody.mailbox().0);
-        let blobs = self.store.blobs_of(mailbox)?;
-        if self.submit(Request::CloseMailbox { mailbox, blobs, drop_key }).await? == Outcome::Absent {
+        let close = |blobs| Request::CloseMailbox { mailbox, blobs, drop_key };
+        if self.submit(close(Vec::new())).await? == Outcome::Absent {
             return Err(no_mailbox());
         }
+        // No blob can come any more.
+        self.submit(close(self.store.blobs_of(mailbox)?)).await?;
         if let Some(running) = &self.running {
             running.connected.cut(mailbox);
         }

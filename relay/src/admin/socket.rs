@@ -14,7 +14,11 @@ use std::{
 };
 
 use hermes_link::credential::RelayIdentity;
-use tokio::{runtime::Handle, sync::Semaphore, task};
+use tokio::{
+    runtime::Handle,
+    sync::Semaphore,
+    task::{self, JoinHandle},
+};
 
 use super::{Answer, Order, Problem, desk::Desk};
 use crate::{
@@ -22,9 +26,10 @@ use crate::{
     limits::{OPERATOR_PATIENCE, OPERATORS, ORDER_BYTES},
 };
 
-/// Listens for orders; the socket is removed when this is dropped.
+/// Listens for orders until [`Self::close`].
 pub struct AdminSocket {
     path: PathBuf,
+    serving: JoinHandle<()>,
     /// Connections of those who wait until the relay has stopped: closed with it.
     waiting: Arc<Mutex<Vec<UnixStream>>>,
 }
@@ -41,16 +46,19 @@ impl AdminSocket {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let waiting = Arc::default();
-        tokio::spawn(serve(listener, desk, identity, Arc::clone(&waiting)));
-        Ok(Self { path, waiting })
+        let serving = tokio::spawn(serve(listener, desk, identity, Arc::clone(&waiting)));
+        Ok(Self { path, serving, waiting })
     }
 }
 
-impl Drop for AdminSocket {
-    fn drop(&mut self) {
+impl AdminSocket {
+    /// Takes no further orders. Those who wait for the relay's end go on waiting until what this returns is dropped. To
+    /// be called while the store's lock is still held: the socket could be another relay's afterwards.
+    pub fn close(self) -> impl Sized {
+        self.serving.abort();
         // Whoever starts next takes it away otherwise.
         let _ = fs::remove_file(&self.path);
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.waiting
     }
 }
 

@@ -11,10 +11,13 @@ use hermes_relay::{
     admin::{Answer, Order},
     backup::{self, Backup, BackupError},
 };
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 use super::{Failure, existing_state, open_state, operate::ask_running, print, print_json};
 use crate::cli::Place;
+
+/// How the name of a backup begins that is being written; one that was interrupted is left under such a name.
+const DRAFT_PREFIX: &str = ".hermes-relay-backup-";
 
 /// Writes a backup: all of it under the name that was asked for, or nothing.
 pub(super) fn write(place: &Place, path: &Path) -> Result<(), Failure> {
@@ -24,7 +27,7 @@ pub(super) fn write(place: &Place, path: &Path) -> Result<(), Failure> {
     let state = existing_state(place)?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Under a name that nobody can foresee, for its owner alone, and gone unless it is kept.
-    let mut draft = NamedTempFile::new_in(directory)?;
+    let mut draft = Builder::new().prefix(DRAFT_PREFIX).tempfile_in(directory)?;
     match ask_running(&state, &Order::Backup)? {
         Some((Answer::Done, mut rest)) => drop(io::copy(&mut rest, &mut draft)?),
         Some(_) => return Err(Failure::Answer),

@@ -31,7 +31,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     let options =
         Options { listen: config.listen, connections: config.connections, policy, tokens: state.tokens()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(async {
+    let served: Result<_, Failure> = runtime.block_on(async {
         let server =
             Server::start(&identity, store, options).map_err(|error| Failure::start(error, config.listen))?;
         let monitor = config.monitor.map(|address| monitor(&server, address)).transpose()?;
@@ -49,15 +49,15 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         let greeting = Greeting { address, guessed, listen, monitor, token };
         if run.place.json { greeting.print_json() } else { greeting.print() }?;
         notify(NotifyState::Ready);
-        Ok((serve_until_told(server).await, orders))
+        let served = serve_until_told(server).await;
+        Ok((served, orders.close()))
     });
     // A backup or a look at the whole store that is under way is not waited for.
     runtime.shutdown_timeout(LAST_ORDERS);
-    served.and_then(|(served, orders)| {
-        // Only now do those hear who wait for the end.
-        drop(orders);
-        served
-    })
+    let (served, until_end) = served?;
+    // Only now do those hear who wait for the end.
+    drop(until_end);
+    served
 }
 
 fn monitor(server: &Server, address: SocketAddr) -> Result<hermes_relay::Monitor, Failure> {
