@@ -121,14 +121,15 @@ fn names_of(command: &str, argument: &str) -> Option<Names> {
 }
 
 fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
-    let typed = typed.to_string_lossy();
+    // zsh passes words on as they are typed, with what it put before a #; no name has one of these.
+    let typed = typed.to_string_lossy().replace('\\', "");
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();
     };
     let asked =
         runtime.block_on(async { tokio::time::timeout(limits::COMPLETION, ask(names, &typed)).await });
     let mut found = asked.ok().and_then(Result::ok).unwrap_or_default();
-    found.retain(|candidate| candidate.get_value().to_string_lossy().starts_with(&*typed));
+    found.retain(|candidate| candidate.get_value().to_string_lossy().starts_with(&typed));
     found
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     clean, cli,
     progress::{Progress, Watched},
+    render::table,
     stop::Stop,
 };
 
@@ -139,30 +140,15 @@ impl Output {
 
     /// Adds rows of cells: columns on a terminal, tabs elsewhere.
     pub(crate) fn table(&mut self, header: &[&str], rows: &[Vec<String>]) {
-        let rows = rows.iter().map(|row| row.iter().map(|cell| clean::line(cell).into_owned()));
         let Some(width) = self.width else {
             for row in rows {
-                self.pending.push_str(&row.collect::<Vec<_>>().join("\t"));
+                let row: Vec<_> = row.iter().map(|cell| clean::line(cell)).collect();
+                self.pending.push_str(&row.join("\t"));
                 self.pending.push('\n');
             }
             return;
         };
-        let mut table = comfy_table::Table::new();
-        table
-            .load_style(comfy_table::presets::NOTHING)
-            .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-            .set_width(width)
-            .set_header(header.to_vec());
-        rows.for_each(|row| {
-            table.add_row(row.collect::<Vec<_>>());
-        });
-        table.column_iter_mut().for_each(|column| {
-            column.set_padding((0, TABLE_GAP));
-        });
-        for line in table.lines() {
-            self.pending.push_str(line.trim_end());
-            self.pending.push('\n');
-        }
+        table::lines(header, rows, width.into()).iter().for_each(|line| self.line(line));
     }
 
     /// Writes everything that has collected and waits until the system has it.
@@ -236,9 +222,6 @@ impl Notes {
 fn print(line: &Line) {
     let _ = writeln!(anstream::stderr(), "{}", line.render());
 }
-
-/// Columns between the cells of a table.
-const TABLE_GAP: u16 = 2;
 
 /// Narrower than this, folding would leave a column of single letters.
 const MIN_WIDTH: u16 = 40;

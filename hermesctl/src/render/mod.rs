@@ -10,3 +10,4 @@ pub(crate) mod peer;
 pub(crate) mod qr;
 pub(crate) mod request;
 pub(crate) mod sent;
+pub(crate) mod table;
