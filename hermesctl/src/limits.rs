@@ -76,6 +76,9 @@ pub(crate) const TUI_PAGE: u32 = 100;
 /// Messages of a chat that `tui` holds in memory: a stretch that moves with what is read. Each drawing may go through it.
 pub(crate) const TUI_MESSAGES: usize = 1_000;
 
+/// Lines of one message that `tui` shows; `read` shows all.
+pub(crate) const TUI_MESSAGE_ROWS: usize = 100;
+
 /// Messages that a search of `tui` lists, the newest: more say that it was for too little.
 pub(crate) const TUI_HITS: usize = 200;
 

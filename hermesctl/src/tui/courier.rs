@@ -224,14 +224,22 @@ async fn listen(client: Client, account: String, inputs: mpsc::Sender<Input>) {
                         return;
                     }
                 }
-                Reach::Gone
+                // The end does not say why; whoever has locked the account must not wait for the answer.
+                client.events(&account).await.map_or_else(reach, |_| Reach::Gone)
             }
-            Err(ClientError::NotRunning { .. } | ClientError::Broken(_)) => Reach::Gone,
-            Err(error) => Reach::Refused(error.problem()),
+            Err(error) => reach(error),
         };
         if inputs.send(Input::Daemon(reach)).await.is_err() {
             return;
         }
         sleep(RETURN_LOOK).await;
+    }
+}
+
+/// What an error says of the daemon.
+fn reach(error: ClientError) -> Reach {
+    match error {
+        ClientError::NotRunning { .. } | ClientError::Broken(_) => Reach::Gone,
+        error => Reach::Refused(error.problem()),
     }
 }

@@ -48,6 +48,14 @@ impl Editor {
         self.text = text;
     }
 
+    /// Puts a text on lines of its own before what stands there.
+    pub(super) fn put_before(&mut self, text: &str) {
+        match self.text.is_empty() {
+            true => self.set(text.to_owned()),
+            false => self.set(format!("{text}\n{}", self.text)),
+        }
+    }
+
     /// Inserts text at the cursor unless the whole would have more than `most` bytes; says whether it did.
     pub(super) fn insert(&mut self, text: &str, most: usize) -> bool {
         if self.text.len() + text.len() > most {

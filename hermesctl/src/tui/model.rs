@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hermes_api::{Chat, ConnectionState, ContactDetails, Message, MessageDetails, Peer, Problem};
+use hermes_api::{Chat, ConnectionState, ContactDetails, ErrorCode, Message, MessageDetails, Peer, Problem};
 use jiff::tz::TimeZone;
 use ratatui_core::layout::Rect;
 
@@ -277,6 +277,11 @@ impl Model {
     pub(super) fn lay(&mut self, overlay: Overlay) {
         self.overlay = Some(overlay);
         self.overlay_scroll = 0;
+    }
+
+    /// Whether the account's keys are out of memory.
+    pub(super) fn is_locked(&self) -> bool {
+        matches!(&self.daemon, Reach::Refused(problem) if problem.code == ErrorCode::Locked)
     }
 
     /// Texts of a chat that the daemon has not taken yet.

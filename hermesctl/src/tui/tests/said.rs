@@ -176,3 +176,64 @@ fn who_has_a_message_is_told() {
     let rows = bench.draw().concat();
     assert!(rows.contains("delivered carol") && rows.contains("bob and 2 more"), "{rows}");
 }
+
+#[test]
+fn a_refused_text_never_becomes_what_another_message_says() {
+    let mut bench = bench();
+    bench.key(KeyCode::Up);
+    bench.key(KeyCode::Up);
+    bench.key(KeyCode::Char('r'));
+    bench.write("refused");
+    bench.key(KeyCode::Enter);
+    let request = bench.requests().remove(0);
+    bench.write("next");
+    bench.press(KeyCode::Up, KeyModifiers::ALT);
+    bench.key(KeyCode::Char('e'));
+    let problem = Problem::new(ErrorCode::OutboxFull, "it is full", "wait");
+    bench.model.answered(Answer::Refused(request.clone(), problem.clone()));
+    let rows = bench.draw();
+    assert!(rows[21].contains("edit bob#2") && rows[22].ends_with("> at tvelve"), "{rows:#?}");
+    bench.key(KeyCode::Esc);
+    assert_eq!(bench.model.open.as_ref().unwrap().draft.text.text(), "refused\nnext");
+
+    let mut bench = self::bench();
+    let Request::Say(sending) = &request else { panic!("{request:?}") };
+    bench.model.sending.push_back((**sending).clone());
+    bench.write("next");
+    bench.model.answered(Answer::Refused(request, problem));
+    let draft = &bench.model.open.as_ref().unwrap().draft;
+    assert_eq!(
+        (draft.text.text(), &draft.purpose),
+        ("refused\nnext", &Purpose::Reply(target("1", "lunch?")))
+    );
+}
+
+#[test]
+fn a_lock_leaves_nothing_of_what_others_wrote() {
+    let mut bench = bench();
+    bench.write("mine");
+    bench.key(KeyCode::Enter);
+    bench.key(KeyCode::Up);
+    bench.key(KeyCode::Up);
+    bench.key(KeyCode::Char('r'));
+    assert!(bench.draw().concat().contains("lunch?"));
+    let locked = Problem::new(ErrorCode::Locked, "alice is locked", "hermesctl unlock");
+    bench.model.reached(Reach::Refused(locked));
+    let rows = bench.draw();
+    assert!(!rows.concat().contains("lunch") && !rows.concat().contains("mine"), "{rows:#?}");
+    assert!(rows[0].contains("is locked") && rows[23].contains("hermesctl unlock"), "{rows:#?}");
+    bench.requests();
+    bench.model.reached(Reach::Listening);
+    assert!(bench.requests().contains(&log(Side::Newest)));
+}
+
+#[test]
+fn a_message_of_line_breaks_has_an_end() {
+    let text = format!("first{}last", "\n".repeat(16_000));
+    let mut bench = Bench::with(80, 24, vec![incoming("bob#1", &text)], false);
+    assert!(bench.draw().concat().contains("more bytes: hermesctl read"));
+    for _ in 0..9 {
+        bench.key(KeyCode::PageUp);
+    }
+    assert!(bench.draw().concat().contains("bob: first"));
+}

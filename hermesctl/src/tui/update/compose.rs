@@ -106,16 +106,33 @@ impl Model {
             Some(open) if open.chat == sending.chat => &mut open.draft,
             _ => self.drafts.entry(sending.chat).or_default(),
         };
-        if draft.is_empty() {
-            draft.purpose = purpose;
-            draft.text.set(text);
-        } else {
-            draft.text.set(format!("{text}\n{}", draft.text.text()));
-        }
+        draft.take_back(text, purpose);
     }
 }
 
 impl Draft {
+    /// Takes a text in again. It stays what it was, and what is being written does, too.
+    fn take_back(&mut self, text: String, purpose: Purpose) {
+        if self.is_empty() {
+            self.purpose = purpose;
+            return self.text.set(text);
+        }
+        match (&mut self.purpose, purpose) {
+            // What is being written is what another message is to say.
+            (Purpose::Edit { kept, .. }, _) => kept.put_before(&text),
+            (Purpose::New, Purpose::Edit { target, .. }) => {
+                let kept = std::mem::take(&mut self.text);
+                self.purpose = Purpose::Edit { target, kept };
+                self.text.set(text);
+            }
+            (Purpose::New, purpose) => {
+                self.purpose = purpose;
+                self.text.put_before(&text);
+            }
+            (Purpose::Reply(_), _) => self.text.put_before(&text),
+        }
+    }
+
     /// Makes it a new message; what was written for an edit is gone, and what stood there before is back.
     pub(super) fn drop_purpose(&mut self) {
         if let Purpose::Edit { kept, .. } = std::mem::take(&mut self.purpose) {

@@ -16,7 +16,7 @@ pub(super) use self::{
 };
 use super::{
     courier::{Answer, Reach, Request, Side},
-    model::{Asked, Beyond, Focus, Model, Notice, Open, Overlay, Run, Watched},
+    model::{Asked, Beyond, Focus, Model, Notice, Open, Overlay, Purpose, Run, Watched},
 };
 use crate::render;
 
@@ -131,12 +131,10 @@ impl Model {
 
     /// The daemon went away, is back, or says nothing of this account.
     pub(super) fn reached(&mut self, reach: Reach) {
-        if let Reach::Refused(problem) = &reach
-            && problem.code == hermes_api::ErrorCode::Locked
-        {
+        self.daemon = reach;
+        if self.is_locked() {
             self.forget();
         }
-        self.daemon = reach;
         if self.daemon == Reach::Listening {
             // What happened before the listener was in place is in no event.
             self.refresh();
@@ -149,6 +147,12 @@ impl Model {
         self.overlay = None;
         if self.focus == Focus::Search || self.focus == Focus::Messages {
             self.focus = Focus::Text;
+        }
+        let drafts = self.open.iter_mut().map(|open| &mut open.draft).chain(self.drafts.values_mut());
+        for draft in drafts {
+            if let Purpose::Reply(target) | Purpose::Edit { target, .. } = &mut draft.purpose {
+                target.words.clear();
+            }
         }
         if let Some(open) = &mut self.open {
             open.forget();

@@ -25,7 +25,11 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, paint: Paint) -> Vec<usiz
     }
     let Visible { rows, top } = visible(model, open);
     if rows.is_empty() {
-        let word = if open.older == Beyond::Unknown { "…" } else { "No messages yet." };
+        let word = match open.older {
+            _ if model.is_locked() => "The account is locked.",
+            Beyond::Unknown => "…",
+            _ => "No messages yet.",
+        };
         paint.line(buffer, place, 0, &Line::default().styled(DIM, word));
     }
     for (at, row) in rows.iter().enumerate() {
@@ -55,7 +59,8 @@ pub(in crate::tui) fn message_at(model: &Model, at: Position) -> Option<String> 
 
 /// Up to `most` rows of the conversation from its end.
 pub(super) fn rows(model: &Model, most: usize) -> Vec<Row> {
-    let Some(open) = &model.open else { return Vec::new() };
+    // Whoever locks an account walks away from the screen.
+    let Some(open) = model.open.as_ref().filter(|_| !model.is_locked()) else { return Vec::new() };
     let unsent: Vec<&str> = model.unsent(&open.chat).collect();
     history::rows(open, &unsent, model.places.history.width.into(), most, &model.zone)
 }

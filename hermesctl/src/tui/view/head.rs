@@ -39,7 +39,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, paint: Paint, now: UnixMi
 fn connection(model: &Model) -> &'static str {
     match (&model.daemon, model.relay) {
         (Reach::Gone, _) => "hermesd is away",
-        (Reach::Refused(problem), _) if problem.code == hermes_api::ErrorCode::Locked => "is locked",
+        (Reach::Refused(_), _) if model.is_locked() => "is locked",
         (Reach::Refused(_), _) => "cannot be used",
         (Reach::Listening, Some(ConnectionState::Connected)) => "connected",
         (Reach::Listening, Some(_)) => "not connected to the relay",

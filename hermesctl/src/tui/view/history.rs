@@ -5,6 +5,7 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use super::super::{model::Open, steady::steady};
 use crate::{
+    limits::TUI_MESSAGE_ROWS,
     output::{BAD, DIM, Line, NAME, WARN},
     render::{
         audit::counted,
@@ -165,6 +166,7 @@ fn texted(
     let letters = steady(&name).chars().count();
     let mut lines = Vec::new();
     let mut used = 0;
+    let (text, hidden) = beginning(text, width);
     for (at, (lead, text)) in folded(&format!("{name} {text}"), time, width).into_iter().enumerate() {
         used = TIME + fold::width(&text);
         lines.push(match at {
@@ -175,6 +177,15 @@ fn texted(
             }
             _ => lead.plain(text),
         });
+    }
+    if hidden > 0 {
+        let more = format!("… {hidden} more bytes: hermesctl read shows them");
+        lines.extend(
+            fold::fold(&more, Some(width.saturating_sub(TIME).max(1)))
+                .into_iter()
+                .map(|line| margin("").styled(WARN, line)),
+        );
+        used = width;
     }
     if let Some((style, words)) = suffix {
         let words = format!("({words})");
@@ -188,6 +199,15 @@ fn texted(
         }
     }
     lines
+}
+
+/// As much of a text as is shown, and the bytes of the rest. A message of nothing but line breaks has thousands of rows, and
+/// each drawing goes through all that is loaded.
+fn beginning(text: &str, width: usize) -> (&str, usize) {
+    let lines = text.match_indices('\n').nth(TUI_MESSAGE_ROWS).map_or(text.len(), |(at, _)| at);
+    let letters = text.char_indices().nth(TUI_MESSAGE_ROWS * width.max(1)).map_or(text.len(), |(at, _)| at);
+    let end = lines.min(letters);
+    (&text[..end], text.len() - end)
 }
 
 /// A text folded behind a time; what follows the first row stands under the text, so that no message can begin with a
