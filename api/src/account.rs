@@ -66,3 +66,41 @@ impl fmt::Debug for RegistrationToken {
         f.write_str("RegistrationToken(…)")
     }
 }
+
+/// Removes an account from this machine, with everything that it has ([`crate::routes::REMOVE_ACCOUNT`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RemoveAccount {
+    /// The account's name once more: nothing brings it back, so it is not removed by mistake.
+    pub account: String,
+}
+
+/// An account was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RemovedAccount {
+    /// The document's version.
+    pub v: V1,
+    /// The name it had.
+    pub removed: String,
+}
+
+/// What an account calls itself ([`crate::routes::PROFILE`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Profile {
+    /// The document's version.
+    pub v: V1,
+    /// The name that contacts are told, and members of groups that it joins from here on.
+    pub name: String,
+}
+
+/// Has an account call itself otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetProfile {
+    /// 1 to 64 characters without controls.
+    pub name: String,
+}

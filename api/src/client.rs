@@ -34,8 +34,9 @@ use tokio::net::UnixStream;
 use crate::{
     AcceptInvite, AcceptedInvite, Audit, AuditQuery, ContactDetails, Contacts, CreateAccount, CreateInvite,
     CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Failure, ForeignSocket, InboxQuery, LogQuery,
-    MessageDetails, MessagePage, Problem, ReadMessages, ReadReceipt, Recover, Recovered, RenameContact,
-    SendMessage, SentMessages, SetKeyPolicy, Shutdown, VerifyContact, limits, routes,
+    MessageDetails, MessagePage, Problem, Profile, ReadMessages, ReadReceipt, Recover, Recovered,
+    RemoveAccount, RemovedAccount, RenameContact, SendMessage, SentMessages, SetKeyPolicy, SetProfile,
+    Shutdown, VerifyContact, limits, routes,
     socket::{self, Found, InspectError},
 };
 
@@ -140,6 +141,22 @@ impl Client {
     /// Makes an account.
     pub async fn create_account(&self, account: &CreateAccount) -> Result<CreatedAccount, ClientError> {
         self.post(routes::ACCOUNTS.to_owned(), account, account.timeout_ms).await
+    }
+
+    /// Removes an account from the machine.
+    pub async fn remove_account(&self, account: &str) -> Result<RemovedAccount, ClientError> {
+        let remove = RemoveAccount { account: account.to_owned() };
+        self.post(routes::fill(routes::REMOVE_ACCOUNT, &[account], &[]), &remove, 0).await
+    }
+
+    /// What the account calls itself.
+    pub async fn profile(&self, account: &str) -> Result<Profile, ClientError> {
+        self.get(routes::fill(routes::PROFILE, &[account], &[])).await
+    }
+
+    /// Has the account call itself otherwise.
+    pub async fn set_profile(&self, account: &str, profile: &SetProfile) -> Result<Profile, ClientError> {
+        self.post(routes::fill(routes::PROFILE, &[account], &[]), profile, 0).await
     }
 
     /// Makes an invite.

@@ -159,6 +159,9 @@ pub struct ContactDetails {
     pub v: V1,
     /// The contact as a list shows it.
     pub contact: Contact,
+    /// What it calls itself, as it said last, uncleaned. Its name here is `contact.name`, and not touched by this.
+    #[serde(default)]
+    pub profile_name: Option<String>,
     /// Sixty digits in groups of five, the same on the contact's side.
     pub safety_number: String,
     /// The same for a camera: `hermes-safety:…`, the text of a QR code.

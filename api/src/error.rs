@@ -108,6 +108,8 @@ error_codes! {
     BadBackup = "bad-backup", Failure, 400;
     /// Not a name for a contact.
     BadContactName = "bad-contact-name", Usage, 400;
+    /// Not a name to be called by.
+    BadProfileName = "bad-profile-name", Usage, 400;
     /// Not a name for a group.
     BadGroupName = "bad-group-name", Usage, 400;
     /// Not a usable idempotency key.

@@ -30,7 +30,9 @@ pub mod socket;
 pub mod status;
 mod version;
 
-pub use account::{CreateAccount, CreatedAccount, RegistrationToken};
+pub use account::{
+    CreateAccount, CreatedAccount, Profile, RegistrationToken, RemoveAccount, RemovedAccount, SetProfile,
+};
 pub use audit::{
     Audit, AuditQuery, ChatAudit, Finding, FindingKind, Gap, Neighbour, ReceivedAudit, SentAudit, Sighting,
     Unconfirmed, UnreadableCount,

@@ -12,6 +12,10 @@ pub const CONFIG_RELOAD: &str = "/v1/config/reload";
 pub const OPENAPI: &str = "/v1/openapi.json";
 /// `POST` [`crate::CreateAccount`]: [`crate::CreatedAccount`].
 pub const ACCOUNTS: &str = "/v1/accounts";
+/// `POST` [`crate::RemoveAccount`]: [`crate::RemovedAccount`].
+pub const REMOVE_ACCOUNT: &str = "/v1/accounts/{account}/remove";
+/// `GET`: [`crate::Profile`]. `POST` [`crate::SetProfile`]: [`crate::Profile`].
+pub const PROFILE: &str = "/v1/accounts/{account}/profile";
 /// `POST` [`crate::CreateInvite`]: [`crate::CreatedInvite`].
 pub const INVITES: &str = "/v1/accounts/{account}/invites";
 /// `POST` [`crate::AcceptInvite`]: [`crate::AcceptedInvite`].

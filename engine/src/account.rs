@@ -22,7 +22,9 @@ use zeroize::Zeroizing;
 use crate::{
     limits::REQUEST_USES,
     row::{AccountRecord, Counters, SecretBytes, StoreStanding},
-    rows::{self, AccountKey, CountersKey, CountersRow, Hash, ReadError, StoreResult},
+    rows::{
+        self, AccountKey, CountersKey, CountersRow, Hash, ProfileKey, ProfileRow, ReadError, StoreResult,
+    },
     store::View,
 };
 
@@ -39,7 +41,6 @@ pub struct NewAccount {
 
 /// The account's secrets, opened once. No `Clone`, no `Debug`; the keys wipe themselves.
 pub(crate) struct Account {
-    pub(crate) name: String,
     pub(crate) relay: RelayAddress,
     pub(crate) identity: IdentityKeyPair,
     pub(crate) mailbox: MailboxId,
@@ -95,7 +96,6 @@ impl NewAccount {
 impl Account {
     pub(crate) fn open(record: &AccountRecord) -> Self {
         Self {
-            name: record.name.clone(),
             relay: record.relay.clone(),
             identity: IdentityKeyPair::from_bytes(record.identity.expose()),
             mailbox: record.mailbox_id(),
@@ -193,6 +193,12 @@ impl AccountRecord {
 /// The account's row.
 pub(crate) fn record<V: View>(view: &V) -> StoreResult<AccountRecord, V> {
     rows::get(view, &AccountKey)?.ok_or_else(missing)
+}
+
+/// What the account calls itself.
+pub(crate) fn profile<V: View>(view: &V, record: &AccountRecord) -> StoreResult<String, V> {
+    let named: Option<ProfileRow> = rows::get(view, &ProfileKey)?;
+    Ok(named.map_or_else(|| record.name.clone(), |row| row.0))
 }
 
 /// The account's counters.

@@ -40,7 +40,11 @@ impl<V: View> Turn<'_, V> {
         match content.body {
             // Said in ephemeral messages only.
             Body::Presence(_) | Body::Ping | Body::Pong(_) => Ok(()),
-            Body::Hello { .. } | Body::TokenRenewal(_) | Body::ResendRequest { .. } if !steers => Ok(()),
+            Body::Hello { .. } | Body::TokenRenewal(_) | Body::ResendRequest { .. } | Body::Profile(_)
+                if !steers =>
+            {
+                Ok(())
+            }
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } if !steers => {
                 Ok(())
             }
@@ -53,6 +57,10 @@ impl<V: View> Turn<'_, V> {
             Body::Receipt { kind, messages } => Ok(self.receipt(chat, kind, &messages)?),
             Body::Hello { ticket, profile_name, .. } => {
                 Ok(self.hello(chat, contact, &profile_name, ticket)?)
+            }
+            Body::Profile(name) => {
+                self.put(&chat, &ContactRecord { profile: Some(name), ..contact });
+                Ok(())
             }
             Body::TokenRenewal(ticket) => {
                 self.renew(chat, contact, ticket);
@@ -182,6 +190,7 @@ impl<V: View> Turn<'_, V> {
         ticket: Ticket,
     ) -> StoreResult<(), V> {
         contact.ticket = ticket;
+        contact.profile = Some(profile_name.to_owned());
         let new = !contact.answered;
         if new {
             contact.answered = true;
@@ -298,6 +307,7 @@ impl Said {
             Body::Unknown(_) => (Text::NeedsNewerVersion, None, None),
             Body::Presence(_) | Body::Ping | Body::Pong(_) => return None,
             Body::Receipt { .. } | Body::Hello { .. } | Body::TokenRenewal(_) => return None,
+            Body::Profile(_) => return None,
             Body::ResendRequest { .. } | Body::KeyPackages { .. } => return None,
             Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return None,
         };

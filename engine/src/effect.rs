@@ -85,6 +85,8 @@ pub enum Reply {
     Forgotten,
     /// It is settled.
     Chat(ChatId),
+    /// What the account calls itself is settled.
+    Profile,
     /// Whether the user can be disturbed is settled.
     Quiet,
     /// The question is on its way; [`Event::Pong`] with this id may follow.
@@ -235,6 +237,9 @@ pub enum CommandError {
     /// Not a name that can be typed.
     #[error("{0:?} cannot be a contact's name")]
     BadName(String),
+    /// Not a name to be called by.
+    #[error("{0:?} cannot be a profile name")]
+    BadProfileName(String),
     /// Another contact has the name.
     #[error("there is a contact or a group named {0} already")]
     NameTaken(String),

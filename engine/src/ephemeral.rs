@@ -46,7 +46,7 @@ impl<V: View> Turn<'_, V> {
                 Ok(())
             }
             // All of these act, or stay: only the ratchet says of content that it comes for the first time.
-            Body::Text { .. } | Body::Receipt { .. } | Body::Hello { .. } => Ok(()),
+            Body::Text { .. } | Body::Receipt { .. } | Body::Hello { .. } | Body::Profile(_) => Ok(()),
             Body::TokenRenewal(_) | Body::ResendRequest { .. } | Body::Timer(_) => Ok(()),
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } => Ok(()),
             Body::Reaction { .. } | Body::Edit { .. } | Body::Unsend { .. } => Ok(()),

@@ -61,6 +61,8 @@ pub enum Command {
     CreateGroup(String, Vec<String>),
     /// Changes the group of this name.
     Group(String, GroupChange),
+    /// The account calls itself so from here on, and contacts hear of it.
+    SetProfile(String),
     /// The user wants not to be disturbed until then, or can be.
     Quiet(Option<Timestamp>),
     /// Settles something for the contact or group of this name.

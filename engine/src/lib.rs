@@ -38,6 +38,7 @@ mod outbox;
 mod pairing;
 mod prekeys;
 mod presence;
+mod profile;
 pub mod query;
 mod read;
 mod receive;

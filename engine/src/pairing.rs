@@ -314,6 +314,7 @@ impl<V: View> Turn<'_, V> {
             },
         };
         contact.ticket = ticket;
+        contact.profile = Some(profile_name);
         contact.trust.vouched_by_invite();
         self.delete::<InviteRecord>(&inbound);
         self.put(&inbound, &RouteRow(chat));
@@ -474,7 +475,7 @@ impl<V: View> Turn<'_, V> {
 
     fn hello_to(&mut self, inbound: ContactId, proof: Option<[u8; 32]>) -> Content {
         let body = Body::Hello {
-            profile_name: self.account.name.clone(),
+            profile_name: self.profile.clone(),
             ticket: self.account.contact_ticket(inbound, self.now),
             proof,
         };

@@ -4,7 +4,7 @@
 //! ([`crate::resend`]). Triggers can be forged by a relay, so there is a rate, and every renewal is shown to the user.
 
 use hermes_protocol::{
-    content::{Content, MessageId, Newer},
+    content::{Body, Content, MessageId, Newer},
     handshake::{Initiated, InitiatorParams, ReplayId, initiate},
     limits::UNOPENED_INITIATIONS,
     prekey::Bundle,
@@ -216,6 +216,9 @@ impl<V: View> Turn<'_, V> {
         contact.fetching.take_if(|fetching| matches!(fetching.purpose, FetchPurpose::Renew(_)));
         if contact.ungreeted {
             contact.ungreeted = self.greet_back(chat, &contact)?.is_err();
+        }
+        if contact.profile_due {
+            contact.profile_due = self.post(chat, &contact, Body::Profile(self.profile.clone()))?.is_err();
         }
         self.put(&chat, &contact);
         self.counters.renewals = self.counters.renewals.saturating_add(1);

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use hermes_protocol::ratchet::{SkippedChain, SkippedKey};
+use hermes_protocol::ratchet::{SessionId, SkippedChain, SkippedKey};
 use hermes_wire::{
     Timestamp,
     prekey::{PrekeyId, PrekeyKind},
@@ -106,10 +106,15 @@ impl<V: View> Turn<'_, V> {
         self.counters.drained > last_day
     }
 
-    /// A handshake can be replayed as long as its keys exist, and is remembered as long.
+    /// A handshake can be replayed as long as its keys exist, and is remembered as long; one of a request for as long as
+    /// that waits, because every message of it repeats the handshake.
     fn forget_replays(&mut self, gone: &[PrekeyId]) -> StoreResult<(), V> {
+        let requests = self.requests()?;
+        let waits =
+            |session: &SessionId| requests.iter().any(|(_, request)| request.next.has_session(session));
         for (replay, record) in self.scan::<ReplayRecord>(&Range::all(), SWEEP_ROWS)? {
-            if gone.contains(&record.signed) || gone.contains(&record.kem) {
+            let over = gone.contains(&record.signed) || gone.contains(&record.kem);
+            if over && !waits(&record.session) {
                 self.delete::<ReplayRecord>(&replay);
             }
         }

@@ -129,6 +129,8 @@ wrapped_rows! {
     SeenRow(Timestamp): Contact by SeenKey;
     /// Until when the user wants not to be disturbed.
     QuietRow(Timestamp): Account by QuietKey;
+    /// What the account calls itself, where that is not its label.
+    ProfileRow(String): Account by ProfileKey;
     /// A message that is to be deleted.
     ExpiryRow(()): Expiry by ExpiryKey;
     SkippedChainRow(SecretBuf): SkippedChain by SkippedChainKey;
@@ -144,6 +146,9 @@ pub(crate) struct CountersKey;
 /// The one row that says until when the user wants not to be disturbed.
 #[derive(Clone, Copy)]
 pub(crate) struct QuietKey;
+/// The one row of what the account calls itself.
+#[derive(Clone, Copy)]
+pub(crate) struct ProfileKey;
 /// The one row of store claims.
 #[derive(Clone, Copy)]
 pub(crate) struct ClaimsKey;
@@ -246,7 +251,7 @@ macro_rules! single_keys {
         })*
     };
 }
-single_keys!(AccountKey = 0, CountersKey = 1, ClaimsKey = 2, QuietKey = 17);
+single_keys!(AccountKey = 0, CountersKey = 1, ClaimsKey = 2, QuietKey = 17, ProfileKey = 18);
 
 impl Key for ChatCountersKey {
     fn to_bytes(&self) -> Vec<u8> {

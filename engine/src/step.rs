@@ -26,6 +26,8 @@ pub struct Engine {
     /// Who is there. A step that is not committed loses it, as a restart does.
     moment: Moment,
     privacy: Privacy,
+    /// What the account calls itself.
+    profile: String,
 }
 
 /// What follows from inputs, not yet true.
@@ -47,6 +49,7 @@ impl Engine {
         changes.put(Table::Account, CountersKey.to_bytes(), encode(&CountersRow(counters)));
         changes.put(Table::Account, ClaimsKey.to_bytes(), encode(&ClaimsRecord::draw(rng)));
         let next = Self {
+            profile: record.name.clone(),
             account: Account::open(&record),
             counters,
             claimed: false,
@@ -60,6 +63,7 @@ impl Engine {
     pub fn load<V: View>(view: &V) -> StoreResult<Self, V> {
         let record = account::record(view)?;
         Ok(Self {
+            profile: account::profile(view, &record)?,
             account: Account::open(&record),
             counters: account::counters(view)?,
             claimed: false,
@@ -152,6 +156,7 @@ impl Step {
             claimed: &mut self.next.claimed,
             moment: &mut self.next.moment,
             privacy: self.next.privacy,
+            profile: &mut self.next.profile,
             changes: &mut self.changes,
             effects: &mut self.effects,
             receipts: &mut self.receipts,

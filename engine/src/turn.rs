@@ -26,6 +26,7 @@ pub(crate) struct Turn<'a, V> {
     pub(crate) claimed: &'a mut bool,
     pub(crate) moment: &'a mut Moment,
     pub(crate) privacy: Privacy,
+    pub(crate) profile: &'a mut String,
     pub(crate) changes: &'a mut ChangeSet,
     pub(crate) effects: &'a mut Vec<Effect>,
     pub(crate) receipts: &'a mut Receipts,
@@ -87,6 +88,7 @@ impl<V: View> Turn<'_, V> {
             }
             Command::Chat(name, change) => self.change_chat(&name, change)?,
             Command::Contact(name, change) => self.change_contact(&name, change)?,
+            Command::SetProfile(name) => self.set_profile(&name)?,
             Command::Consumer(name, change) => self.change_consumer(&name, change)?,
             Command::GiveKeyPackages => self.give_all_key_packages()?,
             Command::CreateGroup(name, members) => self.create_group(&name, &members)?,

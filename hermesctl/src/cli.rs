@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+mod account;
 mod chat;
 mod config;
 mod contact;
@@ -17,7 +18,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hermes_api::KeyKind;
 use hermes_config::AccountName;
 
+use self::{
+    account::{ACCOUNT_HELP, PROFILE_HELP},
+    contact::PING_HELP,
+    find::SEARCH_HELP,
+    keys::{BACKUP_HELP, RESTORE_HELP},
+    mark::{REF_HELP, UNSEND_HELP},
+    request::REQUESTS_HELP,
+};
 pub(crate) use self::{
+    account::{Account, Profile, RemoveAccount},
     chat::{Chat, OffOr},
     config::Config,
     contact::{Contact, KeyPolicy, Ping, RemoveContact, Verify},
@@ -28,13 +38,6 @@ pub(crate) use self::{
     mark::{Edit, Patience, React, Told, Unsend},
     request::Requests,
     scripts::{Api, Completion, Events, Man, On, Shell},
-};
-use self::{
-    contact::PING_HELP,
-    find::SEARCH_HELP,
-    keys::{BACKUP_HELP, RESTORE_HELP},
-    mark::{REF_HELP, UNSEND_HELP},
-    request::REQUESTS_HELP,
 };
 use crate::duration;
 
@@ -121,6 +124,12 @@ pub(crate) enum Command {
 pub(crate) enum ClientCommand {
     /// Make an account: its keys, its store, its mailbox at a relay
     Init(Init),
+    /// List accounts, remove one
+    #[command(subcommand, after_help = ACCOUNT_HELP)]
+    Account(Account),
+    /// Show how you are called for others, or change it
+    #[command(after_help = PROFILE_HELP)]
+    Profile(Profile),
     /// Print a link that lets one person become a contact, or one that can be published
     Invite(Invite),
     /// Accept the link that someone else printed

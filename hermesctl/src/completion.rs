@@ -106,7 +106,7 @@ enum Names {
 /// What an argument of a top-level command, or of a command below it, names.
 fn names_of(command: &str, argument: &str) -> Option<Names> {
     match (command, argument) {
-        (_, "account") => Some(Names::Accounts),
+        (_, "account" | "account_to_remove") => Some(Names::Accounts),
         ("read", "messages") => Some(Names::ChatsAndMessages),
         ("react", "message") | ("send", "reply") => Some(Names::Messages),
         ("edit" | "unsend" | "outbox", "message" | "messages") => Some(Names::OwnMessages),

@@ -75,6 +75,21 @@ pub(crate) fn make(
     on(&former, remove_all)
 }
 
+/// Removes an account: its key first, without which nobody reads the rest, then its directory. Whoever is interrupted finds
+/// an account that does not open, and removes it again.
+pub(crate) fn unmake(paths: &Paths, name: &AccountName, keys: &Keys) -> Result<(), BirthError> {
+    let accounts = paths.accounts();
+    let home = accounts.join(name.as_str());
+    let former = accounts.join(format!(".old-{name}"));
+    keys.forget()?;
+    on(&former, remove_all)?;
+    if home.exists() {
+        on(&home, |path| fs::rename(path, &former))?;
+        on(&accounts, sync)?;
+    }
+    on(&former, remove_all)
+}
+
 /// Fills a store with a new account.
 pub(crate) fn anew(new: NewAccount) -> impl FnOnce(&mut SqliteStore) -> Result<(), BirthError> {
     |store| {

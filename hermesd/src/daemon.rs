@@ -313,6 +313,30 @@ impl Daemon {
         .await
     }
 
+    /// Removes an account from the machine, whether it opens or not: its keys, its store, its place in this daemon.
+    pub(crate) async fn remove_account(&self, name: &str) -> Result<AccountName, Problem> {
+        let (daemon, (name, _)) = (self.clone(), self.slot(name)?);
+        to_the_end(async move {
+            let _one_at_a_time = daemon.0.creating.lock().await;
+            if *daemon.0.stop.borrow() {
+                return Err(stopping());
+            }
+            // Somebody else may have removed it while this one waited.
+            let (name, slot) = daemon.slot(name.as_str())?;
+            // Until it is gone nobody opens it again.
+            daemon.slots().insert(name.clone(), Slot::Locked);
+            if let Slot::Open(account) = slot {
+                account.stop().await;
+            }
+            let (paths, label, keys) = (daemon.0.paths.clone(), name.clone(), daemon.keys(&name));
+            let unmade = task::spawn_blocking(move || birth::unmake(&paths, &label, &keys)).await;
+            unmade.map_err(|_| stopping())?.map_err(|error| error.problem())?;
+            daemon.slots().remove(&name);
+            Ok(name)
+        })
+        .await
+    }
+
     fn check_room(&self) -> Result<(), Problem> {
         match self.slots().len() >= ACCOUNTS {
             true => Err(Problem::new(

@@ -90,6 +90,9 @@ pub enum KeyError {
         "the key is kept in the new way, but the old one could not be erased: {0}; run the command again"
     )]
     Remains(io::Error),
+    /// The key of an account that is removed could not be erased.
+    #[error("the account's key could not be erased: {0}; check the permissions, then try again")]
+    Kept(io::Error),
 }
 
 /// Where one account's key is to be found.
@@ -174,6 +177,20 @@ impl Keys {
                 secret::out_of_keyring(&self.keyring, &self.name, &former.salt)?;
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Erases the key, wherever it is kept: the store is of no use to anybody from then on. Repeating it does no harm.
+    pub(crate) fn forget(&self) -> Result<(), KeyError> {
+        // A box that cannot be read says nothing of a keyring, and goes all the same.
+        if let Ok(Some(wrap)) = self.wrap()
+            && wrap.kind == KeyKind::Keyring
+        {
+            secret::out_of_keyring(&self.keyring, &self.name, &wrap.salt)?;
+        }
+        for path in [&self.key_file, &self.header] {
+            file::erase(path).map_err(KeyError::Kept)?;
         }
         Ok(())
     }

@@ -113,6 +113,8 @@ pub enum Body {
         /// Proof that an invite was used ([`crate::InviteSecret::prove`]).
         proof: Option<[u8; 32]>,
     },
+    /// How the author wants to be called from here on, at most 64 characters.
+    Profile(String),
     /// A fresh way to the author's mailbox.
     TokenRenewal(Ticket),
     /// What the author has of the recipient's messages in this chat: whatever is missing is wanted again. The first
@@ -246,11 +248,12 @@ const TIMER: u64 = 9;
 const REACTION: u64 = 10;
 const EDIT: u64 = 11;
 const UNSEND: u64 = 12;
+const PROFILE: u64 = 13;
 /// From here on, kinds of ephemeral content.
 const PRESENCE: u64 = 32;
 const PING: u64 = 33;
 const PONG: u64 = 34;
-const KINDS: [u64; 15] = [
+const KINDS: [u64; 16] = [
     TEXT,
     RECEIPT,
     HELLO,
@@ -263,6 +266,7 @@ const KINDS: [u64; 15] = [
     REACTION,
     EDIT,
     UNSEND,
+    PROFILE,
     PRESENCE,
     PING,
     PONG,
@@ -330,7 +334,9 @@ impl Body {
             Self::Receipt { messages, .. } if messages.len() > RECEIPT_MESSAGES => {
                 Err(ContentError::ReceiptTooLong)
             }
-            Self::Hello { profile_name, .. } if profile_name.chars().count() > PROFILE_NAME_CHARS => {
+            Self::Hello { profile_name: name, .. } | Self::Profile(name)
+                if name.chars().count() > PROFILE_NAME_CHARS =>
+            {
                 Err(ContentError::ProfileNameTooLong)
             }
             Self::ResendRequest { missing, .. } if missing.len() > RESEND_RANGES => {
@@ -399,6 +405,10 @@ impl Body {
                     fields.put(2, Value::Bytes(proof.to_vec()));
                 }
                 HELLO
+            }
+            Self::Profile(name) => {
+                fields.put(0, name.as_str().into());
+                PROFILE
             }
             Self::TokenRenewal(ticket) => {
                 fields.put(0, fields::nested(ticket));
@@ -476,6 +486,7 @@ impl Body {
                 ticket: fields.take(1)?.deserialized().ok()?,
                 proof: fields.take_optional(2, fields::array)?,
             },
+            PROFILE => Self::Profile(fields.take(0)?.into_text().ok()?),
             RESEND_REQUEST => Self::ResendRequest {
                 received: fields::integer(fields.take(0)?)?,
                 missing: ranges(fields.take(1)?)?,

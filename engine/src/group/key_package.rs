@@ -81,7 +81,7 @@ impl<V: View> Turn<'_, V> {
             mailbox: self.account.mailbox,
             token: self.account.channel_token(contact, self.now),
             copy_key,
-            name: self.account.name.clone(),
+            name: self.profile.clone(),
         };
         (contact, card)
     }

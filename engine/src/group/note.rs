@@ -55,7 +55,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     pub(crate) fn own_name(&self) -> Author {
-        Author { fingerprint: self.account.fingerprint(), profile_name: self.account.name.clone() }
+        Author { fingerprint: self.account.fingerprint(), profile_name: self.profile.clone() }
     }
 
     fn put_note(&mut self, chat: ChatId, note: GroupNote) -> StoreResult<(), V> {

@@ -21,6 +21,8 @@ use crate::{
 pub struct ContactDetails {
     /// The contact as a list shows it.
     pub contact: ContactView,
+    /// What it calls itself, as it said last. Not cleaned, and nobody has vouched for it.
+    pub profile_name: Option<String>,
     /// What to compare with what the contact sees.
     pub safety: Safety,
     /// What happens when the identity key changes.
@@ -95,6 +97,7 @@ pub fn contact_at<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<Contact
     };
     Ok(Some(ContactDetails {
         contact: ContactView::new(chat, &row),
+        profile_name: row.profile.clone(),
         safety: safety(&row.fingerprint),
         policy: row.trust.policy,
         change: row.trust.change.as_ref().map(|change| KeyChange {

@@ -246,6 +246,11 @@ pub fn contacts<V: View>(view: &V) -> StoreResult<Vec<ContactView>, V> {
     Ok(contacts)
 }
 
+/// What the account calls itself.
+pub fn profile<V: View>(view: &V) -> StoreResult<String, V> {
+    account::profile(view, &account::record(view)?)
+}
+
 /// The chat of a contact's or a group's name.
 pub fn chat_named<V: View>(view: &V, name: &str) -> StoreResult<Option<ChatId>, V> {
     let key = account::record(view)?.lookup_key().hash(Lookup::Name, &[name.as_bytes()]);

@@ -64,6 +64,7 @@ impl<V: View> Turn<'_, V> {
                     self.rename_by_itself(chat, &mut contact, &profile_name)?;
                 }
                 contact.ticket = ticket;
+                contact.profile = Some(profile_name);
                 self.welcome(chat, contact, handshake, greeting, content.sent)?;
                 Ok(Taken::New)
             }
@@ -213,7 +214,7 @@ impl Published {
 }
 
 impl ContactRecord {
-    fn has_session(&self, session: &SessionId) -> bool {
+    pub(crate) fn has_session(&self, session: &SessionId) -> bool {
         self.active == Some(*session) || self.retired.contains(session)
     }
 }

@@ -131,6 +131,7 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn admit(&mut self, chat: ChatId, request: RequestRecord) -> StoreResult<ContactRecord, V> {
         self.delete::<RequestRecord>(&RequestKey(chat));
         let mut contact = request.next;
+        contact.profile = Some(request.profile_name);
         match self.get::<ContactRecord>(&chat)? {
             // It was one once, and goes on where that ended.
             Some(mut former) => {

@@ -41,6 +41,12 @@ pub(crate) struct ContactRecord {
     pub(crate) named: bool,
     /// Key packages of ours that it has and has not used.
     pub(crate) given: Vec<ContactId>,
+    /// What it calls itself, as it said last.
+    #[serde(default)]
+    pub(crate) profile: Option<String>,
+    /// Whether it has yet to hear what the account calls itself: the next session says so.
+    #[serde(default)]
+    pub(crate) profile_due: bool,
     /// Whether it has yet to hear that it was accepted, and to get a permission of its own: the next session says so.
     #[serde(default)]
     pub(crate) ungreeted: bool,
@@ -141,6 +147,8 @@ impl ContactRecord {
             renewal: Renewal::default(),
             resend: None,
             given: Vec::new(),
+            profile: None,
+            profile_due: false,
             ungreeted: false,
             named: false,
             blocked: None,

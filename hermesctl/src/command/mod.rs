@@ -1,6 +1,7 @@
 //! The commands, one file each: ask the daemon, show the answer.
 
 pub(crate) mod accept;
+pub(crate) mod account;
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod backup;
@@ -24,6 +25,7 @@ pub(crate) mod mark;
 pub(crate) mod on;
 pub(crate) mod outbox;
 pub(crate) mod peers;
+pub(crate) mod profile;
 pub(crate) mod read;
 pub(crate) mod recover;
 pub(crate) mod requests;
@@ -42,6 +44,8 @@ use crate::{cli::ClientCommand, invocation::Invocation, stop::Stop, tui};
 pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let exit = match command {
         ClientCommand::Init(args) => init::run(args, invocation).await,
+        ClientCommand::Account(args) => account::run(args, invocation).await,
+        ClientCommand::Profile(args) => profile::run(args, invocation).await,
         ClientCommand::Invite(args) => invite::run(args, invocation).await,
         ClientCommand::Accept(args) => accept::run(args, invocation).await,
         ClientCommand::Requests(args) => requests::run(args, invocation).await,

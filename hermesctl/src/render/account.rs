@@ -203,6 +203,24 @@ pub(crate) fn relay_host(address: &str) -> &str {
     host.split('#').next().unwrap_or(host)
 }
 
+/// The columns of a list of accounts.
+pub(crate) const ACCOUNT_HEADER: [&str; 5] = ["name", "state", "relay", "unread", "fingerprint"];
+
+/// An account as a row under [`ACCOUNT_HEADER`].
+pub(crate) fn row(account: &AccountStatus) -> Vec<String> {
+    let state = match (account.keys.as_ref().is_some_and(|keys| keys.locked), account.connection.state) {
+        (true, _) => "locked",
+        (_, ConnectionState::Registering) => "registering",
+        (_, ConnectionState::Connected) => "connected",
+        (_, ConnectionState::Connecting) => "connecting",
+        (_, ConnectionState::Offline) => "offline",
+        (_, ConnectionState::Refused) => "refused",
+    };
+    let glance = account.fingerprint.chars().take(FINGERPRINT_GLANCE).collect();
+    let relay = relay_host(&account.relay).to_owned();
+    vec![account.name.clone(), state.to_owned(), relay, account.unread.to_string(), glance]
+}
+
 /// The columns of a list of contacts.
 pub(crate) const CONTACT_HEADER: [&str; 5] = ["name", "state", "trust", "since", "fingerprint"];
 

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::account::{state, trust};
 use crate::{
+    clean,
     output::{BAD, DIM, GOOD, Line, NAME, WARN},
     render::message::local_time,
 };
@@ -18,8 +19,11 @@ const GROUPS: usize = 4;
 /// All that is known of a contact.
 pub(crate) fn details(details: &ContactDetails, zone: &TimeZone) -> Vec<Line> {
     let contact = &details.contact;
-    let mut lines = vec![
-        Line::default().styled(NAME, &contact.name),
+    let mut lines = vec![Line::default().styled(NAME, &contact.name)];
+    let profile = details.profile_name.as_deref().filter(|profile| *profile != contact.name);
+    // In quotes, so that it cannot pass for a fact.
+    lines.extend(profile.map(|profile| fact("calls itself", format!("{:?}", clean::line(profile)))));
+    lines.extend([
         fact("state", state(contact)),
         Line::default()
             .styled(DIM, name_of("trust"))
@@ -28,7 +32,7 @@ pub(crate) fn details(details: &ContactDetails, zone: &TimeZone) -> Vec<Line> {
         fact("fingerprint", &contact.fingerprint),
         fact("on new key", policy(details.key_policy)),
         fact("sessions", sessions(details)),
-    ];
+    ]);
     lines.extend(number("safety number", &details.safety_number));
     if let Some(change) = &details.key_change {
         lines.extend(self::change(change, zone));
@@ -113,6 +117,7 @@ mod tests {
                 since: UnixMillis(0),
                 blocked_since: None,
             },
+            profile_name: Some("bob".into()),
             safety_number: ["12345"; 12].join(" "),
             safety_code: "hermes-safety:x".into(),
             key_policy: KeyPolicy::Stop,
@@ -132,6 +137,16 @@ mod tests {
         assert_eq!(lines[6], "  sessions        1, the newest answered");
         assert_eq!(lines[7], "  safety number   12345 12345 12345 12345");
         assert_eq!(lines[8..], ["                  12345 12345 12345 12345"; 2]);
+    }
+
+    #[test]
+    fn what_a_contact_calls_itself_stands_beside_its_name_and_cannot_pass_for_more() {
+        let mut bob = bob();
+        assert!(!text(&bob).iter().any(|line| line.contains("calls itself")));
+        bob.profile_name = Some("Bob\u{1b}[2J\n  trust  verified".into());
+        let lines = text(&bob);
+        assert!(lines[1].starts_with("  calls itself    \"Bob") && lines[1].ends_with('"'), "{lines:#?}");
+        assert_eq!(lines.len(), 11, "{lines:#?}");
     }
 
     #[test]

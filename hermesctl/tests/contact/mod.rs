@@ -16,7 +16,8 @@ fn bob(trust: &str, by: Option<&str>) -> Value {
             "name": "bob", "state": "ready", "trust": trust, "verified_by": by,
             "fingerprint": "ab".repeat(32), "since": 0, "blocked_since": null,
         },
-        "safety_number": NUMBER, "safety_code": "hermes-safety:AAAA", "key_policy": "stop", "key_change": null,
+        "profile_name": "bob", "safety_number": NUMBER,
+        "safety_code": "hermes-safety:AAAA", "key_policy": "stop", "key_change": null,
         "session": {"kept": 1, "heard": true, "no_one_time_prekey": true},
     })
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use hermes_api::{
-    AccountStatus, CreateAccount, CreatedAccount, DaemonStatus, ErrorCode, KeyKind, Problem, Recover,
-    RecoverOutcome, Recovered, Shutdown, V1, limits,
+    AccountStatus, CreateAccount, CreatedAccount, DaemonStatus, ErrorCode, KeyKind, Problem, Profile,
+    Recover, RecoverOutcome, Recovered, RemoveAccount, RemovedAccount, SetProfile, Shutdown, V1, limits,
 };
 use hermes_config::AccountName;
 use hermes_engine::{
@@ -82,6 +82,39 @@ pub(super) async fn create(
         _ = stop.wait_for(|stop| *stop) => {}
     }
     Ok(Document(CreatedAccount { v: V1, account: status_of(&daemon, &account).await? }))
+}
+
+pub(super) async fn profile(State(daemon): State<Daemon>, Path(account): Path<String>) -> Reply<Profile> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    Ok(Document(Profile { v: V1, name: account.query(query::profile).await? }))
+}
+
+pub(super) async fn set_profile(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<SetProfile>,
+) -> Reply<Profile> {
+    let account = daemon.account(&account).await.map_err(Refused)?;
+    match account.command(Command::SetProfile(asked.name)).await? {
+        EngineReply::Profile => Ok(Document(Profile { v: V1, name: account.query(query::profile).await? })),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(super) async fn remove(
+    State(daemon): State<Daemon>,
+    Path(account): Path<String>,
+    Asked(asked): Asked<RemoveAccount>,
+) -> Reply<RemovedAccount> {
+    if asked.account != account {
+        return Err(Refused::new(
+            ErrorCode::Usage,
+            "an account is removed only if it is named twice",
+            "name the same account in the path and in the body",
+        ));
+    }
+    let name = daemon.remove_account(&account).await.map_err(Refused)?;
+    Ok(Document(RemovedAccount { v: V1, removed: name.to_string() }))
 }
 
 pub(super) async fn recover(

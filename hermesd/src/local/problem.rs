@@ -118,6 +118,9 @@ impl ToProblem for CommandError {
             | Self::KeyChanged { .. }
             | Self::KeyUnchanged(_)
             | Self::KeyOfAnother { .. } => of_contact(self),
+            Self::BadProfileName(_) => {
+                (ErrorCode::BadProfileName, "use 1 to 64 characters that can be seen".to_owned())
+            }
             Self::UnknownChat(_) => (
                 ErrorCode::ChatNotFound,
                 "hermesctl contact ls and hermesctl group ls name them all".to_owned(),
@@ -305,7 +308,7 @@ impl ToProblem for KeyError {
         let (message, hint) = text.split_once("; ").unwrap_or((&text, "make it readable to you alone"));
         let code = match self {
             Self::BadPassphrase => ErrorCode::Usage,
-            Self::Occupied(_) | Self::Remains(_) => ErrorCode::StoreFailed,
+            Self::Occupied(_) | Self::Remains(_) | Self::Kept(_) => ErrorCode::StoreFailed,
             _ => ErrorCode::Locked,
         };
         Problem::new(code, message, hint)

@@ -125,6 +125,7 @@ pub(super) fn details(view: query::ContactDetails) -> ContactDetails {
     ContactDetails {
         v: V1,
         contact: contact(view.contact),
+        profile_name: view.profile_name,
         safety_number: view.safety.number.to_string(),
         safety_code: view.safety.code.to_string(),
         key_policy: match view.policy {

@@ -40,6 +40,8 @@ fn every_kind_round_trips() {
         Body::Receipt { kind: ReceiptKind::Read, messages: vec![] },
         Body::Hello { profile_name: "Ζωή".into(), ticket: ticket(1), proof: Some([5; 32]) },
         Body::Hello { profile_name: "".into(), ticket: ticket(1), proof: None },
+        Body::Profile("Ζωή".into()),
+        Body::Profile("x".repeat(PROFILE_NAME_CHARS)),
         Body::TokenRenewal(ticket(2)),
         Body::Presence(Presence::Arrived),
         Body::Presence(Presence::Away),

@@ -14,6 +14,7 @@ mod marks;
 mod people;
 mod prekeys;
 mod presence;
+mod profile;
 mod read;
 mod requests;
 mod rules;

@@ -578,3 +578,28 @@ fn a_name_that_the_user_gave_outlasts_the_answer() {
     settle(&mut alice, &mut bob);
     assert_eq!(alice.contacts(), ["robert"]);
 }
+
+#[test]
+fn a_request_may_wait_for_longer_than_the_keys_it_began_with_live() {
+    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
+    let validity = limits::REQUEST_INVITE_VALIDITY;
+    let Ok(Reply::Invite { link, .. }) = bob.command(Command::InviteRequests { validity }) else { panic!() };
+    ask(&mut alice, &mut bob, &link);
+    carry(&mut alice, &mut bob);
+    for days in [3, 45, 45] {
+        bob.now = bob.now.after(Duration::from_secs(days * 86_400));
+        bob.register(bob.head);
+        bob.turn(Input::Tick);
+        bob.publish();
+    }
+    alice.now = bob.now;
+    alice.send("pending", "still there").unwrap();
+    carry(&mut alice, &mut bob);
+    assert_eq!((requests(&bob)[0].held, invite(&bob).refused), (1, 0));
+    accept(&mut bob, "alice");
+    settle(&mut alice, &mut bob);
+    assert_eq!(
+        (bob.texts("alice"), alice.texts("bob")),
+        (vec!["still there".into()], vec!["still there".into()])
+    );
+}

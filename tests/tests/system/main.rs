@@ -1,5 +1,6 @@
 //! The real programs, as their users run them.
 
+mod accounts;
 mod api_examples;
 mod backlog;
 mod backup;

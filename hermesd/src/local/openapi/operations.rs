@@ -6,10 +6,11 @@ use hermes_api::{
     Consumers, ContactDetails, Contacts, CreateAccount, CreateGroup, CreateInvite, CreatedAccount,
     CreatedInvite, DaemonStatus, Diagnosis, Dnd, EditMessage, EventFrame, EventQuery, ForgetConsumer,
     Forgotten, GroupDetails, Groups, InboxQuery, KeysChanged, LeaveGroup, LogQuery, MessageChanged,
-    MessageDetails, MessagePage, MuteChat, Outbox, OutboxQuery, Peers, PingContact, Pong, React,
-    ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RejectedRequest, RemoveContact,
-    RemovedContact, RenameContact, RenameGroup, Requests, SearchPage, SearchQuery, SendMessage, SentMessages,
-    SetDnd, SetKeyPolicy, SetRole, SetTtl, Shutdown, Unlock, VerifyContact, WaitQuery, routes,
+    MessageDetails, MessagePage, MuteChat, Outbox, OutboxQuery, Peers, PingContact, Pong, Profile, React,
+    ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RejectedRequest, RemoveAccount,
+    RemoveContact, RemovedAccount, RemovedContact, RenameContact, RenameGroup, Requests, SearchPage,
+    SearchQuery, SendMessage, SentMessages, SetDnd, SetKeyPolicy, SetProfile, SetRole, SetTtl, Shutdown,
+    Unlock, VerifyContact, WaitQuery, routes,
 };
 use serde_json::Value;
 
@@ -37,6 +38,11 @@ fn daemon(d: &mut Document) {
     d.act::<ConfigInForce>(at(routes::CONFIG_RELOAD, "reloadConfig", "Reads the configuration again."));
     d.any(at(routes::OPENAPI, "openapi", "This document."));
     d.post::<CreateAccount, CreatedAccount>(at(routes::ACCOUNTS, "createAccount", "Makes an account."));
+    d.post::<RemoveAccount, RemovedAccount>(at(
+        routes::REMOVE_ACCOUNT,
+        "removeAccount",
+        "Removes an account and all it has.",
+    ));
     d.post::<Recover, Recovered>(at(
         routes::RECOVER,
         "recover",
@@ -59,6 +65,8 @@ fn daemon(d: &mut Document) {
 }
 
 fn contacts(d: &mut Document) {
+    d.get::<Profile>(at(routes::PROFILE, "profile", "What the account calls itself."));
+    d.post::<SetProfile, Profile>(at(routes::PROFILE, "setProfile", "Has it call itself otherwise."));
     d.post::<CreateInvite, CreatedInvite>(at(routes::INVITES, "createInvite", "Makes an invite, a secret."));
     d.post::<AcceptInvite, AcceptedInvite>(at(routes::ACCEPT, "acceptInvite", "Pairs by an invite."));
     d.get::<Requests>(at(routes::REQUESTS, "requests", "Lists who asks to be a contact."));
