@@ -208,6 +208,10 @@ impl<V: View> Turn<'_, V> {
         contact: ContactRecord,
         change: Change,
     ) -> StoreResult<(), V> {
+        // It asked by a public link as well, and need not wait any more.
+        if let Some((asked, request)) = self.request_of(&change.next.fingerprint)? {
+            self.forget_request(asked, &request)?;
+        }
         self.drop_sessions(&contact)?;
         self.forget_sent(chat)?;
         self.delete::<PeerRow>(&self.account.lookup(Lookup::Peer, &[&contact.fingerprint.0]));

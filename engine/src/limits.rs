@@ -33,8 +33,8 @@ pub const REQUEST_INVITE_VALIDITY: Duration = Duration::from_secs(365 * 86_400);
 /// Requests that wait for the user's word: more than anybody reads through. What comes beyond is refused; none that the
 /// user may have seen gives way to it.
 pub const REQUESTS: usize = 100;
-/// Handshakes that are tried under one invite for requests at once ...
-pub const HANDSHAKE_BURST: u32 = 32;
+/// Handshakes that are tried under one invite for requests at once: all who may wait, after a night offline, and some ...
+pub const HANDSHAKE_BURST: u32 = 128;
 /// ... and the time that earns one more. Each costs milliseconds, and whoever has fetched one bundle can send any number.
 pub const HANDSHAKE_PERIOD: Duration = Duration::from_secs(20);
 /// Identities that are remembered as rejected. Whoever wants to can make another one, so that more would be of no use;
@@ -45,6 +45,8 @@ pub const REJECTION: Duration =
     Duration::from_secs(REQUEST_INVITE_VALIDITY.as_secs() + hermes_wire::limits::INVITE_GRACE.as_secs());
 /// Messages that are held of a request.
 pub const REQUEST_MESSAGES: u64 = hermes_protocol::limits::REQUEST_MESSAGES;
+/// Messages of a request that are tried to be opened: each may make the ratchet skip 25,000 keys, and need not be kept.
+pub const REQUEST_TRIES: u64 = 4 * REQUEST_MESSAGES;
 /// Bytes of each.
 pub const REQUEST_BYTES: usize = hermes_protocol::limits::REQUEST_BYTES;
 /// Sessions kept for a contact beside the one in use, for messages under way. A pile of them would only hide that the two

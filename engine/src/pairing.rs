@@ -286,6 +286,7 @@ impl<V: View> Turn<'_, V> {
             return Err(UnreadableCause::BadInviteProof.into());
         }
         let fingerprint = greeting.initiator.identity.fingerprint();
+        let mut waited = false;
         let (chat, mut contact) = match self.contact_with(&fingerprint)? {
             Some((_, contact)) if contact.blocked.is_some() => {
                 return Err(UnreadableCause::Blocked.into());
@@ -302,7 +303,10 @@ impl<V: View> Turn<'_, V> {
                 return Err(UnreadableCause::TooManyContacts.into());
             }
             None => match self.request_of(&fingerprint)? {
-                Some((chat, request)) => (chat, self.admit(chat, request)?),
+                Some((chat, request)) => {
+                    waited = true;
+                    (chat, self.admit(chat, request)?)
+                }
                 None => {
                     let chat = ChatId::random(self.rng);
                     let name = self.claim_name(chat, &profile_name)?;
@@ -319,7 +323,12 @@ impl<V: View> Turn<'_, V> {
         self.delete::<InviteRecord>(&inbound);
         self.put(&inbound, &RouteRow(chat));
         self.put(&UsedInviteKey(inbound), &UsedInviteRow(chat));
-        Ok(self.welcome(chat, contact, handshake, greeting, content.sent)?)
+        self.welcome(chat, contact, handshake, greeting, content.sent)?;
+        // Of nobody else: what is held of a contact is another identity's, which nobody has accepted.
+        if waited {
+            self.release(chat)?;
+        }
+        Ok(())
     }
 
     /// Begins to talk with somebody who may be a contact and has greeted, at `sent` by its clock.
@@ -341,8 +350,7 @@ impl<V: View> Turn<'_, V> {
         let (name, fingerprint) = (contact.name.clone(), contact.fingerprint);
         self.put(&chat, &contact);
         self.event(Event::ContactReady { chat, name, fingerprint });
-        // What it said while it waited, if it did.
-        self.release(chat)
+        Ok(())
     }
 
     /// A first message from a contact: a further one of a session it opened, or a fresh handshake.

@@ -5,7 +5,6 @@ use hermes_protocol::{content::Body, limits::PROFILE_NAME_CHARS};
 
 use crate::{
     effect::{CommandError, Reply, SendError},
-    id::ChatId,
     limits::{CONTACTS, OUTBOX_ROWS_FOR_RECEIPTS},
     row::ContactRecord,
     rows::{ProfileKey, ProfileRow, StoreResult},
@@ -33,17 +32,10 @@ impl<V: View> Turn<'_, V> {
         let most = usize::try_from(CONTACTS).unwrap_or(usize::MAX);
         for (chat, contact) in self.scan::<ContactRecord>(&Range::all(), most)? {
             if contact.answered && contact.blocked.is_none() {
-                self.tell_profile(chat, contact)?;
+                // One without a session hears it in the next.
+                self.post(chat, &contact, Body::Profile(name.to_owned()))?.ok();
             }
         }
         Ok(Ok(Reply::Profile))
-    }
-
-    /// Tells a contact what the account calls itself; once it has a session again, if it has none.
-    pub(crate) fn tell_profile(&mut self, chat: ChatId, mut contact: ContactRecord) -> StoreResult<(), V> {
-        let name = self.profile.clone();
-        contact.profile_due = self.post(chat, &contact, Body::Profile(name))?.is_err();
-        self.put(&chat, &contact);
-        Ok(())
     }
 }

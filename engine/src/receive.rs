@@ -66,7 +66,7 @@ impl<V: View> Turn<'_, V> {
         if let Some(RouteRow(chat)) = self.get(&delivered.contact)? {
             let contact: Option<ContactRecord> = self.get(&chat)?;
             let contact = contact.ok_or(ReadError::Corrupt(Table::Contact))?;
-            if contact.blocked.is_some() {
+            if contact.blocked.is_some() || contact.removed.is_some() {
                 return Ok(Taken::Dropped);
             }
             return match envelope {

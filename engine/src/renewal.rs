@@ -20,7 +20,7 @@ use crate::{
         ContactRecord, Direction, FetchPurpose, Fetching, Marks, MessageRecord, RenewalReason, SessionRecord,
         Standing, Text, UnreadableCause,
     },
-    rows::{Place, ReadError, StoreResult},
+    rows::{Place, ProfileKey, ProfileRow, ReadError, StoreResult},
     store::{Range, Table, View},
     turn::Turn,
 };
@@ -217,8 +217,9 @@ impl<V: View> Turn<'_, V> {
         if contact.ungreeted {
             contact.ungreeted = self.greet_back(chat, &contact)?.is_err();
         }
-        if contact.profile_due {
-            contact.profile_due = self.post(chat, &contact, Body::Profile(self.profile.clone()))?.is_err();
+        // Word of it has no number, so that nobody would miss it.
+        if self.get::<ProfileRow>(&ProfileKey)?.is_some() {
+            self.post(chat, &contact, Body::Profile(self.profile.clone()))?.ok();
         }
         self.put(&chat, &contact);
         self.counters.renewals = self.counters.renewals.saturating_add(1);

@@ -38,6 +38,9 @@ pub(crate) struct RequestRecord {
     pub(crate) initiation: ReplayId,
     /// What it has said, in rows of their own.
     pub(crate) held: u64,
+    /// Messages of it that were tried to be opened, whatever they turned out to be.
+    #[serde(default)]
+    pub(crate) tried: u64,
 }
 
 /// What an invite for requests has seen.
@@ -49,6 +52,9 @@ pub(crate) struct Published {
     pub(crate) refused: u64,
     /// The last of them.
     pub(crate) last: Option<(UnreadableCause, Timestamp)>,
+    /// Whether it is withdrawn: it makes no request any more, and those that it made go on.
+    #[serde(default)]
+    pub(crate) closed: bool,
 }
 
 rows! {
@@ -127,7 +133,15 @@ impl<V: View> Turn<'_, V> {
     /// Open invites for requests.
     pub(crate) fn published(&self) -> StoreResult<Vec<(ContactId, InviteRecord)>, V> {
         let invites = self.scan::<InviteRecord>(&Range::all(), INVITES)?;
-        Ok(invites.into_iter().filter(|(_, invite)| invite.published.is_some()).collect())
+        Ok(invites.into_iter().filter(|(_, invite)| invite.is_open_to_all()).collect())
+    }
+
+    /// Forgets a request, and what it has said.
+    pub(crate) fn forget_request(&mut self, chat: ChatId, request: &RequestRecord) -> StoreResult<(), V> {
+        self.drop_sessions(&request.next)?;
+        self.delete_held(chat, request.held);
+        self.delete::<RequestRecord>(&RequestKey(chat));
+        Ok(())
     }
 
     /// Removes what a request has said.
@@ -141,6 +155,13 @@ impl<V: View> Turn<'_, V> {
 /// Whether an invite is one for requests: it is good for more than one bundle.
 pub(crate) fn is_for_requests(ticket: &Ticket) -> bool {
     ticket.token.unverified().is_ok_and(|token| token.uses.is_some_and(|uses| uses > 1))
+}
+
+impl InviteRecord {
+    /// Whether it is one for requests, and not withdrawn.
+    pub(crate) fn is_open_to_all(&self) -> bool {
+        self.published.as_ref().is_some_and(|published| !published.closed)
+    }
 }
 
 impl ContactRecord {

@@ -69,7 +69,7 @@ pub fn requests<V: View>(view: &V) -> StoreResult<(Vec<RequestView>, Vec<OpenInv
     requests.sort_by(|one, other| (one.at, &one.name).cmp(&(other.at, &other.name)));
     let invites = rows::scan::<InviteRecord, _>(view, &Range::all(), Order::Ascending, INVITES)?;
     let open = |(id, invite): (ContactId, InviteRecord)| {
-        let published = invite.published?;
+        let published = invite.published.filter(|published| !published.closed)?;
         let (refused, last_refused) = (published.refused, published.last);
         Some(OpenInviteView { id, expiry: invite.expiry, refused, last_refused })
     };
@@ -85,7 +85,7 @@ fn show<V: View>(view: &V, chat: ChatId, row: RequestRecord) -> StoreResult<Requ
     };
     let known = contact_name(&row.profile_name);
     Ok(RequestView {
-        namesake: chat_named(view, &known)?.map(|_| known),
+        namesake: chat_named(view, &known)?.filter(|named| *named != chat).map(|_| known),
         name: row.next.name,
         profile_name: row.profile_name,
         fingerprint: row.next.fingerprint,

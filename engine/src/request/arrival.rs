@@ -15,8 +15,9 @@ use crate::{
     content::Said,
     effect::Event,
     id::ChatId,
-    limits::{HANDSHAKE_BURST, HANDSHAKE_PERIOD, REQUEST_BYTES, REQUEST_MESSAGES, REQUESTS},
+    limits::{HANDSHAKE_BURST, HANDSHAKE_PERIOD, REQUEST_BYTES, REQUEST_MESSAGES, REQUEST_TRIES, REQUESTS},
     receive::Taken,
+    renewal::is_allowed,
     row::{ContactRecord, HeldRecord, InviteRecord, ReplayRecord, SecretBuf, SessionRecord, UnreadableCause},
     rows::{HeldKey, StoreResult},
     session::{Arrival, Plaintext},
@@ -41,6 +42,9 @@ impl<V: View> Turn<'_, V> {
         if let Some(ReplayRecord { session, .. }) = self.get(&handshake.replay_id())? {
             return self.more_of_request(&session, handshake, message);
         }
+        if !invite.is_open_to_all() {
+            return Err(UnreadableCause::InviteOver.into());
+        }
         let waiting = self.requests()?;
         if waiting.len() >= REQUESTS {
             return Err(UnreadableCause::TooManyRequests.into());
@@ -63,6 +67,11 @@ impl<V: View> Turn<'_, V> {
                 if !contact.answered {
                     self.rename_by_itself(chat, &mut contact, &profile_name)?;
                 }
+                // Each greeting is answered with a permission of its own.
+                if !is_allowed(&mut contact.renewal.heeded, self.now) {
+                    return Err(UnreadableCause::TooManyHandshakes.into());
+                }
+                contact.renewal.heeded.push(self.now);
                 contact.ticket = ticket;
                 contact.profile = Some(profile_name);
                 self.welcome(chat, contact, handshake, greeting, content.sent)?;
@@ -79,8 +88,8 @@ impl<V: View> Turn<'_, V> {
                         let chat = former.map_or_else(|| ChatId::random(self.rng), |(chat, _)| chat);
                         let next = self.asks(chat, &profile_name, fingerprint, ticket.clone())?;
                         let (at, initiation) = (self.now, handshake.replay_id());
-                        let (invite, held) = (inbound, 0);
-                        (chat, RequestRecord { next, profile_name, invite, at, initiation, held })
+                        let (invite, held, tried) = (inbound, 0, 0);
+                        (chat, RequestRecord { next, profile_name, invite, at, initiation, held, tried })
                     }
                 };
                 request.next.ticket = ticket;
@@ -113,14 +122,16 @@ impl<V: View> Turn<'_, V> {
         message: &RatchetMessage,
     ) -> Result<Taken, Halt<V::Error>> {
         let chat = self.get::<SessionRecord>(session)?.ok_or(UnreadableCause::Replay)?.chat;
-        if let Some(request) = self.get::<RequestRecord>(&RequestKey(chat))? {
+        if let Some(mut request) = self.get::<RequestRecord>(&RequestKey(chat))? {
             if !request.next.has_session(session) {
                 return Err(UnreadableCause::Replay.into());
             }
-            // Not even opened: what is not kept must cost nothing.
-            if request.held >= REQUEST_MESSAGES {
+            // Not even opened: what is not kept must cost nothing, and what leads nowhere little.
+            if request.held >= REQUEST_MESSAGES || request.tried >= REQUEST_TRIES {
                 return Err(UnreadableCause::RequestFull.into());
             }
+            request.tried = request.tried.saturating_add(1);
+            self.put(&RequestKey(chat), &request);
             return match self.open_with(session, message)? {
                 Some(Arrival::New(plaintext)) => self.hold_of_request(chat, request, &plaintext),
                 Some(Arrival::Repeated) => Ok(Taken::Repeated),
@@ -197,7 +208,7 @@ impl<V: View> Turn<'_, V> {
 impl Published {
     /// Nothing has come.
     pub(crate) fn from_now(now: Timestamp) -> Self {
-        Self { rested: now, refused: 0, last: None }
+        Self { rested: now, refused: 0, last: None, closed: false }
     }
 
     /// Counts one more handshake, if the rate has room for it.

@@ -54,19 +54,24 @@ impl<V: View> Turn<'_, V> {
         invite: Option<&str>,
     ) -> StoreResult<Result<Reply, CommandError>, V> {
         let open = self.published()?;
-        let named = |(contact, _): &(ContactId, _)| match invite {
+        let named = |(contact, _): &(ContactId, InviteRecord)| match invite {
             Some(id) => !id.is_empty() && contact.to_string().starts_with(id),
             None => true,
         };
-        let closed: Vec<ContactId> = open.iter().filter(|open| named(open)).map(|(id, _)| *id).collect();
+        let closed: Vec<_> = open.into_iter().filter(named).collect();
         if closed.is_empty() || (invite.is_some() && closed.len() > 1) {
             return Ok(Err(CommandError::NoSuchRequestInvite(invite.map(str::to_owned))));
         }
-        for contact in &closed {
-            self.delete::<InviteRecord>(contact);
-            self.revoke(*contact)?;
+        let count = closed.len();
+        for (contact, mut invite) in closed {
+            // What is under way of those who wait, or were accepted and have not heard it, is still taken.
+            if let Some(published) = &mut invite.published {
+                published.closed = true;
+            }
+            self.put(&contact, &invite);
+            self.revoke(contact)?;
         }
-        Ok(Ok(Reply::Closed(closed.len())))
+        Ok(Ok(Reply::Closed(count)))
     }
 
     /// Acts on the user's word about who waits.
@@ -155,9 +160,7 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         request: &RequestRecord,
     ) -> StoreResult<Result<Reply, CommandError>, V> {
-        self.drop_sessions(&request.next)?;
-        self.delete_held(chat, request.held);
-        self.delete::<RequestRecord>(&RequestKey(chat));
+        self.forget_request(chat, request)?;
         let rejected = self.scan::<RejectedRow>(&Range::all(), REJECTED)?;
         if rejected.len() >= REJECTED
             && let Some((oldest, _)) = rejected.into_iter().min_by_key(|(_, row)| row.0)

@@ -44,9 +44,6 @@ pub(crate) struct ContactRecord {
     /// What it calls itself, as it said last.
     #[serde(default)]
     pub(crate) profile: Option<String>,
-    /// Whether it has yet to hear what the account calls itself: the next session says so.
-    #[serde(default)]
-    pub(crate) profile_due: bool,
     /// Whether it has yet to hear that it was accepted, and to get a permission of its own: the next session says so.
     #[serde(default)]
     pub(crate) ungreeted: bool,
@@ -148,7 +145,6 @@ impl ContactRecord {
             resend: None,
             given: Vec::new(),
             profile: None,
-            profile_due: false,
             ungreeted: false,
             named: false,
             blocked: None,

@@ -10,6 +10,7 @@ use hermes_engine::{
 use hermes_protocol::Body;
 use hermes_tests::{
     duo::{Peer, carry, paired, serve_fetches, settle},
+    impostor::Impostor,
     passing::said,
     stranger::Stranger,
 };
@@ -526,10 +527,10 @@ fn an_invite_that_is_withdrawn_ends_the_asking_and_not_the_waiting() {
     assert!(matches!(close(&mut bob, Some(&used.to_string()[..8])), Ok(Reply::Closed(1))));
     assert_eq!((invites.len(), query::requests(&bob.store).unwrap().1.len()), (2, 1));
     assert!(query::revocations(&bob.store).unwrap().iter().any(|(contact, _)| *contact == used));
-    // What was under way is dropped, and the relay takes nothing more by it.
+    // What was under way is taken, and the relay takes nothing more by it.
     alice.send("bob", "under way").unwrap();
     carry(&mut alice, &mut bob);
-    assert_eq!((bob.summary().unreadable, requests(&bob)[0].held), (0, 1));
+    assert_eq!((bob.summary().unreadable, requests(&bob)[0].held), (0, 2));
     alice.send("bob", "refused").unwrap();
     let key = alice.flying(&bob)[0].key;
     alice.link(LinkEvent::DepositRefused(key, Refusal::NoEntry));
@@ -537,7 +538,7 @@ fn an_invite_that_is_withdrawn_ends_the_asking_and_not_the_waiting() {
     settle(&mut bob, &mut alice);
     alice.send("bob", "here I am").unwrap();
     settle(&mut bob, &mut alice);
-    assert_eq!(bob.texts("alice"), ["hi", "here I am"]);
+    assert_eq!(bob.texts("alice"), ["hi", "under way", "here I am"]);
     assert!(matches!(close(&mut bob, None), Ok(Reply::Closed(1))));
     assert_eq!(close(&mut bob, None).unwrap_err(), CommandError::NoSuchRequestInvite(None));
     let mut carol = Peer::new("carol", 3);
@@ -602,4 +603,39 @@ fn a_request_may_wait_for_longer_than_the_keys_it_began_with_live() {
         (bob.texts("alice"), alice.texts("bob")),
         (vec!["still there".into()], vec!["still there".into()])
     );
+}
+
+#[test]
+fn what_another_identity_said_in_a_contacts_place_stays_held_when_the_contact_greets_again() {
+    for public in [true, false] {
+        let (mut alice, mut bob) = paired();
+        let mut mallory = Impostor::of(&alice, "bob", &mut bob, 9);
+        mallory.say(&mut bob, "I am alice");
+        assert_eq!(contact(&bob, "alice").trust, Trust::Changed);
+        alice.command(Command::Contact("bob".into(), ContactChange::Remove(History::Deleted))).unwrap();
+        let link = if public { bob.invite_requests() } else { bob.invite() };
+        ask(&mut alice, &mut bob, &link);
+        settle(&mut alice, &mut bob);
+        alice.send("bob", "it is me").unwrap();
+        settle(&mut alice, &mut bob);
+        assert_eq!(
+            (bob.texts("alice"), contact(&bob, "alice").trust),
+            (vec!["it is me".into()], Trust::Changed)
+        );
+    }
+}
+
+#[test]
+fn messages_that_lead_nowhere_are_opened_so_often_and_no_more() {
+    let mut bob = Peer::new("bob", 2);
+    let link = bob.invite_requests();
+    let mut mallory = Stranger::new(&link, "mallory", &mut bob, 9);
+    mallory.greet(&mut bob);
+    for _ in 0..limits::REQUEST_TRIES {
+        mallory.tell(&mut bob, Body::Ping);
+        assert_eq!(refused(&bob), Some(UnreadableCause::BadContent));
+    }
+    bob.restart();
+    mallory.say(&mut bob, "one too many");
+    assert_eq!((refused(&bob), requests(&bob)[0].held), (Some(UnreadableCause::RequestFull), 0));
 }
