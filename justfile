@@ -40,6 +40,10 @@ constant-time:
 schemathesis *args:
     tests/schemathesis/run {{args}}
 
+# The daemon as a service of a real systemd, in namespaces (needs root and systemd).
+systemd:
+    tests/systemd/run
+
 # Fuzz one target for a while: just fuzz frame_decode 600 (needs cargo-fuzz)
 fuzz target seconds="60":
     mkdir -p fuzz/found/{{target}}

@@ -117,8 +117,10 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn value(&self, key: &Key, item: &Item) -> Result<Value, ConfigError> {
-        let invalid =
-            |reason| self.invalid(item.span().unwrap_or_default(), format!("{}: {reason}", key.name));
+        let invalid = |reason| {
+            let reason = format!("{} cannot be {}: {reason}", key.name, item.to_string().trim());
+            self.invalid(item.span().unwrap_or_default(), reason)
+        };
         let value = item.as_value().ok_or_else(|| invalid("it is a value, not a table".to_owned()))?;
         key.assign(&mut Config::default(), value.clone()).map_err(invalid)?;
         Ok(value.clone())

@@ -123,7 +123,7 @@ pub struct SentMessage {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// No contact of that name.
-    #[error("there is no contact named {0:?}")]
+    #[error("there is no contact or group named {0:?}")]
     UnknownContact(String),
     /// The pairing has not come far enough to encrypt.
     #[error("the pairing with {0} is not finished")]
@@ -171,10 +171,10 @@ pub enum CommandError {
         max: usize,
     },
     /// The idempotency key stands for another message.
-    #[error("the id {0:?} was already used for another message")]
+    #[error("the key {0:?} was used for another request already")]
     IdempotencyConflict(String),
     /// The idempotency key is empty or too long.
-    #[error("an id has 1 to {0} bytes")]
+    #[error("an idempotency key has 1 to {0} bytes")]
     BadIdempotencyKey(usize),
     /// The relay does not have the account's keys yet, so that an invite would lead nowhere.
     #[error("the relay has not accepted this account yet")]
@@ -208,7 +208,7 @@ pub enum CommandError {
     #[error("there is no message {0}")]
     UnknownMessage(Reference),
     /// Somebody else's message.
-    #[error("only its author can do that to {0}")]
+    #[error("{0} is not your message: only its author can change or withdraw it")]
     NotAuthor(Reference),
     /// Its text is deleted, or it is no message.
     #[error("{0} has no text any more, or is a note")]

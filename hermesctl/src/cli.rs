@@ -390,6 +390,8 @@ pub(crate) struct Recover {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use clap::CommandFactory;
 
     use super::*;
@@ -401,6 +403,37 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// The path of each command that has none below it.
+    fn leaves(command: &clap::Command, path: &[&str], found: &mut Vec<String>) {
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            let path = [path, &[below.get_name()]].concat();
+            match below.has_subcommands() {
+                true => leaves(below, &path, found),
+                false => found.push(path.join(" ")),
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_is_in_a_transcript() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/transcripts");
+        let mut typed = Vec::new();
+        for file in fs::read_dir(directory).unwrap() {
+            let path = file.unwrap().path();
+            let text = if path.is_file() { fs::read_to_string(path).unwrap() } else { String::new() };
+            for line in text.lines().filter_map(|line| line.strip_prefix("$ hermesctl ")) {
+                let words = line.strip_prefix("-a ").and_then(|rest| Some(rest.split_once(' ')?.1));
+                typed.push(format!("{} ", words.unwrap_or(line)));
+            }
+        }
+        let mut commands = Vec::new();
+        leaves(&Cli::command(), &[], &mut commands);
+        assert!(commands.len() > 50, "{commands:?}");
+        let missing = |command: &String| !typed.iter().any(|line| line.starts_with(&format!("{command} ")));
+        let missing: Vec<_> = commands.into_iter().filter(missing).collect();
+        assert!(missing.is_empty(), "no transcript in tests/transcripts has what these print: {missing:?}");
     }
 
     #[test]

@@ -45,7 +45,9 @@ pub enum InviteError {
     #[error("an invite starts with hermes-invite:")]
     Scheme,
     /// A character is missing, changed or too many.
-    #[error("the invite is damaged; copy the whole line again")]
+    #[error(
+        "the invite is not whole; copy the whole line again, from hermes-invite: to its end, or ask for a new one"
+    )]
     Damaged,
     /// Made by a program of another protocol version.
     #[error("the invite is of version {0}, and this program reads version {VERSION}; update the older side")]

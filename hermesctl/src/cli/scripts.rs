@@ -90,6 +90,8 @@ pub(crate) struct Api {
 }
 
 pub(super) const COMPLETION_HELP: &str = "\
+Where it goes:
+
   bash:  echo 'source <(hermesctl completion bash)' >> ~/.bashrc
   zsh:   echo 'source <(hermesctl completion zsh)' >> ~/.zshrc
   fish:  hermesctl completion fish > ~/.config/fish/completions/hermesctl.fish

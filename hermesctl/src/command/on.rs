@@ -43,7 +43,16 @@ pub(crate) async fn run(args: cli::On, invocation: &mut Invocation) -> Result<Ex
             Err(error) => return Err(error.into()),
         }
     }
-    let mut events = begin(&account, &query, &invocation.daemon).await?;
+    let mut events = begin(&account, &query, &invocation.daemon).await.map_err(|error| {
+        match (error, query.group.clone()) {
+            (ClientError::Refused(Problem { code: ErrorCode::GroupNotFound, .. }), Some(chat)) => {
+                let hint = "hermesctl contact ls and hermesctl group ls name them all";
+                let message = format!("there is no contact or group named {chat:?}");
+                Stop::from(Problem::new(ErrorCode::ChatNotFound, message, hint))
+            }
+            (error, _) => error.into(),
+        }
+    })?;
     // Whoever stops the daemon from here on has a reason.
     invocation.daemon.autostart = Autostart::Off;
     let line = Line::new("listening as ").styled(NAME, &consumer);

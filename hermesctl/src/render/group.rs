@@ -142,7 +142,9 @@ pub(crate) fn removed(details: &GroupDetails, names: &[String]) -> Line {
 }
 
 pub(crate) fn renamed(details: &GroupDetails, name: &str) -> Line {
-    outcome(&details.group, format!(" is called {name:?}"), &format!(" is about to be called {name:?}"))
+    let here = format!("; what you type for it stays {}", details.group.name);
+    let [done, coming] = ["is called", "is about to be called"].map(|verb| format!(" {verb} {name:?}{here}"));
+    outcome(&details.group, done, &coming)
 }
 
 pub(crate) fn role_set(details: &GroupDetails, set: &SetRole) -> Line {

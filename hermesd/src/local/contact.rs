@@ -6,13 +6,13 @@ use hermes_api::{
     VerifyContact, limits,
 };
 use hermes_engine::{
-    ChangePolicy, ChatId, Command, Compared, ContactChange, History, Reply as EngineReply, SafetyNumberError,
-    query,
+    ChangePolicy, ChatId, Command, CommandError, Compared, ContactChange, History, Reply as EngineReply,
+    SafetyNumberError, query,
 };
 
 use super::{
     Daemon,
-    messages::{no_contact, unexpected},
+    messages::unexpected,
     reply::{Asked, Document, Refused, Reply},
     show,
 };
@@ -28,7 +28,7 @@ pub(super) async fn show(
     let account = daemon.account(&account).await.map_err(Refused)?;
     let wanted = name.clone();
     let found = account.query(move |view| query::contact_named(view, &wanted)).await?;
-    found.map(show::details).map(Document).ok_or_else(|| no_contact(&name))
+    found.map(show::details).map(Document).ok_or_else(|| CommandError::UnknownContact(name).into())
 }
 
 pub(super) async fn verify(

@@ -19,7 +19,7 @@ use hermes_engine::{ChatId, Command, CommandError, ConsumerChange, Reply as Engi
 use self::listener::{Interest, Listener};
 use super::{
     Daemon,
-    messages::{no_contact, unexpected},
+    messages::unexpected,
     reply::{Asked, Document, Filter, Refused, Reply},
     show,
 };
@@ -125,7 +125,9 @@ async fn chat(account: &Account, asked: &EventQuery) -> Result<Option<ChatId>, R
         (Some(contact), None) => {
             let wanted = contact.clone();
             let found = account.query(move |view| query::contact_named(view, &wanted)).await?;
-            found.map(|details| Some(details.contact.chat)).ok_or_else(|| no_contact(&contact))
+            found
+                .map(|details| Some(details.contact.chat))
+                .ok_or_else(|| CommandError::UnknownContact(contact).into())
         }
         (None, Some(group)) => {
             let wanted = group.clone();

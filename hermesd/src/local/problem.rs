@@ -46,7 +46,7 @@ impl ToProblem for CommandError {
                 (ErrorCode::TooManyRecipients, "send it in several commands".to_owned())
             }
             Self::IdempotencyConflict(_) => {
-                (ErrorCode::IdempotencyConflict, "use another id for another message".to_owned())
+                (ErrorCode::IdempotencyConflict, "choose another key (--id, --key, Idempotency-Key) for another request; a repeat has to be the same".to_owned())
             }
             Self::BadIdempotencyKey(_) => {
                 (ErrorCode::BadIdempotencyKey, "use a shorter id, or none".to_owned())
@@ -340,11 +340,12 @@ impl ToProblem for OpenError {
 
 impl ToProblem for InviteError {
     fn problem(&self) -> Problem {
-        Problem::new(
-            ErrorCode::BadInvite,
-            self.to_string(),
-            "ask for the invite again and copy the whole line",
-        )
+        let text = self.to_string();
+        // What is to be done about it stands behind a semicolon, where it is more than this.
+        let (message, hint) = text
+            .split_once("; ")
+            .unwrap_or((&text, "copy the whole line that hermesctl invite printed, or ask for a new one"));
+        Problem::new(ErrorCode::BadInvite, message, hint)
     }
 }
 

@@ -64,6 +64,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Asked<T> {
                 StatusCode::PAYLOAD_TOO_LARGE => Refused(oversized()),
                 _ => usage("the request ended before its body did"),
             })?;
+        // A list of values in the right order would be taken for one too.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(usage("a request is a JSON object"));
+        }
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|error| usage(format!("the request is no such JSON: {error}")))

@@ -73,7 +73,10 @@ fn create(name: &str, relay: String) -> hermes_api::CreateAccount {
 async fn every_refusal_has_the_one_shape() {
     let world = World::new();
     let messages = "/v1/accounts/alice/messages";
-    for body in [&b""[..], b"{", b"[]", b"{\"to\":1}", b"\xff\xfe", br#"{"to":[],"text":"","id":"","x":1}"#] {
+    let in_order = br#"[["bob"],"hi",null,"",null,"none",0]"#;
+    for body in
+        [&b""[..], b"{", b"[]", in_order, b"{\"to\":1}", b"\xff\xfe", br#"{"to":[],"text":"","id":"","x":1}"#]
+    {
         assert_eq!(world.post(messages, body).await, (400, ErrorCode::Usage), "{body:?}");
     }
     let deep = [b"[".repeat(10_000), b"]".repeat(10_000)].concat();

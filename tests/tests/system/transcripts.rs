@@ -4,7 +4,10 @@
 //! `[ALICE]`. `TRYCMD=overwrite cargo test -p hermes-tests --test system transcripts` writes down what is printed; it has to
 //! be read, and what is random in it replaced, before it is kept. `HERMES_TRANSCRIPT=groups` plays one file alone.
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use hermes_tests::world::{Account, World, programs::Programs};
 use trycmd::TestCases;
@@ -16,6 +19,7 @@ fn every_transcript_is_what_is_printed() {
     let mut files: Vec<_> = fs::read_dir(directory)
         .expect("the directory is there")
         .map(|file| file.expect("it can be listed").path())
+        .filter(|file| file.extension().is_some_and(|extension| extension == "md"))
         .filter(|file| {
             only.as_ref().is_none_or(|only| file.file_stem().is_some_and(|stem| stem == only.as_str()))
         })
@@ -33,6 +37,7 @@ fn play(file: &Path) {
     let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| Account::create(&home, name, &address));
     alice.pair(&bob);
 
+    let copied = Copied::new(file, home.path());
     let cases = TestCases::new();
     let (endpoint, _pin) =
         address.trim_start_matches("hermes://").split_once('#').expect("an address has a pin");
@@ -50,8 +55,36 @@ fn play(file: &Path) {
         .register_bin("hermesctl", Programs::get().ctl())
         .env("HERMES_HOME", home.path().display().to_string())
         .env("HERMES_NO_AUTOSTART", "1")
-        .case(file);
+        // Nothing of the machine that this runs on: its service manager, its desktop, its editor.
+        .env("HOME", home.path().display().to_string())
+        .env("XDG_RUNTIME_DIR", home.path().join("no-runtime").display().to_string())
+        .env("DBUS_SESSION_BUS_ADDRESS", "")
+        .env("EDITOR", "false")
+        .env("VISUAL", "")
+        .case(&copied.0);
     cases.run();
+}
+
+/// A transcript that is played in a directory of its own, where its commands may write files.
+struct Copied(PathBuf, PathBuf);
+
+impl Copied {
+    fn new(file: &Path, home: &Path) -> Self {
+        let copy = home.join(file.file_name().expect("it is a file"));
+        fs::copy(file, &copy).expect("it can be read");
+        let directory = copy.with_extension("in");
+        fs::create_dir(&directory).expect("nobody else makes it");
+        fs::write(directory.join("notes.txt"), "no backup\n").expect("there is room");
+        Self(copy, file.to_owned())
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        if env::var_os("TRYCMD").is_some_and(|what| what == "overwrite") {
+            fs::copy(&self.0, &self.1).expect("what was printed is written down");
+        }
+    }
 }
 
 fn fingerprint(account: &Account) -> String {

@@ -7,9 +7,12 @@ use hermes_api::{
 use super::{Check, Verdict};
 use crate::{limits, render::account::relay_host};
 
+/// Whether the account is connected to its relay.
+pub(super) const RELAY: &str = "relay";
+
 pub(super) fn checks(account: &AccountStatus, clock: Option<RelayClock>) -> Vec<Check> {
     let checks = [
-        Some(connection(account)),
+        connection(account),
         pin(account),
         clock.map(self::clock),
         keys(account),
@@ -24,16 +27,29 @@ fn is_locked(account: &AccountStatus) -> bool {
     account.keys.as_ref().is_some_and(|keys| keys.locked)
 }
 
-fn connection(account: &AccountStatus) -> Check {
+fn reason(account: &AccountStatus) -> Option<ErrorCode> {
+    account.connection.reason.as_ref().map(|reason| reason.code)
+}
+
+/// Whether nothing more is known than that the relay has not answered.
+pub(super) fn is_unreachable(account: &AccountStatus) -> bool {
+    !is_locked(account) && matches!(reason(account), None | Some(ErrorCode::RelayUnreachable))
+}
+
+/// Nothing where the relay's key has more to say.
+fn connection(account: &AccountStatus) -> Option<Check> {
     let host = relay_host(&account.relay);
     let state = account.connection.state;
     if state == ConnectionState::Connected {
-        return Check::private("relay", Verdict::Ok, format!("connected to {host}"), "connected");
+        return Some(Check::private(RELAY, Verdict::Ok, format!("connected to {host}"), "connected"));
     }
     if is_locked(account) {
         let check =
-            Check::plain("relay", Verdict::Warn, "the account is locked, so messages wait at the relay");
-        return check.advise("hermesctl unlock");
+            Check::plain(RELAY, Verdict::Warn, "the account is locked, so messages wait at the relay");
+        return Some(check.advise("hermesctl unlock"));
+    }
+    if reason(account) == Some(ErrorCode::RelayKeyMismatch) {
+        return None;
     }
     let (message, hint, code) = match &account.connection.reason {
         Some(reason) => (reason.message.clone(), reason.hint.clone(), reason.code.as_str()),
@@ -45,20 +61,20 @@ fn connection(account: &AccountStatus) -> Check {
         (ConnectionState::Connecting | ConnectionState::Registering, None) => Verdict::Warn,
         _ => Verdict::Fail,
     };
-    Check::private("relay", verdict, format!("not connected to {host}: {message}"), fact).advise(hint)
+    Some(Check::private(RELAY, verdict, format!("not connected to {host}: {message}"), fact).advise(hint))
 }
 
 /// What the relay proved.
 fn pin(account: &AccountStatus) -> Option<Check> {
-    let reason = account.connection.reason.as_ref().map(|reason| reason.code);
-    match (account.connection.state, reason) {
+    match (account.connection.state, reason(account)) {
         (ConnectionState::Connected, _) => {
             Some(Check::plain("relay key", Verdict::Ok, "the relay proved the key that its address names"))
         }
         (_, Some(ErrorCode::RelayKeyMismatch)) => {
-            let text = "the relay has another key than its address names: it is not the one you were told of, or it \
+            let fact = "the relay has another key than its address names: it is not the one you were told of, or it \
                         lost its state";
-            let check = Check::plain("relay key", Verdict::Fail, text);
+            let text = format!("not connected to {}: {fact}", relay_host(&account.relay));
+            let check = Check::private("relay key", Verdict::Fail, text, fact);
             Some(check.advise("ask its operator, over another channel, whether the key was changed"))
         }
         _ => None,

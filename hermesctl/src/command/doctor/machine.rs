@@ -70,7 +70,7 @@ fn socket(directory: &Path) -> Check {
 
 /// A daemon that has the lock and does not answer keeps every other from starting.
 fn lock(path: &Path, status: Option<&DaemonStatus>) -> Option<Check> {
-    let holder: u32 = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    let holder = holder(path)?;
     match status {
         Some(status) if status.pid == holder => {
             Some(Check::plain("lock", Verdict::Ok, "the stores are this daemon's"))
@@ -91,6 +91,22 @@ fn lock(path: &Path, status: Option<&DaemonStatus>) -> Option<Check> {
             Some(check.advise(format!("if it stays so: kill {holder}, then hermesctl daemon start")))
         }
     }
+}
+
+/// The process that has a lock. The system knows it where it lists locks; the file has the number of the last daemon, which
+/// may be gone while something else has the file open.
+fn holder(path: &Path) -> Option<u32> {
+    let metadata = fs::metadata(path).ok()?;
+    let written = || fs::read_to_string(path).ok()?.trim().parse().ok();
+    let Ok(locks) = fs::read_to_string("/proc/locks") else { return written() };
+    let inode = format!(":{}", metadata.ino());
+    let held = locks.lines().find_map(|line| {
+        // "1: FLOCK  ADVISORY  WRITE 708 fe:00:13548 0 EOF"
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_it = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&inode);
+        is_it.then(|| words.get(4)?.parse().ok()).flatten()
+    });
+    held.or_else(written)
 }
 
 fn disk(accounts: &Path) -> Check {
@@ -114,12 +130,14 @@ fn disk(accounts: &Path) -> Check {
     let no_files = stat.f_files > 0 && stat.f_favail == 0;
     let (verdict, advice) = match free {
         _ if no_files => (Verdict::Fail, "delete files: nothing can be stored"),
+        0 => (Verdict::Fail, "make room: nothing can be stored"),
         free if free < limits::DISK_FULL => (Verdict::Fail, "make room: nothing can be stored soon"),
         free if free < limits::DISK_LOW => (Verdict::Warn, "make room before the store needs it"),
         _ => (Verdict::Ok, ""),
     };
     let fact = match no_files {
         true => "no more files can be made".to_owned(),
+        false if free == 0 => "the disk is full".to_owned(),
         false => format!("{} free", size(free)),
     };
     Check::private("disk", verdict, format!("{fact} at {name}"), fact.clone()).advise(advice)
@@ -236,7 +254,7 @@ async fn notifications(enabled: bool) -> Check {
     if !enabled {
         return Check::plain(NAME, Verdict::Ok, "turned off by notifications.enabled");
     }
-    let bus = env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some()
+    let bus = env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some_and(|address| !address.is_empty())
         || env::var_os("XDG_RUNTIME_DIR").is_some_and(|run| Path::new(&run).join("bus").exists());
     if !bus {
         return Check::plain(NAME, Verdict::Ok, "no desktop session, so none are shown");
@@ -247,6 +265,10 @@ async fn notifications(enabled: bool) -> Check {
     match answer {
         Ok(answer) if answer.status.success() => match String::from_utf8_lossy(&answer.stdout).trim() {
             "b true" => Check::plain(NAME, Verdict::Ok, "a notification server runs"),
+            // A machine without a screen has a session bus too, and nobody who would look.
+            _ if !["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| env::var_os(name).is_some()) => {
+                Check::plain(NAME, Verdict::Ok, "no notification server runs here, so none are shown")
+            }
             _ => {
                 let check = Check::plain(NAME, Verdict::Warn, "no notification server runs in this session");
                 check.advise("start your desktop's, or: hermesctl config set notifications.enabled false")

@@ -7,7 +7,7 @@ mod machine;
 mod relay;
 mod report;
 
-use hermes_api::{ClientError, DaemonStatus, Diagnosis, Exit, V1};
+use hermes_api::{AccountStatus, ClientError, DaemonStatus, Diagnosis, Exit, RelayClock, V1};
 use hermes_config::{Config, Layers};
 use serde::Serialize;
 
@@ -167,14 +167,25 @@ pub(super) async fn examine(basis: &Basis) -> Findings {
             checks.push(none.advise("make one: hermesctl init --name NAME --relay ADDRESS"));
         }
         for account in &status.accounts {
-            checks.extend(accounts::checks(account, clock_of(diagnosis.as_ref(), &account.name)));
-            checks.extend(relay::check(account).await);
+            checks.extend(of_account(account, clock_of(diagnosis.as_ref(), &account.name)).await);
         }
     }
     Findings { checks, layers, status }
 }
 
-fn clock_of(diagnosis: Option<&Diagnosis>, account: &str) -> Option<hermes_api::RelayClock> {
+/// One cause is one problem: what was found on the way to the relay stands in place of what it leads to.
+async fn of_account(account: &AccountStatus, clock: Option<RelayClock>) -> Vec<Check> {
+    let mut checks = accounts::checks(account, clock);
+    if let Some(way) = relay::check(account).await {
+        if way.verdict == Verdict::Fail && accounts::is_unreachable(account) {
+            checks.retain(|check| check.check != accounts::RELAY);
+        }
+        checks.push(way);
+    }
+    checks
+}
+
+fn clock_of(diagnosis: Option<&Diagnosis>, account: &str) -> Option<RelayClock> {
     diagnosis?.accounts.iter().find(|known| known.name == account)?.relay_clock
 }
 

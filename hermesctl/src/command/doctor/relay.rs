@@ -44,23 +44,23 @@ pub(super) async fn check(account: &AccountStatus) -> Option<Check> {
     let check = match ask(host).await {
         Answer::Yes => Check::private(NAME, Verdict::Ok, format!("{host} answers over UDP"), "it answers"),
         Answer::NoSuchHost(why) => fail(
-            format!("the name in {host} cannot be resolved: {why}"),
+            format!("not connected: the name in {host} cannot be resolved: {why}"),
             "its name cannot be resolved",
             "check the network and the spelling of the relay's address",
         ),
         Answer::Refused => fail(
-            format!("nothing listens on UDP at {host}"),
+            format!("not connected: nothing listens on UDP at {host}"),
             "nothing listens at its port",
             "the relay is not running, or the port is wrong: ask its operator",
         ),
         Answer::Silence => fail(
-            format!("{host} does not answer over UDP"),
+            format!("not connected: {host} does not answer over UDP"),
             "no answer",
             "a firewall may drop UDP: at this end allow it outgoing to that port, at the relay's incoming; or the \
              relay's machine is down",
         ),
         Answer::CannotSend(error) => fail(
-            format!("nothing can be sent to {host}: {error}"),
+            format!("not connected: nothing can be sent to {host}: {error}"),
             "nothing can be sent",
             "check the network of this machine",
         ),
