@@ -1,10 +1,12 @@
 //! Own commits: prepared from what is wanted, posted, and true once their copy is back.
 
+use std::collections::BTreeMap;
+
 use hermes_protocol::{
     blob::BlobError,
     group::{
-        Change, Epoch, EpochSecrets, GroupContext, GroupError, Leaf, Prepared, commit, drop_own, merge_own,
-        read,
+        Change, Epoch, EpochSecrets, GroupContext, GroupError, Leaf, Member, Prepared, commit, drop_own,
+        merge_own, read,
     },
     identity::Fingerprint,
 };
@@ -84,12 +86,17 @@ impl<V: View> Turn<'_, V> {
     /// What of the wanted goes into one commit.
     fn batch(&mut self, group: &GroupRecord, epoch: &Epoch) -> StoreResult<Batch, V> {
         let mut batch = Batch::default();
+        let places: Places<'_> = epoch
+            .members
+            .iter()
+            .map(|(leaf, member)| (member.identity.fingerprint(), (*leaf, member)))
+            .collect();
         for wanted in group.wanted.clone() {
             if batch.changes.len() >= GROUP_CHANGES {
                 batch.left.push(wanted);
                 continue;
             }
-            self.put_into(&mut batch, epoch, wanted)?;
+            self.put_into(&mut batch, (epoch, &places), wanted)?;
         }
         for member in epoch.leaving.iter().filter_map(|leaf| epoch.members.get(leaf)) {
             batch.dismiss(epoch, &member.identity.fingerprint());
@@ -98,10 +105,13 @@ impl<V: View> Turn<'_, V> {
         Ok(batch)
     }
 
-    fn put_into(&mut self, batch: &mut Batch, epoch: &Epoch, wanted: Wanted) -> StoreResult<(), V> {
-        let place = |fingerprint| {
-            epoch.members.iter().find(|(_, member)| member.identity.fingerprint() == fingerprint)
-        };
+    fn put_into(
+        &mut self,
+        batch: &mut Batch,
+        (epoch, places): (&Epoch, &Places<'_>),
+        wanted: Wanted,
+    ) -> StoreResult<(), V> {
+        let place = |fingerprint| places.get(&fingerprint).copied();
         match &wanted {
             Wanted::Add(contact_chat) => {
                 let Some(contact) = self.get::<ContactRecord>(contact_chat)? else { return Ok(()) };
@@ -118,25 +128,25 @@ impl<V: View> Turn<'_, V> {
             }
             Wanted::Remove(fingerprint) => {
                 let Some((leaf, _)) = place(*fingerprint) else { return Ok(()) };
-                if batch.takes_from(*leaf) {
+                if batch.takes_from(leaf) {
                     batch.left.push(wanted);
                     return Ok(());
                 }
-                batch.changes.push(Change::Remove(*leaf));
+                batch.changes.push(Change::Remove(leaf));
                 batch.dismiss(epoch, fingerprint);
             }
             Wanted::Replace(contact_chat, number) => {
                 let Some(contact) = self.get::<ContactRecord>(contact_chat)? else { return Ok(()) };
                 let Some((leaf, member)) = place(contact.fingerprint) else { return Ok(()) };
                 let admin = epoch.context.admins.contains(&self.account.fingerprint());
-                if !admin || epoch.leaving.contains(leaf) || batch.takes_from(*leaf) {
+                if !admin || epoch.leaving.contains(&leaf) || batch.takes_from(leaf) {
                     return Ok(());
                 }
                 let key = OfferKey(*contact_chat, *number);
                 let Some(package) = self.replacement(&key, &contact, member)? else { return Ok(()) };
                 batch.offers.push((key.0, key.1));
                 batch.added.push(*contact_chat);
-                batch.changes.push(Change::Replace(*leaf, package));
+                batch.changes.push(Change::Replace(leaf, package));
             }
             Wanted::Rename(name) => batch.context(epoch).name.clone_from(name),
             Wanted::Promote(fingerprint) => drop(batch.context(epoch).admins.insert(*fingerprint)),
@@ -297,6 +307,9 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 }
+
+/// Where the members of an epoch are.
+type Places<'a> = BTreeMap<Fingerprint, (Leaf, &'a Member)>;
 
 /// What a commit takes with it.
 struct Carried {

@@ -1,8 +1,12 @@
 //! What a change of a group looks like in its history.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hermes_protocol::{content::MessageId, group::Epoch, identity::Fingerprint};
+use hermes_protocol::{
+    content::MessageId,
+    group::{Epoch, Member},
+    identity::Fingerprint,
+};
 
 use super::GroupRecord;
 use crate::{
@@ -78,18 +82,20 @@ impl<V: View> Turn<'_, V> {
 
 /// Who changed what, and as many names of it as a row has room for.
 fn note(before: &Epoch, after: &Epoch, author: Fingerprint) -> GroupNote {
-    let (old, new) = (identities(before), identities(after));
+    let (was_there, is_there) = (people(before), people(after));
+    let old: BTreeSet<_> = was_there.keys().copied().collect();
+    let new: BTreeSet<_> = is_there.keys().copied().collect();
     let leaving = before.leaving.iter().filter_map(|leaf| before.members.get(leaf));
     let leaving: BTreeSet<_> = leaving.map(|member| member.identity.fingerprint()).collect();
     let (left, removed): (Vec<_>, Vec<_>) = old.difference(&new).partition(|gone| leaving.contains(*gone));
     let (was, is) = (&before.context, &after.context);
     let mut room = GROUP_NOTE_NAMES;
     let mut others = 0_u32;
-    let mut named = |epoch: &Epoch, people: &mut dyn Iterator<Item = &Fingerprint>| {
+    let mut named = |there: &People<'_>, people: &mut dyn Iterator<Item = &Fingerprint>| {
         let mut names = Vec::new();
         for person in people {
             if room > 0 {
-                names.push(member(epoch, *person));
+                names.push(member(there, *person));
                 room = room.saturating_sub(1);
             } else {
                 others = others.saturating_add(1);
@@ -98,31 +104,34 @@ fn note(before: &Epoch, after: &Epoch, author: Fingerprint) -> GroupNote {
         names
     };
     let still = |admin: &&Fingerprint| new.contains(*admin);
-    let removed = named(before, &mut removed.into_iter());
-    let left = named(before, &mut left.into_iter());
-    let added = named(after, &mut new.difference(&old));
-    let promoted = named(after, &mut is.admins.difference(&was.admins).filter(still));
-    let demoted = named(after, &mut was.admins.difference(&is.admins).filter(still));
+    let removed = named(&was_there, &mut removed.into_iter());
+    let left = named(&was_there, &mut left.into_iter());
+    let added = named(&is_there, &mut new.difference(&old));
+    let promoted = named(&is_there, &mut is.admins.difference(&was.admins).filter(still));
+    let demoted = named(&is_there, &mut was.admins.difference(&is.admins).filter(still));
     let renamed = (was.name != is.name).then(|| is.name.clone());
-    GroupNote { by: member(before, author), added, removed, left, renamed, promoted, demoted, others }
+    GroupNote { by: member(&was_there, author), added, removed, left, renamed, promoted, demoted, others }
 }
 
-fn identities(epoch: &Epoch) -> BTreeSet<Fingerprint> {
-    epoch.members.values().map(|member| member.identity.fingerprint()).collect()
+/// What the members of an epoch call themselves.
+type People<'a> = BTreeMap<Fingerprint, &'a str>;
+
+fn people(epoch: &Epoch) -> People<'_> {
+    fn name(member: &Member) -> (Fingerprint, &str) {
+        (member.identity.fingerprint(), member.card.name.as_str())
+    }
+    epoch.members.values().map(name).collect()
 }
 
-fn member(epoch: &Epoch, fingerprint: Fingerprint) -> Author {
-    let found = epoch.members.values().find(|member| member.identity.fingerprint() == fingerprint);
-    Author { fingerprint, profile_name: found.map(|member| member.card.name.clone()).unwrap_or_default() }
+fn member(people: &People<'_>, fingerprint: Fingerprint) -> Author {
+    Author { fingerprint, profile_name: people.get(&fingerprint).copied().unwrap_or_default().to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use ed25519_dalek::SigningKey;
     use hermes_protocol::{
-        group::{Authenticator, GroupContext, GroupId, Leaf, Member, MemberCard},
+        group::{Authenticator, GroupContext, GroupId, Leaf, MemberCard},
         identity::IdentityKeyPair,
     };
     use hermes_wire::{

@@ -201,11 +201,11 @@ pub fn upload_part<V: View>(view: &V, blob: BlobId, offset: u32) -> StoreResult<
 
 /// Blobs that are waited for: welcomes, and commits.
 pub fn blob_fetches<V: View>(view: &V) -> StoreResult<Vec<BlobFetch>, V> {
-    let own = account::record(view)?.relay;
     let invitations =
         rows::scan::<InvitationRecord, _>(view, &Range::all(), Order::Ascending, limits::INVITATIONS)?;
     let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, limits::GROUPS)?;
-    let welcomes = invitations.into_iter().map(|(key, _)| (key.1, own.clone()));
+    let own = if invitations.is_empty() { None } else { Some(account::record(view)?.relay) };
+    let welcomes = invitations.into_iter().filter_map(|(key, _)| Some((key.1, own.clone()?)));
     let commits =
         groups.into_iter().filter_map(|(_, group)| Some((group.awaiting?.blob.id, group.context.relay)));
     // Once, however many have named it: what each of them said of it is compared when it is here.
@@ -217,11 +217,18 @@ pub fn blob_fetches<V: View>(view: &V) -> StoreResult<Vec<BlobFetch>, V> {
 pub fn fetches<V: View>(view: &V) -> StoreResult<Vec<PendingFetch>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);
     let contacts = rows::scan::<ContactRecord, _>(view, &Range::all(), Order::Ascending, limit)?;
-    let waiting = contacts.into_iter().filter_map(|(chat, contact)| {
-        let Fetching { fetch, ticket, .. } = *contact.fetching?;
-        Some(PendingFetch { chat, fetch, destination: Destination::of(ticket) })
-    });
-    Ok(waiting.collect())
+    Ok(contacts.into_iter().filter_map(|(chat, contact)| pending(chat, contact)).collect())
+}
+
+/// The bundle that the pairing with one contact waits for.
+pub fn fetch_of<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<PendingFetch>, V> {
+    let contact: Option<ContactRecord> = rows::get(view, &chat)?;
+    Ok(contact.and_then(|contact| pending(chat, contact)))
+}
+
+fn pending(chat: ChatId, contact: ContactRecord) -> Option<PendingFetch> {
+    let Fetching { fetch, ticket, .. } = *contact.fetching?;
+    Some(PendingFetch { chat, fetch, destination: Destination::of(ticket) })
 }
 
 /// Permissions that the relay has yet to be told to refuse, each with the time until when.

@@ -37,8 +37,8 @@ pub use history::{
 };
 pub use link::{
     BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,
-    destination, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish, revocations,
-    upload_part, uploads,
+    destination, fetch_of, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish,
+    revocations, upload_part, uploads,
 };
 pub use marks::{Quote, QuotedFrom, ReactionView};
 pub use peer::{PeerView, SessionHealth, peers};

@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use hermes_engine::{ChatId, query};
+use hermes_engine::{
+    ChatId,
+    query::{self, PendingFetch},
+};
 use hermes_link::quinn::Endpoint;
 use hermes_wire::{BlobId, FetchId};
 use tokio::{
@@ -39,7 +42,9 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
     for chat in link.read(query::outbox_chats).await? {
         tasks.wake(chat);
     }
-    tasks.fetch().await?;
+    for pending in link.read(query::fetches).await? {
+        tasks.fetch(pending);
+    }
     tasks.fetch_blobs().await?;
     // Held by the one run that there is.
     let mut sendings = link.sendings.lock().await;
@@ -51,8 +56,10 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
                 for chat in marked.outbox {
                     tasks.wake(chat);
                 }
-                if !marked.fetch.is_empty() {
-                    tasks.fetch().await?;
+                // One contact after the other: a thousand that pair would otherwise each have all of them read.
+                for chat in marked.fetch {
+                    let pending = link.read(move |view| query::fetch_of(view, chat)).await?;
+                    pending.into_iter().for_each(|pending| tasks.fetch(pending));
                 }
                 if marked.blobs {
                     tasks.fetch_blobs().await?;
@@ -113,16 +120,12 @@ impl Tasks {
         });
     }
 
-    async fn fetch(&mut self) -> Result<(), LinkError> {
-        for pending in self.link.read(query::fetches).await? {
-            let id = pending.fetch;
-            if self.fetches.insert(id) {
-                let (link, relays) = (self.link.clone(), self.relays.clone());
-                self.running
-                    .spawn(async move { Ended::Fetch(id, fetch::fetch(&link, &relays, pending).await) });
-            }
+    fn fetch(&mut self, pending: PendingFetch) {
+        let id = pending.fetch;
+        if self.fetches.insert(id) {
+            let (link, relays) = (self.link.clone(), self.relays.clone());
+            self.running.spawn(async move { Ended::Fetch(id, fetch::fetch(&link, &relays, pending).await) });
         }
-        Ok(())
     }
 
     async fn fetch_blobs(&mut self) -> Result<(), LinkError> {

@@ -21,7 +21,9 @@ use crate::limits::FETCH;
 /// invite of the same contact has taken its place.
 pub(super) async fn fetch(link: &Link, relays: &Relays, pending: PendingFetch) -> Result<(), LinkError> {
     let relay = relays.get(&pending.destination.relay);
-    while link.read(query::fetches).await?.iter().any(|waiting| waiting.fetch == pending.fetch) {
+    let (chat, fetch) = (pending.chat, pending.fetch);
+    let wanted = move |waiting: Option<PendingFetch>| waiting.is_some_and(|waiting| waiting.fetch == fetch);
+    while wanted(link.read(move |view| query::fetch_of(view, chat)).await?) {
         let answer = match relay.connect().await {
             Ok(connection) => {
                 let _slot = relay.slot().await;

@@ -19,7 +19,7 @@ use crate::group::{
 /// What the rows say about the current epoch; a pending commit does not show.
 pub fn read(rows: &MlsRows) -> Result<Epoch, GroupError> {
     let (_, group) = load(rows)?;
-    stored_epoch(&group)
+    stored_epoch(&group).map(|(epoch, _)| epoch)
 }
 
 pub(super) fn load(rows: &MlsRows) -> Result<(Library<'_>, MlsGroup), GroupError> {
@@ -41,9 +41,11 @@ pub(super) fn export(
     Ok(EpochSecrets::derive(&seed, epoch, library.leaf_key()?, &verifying_keys(group)?))
 }
 
-/// The epoch of own rows.
-pub(super) fn stored_epoch(group: &MlsGroup) -> Result<Epoch, GroupError> {
-    epoch_of(group, &Vouched::of(group)).map_err(|_| GroupError::Damaged)
+/// The epoch of own rows, and its members for the epochs that follow it.
+pub(super) fn stored_epoch(group: &MlsGroup) -> Result<(Epoch, Vouched), GroupError> {
+    let vouched = Vouched::of(group).map_err(|_| GroupError::Damaged)?;
+    let epoch = epoch_of(group, &vouched).map_err(|_| GroupError::Damaged)?;
+    Ok((epoch, vouched))
 }
 
 pub(super) fn epoch_of(group: &MlsGroup, vouched: &Vouched) -> Result<Epoch, Rule> {
@@ -73,8 +75,10 @@ pub(super) fn epoch_of(group: &MlsGroup, vouched: &Vouched) -> Result<Epoch, Rul
     })
 }
 
-pub(super) fn verifying_keys(group: &MlsGroup) -> Result<BTreeMap<Leaf, VerifyingKey>, GroupError> {
-    let key = |(index, leaf): (LeafNodeIndex, &LeafNode)| Some((Leaf(index.u32()), verifying_key(leaf)?));
+pub(super) fn verifying_keys(group: &MlsGroup) -> Result<BTreeMap<Leaf, [u8; 32]>, GroupError> {
+    let key = |(index, leaf): (LeafNodeIndex, &LeafNode)| {
+        Some((Leaf(index.u32()), leaf.signature_key().as_slice().try_into().ok()?))
+    };
     group.treesync().full_leaves().map(key).collect::<Option<_>>().ok_or(GroupError::Damaged)
 }
 

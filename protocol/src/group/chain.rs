@@ -22,11 +22,12 @@ pub struct SenderChain {
     /// Number of the next message.
     iteration: u32,
     chain: ChainKey,
-    verifying: VerifyingKey,
+    /// As bytes: of the chains of an epoch few are ever used, and to read a key costs as much as a message's sealing.
+    verifying: [u8; 32],
 }
 
 impl SenderChain {
-    pub(super) fn new(leaf: Leaf, chain: ChainKey, verifying: VerifyingKey) -> Self {
+    pub(super) fn new(leaf: Leaf, chain: ChainKey, verifying: [u8; 32]) -> Self {
         Self { leaf, iteration: 0, chain, verifying }
     }
 
@@ -40,8 +41,9 @@ impl SenderChain {
         self.iteration
     }
 
-    pub(super) fn verifying(&self) -> &VerifyingKey {
-        &self.verifying
+    /// The key of its member's signatures; `None` when it is none, under which nothing is signed.
+    pub(super) fn verifying(&self) -> Option<VerifyingKey> {
+        VerifyingKey::from_bytes(&self.verifying).ok()
     }
 
     /// The key of the next message and the chain after it; `None` when the numbers are used up.
@@ -82,7 +84,7 @@ impl SenderChain {
             .u32(self.leaf.0)
             .u32(self.iteration)
             .bytes(self.chain.as_bytes())
-            .bytes(self.verifying.as_bytes())
+            .bytes(&self.verifying)
             .finish()
     }
 
@@ -91,7 +93,7 @@ impl SenderChain {
         let mut reader = Reader::new(bytes)?;
         let (leaf, iteration) = (Leaf(reader.u32()?), reader.u32()?);
         let chain = ChainKey::new(reader.array()?);
-        let verifying = VerifyingKey::from_bytes(reader.array()?).map_err(|_| RecordError::Malformed)?;
+        let verifying = *reader.array()?;
         reader.finish()?;
         Ok(Self { leaf, iteration, chain, verifying })
     }

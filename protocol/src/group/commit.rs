@@ -16,7 +16,6 @@ use crate::{
         agreement::{epoch_of, load, stored_epoch, verifying_keys},
         envelope, failed,
         library::{COMPONENT, LeafSigner, Library, capabilities, leaf_extensions},
-        member::Vouched,
         message::COMMIT_TAG,
         rules,
     },
@@ -78,7 +77,7 @@ pub fn commit(
     if group.pending_commit().is_some() {
         return Err(GroupError::Pending);
     }
-    let before = stored_epoch(&group)?;
+    let (before, vouched) = stored_epoch(&group)?;
     check_changes(&before, identity, changes)?;
     let signing = library.leaf_key()?;
     let admin = before.context.admins.contains(&identity.identity().fingerprint());
@@ -91,7 +90,6 @@ pub fn commit(
     let prepared = library.changes();
     // What the epoch will be is read from the group in which it has begun. That it has is written nowhere: the changes are
     // those from before, and the library ends with this call.
-    let vouched = Vouched::of(&group);
     group.merge_pending_commit(&library).map_err(failed)?;
     let epoch = epoch_of(&group, &vouched).map_err(|rule| GroupError::Library(rule.to_string()))?;
     rules::check_epoch(&epoch).map_err(|rule| match rule {
@@ -117,11 +115,10 @@ pub fn merge_own(rows: &MlsRows) -> Result<Merged, GroupError> {
     if group.pending_commit().is_none() {
         return Err(GroupError::NotPending);
     }
-    let vouched = Vouched::of(&group);
-    let before = stored_epoch(&group)?;
+    let (before, vouched) = stored_epoch(&group)?;
     group.merge_pending_commit(&library).map_err(failed)?;
     let epoch = epoch_of(&group, &vouched).map_err(|_| GroupError::Damaged)?;
-    Ok(Merged { changes: library.changes(), before, epoch })
+    Ok(Merged { changes: library.into_changes(), before, epoch })
 }
 
 /// The relay refused the own commit; the epoch goes on. (After a lost race there is no need to: [`receive`] drops it.)
@@ -131,7 +128,7 @@ pub fn drop_own(rows: &MlsRows) -> Result<RowChanges, GroupError> {
         return Err(GroupError::NotPending);
     }
     group.clear_pending_commit(library.storage()).map_err(failed)?;
-    Ok(library.changes())
+    Ok(library.into_changes())
 }
 
 /// What can be said of changes before the library is asked.

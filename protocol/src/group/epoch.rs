@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ed25519_dalek::VerifyingKey;
 use hermes_wire::{
     byte_id,
     channel::{PostToken, RosterKey},
@@ -150,7 +149,7 @@ impl EpochSecrets {
         seed: &[u8],
         epoch: &Epoch,
         signing: SigningSecret,
-        verifying: &BTreeMap<Leaf, VerifyingKey>,
+        verifying: &BTreeMap<Leaf, [u8; 32]>,
     ) -> Self {
         let context =
             |leaf: Leaf| [&epoch.group.0[..], &epoch.number.to_be_bytes(), &leaf.0.to_be_bytes()].concat();
@@ -167,7 +166,7 @@ impl EpochSecrets {
             roster_key: RosterKey::new(*roster_key),
             signing,
         };
-        let chain = |(leaf, verifying): (&Leaf, &VerifyingKey)| {
+        let chain = |(leaf, verifying): (&Leaf, &[u8; 32])| {
             let blocks = kdf::derive::<1>(salt, seed, Label::GROUP_SENDER, &context(*leaf));
             let [chain] = &*blocks;
             (*leaf, SenderChain::new(*leaf, ChainKey::new(chain), *verifying))

@@ -67,7 +67,7 @@ pub fn create(
     library.put_group(group);
     let epoch = epoch_of(&created, &Vouched::default()).map_err(|_| GroupError::Damaged)?;
     let secrets = export(&library, &mut created, &epoch)?;
-    Ok(Created { rows: library.rows(), epoch, secrets })
+    Ok(Created { rows: library.into_rows(), epoch, secrets })
 }
 
 /// Joins with one of the own key packages.
@@ -91,5 +91,5 @@ pub fn join(key_package: &MlsRows, welcome: &[u8]) -> Result<Joined, JoinError> 
         return Err(JoinError::Refused(Rule::NotAdmin));
     }
     let secrets = export(&library, &mut group, &epoch)?;
-    Ok(Joined { rows: library.rows(), inviter, epoch, secrets })
+    Ok(Joined { rows: library.into_rows(), inviter, epoch, secrets })
 }

@@ -56,7 +56,7 @@ impl KeyPackage {
             .map_err(|error| failed(&error))?;
         library.put_leaf_key(&signing);
         let public = bundle.key_package().tls_serialize_detached().map_err(|error| failed(&error))?;
-        Ok(DrawnKeyPackage { public, rows: library.rows() })
+        Ok(DrawnKeyPackage { public, rows: library.into_rows() })
     }
 
     /// The place that its owner would have in a group.

@@ -19,7 +19,7 @@ pub fn propose_leave(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(RowChanges, Vec<u8>), GroupError> {
     let (library, mut group) = load(rows)?;
-    let mut epoch = stored_epoch(&group)?;
+    let (mut epoch, _) = stored_epoch(&group)?;
     let gone = epoch.members.remove(&epoch.me);
     epoch
         .context
@@ -30,5 +30,5 @@ pub fn propose_leave(
     let message = group.leave_group(&library, &LeafSigner(&signing)).map_err(failed)?;
     let message = message.to_bytes().map_err(failed)?;
     let body = envelope::seal(keys, LEAVE_TAG, &message, rng);
-    Ok((library.changes(), body))
+    Ok((library.into_changes(), body))
 }

@@ -53,9 +53,14 @@ impl<'a> Library<'a> {
         self.storage.changes()
     }
 
+    /// The same, at the end.
+    pub(super) fn into_changes(self) -> RowChanges {
+        self.storage.into_changes()
+    }
+
     /// The rows as they are.
-    pub(super) fn rows(&self) -> MlsRows {
-        self.storage.rows()
+    pub(super) fn into_rows(self) -> MlsRows {
+        self.storage.into_rows()
     }
 
     /// The group whose rows these are.

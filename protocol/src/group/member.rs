@@ -55,10 +55,18 @@ impl MemberCard {
     fn of(leaf: &LeafNode) -> Result<Self, Rule> {
         let mut extensions = leaf.extensions().iter();
         let (Some(_), None) = (extensions.next(), extensions.next()) else { return Err(Rule::Card) };
-        let bytes = leaf.extensions().unknown(CARD).ok_or(Rule::Card)?;
-        let card: Self = codec::decode(&bytes.0, CARD_BYTES).map_err(|_| Rule::Card)?;
+        let card: Self = codec::decode(card_bytes(leaf)?, CARD_BYTES).map_err(|_| Rule::Card)?;
         if is_name(&card.name) { Ok(card) } else { Err(Rule::Card) }
     }
+
+    /// The same of an own row.
+    fn stored(leaf: &LeafNode) -> Result<Self, Rule> {
+        codec::decode_tolerant(card_bytes(leaf)?, CARD_BYTES).map_err(|_| Rule::Card)
+    }
+}
+
+fn card_bytes(leaf: &LeafNode) -> Result<&[u8], Rule> {
+    leaf.extensions().unknown(CARD).map(|card| card.0.as_slice()).ok_or(Rule::Card)
 }
 
 impl Member {
@@ -69,32 +77,63 @@ impl Member {
     }
 }
 
-/// The leaves of an own row, whose credentials were checked before they were put there: two signatures each, which a
-/// group of a thousand need not have checked a thousand times over at every step.
+/// Leaves that were checked already, by their signature keys: those of an own row, before they were put there, and those
+/// of a commit. Two signatures each, which a group of a thousand need not have checked a thousand times over at every step,
+/// and keys and cards that need not be read again for each epoch.
 #[derive(Default)]
-pub(super) struct Vouched(BTreeMap<Leaf, (Credential, Vec<u8>)>);
+pub(super) struct Vouched(BTreeMap<Vec<u8>, Checked>);
+
+/// A leaf's member, and what says all of it.
+struct Checked {
+    credential: Credential,
+    card: Vec<u8>,
+    member: Member,
+}
 
 impl Vouched {
-    pub(super) fn of(group: &MlsGroup) -> Self {
-        let leaves = group.treesync().full_leaves();
-        Self(leaves.map(|(index, leaf)| (Leaf(index.u32()), claim(leaf))).collect())
+    /// The leaves of an own row.
+    pub(super) fn of(group: &MlsGroup) -> Result<Self, Rule> {
+        let mut vouched = Self::default();
+        for (index, leaf) in group.treesync().full_leaves() {
+            let bytes = leaf.credential().serialized_content();
+            let wire: StoredCredential =
+                codec::decode_tolerant(bytes, CREDENTIAL_BYTES).map_err(|_| Rule::Credential)?;
+            let card = MemberCard::stored(leaf)?;
+            vouched.put(Member { leaf: Leaf(index.u32()), identity: wire.identity.0, card }, leaf)?;
+        }
+        Ok(vouched)
     }
 
-    /// What a leaf says; checked, unless it said the same before.
+    /// What a leaf says; checked, unless it was before.
     pub(super) fn member(&self, place: Leaf, leaf: &LeafNode) -> Result<Member, Rule> {
-        if self.0.get(&place) != Some(&claim(leaf)) {
-            return Member::of(place, leaf);
+        match self.0.get(leaf.signature_key().as_slice()) {
+            Some(checked) if checked.says_the_same(leaf) => {
+                Ok(Member { leaf: place, ..checked.member.clone() })
+            }
+            _ => Member::of(place, leaf),
         }
-        let bytes = leaf.credential().serialized_content();
-        let wire: StoredCredential =
-            codec::decode_tolerant(bytes, CREDENTIAL_BYTES).map_err(|_| Rule::Credential)?;
-        Ok(Member { leaf: place, identity: wire.identity.0, card: MemberCard::of(leaf)? })
+    }
+
+    /// Checks a leaf, which need not be done again then.
+    pub(super) fn check(&mut self, place: Leaf, leaf: &LeafNode) -> Result<Member, Rule> {
+        let member = Member::of(place, leaf)?;
+        self.put(member.clone(), leaf)?;
+        Ok(member)
+    }
+
+    fn put(&mut self, member: Member, leaf: &LeafNode) -> Result<(), Rule> {
+        let (credential, card) = (leaf.credential().clone(), card_bytes(leaf)?.to_vec());
+        self.0.insert(leaf.signature_key().as_slice().to_vec(), Checked { credential, card, member });
+        Ok(())
     }
 }
 
-/// What a credential's signatures are about.
-fn claim(leaf: &LeafNode) -> (Credential, Vec<u8>) {
-    (leaf.credential().clone(), leaf.signature_key().as_slice().to_vec())
+impl Checked {
+    fn says_the_same(&self, leaf: &LeafNode) -> bool {
+        // Its card alone: whatever else a leaf had would break a rule.
+        let cards = leaf.extensions().iter().count();
+        self.credential == *leaf.credential() && cards == 1 && card_bytes(leaf) == Ok(self.card.as_slice())
+    }
 }
 
 /// An identity, and its signature over the leaf's key.

@@ -195,6 +195,7 @@ fn open_body(
     let signed = signed(&body, &associated, &message.ciphertext, &message.tag);
     chain
         .verifying()
+        .ok_or(GroupMessageError::Forged)?
         .verify_strict(&signed, &Signature::from_bytes(&header.signature))
         .map_err(|_| GroupMessageError::Forged)?;
     let mut padded = Zeroizing::new(message.ciphertext.clone());

@@ -77,7 +77,7 @@ pub fn receive(rows: &MlsRows, keys: &EpochKeys, body: &[u8]) -> Result<Received
     }
     // From here on the author is known, whatever it has made.
     let refused = |rule: Rule| ReceiveError::Refused { author, rule };
-    let before = stored_epoch(&group)?;
+    let (before, mut vouched) = stored_epoch(&group)?;
     let message = MlsMessageIn::tls_deserialize_exact(&envelope.message)
         .ok()
         .and_then(|message| message.try_into_protocol_message().ok())
@@ -99,16 +99,16 @@ pub fn receive(rows: &MlsRows, keys: &EpochKeys, body: &[u8]) -> Result<Received
                 return Err(refused(Rule::Proposal));
             }
             group.store_pending_proposal(library.storage(), *proposal).map_err(failed)?;
-            let changes = library.changes();
+            let changes = library.into_changes();
             Ok(Received::Leave(LeaveProposal { changes, leaf: author }))
         }
         (COMMIT_TAG, ProcessedMessageContent::StagedCommitMessage(staged)) => {
-            rules::check_commit(&before, author, &staged).map_err(refused)?;
+            rules::check_commit((&before, &mut vouched), author, &staged).map_err(refused)?;
             if staged.self_removed() {
                 return Ok(Received::Removed(Removed { author }));
             }
             let followed =
-                follow(&library, &mut group, *staged, author, before).map_err(|error| match error {
+                follow(library, group, *staged, author, (before, vouched)).map_err(|error| match error {
                     Failure::Rule(rule) => refused(rule),
                     Failure::Own(error) => error.into(),
                 })?;
@@ -137,16 +137,15 @@ impl From<GroupError> for Failure {
 }
 
 fn follow(
-    library: &Library,
-    group: &mut MlsGroup,
+    library: Library,
+    mut group: MlsGroup,
     staged: StagedCommit,
     author: Leaf,
-    before: Epoch,
+    (before, vouched): (Epoch, Vouched),
 ) -> Result<Followed, Failure> {
-    let vouched = Vouched::of(group);
-    group.merge_staged_commit(library, staged).map_err(failed)?;
-    let epoch = epoch_of(group, &vouched)?;
+    group.merge_staged_commit(&library, staged).map_err(failed)?;
+    let epoch = epoch_of(&group, &vouched)?;
     rules::check_epoch(&epoch)?;
-    let secrets = export(library, group, &epoch)?;
-    Ok(Followed { changes: library.changes(), author, before, epoch, secrets })
+    let secrets = export(&library, &mut group, &epoch)?;
+    Ok(Followed { changes: library.into_changes(), author, before, epoch, secrets })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use openmls::prelude::{Proposal, ProposalOrRefType, QueuedProposal, Sender, StagedCommit};
 
 use crate::{
-    group::{Epoch, GroupContext, Leaf, Member, Rule},
+    group::{Epoch, GroupContext, Leaf, Rule, member::Vouched},
     limits::GROUP_MEMBERS,
 };
 
@@ -18,7 +18,12 @@ pub(super) fn is_leave(proposal: &QueuedProposal) -> bool {
 }
 
 /// Checks what a staged commit of `author` is going to do in the epoch before it.
-pub(super) fn check_commit(before: &Epoch, author: Leaf, staged: &StagedCommit) -> Result<(), Rule> {
+/// Whom it adds is vouched for then.
+pub(super) fn check_commit(
+    (before, vouched): (&Epoch, &mut Vouched),
+    author: Leaf,
+    staged: &StagedCommit,
+) -> Result<(), Rule> {
     let member = before.members.get(&author).ok_or(Rule::Author)?;
     let admin = before.context.admins.contains(&member.identity.fingerprint());
     for queued in staged.queued_proposals() {
@@ -29,7 +34,7 @@ pub(super) fn check_commit(before: &Epoch, author: Leaf, staged: &StagedCommit) 
             return Err(Rule::Proposal);
         }
         match queued.proposal() {
-            Proposal::Add(add) if admin => drop(Member::of(Leaf(0), add.key_package().leaf_node())?),
+            Proposal::Add(add) if admin => drop(vouched.check(Leaf(0), add.key_package().leaf_node())?),
             Proposal::Remove(_) if admin => {}
             Proposal::GroupContextExtensions(proposal) if admin => {
                 GroupContext::of(proposal.extensions())?;
@@ -41,7 +46,7 @@ pub(super) fn check_commit(before: &Epoch, author: Leaf, staged: &StagedCommit) 
         }
     }
     match staged.update_path_leaf_node() {
-        Some(leaf) if Member::of(author, leaf)?.identity != member.identity => Err(Rule::Identity),
+        Some(leaf) if vouched.check(author, leaf)?.identity != member.identity => Err(Rule::Identity),
         Some(_) | None => Ok(()),
     }
 }

@@ -73,17 +73,27 @@ impl<'a> Storage<'a> {
 
     /// What leads from the rows that were given to those that there are now.
     pub(super) fn changes(&self) -> RowChanges {
-        let mut changes = self.changes.borrow().clone();
-        changes.put.retain(|key, value| self.before.0.get(key) != Some(value));
-        changes.delete.retain(|key| self.before.0.contains_key(key));
-        changes
+        self.real(self.changes.borrow().clone())
+    }
+
+    /// The same, without another copy of all that was written.
+    pub(super) fn into_changes(self) -> RowChanges {
+        self.real(self.changes.take())
     }
 
     /// The rows as they are.
-    pub(super) fn rows(&self) -> MlsRows {
-        let mut rows = MlsRows::clone(&self.before);
-        rows.apply(self.changes());
+    pub(super) fn into_rows(self) -> MlsRows {
+        let changes = self.real(self.changes.take());
+        let mut rows = self.before.into_owned();
+        rows.apply(changes);
         rows
+    }
+
+    /// Without what changes nothing.
+    fn real(&self, mut changes: RowChanges) -> RowChanges {
+        changes.put.retain(|key, value| self.before.0.get(key) != Some(value));
+        changes.delete.retain(|key| self.before.0.contains_key(key));
+        changes
     }
 
     /// A value of ours, of which there is one.
@@ -211,7 +221,7 @@ mod tests {
         // Two or three bytes say how many there are.
         assert_eq!(put(GROUP_ROW_BYTES), Err(StorageError::Unwritable(Kind::Tree)));
         assert_eq!(put(GROUP_ROW_BYTES - 4), Ok(()));
-        assert_eq!(storage.rows().0.keys().map(Vec::len).collect::<Vec<_>>(), [33]);
+        assert_eq!(storage.into_rows().0.keys().map(Vec::len).collect::<Vec<_>>(), [33]);
     }
 
     #[test]
@@ -233,7 +243,7 @@ mod tests {
         storage.remove(Kind::Context, &1).unwrap();
         assert_eq!(storage.get::<String>(Kind::Context, &1), Ok(None));
         assert_eq!(storage.changes().delete.len(), 1);
-        assert!(storage.rows() == MlsRows::default());
+        assert!(storage.into_rows() == MlsRows::default());
     }
 
     #[test]

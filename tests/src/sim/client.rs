@@ -39,6 +39,10 @@ pub struct Client {
     /// Commands typed and not yet answered; typed again, with the same idempotency key, after a crash.
     pub typed: VecDeque<Typed>,
     next_command: u64,
+    /// Chats that may wait for a bundle.
+    fetching: BTreeSet<ChatId>,
+    /// The revision of the store at which nothing was under way.
+    rests_at: Option<u64>,
     /// Texts that were accepted, by recipient, in order.
     pub accepted: BTreeMap<String, Vec<String>>,
     /// Invites that were handed out by a command.
@@ -139,6 +143,8 @@ impl Client {
             drops: BTreeMap::new(),
             typed: VecDeque::new(),
             next_command: 0,
+            fetching: BTreeSet::new(),
+            rests_at: None,
             accepted: BTreeMap::new(),
             invites: Vec::new(),
             crashes: 0,
@@ -147,10 +153,16 @@ impl Client {
 
     /// Connects what is not connected and puts under way what the store says is waiting.
     pub fn pump(&mut self) {
+        if self.link.is_none() {
+            let fetches = query::fetches(&self.store).expect("memory");
+            self.fetching = fetches.into_iter().map(|fetch| fetch.chat).collect();
+        }
         self.pump_mailbox();
         let mut chats = query::outbox_chats(&self.store).expect("memory");
-        let fetches = query::fetches(&self.store).expect("memory");
-        chats.extend(fetches.iter().map(|fetch| fetch.chat));
+        let fetch = |chat: &ChatId| query::fetch_of(&self.store, *chat).expect("memory");
+        let fetches: Vec<_> = self.fetching.iter().filter_map(fetch).collect();
+        self.fetching = fetches.iter().map(|fetch| fetch.chat).collect();
+        chats.extend(&self.fetching);
         for chat in chats {
             self.pump_drop(chat, &fetches);
         }
@@ -236,6 +248,8 @@ impl Client {
             drops: BTreeMap::new(),
             typed: VecDeque::new(),
             next_command: self.next_command,
+            fetching: BTreeSet::new(),
+            rests_at: None,
             accepted: self.accepted.clone(),
             invites: Vec::new(),
             crashes: 0,
@@ -281,6 +295,28 @@ impl Client {
     pub fn close_drop(&mut self, chat: ChatId, answered: Vec<LinkEvent>) {
         let link = DropLink { to_client: VecDeque::from(answered), ..DropLink::default() };
         self.drops.insert(chat, link);
+    }
+
+    /// Nothing is under way to or from it.
+    pub fn note_rest(&mut self) {
+        self.rests_at = Some(self.store.revision());
+    }
+
+    /// Whether nothing has happened to it since nothing was under way. The relay may have something for it.
+    pub fn still_rests(&self) -> bool {
+        let quiet = |link: &MailboxLink| {
+            link.to_relay.is_empty() && !link.claim_due && !link.more_claims && !link.more_prekeys
+        };
+        self.rests_at == Some(self.store.revision())
+            && self.link.as_ref().is_some_and(quiet)
+            && !self.has_input()
+            && self.drops.values().all(|link| link.to_relay.is_empty())
+    }
+
+    /// Whether a piece of a blob is on its way, behind which the next one waits.
+    pub fn is_uploading(&self) -> bool {
+        let uploads = |link: &MailboxLink| link.to_relay.iter().any(|f| matches!(f, ToRelay::PutBlob(_)));
+        self.link.as_ref().is_some_and(uploads)
     }
 
     /// Whether a turn has something to take.
@@ -387,6 +423,10 @@ impl Client {
         }
         let (engine, effects) = step.commit(&mut self.store, now, rng).map_err(|_| Died)?;
         self.engine = Some(engine);
+        self.fetching.extend(effects.iter().filter_map(|effect| match effect {
+            Effect::Fetch(chat) => Some(*chat),
+            _ => None,
+        }));
         Ok(effects)
     }
 

@@ -12,6 +12,8 @@ pub struct MemoryStore {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     /// Bytes of values written so far.
     written: BTreeMap<Table, u64>,
+    /// Commits so far.
+    revision: u64,
     /// What happens at the next commit, if anything.
     pub doom: Option<Doom>,
 }
@@ -42,6 +44,11 @@ impl Doom {
 pub struct Died;
 
 impl MemoryStore {
+    /// Equal as long as nothing was committed.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Bytes of values that were written to some tables so far.
     pub fn written(&self, tables: &[Table]) -> u64 {
         tables.iter().filter_map(|table| self.written.get(table)).sum()
@@ -89,6 +96,7 @@ impl Store for MemoryStore {
         if doom == Some(Doom::BeforeCommit) {
             return Err(Died);
         }
+        self.revision += u64::from(!changes.is_empty());
         for (table, key, value) in changes.iter() {
             let bytes = value.map_or(0, |value| value.len());
             *self.written.entry(table).or_default() += bytes as u64;

@@ -55,6 +55,8 @@ const QUIET_ROUNDS: u32 = 60;
 
 /// The same without faults, where each piece of a blob takes one.
 const CALM_ROUNDS: u32 = 20_000;
+/// Between two rounds: long enough that something may be due at those to whom nothing happens.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// Clients hear that time has passed once in so many.
 const ROUNDS_A_TICK: u32 = 8;
 
@@ -415,12 +417,19 @@ impl World {
             while !self.orphans.is_empty() {
                 self.take_orphans(0, usize::MAX);
             }
+            let ticks = round % ROUNDS_A_TICK == 0;
             for client in 0..self.clients.len() {
-                self.serve(client);
-                while self.clients[client].has_input() {
-                    self.client_turn(client, calm);
+                // To whom nothing happens, nothing comes of so little time either.
+                if self.keeps_resting(client) && !(ticks && pause >= LONG_PAUSE) {
+                    continue;
                 }
-                if round % ROUNDS_A_TICK == 0 {
+                self.serve(client);
+                self.take_inputs(client, calm);
+                while self.clients[client].is_uploading() {
+                    self.take_control(client, usize::MAX, None);
+                    self.take_inputs(client, calm);
+                }
+                if ticks {
                     self.client_turn(client, calm);
                 }
             }
@@ -449,8 +458,28 @@ impl World {
         self.deliver(client);
     }
 
-    fn is_quiet(&self) -> bool {
-        self.orphans.is_empty() && self.clients.iter().all(|client| self.is_at_rest(client))
+    fn take_inputs(&mut self, client: usize, plan: Plan) {
+        while self.clients[client].has_input() {
+            self.client_turn(client, plan);
+        }
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        self.orphans.is_empty() && (0..self.clients.len()).all(|client| self.comes_to_rest(client))
+    }
+
+    /// Whether a client that was found at rest is so still.
+    fn keeps_resting(&self, client: usize) -> bool {
+        let client = &self.clients[client];
+        client.still_rests() && self.relay.waiting(client.mailbox) == 0
+    }
+
+    fn comes_to_rest(&mut self, client: usize) -> bool {
+        let rests = self.keeps_resting(client) || self.is_at_rest(&self.clients[client]);
+        if rests {
+            self.clients[client].note_rest();
+        }
+        rests
     }
 
     /// Whether nothing is under way to or from a client.
@@ -464,7 +493,7 @@ impl World {
             && self.relay.waiting(client.mailbox) == 0
             && query::uploads(&client.store).expect("memory").is_empty()
             && query::blob_fetches(&client.store).expect("memory").is_empty()
-            && query::summary(&client.store).expect("memory").outbox == 0
+            && query::outbox_chats(&client.store).expect("memory").is_empty()
             && query::fetches(&client.store).expect("memory").is_empty()
     }
 }
