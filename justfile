@@ -24,6 +24,10 @@ deny:
 sim seeds="500":
     HERMES_SIM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test simulation pairs -- --nocapture
 
+# A group of so many clients in one process, and what each step took: just group-size 250
+group-size members:
+    HERMES_GROUP_SIZE={{members}} cargo test --release -p hermes-tests --test simulation group_size -- --nocapture
+
 # Storms of faults on two engines: just storm 1000
 storm seeds="100":
     HERMES_STORM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test engine after_any_storm

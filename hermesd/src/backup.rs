@@ -57,7 +57,7 @@ pub(crate) fn make(
     let key = Cost::RECOMMENDED.derive(secret, &header.salt).map_err(|_| BackupFailure::Passphrase)?;
     let manifest = Manifest { schema: store::schema_version(), made: now(), account: account.to_owned() };
     let mut sealed = Vec::new();
-    let mut sealer = Sealer::begin(&key, &header, &mut sealed);
+    let mut sealer = Sealer::begin(key.expose(), &header, &mut sealed);
     let mut stopped = false;
     backup::rows(snapshot, &manifest, now(), &mut rng(), &mut |row| {
         sealer.write(row, &mut sealed);
@@ -117,7 +117,8 @@ fn opener(source: &mut dyn Read, secret: &Passphrase) -> Result<Opener, BackupFa
     let header = Header::parse(&header)?;
     let backup::Cost { memory_kib, passes, lanes } = header.cost;
     let key = Cost { memory_kib, passes, lanes }.derive(secret, &header.salt);
-    Ok(Opener::begin(&*key.map_err(|_| BackupError::Closed)?, &header))
+    let key = key.map_err(|_| BackupError::Closed)?;
+    Ok(Opener::begin(key.expose(), &header))
 }
 
 impl ToProblem for BackupFailure {

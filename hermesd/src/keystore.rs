@@ -8,6 +8,7 @@
 //! beside the one in force.
 
 mod file;
+mod memory;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -18,41 +19,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) use self::memory::LockedKey;
+use self::wrap::{HeaderError, Wrap};
+pub use self::{file::FileError, secret::SecretError};
+use crate::{limits::PASSPHRASE_BYTES, passphrase, random::rng};
 use hermes_api::{KeyKind, Passphrase};
 use hermes_config::{AccountName, Paths};
 use rand::Rng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
-
-use self::wrap::{HeaderError, Wrap};
-pub use self::{file::FileError, secret::SecretError};
-use crate::{limits::PASSPHRASE_BYTES, passphrase, random::rng};
 
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
 
 /// The key that seals a store.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct StoreKey([u8; KEY_BYTES]);
+pub struct StoreKey(LockedKey);
 
 impl StoreKey {
     /// Draws a key.
     pub fn generate() -> Self {
-        let mut key = Self([0; KEY_BYTES]);
-        rng().fill_bytes(&mut key.0);
-        key
+        let mut key = LockedKey::zeroed();
+        rng().fill_bytes(key.expose_mut());
+        Self(key)
     }
 
-    fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
-        Self(*bytes)
+    /// Another one of the same bytes.
+    pub(crate) fn copy(&self) -> Self {
+        Self(LockedKey::of(self.expose()))
     }
 
     pub(crate) fn expose(&self) -> &[u8; KEY_BYTES] {
-        &self.0
+        self.0.expose()
     }
 
     fn same(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.expose().ct_eq(other.expose()).into()
     }
 }
 

@@ -9,9 +9,9 @@ use hermes_api::Passphrase;
 use hermes_engine::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::random::rng;
+use crate::{keystore::LockedKey, random::rng};
 
 /// Bytes of a salt, as RFC 9106, section 3.1, recommends.
 pub(crate) const SALT_BYTES: usize = 16;
@@ -50,23 +50,19 @@ impl Cost {
     pub(crate) const RECOMMENDED: Self = Self { memory_kib: 32, passes: 1, lanes: 1 };
 
     /// The key that `secret` gives.
-    pub(crate) fn derive(
-        self,
-        secret: &Passphrase,
-        salt: &Salt,
-    ) -> Result<Zeroizing<[u8; KEY_BYTES]>, Closed> {
+    pub(crate) fn derive(self, secret: &Passphrase, salt: &Salt) -> Result<LockedKey, Closed> {
         if self.memory_kib > ARGON2_MEMORY_KIB || self.passes > ARGON2_PASSES || self.lanes > ARGON2_LANES {
             return Err(Closed);
         }
         let params =
             Params::new(self.memory_kib, self.passes, self.lanes, Some(KEY_BYTES)).map_err(|_| Closed)?;
         let mut memory = Zeroizing::new(vec![Block::default(); params.block_count()]);
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        let mut key = LockedKey::zeroed();
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into_with_memory(
                 secret.expose().as_bytes(),
                 salt,
-                key.as_mut_slice(),
+                key.expose_mut(),
                 memory.as_mut_slice(),
             )
             .map_err(|_| Closed)?;
@@ -97,7 +93,7 @@ pub(crate) fn put(under: &[u8; KEY_BYTES], key: &[u8; KEY_BYTES], place: &[u8]) 
     body.copy_from_slice(key);
     let nonce: &[u8; NONCE_BYTES] =
         (&*nonce).try_into().unwrap_or_else(|_| unreachable!("split at its length"));
-    let sealed = XChaCha20Poly1305::new(&Key::from(*under))
+    let sealed = XChaCha20Poly1305::new(<&Key>::from(under))
         .encrypt_inout_detached(&XNonce::from(*nonce), place, body.into())
         .unwrap_or_else(|_| unreachable!("32 bytes are not too long"));
     tag.copy_from_slice(&sealed);
@@ -109,24 +105,20 @@ pub(crate) fn take(
     under: &[u8; KEY_BYTES],
     closed: &[u8; BOX_BYTES],
     place: &[u8],
-) -> Result<Zeroizing<[u8; KEY_BYTES]>, Closed> {
+) -> Result<LockedKey, Closed> {
     let (nonce, rest) = closed.split_first_chunk::<NONCE_BYTES>().ok_or(Closed)?;
     let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Closed)?;
-    let mut key = Zeroizing::new([0; KEY_BYTES]);
-    key.copy_from_slice(body);
-    let opened = XChaCha20Poly1305::new(&Key::from(*under)).decrypt_inout_detached(
-        &XNonce::from(*nonce),
-        place,
-        key.as_mut_slice().into(),
-        &(*tag).into(),
-    );
-    match opened {
-        Ok(()) => Ok(key),
-        Err(_) => {
-            key.zeroize();
-            Err(Closed)
-        }
-    }
+    let mut key = LockedKey::zeroed();
+    key.expose_mut().copy_from_slice(body);
+    XChaCha20Poly1305::new(<&Key>::from(under))
+        .decrypt_inout_detached(
+            &XNonce::from(*nonce),
+            place,
+            key.expose_mut().as_mut_slice().into(),
+            &(*tag).into(),
+        )
+        .map_err(|_| Closed)?;
+    Ok(key)
 }
 
 #[cfg(test)]
@@ -156,11 +148,12 @@ mod tests {
     #[test]
     fn only_the_same_secret_salt_and_cost_give_the_key() {
         let cost = Cost::RECOMMENDED;
-        let key = cost.derive(&secret("a"), &[1; 16]).unwrap();
-        assert_eq!(cost.derive(&secret("a"), &[1; 16]).unwrap(), key);
-        assert_ne!(cost.derive(&secret("b"), &[1; 16]).unwrap(), key);
-        assert_ne!(cost.derive(&secret("a"), &[2; 16]).unwrap(), key);
-        assert_ne!(Cost { passes: 2, ..cost }.derive(&secret("a"), &[1; 16]).unwrap(), key);
+        let derive = |cost: Cost, text, salt| *cost.derive(&secret(text), &[salt; 16]).unwrap().expose();
+        let key = derive(cost, "a", 1);
+        assert_eq!(derive(cost, "a", 1), key);
+        assert_ne!(derive(cost, "b", 1), key);
+        assert_ne!(derive(cost, "a", 2), key);
+        assert_ne!(derive(Cost { passes: 2, ..cost }, "a", 1), key);
     }
 
     #[test]
@@ -181,12 +174,12 @@ mod tests {
     #[test]
     fn a_box_opens_with_its_key_at_its_place() {
         let closed = put(&[1; 32], &[2; 32], b"here");
-        assert_eq!(take(&[1; 32], &closed, b"here").unwrap().as_slice(), [2; 32]);
+        assert_eq!(take(&[1; 32], &closed, b"here").unwrap().expose(), &[2; 32]);
         assert!(take(&[3; 32], &closed, b"here").is_err() && take(&[1; 32], &closed, b"there").is_err());
         for at in 0..BOX_BYTES {
             let mut bad = closed;
             bad[at] ^= 1;
-            assert_eq!(take(&[1; 32], &bad, b"here"), Err(Closed));
+            assert!(take(&[1; 32], &bad, b"here").is_err());
         }
     }
 }

@@ -11,11 +11,13 @@ use rustix::{
     process::{Resource, Rlimit, setrlimit, umask},
 };
 
+use crate::keystore::LockedKey;
+
 /// Takes every measure. Called once, before there is a second thread: some count for the threads to come only.
 pub(crate) fn harden(paths: &Paths, socket: &SocketPath, config: &Config) -> Vec<Measure> {
     // Nothing that this process makes is for others, whatever the mode that it is made with.
     umask(Mode::from_raw_mode(0o077));
-    let measures = vec![core_dumps(), debuggers(), files::confine(paths, socket, config)];
+    let measures = vec![core_dumps(), debuggers(), swap(), files::confine(paths, socket, config)];
     for measure in &measures {
         match measure.state {
             MeasureState::On => {}
@@ -56,7 +58,32 @@ fn debuggers() -> Measure {
     }
 }
 
+/// Whether the system keeps keys in RAM when it is asked to. Each is asked for when it is read.
+fn swap() -> Measure {
+    if LockedKey::zeroed().is_locked() {
+        return measure("swap", MeasureState::On, "keys are not swapped out");
+    }
+    measure("swap", MeasureState::Off, "the system locks no memory, so keys may be swapped out (ulimit -l)")
+}
+
 #[cfg(not(target_os = "linux"))]
 fn debuggers() -> Measure {
     measure("debuggers", MeasureState::Unavailable, "this system has no such switch")
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior, getrlimit};
+
+    use super::*;
+
+    #[test]
+    fn memory_is_not_dumped_and_not_read_by_others() {
+        for measure in [core_dumps(), debuggers()] {
+            assert_eq!(measure.state, MeasureState::On, "{}", measure.detail);
+        }
+        let limit = getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

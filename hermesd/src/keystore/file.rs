@@ -14,7 +14,7 @@ use data_encoding::HEXLOWER;
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
-use super::{KEY_BYTES, StoreKey, wrap};
+use super::{KEY_BYTES, LockedKey, StoreKey, wrap};
 
 /// What the line starts with; the number is the format's version.
 const PREFIX: &str = "hermes-store-key-1 ";
@@ -85,7 +85,7 @@ impl StoreKey {
             other => return other,
         }
         key.write(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
-        Ok(Self::from_bytes(key.expose()))
+        Ok(key.copy())
     }
 
     /// Written beside and linked into place, so that a key file is whole or absent.
@@ -100,7 +100,7 @@ impl StoreKey {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         let mut line = Zeroizing::new(String::with_capacity(FILE_BYTES));
         line.push_str(PREFIX);
-        HEXLOWER.encode_append(&self.0, &mut line);
+        HEXLOWER.encode_append(self.expose(), &mut line);
         line.push('\n');
         file.write_all(line.as_bytes())?;
         file.sync_all()?;
@@ -112,12 +112,12 @@ impl StoreKey {
 
     fn parse(text: &[u8]) -> Option<Self> {
         let digits = text.strip_prefix(PREFIX.as_bytes())?.strip_suffix(b"\n")?;
-        let mut key = Self([0; KEY_BYTES]);
+        let mut key = LockedKey::zeroed();
         if HEXLOWER.decode_len(digits.len()) != Ok(KEY_BYTES) {
             return None;
         }
-        HEXLOWER.decode_mut(digits, &mut key.0).ok()?;
-        Some(key)
+        HEXLOWER.decode_mut(digits, key.expose_mut()).ok()?;
+        Some(Self(key))
     }
 }
 
@@ -146,8 +146,8 @@ mod tests {
         let path = dir.path().join("keys/alice.key");
         assert!(matches!(StoreKey::read(&path), Err(FileError::Missing(_))));
         let key = StoreKey::read_or_create(&path).unwrap();
-        assert_eq!(StoreKey::read_or_create(&path).unwrap().0, key.0);
-        assert_eq!(StoreKey::read(&path).unwrap().0, key.0);
+        assert_eq!(StoreKey::read_or_create(&path).unwrap().expose(), key.expose());
+        assert_eq!(StoreKey::read(&path).unwrap().expose(), key.expose());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);

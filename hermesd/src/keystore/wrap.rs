@@ -74,14 +74,14 @@ impl Wrap {
     ) -> Result<Self, Closed> {
         let cost = Cost::RECOMMENDED;
         let under = cost.derive(secret, &salt)?;
-        Ok(Self { kind, cost, salt, closed: passphrase::put(&under, key.expose(), &place(kind)) })
+        Ok(Self { kind, cost, salt, closed: passphrase::put(under.expose(), key.expose(), &place(kind)) })
     }
 
     /// Takes the key out.
     pub(super) fn open(&self, secret: &Passphrase) -> Result<StoreKey, Closed> {
         let under = self.cost.derive(secret, &self.salt)?;
-        let key = passphrase::take(&under, &self.closed, &place(self.kind))?;
-        Ok(StoreKey::from_bytes(&key))
+        let key = passphrase::take(under.expose(), &self.closed, &place(self.kind))?;
+        Ok(StoreKey(key))
     }
 
     /// Reads a header; `None` when there is none.

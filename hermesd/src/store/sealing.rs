@@ -21,15 +21,15 @@ pub(crate) type Epoch = [u8; 16];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Forged;
 
-/// Seals and opens the rows of one store. The cipher wipes its key when dropped.
+/// Seals and opens the rows of one store.
 pub(crate) struct Sealer {
-    cipher: XChaCha20Poly1305,
+    key: StoreKey,
     epoch: Epoch,
 }
 
 impl Sealer {
     pub(crate) fn new(key: &StoreKey, epoch: Epoch) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key.expose())), epoch }
+        Self { key: key.copy(), epoch }
     }
 
     /// Nonce, ciphertext, tag.
@@ -42,7 +42,7 @@ impl Sealer {
         sealed.extend_from_slice(value);
         let (_, body) = sealed.split_at_mut(NONCE_BYTES);
         let tag = self
-            .cipher
+            .cipher()
             .encrypt_inout_detached(&XNonce::from(nonce), &self.place(table, key), body.into())
             .unwrap_or_else(|_| unreachable!("the cipher takes 256 GiB, SQLite 1 GB"));
         sealed.extend_from_slice(&tag);
@@ -53,7 +53,7 @@ impl Sealer {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Forged)?;
         let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Forged)?;
         let mut value = Zeroizing::new(body.to_vec());
-        self.cipher
+        self.cipher()
             .decrypt_inout_detached(
                 &XNonce::from(*nonce),
                 &self.place(table, key),
@@ -62,6 +62,11 @@ impl Sealer {
             )
             .map_err(|_| Forged)?;
         Ok(value)
+    }
+
+    /// For one row, and wiped behind it: only the key itself stays, where it is locked.
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(<&Key>::from(self.key.expose()))
     }
 
     /// Where a row stands. The name's length in front keeps a table and key from passing for another pair.

@@ -16,6 +16,7 @@
 pub mod account;
 pub mod home;
 pub mod log;
+pub mod memory;
 pub mod outcome;
 pub mod process;
 pub mod programs;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hermes_tests::world::{Account, Home, World};
+use hermes_tests::world::{Account, Home, World, memory};
 
 fn unlock(home: &Home, passphrase: &str) -> hermes_tests::world::Outcome {
     home.ctl_with_input(&["unlock"], passphrase.as_bytes())
@@ -95,4 +95,39 @@ fn keys_are_kept_in_another_way_and_in_the_old_one_no_more() {
     fs::remove_file(&config).unwrap();
     restart();
     assert_eq!(alice.status().map(|status| status.fingerprint), fingerprint);
+}
+
+/// What `lock` promises. Root reads the memory of a process that others do not; where even root may not, this says so and
+/// shows nothing.
+#[test]
+fn a_lock_leaves_no_store_key_in_memory() {
+    let world = World::new();
+    let (alice, bob) = world.pair("alice", "bob");
+    bob.send("alice", "hi");
+    world.until("it is here", || alice.unread() == ["hi"]);
+    let line = fs::read_to_string(alice.home.key_file("alice")).unwrap();
+    let digits = line.split_ascii_whitespace().nth(1).unwrap();
+    let key: Vec<u8> = digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    let pid = alice.home.daemon().pid().unwrap();
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    assert!(core.is_none_or(|line| line.split_ascii_whitespace().rev().nth(1) == Some("0")), "{core:?}");
+    let traces = || memory::count(pid, &[&key, digits.as_bytes()]);
+    match traces() {
+        Ok(0) => panic!("the key of an open account is somewhere"),
+        Ok(_) => {}
+        Err(error) => {
+            println!("SKIPPED: the memory of another process cannot be read here: {error}");
+            return;
+        }
+    }
+    alice.ctl(&["lock"]).ok();
+    // Threads that worked with it end soon.
+    world.until("nothing of it is left", || traces().is_ok_and(|traces| traces == 0));
+    alice.ctl(&["unlock"]).ok();
+    assert!(traces().unwrap() > 0);
 }
