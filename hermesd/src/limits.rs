@@ -152,6 +152,9 @@ pub(crate) const STOP_REQUESTS: Duration = Duration::from_secs(3);
 pub(crate) const WATCHDOG_PINGS: u32 = 3;
 /// Accounts of one daemon: each is a thread, a store and two sockets.
 pub(crate) const ACCOUNTS: usize = 64;
+/// Keys on locked pages: of each account one to open its store again and one for its rows, and two for one that is being
+/// unlocked.
+pub(crate) const LOCKED_KEYS: usize = 2 * ACCOUNTS + 2;
 
 // Notifications
 

@@ -11,7 +11,7 @@ use rustix::{
     process::{Resource, Rlimit, setrlimit, umask},
 };
 
-use crate::keystore::LockedKey;
+use crate::{keystore::LockedKey, limits::LOCKED_KEYS};
 
 /// Takes every measure. Called once, before there is a second thread: some count for the threads to come only.
 pub(crate) fn harden(paths: &Paths, socket: &SocketPath, config: &Config) -> Vec<Measure> {
@@ -58,12 +58,20 @@ fn debuggers() -> Measure {
     }
 }
 
-/// Whether the system keeps keys in RAM when it is asked to. Each is asked for when it is read.
+/// Whether the system keeps the keys of stores in RAM. It is asked for each when it is read, and may have a limit that is
+/// reached after some: so many are tried as there can be.
 fn swap() -> Measure {
-    if LockedKey::zeroed().is_locked() {
-        return measure("swap", MeasureState::On, "keys are not swapped out");
-    }
-    measure("swap", MeasureState::Off, "the system locks no memory, so keys may be swapped out (ulimit -l)")
+    let keys: Vec<_> = (0..LOCKED_KEYS).map(|_| LockedKey::zeroed()).collect();
+    let locked = keys.iter().filter(|key| key.is_locked()).count();
+    let (state, detail) = match locked {
+        0 => (MeasureState::Off, "the system locks no memory, so store keys may be swapped out (ulimit -l)"),
+        LOCKED_KEYS => (MeasureState::On, "store keys are not swapped out"),
+        _ => (
+            MeasureState::Partly,
+            "the system locks little memory: with many accounts, store keys may be swapped out (ulimit -l)",
+        ),
+    };
+    measure("swap", state, detail)
 }
 
 #[cfg(not(target_os = "linux"))]

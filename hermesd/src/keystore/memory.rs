@@ -1,4 +1,4 @@
-//! Root keys in memory: each on pages of its own, which the system does not swap out, and wiped when it is dropped.
+//! The keys of stores in memory, and those that open them: each on pages of its own, which the system does not swap out, and wiped when it is dropped.
 //!
 //! On pages of its own because locks do not add up: whoever unlocked a page would unlock it for every other key there. What
 //! a computation leaves on the stack while it uses a key is in no such page; threads that used one end with their account.
@@ -8,8 +8,9 @@ use zeroize::Zeroize;
 
 use super::KEY_BYTES;
 
-/// As large as a page of any system that this runs on (16 KiB on Apple silicon).
-#[repr(C, align(16384))]
+/// As large as a page of any system that this runs on: elsewhere than on x86-64 they may have 64 KiB.
+#[cfg_attr(target_arch = "x86_64", repr(C, align(4096)))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(C, align(65536)))]
 struct Page([u8; KEY_BYTES]);
 
 /// A key that stays in this place. To move it moves a pointer.
