@@ -8,9 +8,10 @@ use zeroize::Zeroize;
 
 use super::KEY_BYTES;
 
-/// As large as a page of any system that this runs on: elsewhere than on x86-64 they may have 64 KiB.
+/// As large as a page: 16 KiB on Apple silicon. A few Linux systems have 64 KiB, on which two keys may share one, and the
+/// end of one unlocks the other; so much for each key would be more than most systems let a program lock.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(4096)))]
-#[cfg_attr(not(target_arch = "x86_64"), repr(C, align(65536)))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(C, align(16384)))]
 struct Page([u8; KEY_BYTES]);
 
 /// A key that stays in this place. To move it moves a pointer.
