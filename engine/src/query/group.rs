@@ -60,6 +60,8 @@ pub enum WayBack {
     },
     /// No admin of it is a contact: an admin has to become one, or to be told in another way.
     Nobody,
+    /// This account was its only admin.
+    OnlyAdmin,
 }
 
 /// A group and who is in it.
@@ -174,5 +176,8 @@ fn way_back<V: View>(view: &V, chat: ChatId, row: &GroupRecord, people: &People)
         names.extend(contact.filter(|contact| contact.answered).map(|contact| contact.name));
     }
     let asked = record.round.map(|round| round.since);
+    if row.context.admins.iter().all(|admin| admin == people.own()) {
+        return Ok(WayBack::OnlyAdmin);
+    }
     Ok(if names.is_empty() { WayBack::Nobody } else { WayBack::Admins { names, asked } })
 }

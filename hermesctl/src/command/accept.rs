@@ -50,10 +50,12 @@ pub(crate) async fn run(args: cli::Accept, invocation: &mut Invocation) -> Resul
 
 async fn link(given: Option<String>, questions: Questions) -> Result<String, Problem> {
     let link = match given.as_deref() {
-        Some(link) if link != "-" => link.trim().to_owned(),
+        Some(link) if link != "-" => link.to_owned(),
         None if questions == Questions::Allowed => input::ask("Invite link:").await?,
-        _ => input::text(INVITE_BYTES).await?.trim().to_owned(),
+        _ => input::text(INVITE_BYTES).await?,
     };
+    // Mail programs and terminals break long lines.
+    let link: String = link.split_whitespace().collect();
     match link.is_empty() {
         true => Err(Problem::new(
             ErrorCode::BadInvite,

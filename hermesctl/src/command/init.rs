@@ -126,7 +126,7 @@ fn with_command(reason: Problem, request: &CreateAccount) -> Problem {
         ErrorCode::RegistrationRefused => {
             let CreateAccount { name, relay, .. } = request;
             let hint = format!(
-                "ask its operator for a token, then: hermesctl init --name {name} --relay '{relay}' --token-file FILE"
+                "ask its operator for a token (hermes-relay token new), then: hermesctl init --name {name} --relay '{relay}' --token-file FILE"
             );
             let message = match request.registration_token {
                 Some(_) => "the relay does not know this registration token, or it is used up".to_owned(),

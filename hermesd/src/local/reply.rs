@@ -85,5 +85,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filter<T> {
 }
 
 fn usage(message: impl Into<String>) -> Refused {
-    Refused::new(ErrorCode::Usage, message, "the routes and their types are described in docs/api.md")
+    let hint = "docs/api.md describes the routes and their types; after an upgrade of hermesctl: hermesctl daemon restart";
+    Refused::new(ErrorCode::Usage, message, hint)
 }

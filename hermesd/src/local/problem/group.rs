@@ -87,6 +87,9 @@ pub(in crate::local) fn stopped_group(
                 Some(WayBack::Admins { names, .. }) => {
                     format!("{} asked to add it again; it goes on by itself", asked(names))
                 }
+                Some(WayBack::OnlyAdmin) => format!(
+                    "it was its only admin, and nobody else can add it: hermesctl group leave {name}, then make it anew"
+                ),
                 Some(WayBack::Nobody) | None => {
                     "no admin is a contact of yours: pair with one, or have one remove and add you".to_owned()
                 }

@@ -119,7 +119,7 @@ fn a_lost_admin_without_another_is_told_so() {
     crowd.put_back(0, &copy);
     crowd.settle();
     assert_eq!(crowd.standing(0), GroupStanding::Lost(LostReason::Restored));
-    assert_eq!(crowd.details(0).group.way_back, Some(WayBack::Nobody));
+    assert_eq!(crowd.details(0).group.way_back, Some(WayBack::OnlyAdmin));
     assert_eq!(crowd.details(1).group.way_back, None);
 }
 
