@@ -49,9 +49,7 @@ impl AdminSocket {
         let serving = tokio::spawn(serve(listener, desk, identity, Arc::clone(&waiting)));
         Ok(Self { path, serving, waiting })
     }
-}
 
-impl AdminSocket {
     /// Takes no further orders. Those who wait for the relay's end go on waiting until what this returns is dropped. To
     /// be called while the store's lock is still held: the socket could be another relay's afterwards.
     pub fn close(self) -> impl Sized {

@@ -60,7 +60,12 @@ pub(super) fn mailbox(command: &MailboxCommand) -> Result<(), Failure> {
                 return print("Nothing was deleted.");
             }
             let answer = ask(&existing_state(place)?, &Order::CloseMailbox { mailbox: mailbox.clone() })?;
-            done(place, &answer, "The mailbox is closed for good, and what waited in it is deleted.")
+            done(
+                place,
+                &answer,
+                "The mailbox is closed for good, and what waited in it is deleted; where that is much, within minutes, while the \
+                 relay runs.",
+            )
         }
     }
 }

@@ -61,7 +61,8 @@ impl FjallStore {
                 let row = row?;
                 let tables = self.tables();
                 let table = tables.iter().find(|table| table.name == row.table);
-                let table = table.ok_or(StoreError::Damaged { table: "?" })?;
+                let table =
+                    table.ok_or_else(|| StoreError::Backend(format!("there is no table `{}`", row.table)))?;
                 check(table, &row.value)?;
                 batch.insert(&table.rows, row.key, row.value);
             }
