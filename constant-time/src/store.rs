@@ -7,6 +7,10 @@ pub mod keystore {
     pub struct StoreKey(pub [u8; 32]);
 
     impl StoreKey {
+        pub fn copy(&self) -> Self {
+            Self(self.0)
+        }
+
         pub fn expose(&self) -> &[u8; 32] {
             &self.0
         }
