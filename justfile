@@ -57,10 +57,15 @@ fuzz target seconds="60":
 bench filter="":
     cd bench && cargo bench -- --quiet {{filter}}
 
+# Real clients against a real relay, and against the brokers that are installed: just load --only pairs --rounds 5
+load *args:
+    cargo build --release -p hermes-relay
+    cd bench && cargo run --release -p hermes-load -- {{args}}
+
 # That the benches build and do what they say, without measuring.
 bench-check:
-    cd bench && cargo fmt --check
-    cd bench && cargo clippy --all-targets -- -D warnings
+    cd bench && cargo fmt --all --check
+    cd bench && cargo clippy --workspace --all-targets -- -D warnings
     cd bench && cargo test --all-targets
 
 # Does a test notice when the code is wrong? just mutants --file protocol/src/kdf.rs (needs cargo-mutants)
