@@ -52,6 +52,12 @@ impl<V: View> Turn<'_, V> {
         self.claim_near(chat, group_name(wish))
     }
 
+    /// Whether a group that is made here can have this name without taking another one near it.
+    pub(crate) fn is_group_name_free(&self, wish: &str) -> StoreResult<bool, V> {
+        let key = self.account.lookup(Lookup::Name, &[group_name(wish).as_bytes()]);
+        Ok(self.get::<NameRow>(&key)?.is_none())
+    }
+
     fn claim_near(&mut self, chat: ChatId, base: String) -> StoreResult<String, V> {
         let mut name = base.clone();
         // Contacts are limited, so a free number is found within that many tries.

@@ -32,7 +32,7 @@ pub(crate) use self::{
     config::Config,
     contact::{Contact, KeyPolicy, Ping, RemoveContact, Verify},
     daemon::{Daemon, Logs},
-    find::{Dnd, Outbox, Search},
+    find::{Dnd, Outbox, Quiet, Search},
     group::Group,
     keys::{Backup, Export, Keys, Restore},
     mark::{Edit, Patience, React, Told, Unsend},

@@ -103,3 +103,7 @@ pub(crate) const COMPLETION_MESSAGES: u32 = 20;
 
 /// How long `on` waits for its name to be free: the daemon notices in moments that the program before is gone.
 pub(crate) const CONSUMER_FREE: Duration = Duration::from_secs(1);
+
+/// How long the relay may lack keys after a connection began until that is worth a warning: hermesd has just begun to
+/// give it some.
+pub(crate) const PREKEYS_UNDER_WAY: Duration = Duration::from_secs(30);

@@ -193,6 +193,11 @@ impl Notes {
         Progress::amount(what, watched)
     }
 
+    /// Whether more was asked for.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Says something to those who asked for more.
     pub(crate) fn detail(&self, line: &Line) {
         if self.verbose {

@@ -115,6 +115,9 @@ pub struct Run {
     /// Where to listen (UDP); port 0 takes any free one [default: 0.0.0.0:4433].
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// The name that clients reach it under, HOST or HOST:PORT [default: this machine's own address].
+    #[arg(long, value_name = "NAME")]
+    pub public_address: Option<String>,
     /// A TOML file with the relay's settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -53,8 +53,8 @@ impl Greeting {
         if self.guessed {
             writeln!(
                 out,
-                "The host in it is a guess. If clients reach this machine under another name, put\n\
-                 public_address = \"NAME\" into the file given with --config.\n"
+                "The host in it is a guess. If clients reach this machine under another name, start it\n\
+                 with --public-address NAME, or put public_address = \"NAME\" into a config file (--config FILE).\n"
             )?;
         }
         if out.is_terminal()

@@ -10,11 +10,13 @@ use crate::{channel::Head, id::InstanceId};
 const VERSION_RETRY: Duration = Duration::from_secs(60);
 
 /// Which share of a mailbox is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum FullScope {
     /// The whole mailbox.
+    #[error("the recipient's mailbox")]
     Mailbox,
     /// This depositor's share of it.
+    #[error("your share of the recipient's mailbox")]
     Contact,
 }
 
@@ -23,7 +25,7 @@ pub enum FullScope {
 pub enum Refusal {
     /// No such mailbox or channel, or the token does not open it. Deliberately one answer: absent and forbidden look the
     /// same.
-    #[error("the relay does not let this sender in, or has no such mailbox")]
+    #[error("they take no messages from you any more, or their mailbox is gone")]
     NoEntry,
     /// The token was genuine and has expired.
     #[error("the permission to write to this mailbox has expired")]
@@ -38,7 +40,7 @@ pub enum Refusal {
         max: u32,
     },
     /// The recipient has too much waiting.
-    #[error("the recipient's mailbox is full")]
+    #[error("{scope} is full")]
     MailboxFull {
         /// What is full.
         scope: FullScope,
@@ -61,7 +63,7 @@ pub enum Refusal {
         retry_ms: u32,
     },
     /// The relay is about to stop or restart.
-    #[error("the relay is restarting")]
+    #[error("the relay said that it stops")]
     Draining {
         /// Reconnect after this many milliseconds.
         delay_ms: u32,

@@ -43,6 +43,10 @@ impl<V: View> Turn<'_, V> {
         if self.scan::<GroupRecord>(&Range::all(), GROUPS)?.len() >= GROUPS {
             return Ok(Err(CommandError::TooManyGroups(GROUPS)));
         }
+        // A script that went on with the name that it chose would write to the other one.
+        if !self.is_group_name_free(name)? {
+            return Ok(Err(CommandError::NameTaken(name.to_owned())));
+        }
         if !self.counters.registered {
             return Ok(Err(CommandError::NotRegistered));
         }

@@ -1,8 +1,10 @@
 //! `hermesctl search`, `outbox` and `dnd`
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
-use super::chat::{OffOr, off_or};
+use crate::duration;
 
 pub(crate) const SEARCH_HELP: &str = "\
 Finds words as they stand in messages, in upper or lower case. Messages are stored encrypted, so
@@ -45,7 +47,22 @@ pub(crate) enum Outbox {
 
 #[derive(Debug, Args)]
 pub(crate) struct Dnd {
-    /// For how long, like 2h, or `off`; without it until you end it
-    #[arg(value_name = "TIME", value_parser = off_or)]
-    pub(crate) time: Option<OffOr>,
+    /// For how long, like 2h, `on` until you end it, or `off`; without it only shows how it is
+    #[arg(value_name = "TIME", value_parser = quiet)]
+    pub(crate) time: Option<Quiet>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quiet {
+    On,
+    Off,
+    For(Duration),
+}
+
+fn quiet(text: &str) -> Result<Quiet, String> {
+    match text {
+        "on" => Ok(Quiet::On),
+        "off" => Ok(Quiet::Off),
+        text => duration::parse(text).map(Quiet::For),
+    }
 }

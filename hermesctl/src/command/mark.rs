@@ -27,8 +27,13 @@ pub(crate) async fn react(args: cli::React, invocation: &mut Invocation) -> Resu
 }
 
 pub(crate) async fn edit(args: cli::Edit, invocation: &mut Invocation) -> Result<Exit, Stop> {
-    let text = send::read(args.text.into(), invocation).await?;
     let account = invocation.account().await?;
+    let source: send::Source = args.text.into();
+    if source.is_typed() {
+        // What is typed would be lost if there were no such message.
+        invocation.daemon.repeatable(async |client| client.message(&account, &args.message).await).await?;
+    }
+    let text = send::read(source, invocation).await?;
     let (message, edit) = (&args.message, EditMessage { text });
     let began = Instant::now();
     let changed =

@@ -38,8 +38,14 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
         named.push(chat_of(reply, invocation).await?);
     }
     let (to, source) = split(args.words, named)?;
-    let text = read(source, invocation).await?;
     let account = invocation.account().await?;
+    if source.is_typed() {
+        // What is typed would be lost if it turned out afterwards that it cannot be sent.
+        for name in &to {
+            invocation.daemon.repeatable(async |client| client.chat(&account, name).await).await?;
+        }
+    }
+    let text = read(source, invocation).await?;
     let wait = match args.wait {
         None => Wait::None,
         Some(WaitFor::Relayed) => Wait::Relayed,
@@ -97,6 +103,13 @@ async fn chat_of(message: &str, invocation: &Invocation) -> Result<String, Stop>
 pub(super) enum Source {
     Argument(String),
     Stdin,
+}
+
+impl Source {
+    /// Whether a person types it after this command has begun.
+    pub(super) fn is_typed(&self) -> bool {
+        *self == Self::Stdin && std::io::stdin().is_terminal()
+    }
 }
 
 impl From<Option<String>> for Source {

@@ -6,7 +6,7 @@ use super::now;
 use crate::{
     invocation::Invocation,
     output::{Format, Line},
-    render::account,
+    render::account::{self, Detail},
     stop::Stop,
 };
 
@@ -16,7 +16,11 @@ pub(crate) async fn run(invocation: &mut Invocation) -> Result<Exit, Stop> {
         invocation.output.json(&status)?;
         return Ok(Exit::Ok);
     }
-    account::status(&status, now()).iter().for_each(|line| invocation.output.line(line));
+    let detail = match invocation.notes.is_verbose() {
+        true => Detail::All,
+        false => Detail::Daily,
+    };
+    account::status(&status, detail, now()).iter().for_each(|line| invocation.output.line(line));
     if status.accounts.is_empty() {
         invocation
             .notes

@@ -7,10 +7,19 @@ use hermes_api::{
 use jiff::tz::TimeZone;
 
 use crate::{
-    duration,
+    duration, limits,
     output::{BAD, DIM, GOOD, Line, NAME, WARN},
     render::{audit::counted, message::local_time},
 };
+
+/// How much of an account is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What changes from day to day, and what is amiss.
+    Daily,
+    /// Also what stays: who the account is, and how its keys are kept.
+    All,
+}
 
 /// A silence that ends later has no end.
 const FAR: std::time::Duration = std::time::Duration::from_secs(10 * 365 * 86_400);
@@ -19,17 +28,17 @@ const FAR: std::time::Duration = std::time::Duration::from_secs(10 * 365 * 86_40
 const FINGERPRINT_GLANCE: usize = 16;
 
 /// The daemon and its accounts.
-pub(crate) fn status(status: &DaemonStatus, now: UnixMillis) -> Vec<Line> {
+pub(crate) fn status(status: &DaemonStatus, detail: Detail, now: UnixMillis) -> Vec<Line> {
     let up = duration::short(status.started_at.before(now));
     let mut lines =
         vec![Line::new("hermesd ").plain(&status.version).plain(format!(", pid {}, up {up}", status.pid))];
     for account in &status.accounts {
-        lines.extend(self::account(account, now));
+        lines.extend(self::account(account, detail, now));
     }
     lines
 }
 
-fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
+fn account(account: &AccountStatus, shown: Detail, now: UnixMillis) -> Vec<Line> {
     if account.keys.as_ref().is_some_and(|keys| keys.locked) {
         return locked(account);
     }
@@ -37,7 +46,6 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
         headline(account, now),
         detail("unread", account.unread.to_string()),
         detail("outbox", format!("{} waiting", account.outbox)),
-        detail("fingerprint", account.fingerprint.clone()),
     ];
     if account.requests > 0 {
         lines.insert(2, detail("requests", format!("{}: hermesctl requests ls", account.requests)));
@@ -48,7 +56,7 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
             lines.insert(2, hint(&reason.hint));
         }
     }
-    lines.extend(account.dnd_until.map(|until| detail("disturb", dnd(until, now))));
+    lines.extend(account.dnd_until.map(|until| detail("dnd", dnd(until, now))));
     lines.extend(store(&account.store, now));
     if account.unreadable > 0 {
         lines.push(detail("unreadable", unreadable(account, now)));
@@ -60,8 +68,13 @@ fn account(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
         let missing = format!("{}: hermesctl audit", counted(account.missing, "message"));
         lines.push(Line::default().styled(DIM, format!("  {:<11}  ", "missing")).styled(BAD, missing));
     }
-    lines.extend(prekeys(account));
-    lines.extend(account.keys.as_ref().map(keys));
+    if shown == Detail::All {
+        lines.push(detail("fingerprint", account.fingerprint.clone()));
+    }
+    lines.extend(prekeys(account, shown, now));
+    if shown == Detail::All {
+        lines.extend(account.keys.as_ref().map(keys));
+    }
     lines
 }
 
@@ -80,13 +93,13 @@ fn keys(keys: &KeyStatus) -> Line {
 /// Until when its user wants not to be disturbed.
 fn dnd(until: UnixMillis, now: UnixMillis) -> String {
     match now.before(until) > FAR {
-        true => "no: hermesctl dnd off".to_owned(),
-        false => format!("not until {}: hermesctl dnd off", local_time(until, &TimeZone::system())),
+        true => "on, until hermesctl dnd off".to_owned(),
+        false => format!("until {}, or hermesctl dnd off", local_time(until, &TimeZone::system())),
     }
 }
 
 /// The stock of one-time prekeys, and what it means when it is low.
-fn prekeys(account: &AccountStatus) -> Vec<Line> {
+fn prekeys(account: &AccountStatus, shown: Detail, now: UnixMillis) -> Vec<Line> {
     let Some(curve) = account.one_time_prekeys else { return Vec::new() };
     // A daemon that is older than this program tells of one kind.
     let kem = account.one_time_kem_prekeys.unwrap_or(curve);
@@ -96,7 +109,16 @@ fn prekeys(account: &AccountStatus) -> Vec<Line> {
     };
     let left = curve.min(kem);
     if left >= ONE_TIME_PREKEYS_LOW {
-        return vec![detail("prekeys", stock)];
+        return match shown {
+            Detail::All => vec![detail("prekeys", stock)],
+            Detail::Daily => Vec::new(),
+        };
+    }
+    // A new store, or one that was put back, has just begun to give its keys to the relay.
+    if account.connection.state == ConnectionState::Connected
+        && account.connection.since.before(now) < limits::PREKEYS_UNDER_WAY
+    {
+        return vec![detail("prekeys", format!("{stock}; more are on their way"))];
     }
     let (style, meaning) = match left {
         0 => (BAD, "; first messages of new sessions are protected less"),
@@ -303,7 +325,7 @@ mod tests {
             capabilities: Vec::new(),
             accounts: vec![account],
         };
-        status(&daemon, UnixMillis(60_000)).iter().map(Line::text).collect()
+        status(&daemon, Detail::All, UnixMillis(60_000)).iter().map(Line::text).collect()
     }
 
     #[test]

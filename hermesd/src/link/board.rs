@@ -61,7 +61,7 @@ pub(crate) enum Reason {
     #[error("the relay answers in a way this program does not understand")]
     Misbehaved,
     /// The relay asked to come back later.
-    #[error("the relay is restarting")]
+    #[error("the relay said that it stops")]
     GoneAway,
     /// Another copy of the account's store is at work, and this one waits for its user.
     #[error("another copy of this account's store is at work; this one is stopped")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use hermes_api::{ErrorCode, Peer, Peers, PingContact, Pong, SessionHealth, V1, limits};
+use hermes_api::{ErrorCode, Peer, Peers, PingContact, Pong, Problem, SessionHealth, V1, limits};
 use hermes_engine::{Command, Event, MessageId, Reply as EngineReply, query};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -13,10 +13,11 @@ use tokio::{
 use super::{
     Daemon,
     messages::unexpected,
+    problem::ToProblem,
     reply::{Asked, Document, Refused, Reply},
     show,
 };
-use crate::{account::Account, clock::now};
+use crate::{account::Account, clock::now, link::MailboxState};
 
 pub(super) async fn peers(State(daemon): State<Daemon>, Path(account): Path<String>) -> Reply<Peers> {
     let account = daemon.account(&account).await.map_err(Refused)?;
@@ -52,6 +53,10 @@ pub(super) async fn ping(
     Asked(asked): Asked<PingContact>,
 ) -> Reply<Pong> {
     let account = daemon.account(&account).await.map_err(Refused)?;
+    if let Some(reason) = not_connected(&account) {
+        let message = format!("{name} was not asked: not connected to your relay ({})", reason.message);
+        return Err(Refused::new(ErrorCode::RelayUnreachable, message, reason.hint));
+    }
     // Before the command, so that no answer is missed.
     let mut events = account.events();
     let began = Instant::now();
@@ -67,12 +72,23 @@ pub(super) async fn ping(
     if !answered {
         return Err(Refused::new(
             ErrorCode::WaitTimedOut,
-            format!("{name} did not answer in {} ms", patience.as_millis()),
+            format!("{name} did not answer within {:?}", patience),
             format!("{name} may be offline, or tell nobody: hermesctl peers says when it was last seen"),
         ));
     }
     let round_trip_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Document(Pong { v: V1, contact: name, round_trip_us }))
+}
+
+/// Why nothing can arrive at the moment. While it is not known yet, an answer may still come.
+fn not_connected(account: &Account) -> Option<Problem> {
+    let state = account.board().mailbox().borrow().state.clone();
+    match state {
+        MailboxState::Connected | MailboxState::Connecting(None) => None,
+        MailboxState::Connecting(Some(reason))
+        | MailboxState::Waiting(reason)
+        | MailboxState::Stopped(reason) => Some(reason.problem()),
+    }
 }
 
 /// Waits for the answer. One that was missed among too many events is waited for in vain: it is asked for again.

@@ -1,12 +1,13 @@
 //! The one place that turns what went wrong into what a user reads: a code, a sentence, and what to do.
 
 mod group;
+mod refusal;
 
 use hermes_api::{ErrorCode, Problem, limits};
 use hermes_engine::{
     CommandError, FailureReason, InviteError, NumberOf, PairingError, ReadError, SafetyNumberError, SendError,
 };
-use hermes_wire::{Refusal, limits::ENVELOPE_BYTES};
+use hermes_wire::Refusal;
 
 use crate::{
     account::{AccountError, CommandFailure},
@@ -16,7 +17,10 @@ use crate::{
     store::{OpenError, StoreError},
 };
 
-pub(super) use self::group::{stopped_group, who};
+pub(super) use self::{
+    group::{stopped_group, who},
+    refusal::closed_mailbox,
+};
 
 /// What to do on a copy that is stopped.
 const COPY_HINT: &str = "use the other copy; or go on with this one and stop the other: hermesctl recover";
@@ -184,7 +188,10 @@ fn of_contact(error: &CommandError) -> (ErrorCode, String) {
             ErrorCode::BadContactName,
             "use 1 to 32 of a-z, 0-9, '-', '_' and '.', with no '-' or '.' at either end".to_owned(),
         ),
-        CommandError::NameTaken(_) => (ErrorCode::ContactNameTaken, "choose another name".to_owned()),
+        CommandError::NameTaken(_) => (
+            ErrorCode::ContactNameTaken,
+            "choose another name; hermesctl chat ls --all shows those that are taken".to_owned(),
+        ),
         CommandError::NumberMismatch(name) => (
             ErrorCode::SafetyNumberMismatch,
             format!(
@@ -263,7 +270,7 @@ impl ToProblem for CommandFailure {
             Self::Store(reason) => Problem::new(
                 ErrorCode::StoreFailed,
                 format!("nothing was confirmed: {reason}"),
-                "see hermesctl status; repeating with the same --id cannot send twice",
+                "hermesctl doctor looks at the disk; what has --id or --key can be repeated with the same one",
             ),
             Self::Damaged(reason) => {
                 Problem::new(ErrorCode::StoreCorrupt, format!("nothing was stored: {reason}"), DAMAGED_HINT)
@@ -349,45 +356,6 @@ impl ToProblem for InviteError {
     }
 }
 
-impl ToProblem for Refusal {
-    fn problem(&self) -> Problem {
-        let (code, hint) = match self {
-            Self::NoEntry | Self::TokenExpired => {
-                (ErrorCode::RelayRefused, "pair again: ask them for a new invite")
-            }
-            Self::InviteUsed => (ErrorCode::InviteUsed, "ask for a new invite; each works once"),
-            Self::TooLarge { max } if usize::try_from(*max).is_ok_and(|max| max < ENVELOPE_BYTES) => {
-                (ErrorCode::MessageTooLarge, "send it in several messages")
-            }
-            Self::TooLarge { .. } => (ErrorCode::MessageTooLarge, "update hermesd"),
-            Self::MailboxFull { .. } => {
-                (ErrorCode::MailboxFull, "the message stays queued and leaves when they have fetched theirs")
-            }
-            Self::RegistrationRefused => (
-                ErrorCode::RegistrationRefused,
-                "ask the relay's operator for a token: hermes-relay token new",
-            ),
-            Self::Superseded { .. } => (
-                ErrorCode::Superseded,
-                "the account runs in two places: stop one, then start this daemon again",
-            ),
-            Self::Version { .. } | Self::BadFrame => (ErrorCode::RelayRefused, "update the older side"),
-            Self::IdConflict => (ErrorCode::RelayRefused, "send the message again"),
-            Self::RosterMismatch | Self::EpochAhead { .. } => {
-                (ErrorCode::RelayRefused, "ask an admin of the group to rebuild it")
-            }
-            Self::NoBlob => (ErrorCode::RelayRefused, "ask an admin of the group to add you again"),
-            Self::StaleEpoch { .. }
-            | Self::BlobsFull { .. }
-            | Self::RateLimited { .. }
-            | Self::StoreUnavailable { .. }
-            | Self::Draining { .. }
-            | Self::Busy { .. } => (ErrorCode::RelayUnreachable, "it is tried again by itself"),
-        };
-        Problem::new(code, self.to_string(), hint)
-    }
-}
-
 impl ToProblem for PairingError {
     fn problem(&self) -> Problem {
         let again = "ask for a new invite";
@@ -396,6 +364,11 @@ impl ToProblem for PairingError {
                 Problem::new(ErrorCode::InviteExpired, "the invite has expired", again)
             }
             Self::Refused(refusal @ Refusal::InviteUsed) => refusal.problem(),
+            Self::Refused(Refusal::NoEntry) => Problem::new(
+                ErrorCode::PairingFailed,
+                "the invite was withdrawn, or the mailbox of its maker is gone",
+                again,
+            ),
             Self::Refused(refusal) => Problem::new(ErrorCode::PairingFailed, refusal.to_string(), again),
             Self::BadBundle(_) => Problem::new(ErrorCode::PairingFailed, self.to_string(), again),
         }

@@ -13,11 +13,11 @@ use hermes_engine::{
     ChangePolicy, MessageState, Text,
     query::{self, ContactView, MessageDirection, MessageView, StoreView, Summary},
 };
-use hermes_wire::{Advice, Timestamp, prekey::PrekeyKind};
+use hermes_wire::{Advice, Refusal, Timestamp, prekey::PrekeyKind};
 
 pub(super) use self::group::{group, group_details, person, recipient};
 pub(super) use self::request::{open_invite, request};
-use super::problem::{ToProblem, who};
+use super::problem::{ToProblem, closed_mailbox, who};
 use crate::{
     account::{Account, Health},
     clock::now,
@@ -252,7 +252,11 @@ pub(super) fn connection(status: &MailboxStatus, registered: bool) -> Connection
         MailboxState::Waiting(reason) => (trying(ConnectionState::Offline), Some(reason)),
         MailboxState::Stopped(reason) => (ConnectionState::Refused, Some(reason)),
     };
-    Connection { state, since: time(status.since), reason: reason.map(ToProblem::problem) }
+    let reason = reason.map(|reason| match reason {
+        Reason::Refused(Refusal::RegistrationRefused) if registered => closed_mailbox(),
+        reason => reason.problem(),
+    });
+    Connection { state, since: time(status.since), reason }
 }
 
 fn is_final(reason: &Reason) -> bool {

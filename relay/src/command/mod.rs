@@ -47,7 +47,9 @@ pub enum Failure {
     Monitor { address: SocketAddr, error: io::Error },
     #[error("cannot take an operator's orders at {path}: {error}; choose a shorter or another --state-dir")]
     Socket { path: PathBuf, error: io::Error },
-    #[error("public_address is no address that clients could use ({0}); correct it in the configuration")]
+    #[error(
+        "the public address is none that clients could use ({0}); correct public_address in the config file, or --public-address"
+    )]
     PublicAddress(#[from] AddressError),
     #[error(
         "the store failed: {0}; look at the disk (full? broken?), then start the relay again: nothing that it acknowledged is lost"

@@ -93,6 +93,7 @@ fn configure(run: &Run) -> Result<Config, ConfigError> {
         Some(path) => Config::read(path)?,
         None => Config::default(),
     };
+    config.public_address = run.public_address.clone().or(config.public_address);
     config.listen = run.listen.unwrap_or(config.listen);
     config.registration = run.registration.unwrap_or(config.registration);
     Ok(config)

@@ -105,7 +105,7 @@ fn keys(account: &AccountStatus) -> Option<Check> {
         Check::private("keys", verdict, text, format!("kept as {}", keys.kind))
     };
     Some(match keys.kind {
-        KeyKind::File => check(Verdict::Warn)
+        KeyKind::File => check(Verdict::Ok)
             .advise("if that is not enough: hermesctl keys change --to passphrase, or another kind"),
         _ => check(Verdict::Ok),
     })
