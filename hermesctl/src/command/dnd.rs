@@ -8,7 +8,7 @@ use crate::{
     cli::{self, Quiet},
     invocation::Invocation,
     output::{Format, GOOD, Line},
-    render::message::local_time,
+    render::{account::is_endless, message::local_time},
     stop::Stop,
 };
 
@@ -45,9 +45,7 @@ async fn show(account: &str, invocation: &mut Invocation) -> Result<Exit, Stop> 
 fn words(until: Option<UnixMillis>) -> String {
     match until {
         None => "you can be disturbed".to_owned(),
-        Some(until) if until.0 > now().0.saturating_add(FOR_EVER.as_secs() * 500) => {
-            "you are left alone, until hermesctl dnd off".to_owned()
-        }
+        Some(until) if is_endless(until, now()) => "you are left alone, until hermesctl dnd off".to_owned(),
         Some(until) => format!(
             "you are left alone until {}, or hermesctl dnd off",
             local_time(until, &TimeZone::system())

@@ -90,9 +90,14 @@ fn keys(keys: &KeyStatus) -> Line {
     detail("keys", format!("{}: {}", keys.kind, keys.protection))
 }
 
+/// Whether a silence goes on until it is ended.
+pub(crate) fn is_endless(until: UnixMillis, now: UnixMillis) -> bool {
+    now.before(until) > FAR
+}
+
 /// Until when its user wants not to be disturbed.
 fn dnd(until: UnixMillis, now: UnixMillis) -> String {
-    match now.before(until) > FAR {
+    match is_endless(until, now) {
         true => "on, until hermesctl dnd off".to_owned(),
         false => format!("until {}, or hermesctl dnd off", local_time(until, &TimeZone::system())),
     }

@@ -128,7 +128,7 @@ fn each_fault_has_its_line_and_its_exit_code() {
             0,
             "on",
             "keys",
-            "warn",
+            "ok",
             0,
         ),
         (json!({"one_time_kem_prekeys": 0}), 0, "on", "prekeys", "warn", 0),

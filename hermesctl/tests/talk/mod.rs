@@ -201,9 +201,9 @@ fn quiet_and_archived_chats_are_told_to_the_daemon() {
     });
     let (shown, _, body) = asked(&world, &["dnd", "2h"]);
     assert_eq!(body, json!({"seconds": 7_200}));
-    assert_eq!(shown, "✓ you are left alone until 1970-01-01 02:00\n");
+    assert_eq!(shown, "✓ you are left alone until 1970-01-01 02:00, or hermesctl dnd off\n");
     assert_eq!(asked(&world, &["dnd", "off"]).2, json!({"seconds": null}));
-    assert!(asked(&world, &["dnd"]).0.contains("until hermesctl dnd off"));
+    assert!(asked(&world, &["dnd", "on"]).0.contains("until hermesctl dnd off"));
     let (shown, route, _) = asked(&world, &["chat", "archive", "ops"]);
     assert_eq!(route, "POST /v1/accounts/alice/chats/ops/archive");
     assert!(shown.contains("is archived"), "{shown}");
