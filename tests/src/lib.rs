@@ -2,8 +2,8 @@
 //!
 //! [`world`] runs the real programs; [`sim`] runs engines and the relay's rules in memory, under a seed;
 //! [`duo`] is two engines with the network in the test's hands, [`impostor`] somebody who writes in the place of one,
-//! [`passing`] what two engines say and nobody keeps, [`remote`] an engine of a test at a real relay, [`stranger`] somebody
-//! who asks to be a contact.
+//! [`passing`] what two engines say and nobody keeps, [`remote`] an engine of a test at a real relay, [`soak`] a crowd for
+//! hours, [`stranger`] somebody who asks to be a contact.
 //! The tests themselves stand in `tests/`.
 
 pub mod duo;
@@ -11,6 +11,7 @@ pub mod impostor;
 pub mod passing;
 pub mod remote;
 pub mod sim;
+pub mod soak;
 pub mod stranger;
 mod way;
 pub mod world;

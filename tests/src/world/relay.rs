@@ -64,6 +64,13 @@ impl Relay {
         announced(&self.process);
     }
 
+    /// Asks it to end, which sends everyone away in order, and starts it again.
+    pub fn drain_and_restart(&self) {
+        self.process.terminate();
+        self.process.start();
+        announced(&self.process);
+    }
+
     /// Directory of everything it keeps.
     pub fn state(&self) -> &Path {
         &self.state

@@ -17,6 +17,7 @@ mod on;
 mod requests;
 mod rollback;
 mod skip;
+mod soak;
 mod supervised;
 mod swallow;
 mod transcripts;

@@ -1,0 +1,48 @@
+//! Many accounts for a long time. A small one runs always; `just soak 2000 600` is what it is for.
+
+use std::{env, time::Duration};
+
+use hermes_tests::soak::{Plan, run};
+
+/// Accounts, unless `HERMES_SOAK_CLIENTS` says otherwise.
+const CLIENTS: u64 = 20;
+/// Seconds, unless `HERMES_SOAK_SECONDS` says otherwise.
+const SECONDS: u64 = 8;
+/// How much what is held may have grown from the second third to the last, in percent: a program that was just
+/// restarted holds less.
+const GROWTH: u64 = 20;
+
+#[test]
+fn nothing_is_lost_or_grows_while_programs_are_killed() {
+    let clients = from_environment("HERMES_SOAK_CLIENTS", CLIENTS);
+    let seconds = from_environment("HERMES_SOAK_SECONDS", SECONDS);
+    let plan = Plan {
+        clients: usize::try_from(clients).expect("it fits"),
+        duration: Duration::from_secs(seconds),
+        fault_every: Duration::from_secs(seconds / 40).clamp(Duration::from_secs(2), Duration::from_secs(15)),
+        actions_per_second: u32::try_from(from_environment("HERMES_SOAK_RATE", 40)).expect("it fits"),
+        seed: from_environment("HERMES_SOAK_SEED", 1),
+    };
+    let report = run(&plan);
+    println!("{clients} accounts, {seconds} s: {} texts accepted, {} arrived", report.texts, report.arrived);
+    let (relay, daemons) = report.faults;
+    println!("the relay ended {relay} times, a daemon {daemons} times");
+    let looks = report.course.looks();
+    looks.iter().step_by((looks.len() / 20).max(1)).for_each(|look| println!("{look}"));
+    assert!(report.texts > 0 && relay + daemons > 0);
+    if let Some([before, after]) = report.course.thirds() {
+        println!("medians of the second third and the last:\n{before}\n{after}");
+        for (what, before, after) in [
+            ("the relay's memory", before.relay.memory, after.relay.memory),
+            ("the daemons' memory", before.daemons.memory, after.daemons.memory),
+            ("the relay's descriptors", before.relay.descriptors, after.relay.descriptors),
+            ("the daemons' descriptors", before.daemons.descriptors, after.daemons.descriptors),
+        ] {
+            assert!(after * 100 <= before * (100 + GROWTH), "{what} grew: {before} -> {after}");
+        }
+    }
+}
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
+}
