@@ -112,16 +112,19 @@ impl<'a, S: Store> Draft<'a, S> {
         after: Sequence,
         wanted: impl Fn(&Delivered) -> bool,
     ) -> Result<Removed, StoreError> {
-        let credit = Credit { envelopes: limits::DELETE_ENVELOPES, bytes: limits::DELETE_BYTES };
+        // Read in portions that grow: a client that keeps up acknowledges a few at a time, with many behind them.
+        let mut portion = limits::DELETE_PORTION;
         let mut removed = Removed { last: after, ..Removed::default() };
         let mut read = after;
         loop {
             if self.is_full() {
                 return Ok(Removed { unfinished: true, ..removed });
             }
+            let credit = Credit { envelopes: portion, bytes: limits::DELETE_BYTES };
             let rows = self.store.envelopes(mailbox, read, credit)?;
             let Some(last) = rows.last() else { break };
             read = last.sequence;
+            portion = portion.saturating_mul(4).min(limits::DELETE_ENVELOPES);
             for row in rows {
                 if self.changes.envelopes.contains_key(&(mailbox, row.sequence)) {
                     continue;

@@ -290,6 +290,19 @@ fn a_repeat_costs_as_much_as_a_deposit() {
 }
 
 #[test]
+fn an_ack_reads_what_it_deletes_however_much_is_behind_it() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    (1..=200).for_each(|id| drop(relay.deposits(NOW, &entry, &[deposit(id, b"")])));
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let mut relay = Relay::new(Counting::new(relay.into_store()), policy).unwrap();
+    assert_eq!(relay.acks(&bob, 5), Outcome::Acked);
+    assert!(relay.store().envelopes.get() <= 16, "{} were read", relay.store().envelopes.get());
+    assert_eq!(relay.acks(&bob, 199), Outcome::Acked);
+    assert_eq!(relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes, 1);
+}
+
+#[test]
 fn absent_wrong_and_revoked_are_one_answer_after_the_same_work() {
     let (mut relay, bob) = with_bob(Limits::default());
     let stranger = Owner::new(2);

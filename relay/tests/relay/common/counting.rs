@@ -20,13 +20,15 @@ use serde_bytes::ByteBuf;
 pub struct Counting {
     store: MemoryStore,
     pub reads: Cell<u32>,
+    /// Envelopes that were read.
+    pub envelopes: Cell<usize>,
     /// Envelopes in each commit.
     pub commits: Vec<usize>,
 }
 
 impl Counting {
     pub fn new(store: MemoryStore) -> Self {
-        Self { store, reads: Cell::new(0), commits: Vec::new() }
+        Self { store, reads: Cell::new(0), envelopes: Cell::new(0), commits: Vec::new() }
     }
 
     fn counted(&self) -> &MemoryStore {
@@ -50,7 +52,9 @@ impl Store for Counting {
         after: Sequence,
         credit: Credit,
     ) -> Result<Vec<Delivered>, StoreError> {
-        self.counted().envelopes(mailbox, after, credit)
+        let envelopes = self.counted().envelopes(mailbox, after, credit)?;
+        self.envelopes.set(self.envelopes.get() + envelopes.len());
+        Ok(envelopes)
     }
 
     fn receipt(&self, mailbox: MailboxId, envelope: EnvelopeId) -> Result<Option<Receipt>, StoreError> {
