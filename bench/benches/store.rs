@@ -41,10 +41,11 @@ fn main() {
     while written < messages {
         let absence = ABSENCE.min(messages - written);
         alice.home.stop();
-        carol.write((written..written + absence).map(text));
+        let writing = time(|| carol.write((written..written + absence).map(text)));
         written += absence;
         drains.push(drain(&alice, written));
-        eprintln!("{written} messages, the last {absence} in {:.1?}", drains.last().expect("one"));
+        let drained = drains.last().expect("one");
+        eprintln!("{written} messages, the last {absence} written in {writing:.1?} and fetched in {drained:.1?}");
     }
     drains.sort();
 
@@ -63,6 +64,7 @@ fn main() {
         ("hermesctl status", &["status"][..], "10 ms"),
         ("hermesctl inbox --peek -n 20", &["inbox", "--peek", "-n", "20"], "30 ms"),
         ("hermesctl log carol -n 20", &["log", "carol", "-n", "20"], "30 ms"),
+        ("hermesctl chat ls, all unread", &["chat", "ls"], ""),
         ("hermesctl search needle", &["search", "needle"], "1 s"),
     ] {
         let times = sorted(|| time(|| drop(alice.ctl(arguments).ok())));

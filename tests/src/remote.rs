@@ -139,8 +139,12 @@ async fn deposit_all(destination: &query::Destination, rows: Vec<query::Outgoing
     let envelopes: Vec<_> = rows.iter().map(|row| row.envelope).collect();
     let ask = async {
         for row in rows {
-            requests.send(&row.frame).await.expect("written");
+            requests.push(&row.frame);
+            if requests.is_full() {
+                requests.flush().await.expect("written");
+            }
         }
+        requests.flush().await.expect("written");
         requests
     };
     let hear = async {
