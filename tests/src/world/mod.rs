@@ -14,6 +14,7 @@
 //! any look into the stores, which are sealed.
 
 pub mod account;
+pub mod disk;
 pub mod home;
 pub mod log;
 pub mod memory;

@@ -9,6 +9,7 @@ mod canary;
 mod changed_identity;
 mod cli;
 mod events;
+mod full_disk;
 mod groups;
 mod keys;
 mod kill;
