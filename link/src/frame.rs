@@ -3,7 +3,12 @@
 //! Both halves are cancel-safe, so that they may stand in a `select!`: a frame half read or half written waits in the
 //! value itself.
 
-use std::marker::PhantomData;
+use std::{
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    pin::pin,
+    task::Poll,
+};
 
 use hermes_wire::{DecodeError, frame, limits::FRAME_BYTES};
 use quinn::{ConnectionError, RecvStream, SendStream, VarInt};
@@ -89,6 +94,20 @@ impl<T: Serialize + DeserializeOwned> FrameReader<T> {
                 None if self.buffer.is_empty() => return Ok(None),
                 None => return Err(ReadError::Truncated),
             }
+            self.gather().await;
+        }
+    }
+
+    /// Takes what else has arrived, without waiting for anything. QUIC gives the bytes of one packet at a time, and who
+    /// drains a burst into one batch wants all of them.
+    async fn gather(&mut self) {
+        while let Some(room) = READ_BYTES.checked_sub(self.buffer.len() - self.start).filter(|room| *room > 0)
+        {
+            let mut more = pin!(self.stream.read_chunk(room, true));
+            let more = poll_fn(|context| Poll::Ready(more.as_mut().poll(context))).await;
+            // The end of the stream and its failure are found again by the next read, after what came before them.
+            let Poll::Ready(Ok(Some(chunk))) = more else { return };
+            self.buffer.extend_from_slice(&chunk.bytes);
         }
     }
 

@@ -84,6 +84,20 @@ async fn frames_arrive_whole_and_in_order_and_garbage_is_refused() {
     }
     assert!(matches!(reader.next().await, Ok(None)));
 
+    // What has arrived, in however many packets, is there without waiting once a frame of it was read.
+    let (send, _) = connection.open_bi().await.unwrap();
+    let mut writer = FrameWriter::new(send);
+    (1..=1_000).for_each(|sequence| writer.push(&ToRelay::Ack(hermes_wire::Sequence(sequence))));
+    writer.flush().await.unwrap();
+    let (_, receive) = accepted.accept_bi().await.unwrap();
+    writer.finish();
+    // Everything was acknowledged, so it is all at the other side.
+    writer.finished().await;
+    let mut reader = FrameReader::<ToRelay>::new(receive);
+    assert!(reader.next().await.unwrap().is_some());
+    let rest = std::iter::from_fn(|| reader.buffered().unwrap()).count();
+    assert_eq!(rest, 999);
+
     // A length over the limit, a body that is no frame, and a stream that ends inside a frame.
     for garbage in [&[0xff, 0xff, 0xff, 0xff][..], &[0, 0, 0, 2, 0xf6, 0xf6], &[0, 0, 0, 9, 1]] {
         let (mut send, _) = connection.open_bi().await.unwrap();

@@ -39,7 +39,9 @@ async fn queues_empty(crowd: &Crowd) {
                 assert_eq!(account.unreadable, 0, "{}: {:?}", account.name, account.last_unreadable);
                 assert_eq!(account.renewals, 0, "{}: {:?}", account.name, account.last_renewal);
             }
-            Ok(accounts.iter().all(|account| account.outbox == 0 && account.missing == 0 && account.caught_up))
+            Ok(accounts
+                .iter()
+                .all(|account| account.outbox == 0 && account.missing == 0 && account.caught_up))
         })
         .await;
     }

@@ -4,8 +4,8 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use hermes_api::{
-    AcceptInvite, Client, ClientError, ConnectionState, ContactState, CreateAccount, CreateGroup, CreateInvite,
-    Standing,
+    AcceptInvite, Client, ClientError, ConnectionState, ContactState, CreateAccount, CreateGroup,
+    CreateInvite, Standing,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -139,7 +139,8 @@ async fn say(number: usize, circle: &Circle, ledger: &Ledger, stream: Stream) {
 
 /// Reads what is unread, as far as the daemon is there.
 async fn read(member: &Member) {
-    let refs = unread(&member.client, &member.name).await.into_iter().map(|message| message.reference).collect();
+    let refs =
+        unread(&member.client, &member.name).await.into_iter().map(|message| message.reference).collect();
     let _away = member.client.mark_read(&member.name, &ReadMessages { refs }).await;
 }
 

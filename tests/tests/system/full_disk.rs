@@ -48,7 +48,8 @@ fn a_daemon_whose_disk_is_full_stores_nothing_and_says_so_and_goes_on_with_room(
     alice.pair(&bob);
 
     disk.fill(0);
-    let refused = (0..50).map(|number| bob.ctl(&["send", "alice", &format!("{number} {}", "y".repeat(8_000))]));
+    let refused =
+        (0..50).map(|number| bob.ctl(&["send", "alice", &format!("{number} {}", "y".repeat(8_000))]));
     // What SQLite had room for in its log was taken, and counts.
     let taken = refused.take_while(|outcome| outcome.code == Some(0)).count();
     assert!(taken < 50, "the disk was not full");
