@@ -440,6 +440,8 @@ impl Client {
                     match (typed, reply) {
                         // Typed by somebody who does not know yet how the group stands, or typed again.
                         (Typed::Group(..), _) => {}
+                        // It died between the commit and the answer: the group is there.
+                        (Typed::CreateGroup(..), Err(CommandError::NameTaken(_))) => {}
                         (typed, reply) => {
                             self.answered(typed, reply.expect("the simulation types nothing invalid"));
                         }
