@@ -160,6 +160,10 @@ impl<T: Serialize + DeserializeOwned> FrameReader<T> {
     fn compact(&mut self) {
         self.buffer.drain(..self.start);
         self.start = 0;
+        // A burst is no reason to hold its memory for as long as the stream lasts: most of them are idle.
+        if self.buffer.is_empty() {
+            self.buffer.shrink_to(limits::IDLE_BUFFER_BYTES);
+        }
     }
 }
 
@@ -206,6 +210,7 @@ impl<T: Serialize> FrameWriter<T> {
             self.written += self.stream.write(rest).await.map_err(WriteError::from)?;
         }
         self.buffer.clear();
+        self.buffer.shrink_to(limits::IDLE_BUFFER_BYTES);
         self.written = 0;
         Ok(())
     }

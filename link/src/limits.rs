@@ -42,3 +42,5 @@ pub const PENDING_INCOMING_TOTAL_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes a frame writer gathers before a caller should flush it: about one UDP segmentation batch.
 pub const WRITE_BATCH_BYTES: usize = 64 * 1024;
+/// Bytes that a reader or a writer keeps allocated while nothing passes: a frame of the common sizes.
+pub const IDLE_BUFFER_BYTES: usize = 1_024;
