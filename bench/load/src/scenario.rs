@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     server::{Server, System},
-    wire::{Receiver, Sender, hermes},
+    wire::{Kind, Receiver, Sender, hermes},
 };
 
 /// Messages of one publisher without an acknowledgement.
@@ -93,7 +93,7 @@ impl Scenario {
 async fn run_pairs(server: &Server, pairs: u32, count: usize) -> Result<Outcome> {
     let mut both = Vec::new();
     for pair in 0..pairs {
-        let receiver = Receiver::connect(server, pair, pair).await?;
+        let receiver = Receiver::connect(server, pair, pair, Kind::Durable).await?;
         both.push((Sender::connect(server, pair).await?, receiver));
     }
     let each = count / pairs as usize;
@@ -109,7 +109,7 @@ async fn run_pairs(server: &Server, pairs: u32, count: usize) -> Result<Outcome>
 }
 
 async fn fan(server: &Server, to: u32, posts: usize) -> Result<Outcome> {
-    let receivers = connect(server, 0..to, |_| 0).await?;
+    let receivers = connect(server, 0..to, |_| 0, Kind::Live).await?;
     let sender = match server.system {
         System::Hermes => Sender::Hermes(Box::new(hermes::Sender::channel(server, to).await?)),
         _ => Sender::connect(server, 0).await?,
@@ -126,7 +126,7 @@ async fn fan(server: &Server, to: u32, posts: usize) -> Result<Outcome> {
 }
 
 async fn store(server: &Server, count: usize) -> Result<Outcome> {
-    drop(Receiver::connect(server, 0, 0).await?);
+    drop(Receiver::connect(server, 0, 0, Kind::Durable).await?);
     let sender = Sender::connect(server, 0).await?;
     measured(server, count, |begun| {
         let mut tasks = JoinSet::new();
@@ -140,7 +140,7 @@ async fn drain(server: &Server, count: usize) -> Result<Outcome> {
     store(server, count).await?;
     let begun = Instant::now();
     let cpu = server.cpu()?;
-    let receiver = Receiver::connect(server, 0, 0).await?;
+    let receiver = Receiver::connect(server, 0, 0, Kind::Durable).await?;
     take(receiver, count, begun).await?;
     let (elapsed, memory) = (begun.elapsed(), server.memory()?);
     Ok(Outcome { count, elapsed, cpu: server.cpu()?.saturating_sub(cpu), memory, latencies: Vec::new() })
@@ -148,7 +148,7 @@ async fn drain(server: &Server, count: usize) -> Result<Outcome> {
 
 /// Open loop: a thread of its own says when, however long the server takes, and that is what latency is counted from.
 async fn low(server: &Server, count: usize) -> Result<Outcome> {
-    let receiver = Receiver::connect(server, 0, 0).await?;
+    let receiver = Receiver::connect(server, 0, 0, Kind::Durable).await?;
     let mut sender = Sender::connect(server, 0).await?;
     measured(server, count, |begun| {
         let (due, mut when) = mpsc::unbounded_channel();
@@ -177,7 +177,7 @@ async fn low(server: &Server, count: usize) -> Result<Outcome> {
 
 async fn idle(server: &Server, clients: u32) -> Result<Outcome> {
     let (before, cpu, begun) = (server.memory()?, server.cpu()?, Instant::now());
-    let receivers = connect(server, 0..clients, |number| number).await?;
+    let receivers = connect(server, 0..clients, |number| number, Kind::Live).await?;
     let elapsed = begun.elapsed();
     let memory = server.memory()?.saturating_sub(before);
     let cpu = server.cpu()?.saturating_sub(cpu);
@@ -185,10 +185,10 @@ async fn idle(server: &Server, clients: u32) -> Result<Outcome> {
 }
 
 async fn storm(server: &mut Server, clients: u32) -> Result<Outcome> {
-    drop(connect(server, 0..clients, |number| number).await?);
+    drop(connect(server, 0..clients, |number| number, Kind::Live).await?);
     let begun = Instant::now();
     server.restart().await?;
-    let receivers = connect(server, 0..clients, |number| number).await?;
+    let receivers = connect(server, 0..clients, |number| number, Kind::Live).await?;
     let (elapsed, memory) = (begun.elapsed(), server.memory()?);
     Ok(Outcome { count: receivers.len(), elapsed, cpu: server.cpu()?, latencies: Vec::new(), memory })
 }
@@ -245,6 +245,7 @@ async fn connect(
     server: &Server,
     numbers: std::ops::Range<u32>,
     topic: impl Fn(u32) -> u32,
+    kind: Kind,
 ) -> Result<Vec<Receiver>> {
     let places = Arc::new(Semaphore::new(CONNECTING));
     let attempts = numbers.map(|number| {
@@ -252,7 +253,7 @@ async fn connect(
         async move {
             let _place = places.acquire().await?;
             loop {
-                match Receiver::connect(server, topic, number).await {
+                match Receiver::connect(server, topic, number, kind).await {
                     Ok(receiver) => return Ok::<_, anyhow::Error>(receiver),
                     // `PATIENCE` bounds it.
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 use hermes_wire::RelayAddress;
 use tempfile::TempDir;
 
+use crate::wire::nats;
+
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
 /// `USER_HZ`, which is 100 on every Linux.
@@ -24,19 +26,22 @@ pub enum System {
     Hermes,
     /// Mosquitto, QoS 1.
     Mosquitto,
+    /// NATS JetStream, file storage.
+    Nats,
     /// Redis streams, `appendfsync always`.
     Redis,
 }
 
 impl System {
     /// In the order of the tables.
-    pub const ALL: [Self; 3] = [Self::Hermes, Self::Mosquitto, Self::Redis];
+    pub const ALL: [Self; 4] = [Self::Hermes, Self::Mosquitto, Self::Nats, Self::Redis];
 
     /// As tables say it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hermes => "hermes-relay",
             Self::Mosquitto => "mosquitto",
+            Self::Nats => "nats jetstream",
             Self::Redis => "redis streams",
         }
     }
@@ -46,6 +51,7 @@ impl System {
         match self {
             Self::Hermes => "fsync before each receipt; TLS 1.3",
             Self::Mosquitto => "no fsync; plain TCP",
+            Self::Nats => "file without fsync (every 2 min); plain TCP",
             Self::Redis => "fsync before each reply; plain TCP",
         }
     }
@@ -54,6 +60,7 @@ impl System {
         match self {
             Self::Hermes => relay.to_owned(),
             Self::Mosquitto => "/usr/sbin/mosquitto".into(),
+            Self::Nats => "/usr/sbin/nats-server".into(),
             Self::Redis => "/usr/bin/redis-server".into(),
         }
     }
@@ -91,6 +98,9 @@ impl Server {
         let child = spawn(system, &program, address, directory.path())?;
         let mut server = Self { system, address, relay: None, child, directory, program };
         server.ready().await?;
+        if system == System::Nats {
+            nats::make_stream(address).await?;
+        }
         Ok(server)
     }
 
@@ -153,7 +163,7 @@ fn spawn(system: System, program: &Path, address: SocketAddr, directory: &Path) 
             .arg(config)
             .arg("--state-dir")
             .arg(directory.join("state")),
-        System::Mosquitto => command.arg("-c").arg(config),
+        System::Mosquitto | System::Nats => command.arg("-c").arg(config),
         System::Redis => command.arg(config),
     };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -176,6 +186,9 @@ fn configuration(system: System, address: SocketAddr, directory: &Path) -> Strin
         System::Mosquitto => format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {directory}/\n\
              max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\nlog_type none\nuser root\n"
+        ),
+        System::Nats => format!(
+            "listen: 127.0.0.1:{port}\njetstream {{ store_dir: \"{directory}/js\" }}\nmax_connections: 20000\n"
         ),
         System::Redis => format!(
             "bind 127.0.0.1\nport {port}\ndir {directory}\nappendonly yes\nappendfsync always\nsave \"\"\n\

@@ -13,6 +13,7 @@ use crate::server::{Server, System};
 
 pub mod hermes;
 pub mod mqtt;
+pub mod nats;
 pub mod redis;
 
 /// Bytes of every payload. The first eight are its scheduled time.
@@ -24,6 +25,8 @@ pub enum Sender {
     Hermes(Box<hermes::Sender>),
     /// QoS 1.
     Mqtt(mqtt::Sender),
+    /// With the acknowledgement of the stream.
+    Nats(nats::Sender),
     /// XADD.
     Redis(redis::Sender),
 }
@@ -34,6 +37,7 @@ impl Sender {
         Ok(match server.system {
             System::Hermes => Self::Hermes(Box::new(hermes::Sender::connect(server, topic).await?)),
             System::Mosquitto => Self::Mqtt(mqtt::Sender::connect(server.address, topic).await?),
+            System::Nats => Self::Nats(nats::Sender::connect(server.address, topic).await?),
             System::Redis => Self::Redis(redis::Sender::connect(server.address, topic).await?),
         })
     }
@@ -45,6 +49,7 @@ impl Sender {
         match self {
             Self::Hermes(sender) => sender.send(count, &payload).await,
             Self::Mqtt(sender) => sender.send(count, &payload).await,
+            Self::Nats(sender) => sender.send(count, &payload).await,
             Self::Redis(sender) => sender.send(count, &payload).await,
         }
     }
@@ -54,9 +59,19 @@ impl Sender {
         match self {
             Self::Hermes(sender) => sender.acknowledged().await,
             Self::Mqtt(sender) => sender.acknowledged().await,
+            Self::Nats(sender) => sender.acknowledged().await,
             Self::Redis(sender) => sender.acknowledged().await,
         }
     }
+}
+
+/// How a subscriber stands to its topic.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What comes while it is away waits for it.
+    Durable,
+    /// One of many on a topic.
+    Live,
 }
 
 /// Who subscribes.
@@ -65,17 +80,20 @@ pub enum Receiver {
     Hermes(Box<hermes::Receiver>),
     /// QoS 1.
     Mqtt(mqtt::Receiver),
+    /// A durable consumer, or a plain subscription.
+    Nats(nats::Receiver),
     /// XREAD.
     Redis(redis::Receiver),
 }
 
 impl Receiver {
     /// The subscriber of that number to that topic.
-    pub async fn connect(server: &Server, topic: u32, number: u32) -> Result<Self> {
+    pub async fn connect(server: &Server, topic: u32, number: u32, kind: Kind) -> Result<Self> {
         let address = server.address;
         Ok(match server.system {
             System::Hermes => Self::Hermes(Box::new(hermes::Receiver::connect(server, number).await?)),
             System::Mosquitto => Self::Mqtt(mqtt::Receiver::connect(address, topic, number).await?),
+            System::Nats => Self::Nats(nats::Receiver::connect(address, topic, number, kind).await?),
             System::Redis => Self::Redis(redis::Receiver::connect(address, topic).await?),
         })
     }
@@ -85,6 +103,7 @@ impl Receiver {
         match self {
             Self::Hermes(receiver) => receiver.receive().await,
             Self::Mqtt(receiver) => receiver.receive().await,
+            Self::Nats(receiver) => receiver.receive().await,
             Self::Redis(receiver) => receiver.receive().await,
         }
     }
