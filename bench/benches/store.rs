@@ -20,7 +20,8 @@ const RUNS: usize = 9;
 /// For a store to fill; a machine may be slow and busy.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// What a mailbox at the relay would refuse with the limits it has for everyone.
-const RELAY: &str = "registration = \"open\"\n[limits]\nmailbox_envelopes = 1000000\ndeposit_burst = 10000000\n";
+const RELAY: &str =
+    "registration = \"open\"\n[limits]\nmailbox_envelopes = 1000000\ndeposit_burst = 10000000\n";
 /// Words of which the texts are made; one text in ten thousand has the one that is searched for.
 const WORDS: [&str; 8] = ["deploy", "disk", "is", "at", "percent", "again", "on", "node"];
 
@@ -45,7 +46,9 @@ fn main() {
         written += absence;
         drains.push(drain(&alice, written));
         let drained = drains.last().expect("one");
-        eprintln!("{written} messages, the last {absence} written in {writing:.1?} and fetched in {drained:.1?}");
+        eprintln!(
+            "{written} messages, the last {absence} written in {writing:.1?} and fetched in {drained:.1?}"
+        );
     }
     drains.sort();
 
