@@ -19,7 +19,7 @@ const HOME: usize = 50;
 /// Requests under way at a time while everybody settles.
 const AT_ONCE: usize = 8;
 /// Generous: it only decides how long a broken build hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -26,7 +26,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::runtime::Runtime;
 
-use self::{crowd::Crowd, measure::Course, traffic::Ledger};
+use self::{
+    crowd::{Crowd, PATIENCE},
+    measure::Course,
+    traffic::Ledger,
+};
+use crate::world::wait::until_within;
 
 /// How large, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +65,7 @@ pub struct Report {
 pub fn run(plan: &Plan) -> Report {
     let runtime = Runtime::new().expect("a runtime can be made");
     let crowd = Arc::new(Crowd::settle(plan.clients, &runtime));
+    let _ends = Ends(Arc::clone(&crowd));
     let ledger = Arc::new(Ledger::new(&crowd));
     let stop = Arc::new(AtomicBool::new(false));
     let writers = traffic::start(&runtime, plan, &crowd, &ledger, &stop);
@@ -88,6 +94,16 @@ pub fn run(plan: &Plan) -> Report {
     Report { texts: ledger.total(), arrived, faults, course }
 }
 
+/// Ends all programs with the run, also when it fails: the writers hold the crowd longer.
+struct Ends(Arc<Crowd>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.homes.iter().for_each(|home| home.kill());
+        self.0.relay.process().kill();
+    }
+}
+
 /// Between two looks at memory and descriptors.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -107,6 +123,7 @@ fn strike(crowd: &Crowd, rng: &mut ChaCha8Rng, faults: &mut (u32, u32)) {
             true => home.stop(),
             false => home.kill(),
         }
-        home.start();
+        home.daemon().start();
+        until_within(PATIENCE, "the daemon answers", || home.answers());
     }
 }
