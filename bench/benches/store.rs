@@ -10,7 +10,7 @@ use std::{
 
 use hermes_tests::{
     remote::Remote,
-    world::{Account, World, wait},
+    world::{Account, World, memory, wait},
 };
 
 /// Messages that wait at the relay when the daemon comes back.
@@ -117,10 +117,7 @@ fn seconds(time: Duration) -> String {
 /// Memory of the daemon that lies in RAM.
 fn resident(account: &Account) -> String {
     let pid = account.home.daemon().pid().expect("it runs");
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map_or("unknown".to_owned(), |kib| format!("{:.1} MiB", kib as f64 / 1_024.0))
+    memory::resident(pid).map_or("unknown".to_owned(), |kib| format!("{:.1} MiB", kib as f64 / 1_024.0))
 }
 
 fn row(what: &str, measured: String, goal: &str) {

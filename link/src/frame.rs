@@ -101,8 +101,9 @@ impl<T: Serialize + DeserializeOwned> FrameReader<T> {
     /// Takes what else has arrived, without waiting for anything. QUIC gives the bytes of one packet at a time, and who
     /// drains a burst into one batch wants all of them.
     async fn gather(&mut self) {
-        while let Some(room) = READ_BYTES.checked_sub(self.buffer.len() - self.start).filter(|room| *room > 0)
-        {
+        // Of a peer that has proven nothing, no more than the one frame that it may send.
+        let most = READ_BYTES.min(frame::PREFIX_BYTES + self.limit);
+        while let Some(room) = most.checked_sub(self.buffer.len() - self.start).filter(|room| *room > 0) {
             let mut more = pin!(self.stream.read_chunk(room, true));
             let more = poll_fn(|context| Poll::Ready(more.as_mut().poll(context))).await;
             // The end of the stream and its failure are found again by the next read, after what came before them.

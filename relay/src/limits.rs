@@ -126,7 +126,8 @@ pub const BUSY_RETRY: Duration = Duration::from_secs(30);
 pub const BUCKETS: usize = 100_000;
 /// Envelopes read at a time when a range is deleted, so that memory stays bounded.
 pub const DELETE_ENVELOPES: u32 = 1_024;
-/// Envelopes read at first, four times as many after each portion that was deleted whole: what a client commits at once when it is not behind.
+/// Envelopes read at first, and four times as many after each portion that was deleted whole: a client that keeps up
+/// acknowledges fewer at a time.
 pub const DELETE_PORTION: u32 = 16;
 /// Bytes read at a time when a range is deleted.
 pub const DELETE_BYTES: u32 = 8 * 1024 * 1024;

@@ -12,7 +12,7 @@ mod wire;
 use scenario::Scenario;
 use server::{Server, System};
 
-/// Options, all with a number: how much of everything, and how often.
+/// How much of everything, how often, and against which relay.
 struct Options {
     rounds: usize,
     messages: usize,

@@ -72,7 +72,7 @@ pub(super) async fn ping(
     if !answered {
         return Err(Refused::new(
             ErrorCode::WaitTimedOut,
-            format!("{name} did not answer within {:?}", patience),
+            format!("{name} did not answer within {patience:?}"),
             format!("{name} may be offline, or tell nobody: hermesctl peers says when it was last seen"),
         ));
     }

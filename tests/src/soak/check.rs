@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use hermes_api::{Body, ClientError, Direction, LogQuery, Message, Standing, limits::PAGE_MESSAGES};
+use hermes_api::{Body, ClientError, Direction, Message, Standing};
 use memchr::memmem;
 use tokio::runtime::Runtime;
 
@@ -15,6 +15,7 @@ use super::{
     crowd::{Circle, Crowd, Member, each, until},
     traffic::{CANARY, Ledger, Stream, text},
 };
+use crate::world::account::history;
 
 /// Waits until all queues are empty, and compares every log with the ledger. Says how many texts arrived.
 pub(super) fn everything(runtime: &Runtime, crowd: &Crowd, ledger: &Ledger) -> u64 {
@@ -108,45 +109,11 @@ async fn compare(
 
 /// All texts of a chat, the oldest first.
 async fn texts(member: &Member, chat: &str) -> Result<Vec<(Direction, String)>, ClientError> {
-    let mut messages: Vec<Message> = Vec::new();
-    loop {
-        let after = messages.last().map(|message| message.id.clone());
-        let newest = after.is_none();
-        let query = LogQuery { limit: Some(PAGE_MESSAGES), before: None, after };
-        let mut page = member.client.log(&member.name, chat, &query).await?;
-        if newest && page.more {
-            // The newest page came first: from here on backwards.
-            return older(member, chat, page.messages).await;
-        }
-        messages.append(&mut page.messages);
-        if !page.more {
-            return Ok(plain(messages));
-        }
-    }
-}
-
-async fn older(
-    member: &Member,
-    chat: &str,
-    mut messages: Vec<Message>,
-) -> Result<Vec<(Direction, String)>, ClientError> {
-    loop {
-        let before = messages.first().map(|message| message.id.clone());
-        let query = LogQuery { limit: Some(PAGE_MESSAGES), before, after: None };
-        let page = member.client.log(&member.name, chat, &query).await?;
-        messages.splice(0..0, page.messages);
-        if !page.more {
-            return Ok(plain(messages));
-        }
-    }
-}
-
-fn plain(messages: Vec<Message>) -> Vec<(Direction, String)> {
     let text = |message: Message| match message.body {
         Body::Text { text } => Some((message.direction, text)),
         _ => None,
     };
-    messages.into_iter().filter_map(text).collect()
+    Ok(history(&member.client, &member.name, chat).await?.into_iter().filter_map(text).collect())
 }
 
 /// That no file of the relay, no store and no log has a text.

@@ -3,6 +3,7 @@
 use std::{fmt, fs, time::Duration};
 
 use super::crowd::Crowd;
+use crate::world::memory;
 
 /// What one program holds, or all of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,9 +68,7 @@ impl fmt::Display for Look {
 
 fn of(pid: Option<u32>) -> Option<Use> {
     let pid = pid?;
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let memory = memory.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let memory = memory::resident(pid)?;
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
     Some(Use { memory, descriptors })
 }

@@ -78,11 +78,11 @@ pub fn run(plan: &Plan) -> Report {
     while begun.elapsed() < plan.duration {
         // It paces the load and the looks at it; nothing is waited for.
         thread::sleep(LOOK_EVERY.min(plan.fault_every));
+        course.look(begun.elapsed(), &crowd);
         if begun.elapsed() >= next_fault {
-            next_fault += plan.fault_every;
             strike(&crowd, &mut rng, &mut faults);
-        } else {
-            course.look(begun.elapsed(), &crowd);
+            // From here on: a start that takes long is no reason for faults without a pause.
+            next_fault = begun.elapsed() + plan.fault_every;
         }
     }
     stop.store(true, Ordering::Relaxed);

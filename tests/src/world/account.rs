@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hermes_api::{
-    AccountStatus, Body, ClientError, ConnectionState, ContactState, Direction, InboxQuery, LogQuery,
+    AccountStatus, Body, Client, ClientError, ConnectionState, ContactState, Direction, InboxQuery, LogQuery,
     Message, MessageState, limits::PAGE_MESSAGES,
 };
 
@@ -93,18 +93,7 @@ impl Account {
 
     /// As [`Self::history`], while the daemon may be down.
     pub fn try_history(&self, contact: &str) -> Result<Vec<Message>, ClientError> {
-        RUNTIME.block_on(async {
-            let mut messages: Vec<Message> = Vec::new();
-            loop {
-                let before = messages.first().map(|message| message.id.clone());
-                let query = LogQuery { limit: Some(PAGE_MESSAGES), before, after: None };
-                let page = self.home.client().log(&self.name, contact, &query).await?;
-                messages.splice(0..0, page.messages);
-                if !page.more {
-                    return Ok(messages);
-                }
-            }
-        })
+        RUNTIME.block_on(history(&self.home.client(), &self.name, contact))
     }
 
     /// Texts that came from a contact, the oldest first.
@@ -142,6 +131,20 @@ impl Account {
     #[track_caller]
     pub fn until_connected(&self) {
         until(&format!("{} is connected", self.name), || self.is_connected());
+    }
+}
+
+/// All messages of a chat, the oldest first.
+pub(crate) async fn history(client: &Client, account: &str, chat: &str) -> Result<Vec<Message>, ClientError> {
+    let mut messages: Vec<Message> = Vec::new();
+    loop {
+        let before = messages.first().map(|message| message.id.clone());
+        let query = LogQuery { limit: Some(PAGE_MESSAGES), before, after: None };
+        let page = client.log(account, chat, &query).await?;
+        messages.splice(0..0, page.messages);
+        if !page.more {
+            return Ok(messages);
+        }
     }
 }
 

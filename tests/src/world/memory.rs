@@ -34,6 +34,13 @@ pub fn count(pid: u32, needles: &[&[u8]]) -> io::Result<usize> {
     Ok(found)
 }
 
+/// Its resident memory in KiB (`VmRSS` of proc(5)); nothing when it is gone.
+pub fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    memory.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 /// The range of a line of `/proc/PID/maps` (proc(5)), if the process may write there.
 fn writable(line: &str) -> Option<(u64, u64)> {
     let mut fields = line.split_ascii_whitespace();

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hermes_tests::world::{Account, World, programs::Programs};
+use hermes_tests::world::{Account, World, programs::Programs, wait::until};
 use trycmd::TestCases;
 
 #[test]
@@ -36,6 +36,9 @@ fn play(file: &Path) {
     let address = world.relay.address().to_string();
     let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| Account::create(&home, name, &address));
     alice.pair(&bob);
+    until("nothing of the pairing is on its way", || {
+        [&alice, &bob, &carol].iter().all(|account| account.status().is_some_and(|status| status.outbox == 0))
+    });
 
     let copied = Copied::new(file, home.path());
     let cases = TestCases::new();

@@ -57,10 +57,9 @@ pub struct Receiver {
 impl Sender {
     /// Opens a stream to the mailbox of that number.
     pub async fn connect(server: &Server, topic: u32) -> Result<Self> {
-        let (seed, credential) = owner(topic)?;
+        let credential = owner(topic)?;
         let token = issue(topic, Permission::Deposit, &credential);
         let open = ToDrop::Open(Open { version: VERSION, mailbox: credential.mailbox(), token });
-        drop(seed);
         Self::begin(server, open, false, u128::from(topic) << 96).await
     }
 
@@ -158,7 +157,7 @@ impl Sender {
 impl Receiver {
     /// Connects the mailbox of that number and gives full credit.
     pub async fn connect(server: &Server, number: u32) -> Result<Self> {
-        let (key, credential) = owner(number)?;
+        let credential = owner(number)?;
         let relay = server.relay.as_ref().context("no relay")?;
         let connection = client::connect_mailbox(endpoint()?, relay, &credential).await?;
         let (send, receive) = connection.open_bi().await?;
@@ -168,7 +167,7 @@ impl Receiver {
             instance: InstanceId([7; 16]),
             run: RunId([8; 16]),
             registration_token: None,
-            drop_key: DropKey(key.verifying_key().to_bytes()),
+            drop_key: DropKey(drop_key(number).verifying_key().to_bytes()),
         };
         control.send(&ToRelay::Register(register)).await?;
         match answers.next().await?.context("the relay closed the stream")? {
@@ -222,26 +221,31 @@ fn endpoint() -> Result<&'static Endpoint> {
     sockets.get(NEXT.fetch_add(1, Ordering::Relaxed) % ENDPOINTS).context("no socket")
 }
 
-fn owner(number: u32) -> Result<(SigningKey, MailboxCredential)> {
-    let mut seed = [0x42; 32];
+fn owner(number: u32) -> Result<MailboxCredential> {
+    Ok(MailboxCredential::from_seed(&seed(number, 0x42))?)
+}
+
+fn drop_key(number: u32) -> SigningKey {
+    SigningKey::from_bytes(&seed(number, 0x43))
+}
+
+/// Secret only in name: everything here is thrown away.
+fn seed(number: u32, purpose: u8) -> [u8; 32] {
+    let mut seed = [purpose; 32];
     seed[..4].copy_from_slice(&number.to_be_bytes());
-    Ok((SigningKey::from_bytes(&seed), MailboxCredential::from_seed(&seed)?))
+    seed
 }
 
 fn issue(number: u32, permission: Permission, credential: &MailboxCredential) -> SignedDropToken {
-    let mut seed = [0x42; 32];
-    seed[..4].copy_from_slice(&number.to_be_bytes());
     let expiry = Timestamp(now_ms()).after(VALIDITY);
     let token = DropToken { contact: ContactId([permission as u8; 16]), permission, expiry, uses: None };
-    SignedDropToken::issue(&token, credential.mailbox(), &SigningKey::from_bytes(&seed))
+    SignedDropToken::issue(&token, credential.mailbox(), &drop_key(number))
 }
 
 fn entry(number: u32) -> Result<(u32, RosterEntry)> {
-    let (_, credential) = owner(number)?;
-    let mut key = [0x17; 32];
-    key[..4].copy_from_slice(&number.to_be_bytes());
+    let credential = owner(number)?;
     let token = issue(number, Permission::Channel, &credential);
-    Ok((number, RosterEntry { mailbox: credential.mailbox(), token, key: CopyKey::new(key) }))
+    Ok((number, RosterEntry { mailbox: credential.mailbox(), token, key: CopyKey::new(seed(number, 0x17)) }))
 }
 
 fn post_token() -> PostToken {
