@@ -38,7 +38,7 @@ kill rounds="20":
 
 # Accounts of real daemons that write for so many seconds while all is killed now and then: just soak 2000 600
 soak clients="200" seconds="120":
-    HERMES_SOAK_CLIENTS={{clients}} HERMES_SOAK_SECONDS={{seconds}} HERMES_SOAK_RATE={{clients}} cargo test --workspace --test system soak -- --nocapture
+    HERMES_SOAK_CLIENTS={{clients}} HERMES_SOAK_SECONDS={{seconds}} HERMES_SOAK_RATE={{clients}} cargo test --release --workspace --test system soak -- --nocapture
 
 # Branches and addresses that depend on secrets (needs valgrind).
 constant-time:

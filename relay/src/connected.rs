@@ -38,12 +38,23 @@ pub(crate) struct Connected {
     owners: Mutex<BTreeMap<MailboxId, Owner>>,
 }
 
+/// Which connection of an owner this is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// The number of the connection, in the order in which they were accepted.
+    pub(crate) accepted: u64,
+    /// Which installation it is of.
+    pub(crate) instance: InstanceId,
+    /// Which run of its daemon.
+    pub(crate) run: RunId,
+}
+
 /// A connected owner.
 #[derive(Debug)]
 struct Owner {
     news: watch::Sender<News>,
     passing: mpsc::Sender<Passing>,
-    run: RunId,
+    entry: Entry,
     /// When it last said something.
     heard: Instant,
 }
@@ -61,15 +72,23 @@ pub(crate) struct Place {
 
 impl Connected {
     /// Takes the place of a mailbox's owner. Who had it hears that it was superseded.
-    pub(crate) fn join(self: &Arc<Self>, mailbox: MailboxId, instance: InstanceId, run: RunId) -> Place {
+    ///
+    /// A run has one connection at a time. One that it gave up, whose registration took long to come here, is nothing
+    /// beside the newer one that has the place: it gets none, and the newer one hears of no other copy.
+    pub(crate) fn join(self: &Arc<Self>, mailbox: MailboxId, entry: Entry) -> Option<Place> {
         let (sender, news) = watch::channel(News::default());
         let (passed, passing) = mpsc::channel(EPHEMERAL_WAITING);
-        let owner = Owner { news: sender, passing: passed, run, heard: Instant::now() };
-        let replaced = self.owners().insert(mailbox, owner).is_some_and(|older| {
-            older.news.send_modify(|news| news.superseded = Some(instance));
-            older.run != run && older.heard.elapsed() < HEARD
+        let mut owners = self.owners();
+        let older = owners.get(&mailbox);
+        if older.is_some_and(|older| older.entry.run == entry.run && older.entry.accepted > entry.accepted) {
+            return None;
+        }
+        let owner = Owner { news: sender, passing: passed, entry, heard: Instant::now() };
+        let replaced = owners.insert(mailbox, owner).is_some_and(|older| {
+            older.news.send_modify(|news| news.superseded = Some(entry.instance));
+            older.entry.run != entry.run && older.heard.elapsed() < HEARD
         });
-        Place { mailbox, connected: self.clone(), news, passing: Some(passing), replaced }
+        Some(Place { mailbox, connected: self.clone(), news, passing: Some(passing), replaced })
     }
 
     /// Tells a mailbox's owner, if it is connected, what a depositor's request came to.

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    connected::{News, Place},
+    connected::{Entry, News, Place},
     limits::{ANSWER, FIRST_FRAME, FIRST_FRAME_BYTES, LAST_FRAME, RETURN_JITTER_MS},
     relay::{self, Outcome, Request},
     serve::Shared,
@@ -33,14 +33,15 @@ use crate::{
 /// Why a mailbox connection ends: what the owner is told last, and the code of the close.
 struct Farewell(Option<ToClient>, VarInt);
 
-pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: MailboxId) {
+/// Serves the connection with that number, in the order in which they were accepted.
+pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: MailboxId, accepted: u64) {
     let opened = timeout(FIRST_FRAME, connection.accept_bi()).await;
     let Ok(Ok((send, receive))) = opened else {
         return connection.close(close::TOO_SLOW, b"");
     };
     let reader = FrameReader::limited(receive, FIRST_FRAME_BYTES);
     let mut control = Control { shared, mailbox, reader, writer: FrameWriter::new(send) };
-    let Farewell(last, code) = control.run(connection).await;
+    let Farewell(last, code) = control.run(connection, accepted).await;
     if let Some(last) = last {
         // Whoever reads nothing would otherwise keep its place for ever.
         let _ = timeout(LAST_FRAME, control.say_last(&last)).await;
@@ -56,7 +57,7 @@ struct Control<'a> {
 }
 
 impl Control<'_> {
-    async fn run(&mut self, connection: &Connection) -> Farewell {
+    async fn run(&mut self, connection: &Connection, accepted: u64) -> Farewell {
         let Ok(first) = timeout(FIRST_FRAME, self.reader.next()).await else {
             return Farewell(None, close::TOO_SLOW);
         };
@@ -66,7 +67,7 @@ impl Control<'_> {
             Ok(None) | Err(_) => return Farewell(None, close::DONE),
         };
         self.shared.take_in_new_tokens(&register).await;
-        let (instance, run) = (register.instance, register.run);
+        let entry = Entry { accepted, instance: register.instance, run: register.run };
         let request = Request::Register { mailbox: self.mailbox, register };
         let (mut registered, acked) = match self.shared.committer.submit(request).await {
             Outcome::Registered { registered, acked } => (registered, acked),
@@ -75,7 +76,9 @@ impl Control<'_> {
         };
         self.reader.lift_limit();
         server::widen(connection);
-        let mut place = self.shared.connected.join(self.mailbox, instance, run);
+        let Some(mut place) = self.shared.connected.join(self.mailbox, entry) else {
+            return Farewell(None, close::DONE);
+        };
         registered.replaced = place.replaced;
         if let Err(farewell) = self.say(&ToClient::Registered(registered)).await {
             return farewell;

@@ -185,7 +185,7 @@ impl Shared {
 async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics: Metrics) {
     let places = Arc::new(Semaphore::new(connections));
     let handshakes = Arc::new(Semaphore::new(UNPROVEN_HANDSHAKES));
-    loop {
+    for accepted in 0.. {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
             () = shared.drain_began() => return,
@@ -201,7 +201,12 @@ async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics:
         let handshake = handshakes.clone().try_acquire_owned().ok();
         match places.clone().try_acquire_owned() {
             Ok(place) => {
-                tokio::spawn(serve(shared.clone(), incoming, metrics.clone(), (place, handshake)));
+                tokio::spawn(serve(
+                    shared.clone(),
+                    (accepted, incoming),
+                    metrics.clone(),
+                    (place, handshake),
+                ));
             }
             Err(_) => {
                 metrics.turned_away.inc();
@@ -213,7 +218,7 @@ async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics:
 
 async fn serve(
     shared: Shared,
-    incoming: Incoming,
+    (accepted, incoming): (u64, Incoming),
     metrics: Metrics,
     (_place, handshake): (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 ) {
@@ -223,7 +228,7 @@ async fn serve(
     };
     drop(handshake);
     match server::peer(&connection) {
-        Some(Peer::Owner(mailbox)) => owner::serve(&shared, &connection, mailbox).await,
+        Some(Peer::Owner(mailbox)) => owner::serve(&shared, &connection, mailbox, accepted).await,
         Some(Peer::Depositor) => depositor::serve(&shared, &connection).await,
         None => connection.close(close::WRONG_PEER, b""),
     }

@@ -145,6 +145,25 @@ async fn the_newest_connection_of_a_mailbox_wins() {
 }
 
 #[tokio::test]
+async fn a_registration_that_comes_late_takes_nothing_from_a_newer_one_of_its_run() {
+    let world = World::open();
+    let (bob, _) = world.bob().await;
+    let (_, credential) = owner(1);
+    let endpoint = client::endpoint().unwrap();
+    let given_up = client::connect_mailbox(&endpoint, &world.address, &credential).await.unwrap();
+    let mut newer = Mailbox::connect(&world.address, &credential, bob.register(None)).await;
+    let (send, _answers) = given_up.open_bi().await.unwrap();
+    let mut control = FrameWriter::new(send);
+    control.send(&ToRelay::Register(bob.register(None))).await.unwrap();
+    assert!(matches!(given_up.closed().await, ConnectionError::ApplicationClosed(closed)
+        if closed.error_code == close::DONE));
+    let mut alice = world.drop_to(&bob, 1).await;
+    alice.deposit_all(&[deposit(1, b"hello")]).await;
+    assert_eq!(newer.receive().await, (1, b"hello".to_vec()));
+    assert_eq!(newer.ask(ToRelay::Ping).await, ToClient::Pong);
+}
+
+#[tokio::test]
 async fn a_claim_moves_and_a_second_run_hears_that_it_replaced_the_first() {
     let world = World::open();
     let (bob, mut first) = world.bob().await;
