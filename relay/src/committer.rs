@@ -99,7 +99,8 @@ fn commit_groups<S: Store>(
         let mailboxes: Vec<_> = requests.iter().map(written_mailbox).collect();
         let kinds: Vec<_> = requests.iter().map(Kind::of).collect();
         let begun = Instant::now();
-        let outcomes = relay.apply(clock::now(), requests)?;
+        let is_here = |mailbox| connected.has(mailbox);
+        let (outcomes, committed) = relay.apply_for(clock::now(), requests, is_here)?;
         let decided: Vec<_> = kinds.into_iter().zip(&outcomes).collect();
         metrics.sized(relay.size());
         metrics.committed(begun.elapsed(), &decided);
@@ -107,10 +108,8 @@ fn commit_groups<S: Store>(
             if let Some(mailbox) = mailbox {
                 connected.tell(mailbox, outcome);
             }
-            if let Outcome::Posted { reached, .. } = outcome {
-                connected.wake(reached);
-            }
         }
+        connected.committed(committed);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever asked may have left; what was decided stands.
             let _ = answer.send(outcome);

@@ -7,21 +7,22 @@ use std::{
 };
 
 use hermes_wire::{
-    InstanceId, MailboxId, RunId,
+    InstanceId, MailboxId, RunId, Sequence,
     mailbox::{Passing, PrekeyStock},
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::{
+    fresh::Fresh,
     limits::{EPHEMERAL_WAITING, HEARD},
-    relay::Outcome,
+    relay::{Committed, Outcome},
 };
 
 /// What has happened to a mailbox since its owner connected. It coalesces: a slow owner sees the newest state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct News {
-    /// Groups of deposits, and copies from channels, so far.
-    pub(crate) deposits: u64,
+    /// The highest sequence committed since.
+    pub(crate) head: Sequence,
     /// How often prekeys were used up so far.
     pub(crate) fetches: u64,
     /// What was left after the last of them.
@@ -53,6 +54,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 struct Owner {
     news: watch::Sender<News>,
+    fresh: Arc<Mutex<Fresh>>,
     passing: mpsc::Sender<Passing>,
     entry: Entry,
     /// When it last said something.
@@ -64,6 +66,8 @@ pub(crate) struct Place {
     mailbox: MailboxId,
     connected: Arc<Connected>,
     pub(crate) news: watch::Receiver<News>,
+    /// What was committed last.
+    pub(crate) fresh: Arc<Mutex<Fresh>>,
     /// Ephemeral envelopes, until the delivery takes this.
     pub(crate) passing: Option<mpsc::Receiver<Passing>>,
     /// Whether it was taken from another run of the owner's daemon that was alive.
@@ -83,12 +87,14 @@ impl Connected {
         if older.is_some_and(|older| older.entry.run == entry.run && older.entry.accepted > entry.accepted) {
             return None;
         }
-        let owner = Owner { news: sender, passing: passed, entry, heard: Instant::now() };
+        let fresh = Arc::<Mutex<Fresh>>::default();
+        let owner =
+            Owner { news: sender, fresh: fresh.clone(), passing: passed, entry, heard: Instant::now() };
         let replaced = owners.insert(mailbox, owner).is_some_and(|older| {
             older.news.send_modify(|news| news.superseded = Some(entry.instance));
             older.entry.run != entry.run && older.heard.elapsed() < HEARD
         });
-        Some(Place { mailbox, connected: self.clone(), news, passing: Some(passing), replaced })
+        Some(Place { mailbox, connected: self.clone(), news, fresh, passing: Some(passing), replaced })
     }
 
     /// Tells a mailbox's owner, if it is connected, what a depositor's request came to.
@@ -96,9 +102,6 @@ impl Connected {
         let owners = self.owners();
         let Some(owner) = owners.get(&mailbox) else { return };
         match outcome {
-            Outcome::Deposited(answers) if answers.iter().any(|(_, answer)| answer.is_ok()) => {
-                owner.news.send_modify(|news| news.deposits += 1);
-            }
             // An owner that does not keep up misses it.
             Outcome::Passed(passing) => std::mem::drop(owner.passing.try_send(passing.clone())),
             Outcome::Bundle { stock: Some(stock), .. } => owner.news.send_modify(|news| {
@@ -109,11 +112,15 @@ impl Connected {
         }
     }
 
-    /// Tells the owners of these mailboxes, as far as they are connected, that something came in.
-    pub(crate) fn wake(&self, mailboxes: &[MailboxId]) {
+    /// Tells the owners of mailboxes, as far as they are connected, what came in.
+    pub(crate) fn committed(&self, envelopes: Vec<Committed>) {
         let owners = self.owners();
-        for owner in mailboxes.iter().filter_map(|mailbox| owners.get(mailbox)) {
-            owner.news.send_modify(|news| news.deposits += 1);
+        for Committed { mailbox, sequence, envelope } in envelopes {
+            let Some(owner) = owners.get(&mailbox) else { continue };
+            if let Some(envelope) = envelope {
+                owner.fresh.lock().unwrap_or_else(PoisonError::into_inner).add(envelope);
+            }
+            owner.news.send_modify(|news| news.head = news.head.max(sequence));
         }
     }
 

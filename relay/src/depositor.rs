@@ -203,18 +203,13 @@ impl Stream<'_> {
         self.read(move |store| entry::open(store, clock::now(), &open)).await?
     }
 
-    /// Looks something up in a thread that may wait for the disk.
+    /// Looks something up.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&FjallStore) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let store = self.shared.store.clone();
-        match tokio::task::spawn_blocking(move || read(&store)).await {
-            Ok(Ok(found)) => return Ok(found),
-            Ok(Err(error)) => tracing::error!(%error, "cannot read the store"),
-            Err(_) => {}
-        }
-        Err(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) })
+        let failed = Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) };
+        self.shared.read(read).await.ok_or(failed)
     }
 
     async fn deposit(&mut self, entry: &Entry, deposits: Vec<Deposit>) -> Result<(), End> {

@@ -24,6 +24,7 @@ mod depositor;
 mod draft;
 pub mod entry;
 pub mod fanout;
+mod fresh;
 pub mod limits;
 mod metrics;
 mod monitor;

@@ -146,6 +146,11 @@ pub const GROUP_REQUESTS: usize = 128;
 pub const WAITING_REQUESTS: usize = 256;
 /// Deposits of one stream in one request.
 pub const STREAM_DEPOSITS: usize = 64;
+/// Envelopes of the latest commits that are kept in memory for a connected owner; one with more behind it is sent what is
+/// in the store.
+pub const FRESH_ENVELOPES: usize = 32;
+/// Their bytes, of each connected owner.
+pub const FRESH_BYTES: usize = 16 * 1024;
 /// Ephemeral envelopes that wait for a connected owner to take them; more are gone.
 pub const EPHEMERAL_WAITING: usize = 64;
 /// Bytes of deposits of one stream in one request.

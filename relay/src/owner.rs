@@ -4,7 +4,7 @@
 //! envelopes as far as the owner's credit goes. Neither waits for the other, so a full deliver stream never blocks the
 //! acks that would empty it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hermes_link::{
     close,
@@ -25,9 +25,11 @@ use tokio::{
 
 use crate::{
     connected::{Entry, News, Place},
+    fresh::Fresh,
     limits::{ANSWER, FIRST_FRAME, FIRST_FRAME_BYTES, LAST_FRAME, RETURN_JITTER_MS},
     relay::{self, Outcome, Request},
     serve::Shared,
+    store::Store,
 };
 
 /// Why a mailbox connection ends: what the owner is told last, and the code of the close.
@@ -91,8 +93,10 @@ impl Control<'_> {
             mailbox: self.mailbox,
             purse: &purse,
             news: place.news.clone(),
+            fresh: place.fresh.clone(),
             passing,
             after: acked,
+            head: acked,
             writer: FrameWriter::new(deliver),
         };
         tokio::select! {
@@ -265,17 +269,25 @@ struct Delivery<'a> {
     mailbox: MailboxId,
     purse: &'a Purse,
     news: watch::Receiver<News>,
+    fresh: Arc<Mutex<Fresh>>,
     passing: mpsc::Receiver<Passing>,
+    /// What was sent, up to here.
     after: Sequence,
+    /// What was committed, up to here.
+    head: Sequence,
     writer: FrameWriter<Deliver>,
 }
 
 impl Delivery<'_> {
     /// Sends what waits, then what comes, until the connection or the store fails.
     async fn run(mut self) -> Result<(), WriteError> {
+        // What was committed before the owner had its place, it was not told of.
+        let mailbox = self.mailbox;
+        let Some(row) = self.shared.read(move |store| store.mailbox(mailbox)).await else { return Ok(()) };
+        self.head = row.map_or(self.head, |row| row.head);
         loop {
             // Marked as seen before the store is read, so that no deposit falls between.
-            self.news.mark_unchanged();
+            self.head = self.news.borrow_and_update().head.max(self.head);
             let batch = self.next().await;
             if batch.is_empty() {
                 self.writer.flush().await?;
@@ -315,17 +327,18 @@ impl Delivery<'_> {
         }
     }
 
+    /// What the credit allows of what is committed and not sent.
     async fn next(&self) -> Vec<Deliver> {
         let credit = self.purse.change(|credit| credit);
-        let (store, mailbox, after) = (self.shared.store.clone(), self.mailbox, self.after);
-        let read = tokio::task::spawn_blocking(move || relay::deliver(&store, mailbox, after, credit));
-        match read.await {
-            Ok(Ok(batch)) => batch,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "cannot read the store");
-                Vec::new()
-            }
-            Err(_) => Vec::new(),
+        if self.after >= self.head || credit.envelopes == 0 {
+            return Vec::new();
         }
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take(self.after, credit);
+        if !fresh.is_empty() {
+            return fresh.into_iter().map(Deliver::Envelope).collect();
+        }
+        let (mailbox, after) = (self.mailbox, self.after);
+        let read = self.shared.read(move |store| relay::deliver(store, mailbox, after, credit));
+        read.await.unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@ use hermes_wire::{
     blob::PutBlob,
     channel::{Commit, Create, Post},
     drop::{Deposit, Open},
-    mailbox::{Credit, Deliver, Passing, PrekeyStock, Register, Registered},
+    mailbox::{Credit, Deliver, Delivered, Passing, PrekeyStock, Register, Registered},
     prekey::{PrekeyEntry, PrekeyId, SealedBundle},
     token::Use,
 };
@@ -23,7 +23,7 @@ use crate::{
     fanout::Seed,
     limits::Limits,
     rate::Rates,
-    store::{Contact, Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
+    store::{Changes, Contact, Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
 };
 
 /// Who may make a mailbox.
@@ -259,6 +259,14 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+/// An envelope that came into a mailbox.
+pub(crate) struct Committed {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) sequence: Sequence,
+    /// It, if it was asked for.
+    pub(crate) envelope: Option<Delivered>,
+}
+
 /// A relay: its rows, its rules, and the rates of its depositors.
 #[derive(Clone, Debug)]
 pub struct Relay<S> {
@@ -288,21 +296,42 @@ impl<S: Store> Relay<S> {
     /// After an error nothing of the group has happened, as far as anyone may say: the relay must stop and start again
     /// from its store.
     pub fn apply(&mut self, now: Timestamp, requests: Vec<Request>) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = Vec::with_capacity(requests.len());
-        let mut requests = requests.into_iter().peekable();
-        while requests.peek().is_some() {
-            self.apply_some(now, &mut requests, &mut outcomes)?;
-        }
+        let (outcomes, _) = self.apply_for(now, requests, |_| false)?;
         Ok(outcomes)
     }
 
-    /// As many requests as one commit takes, and at least one.
-    fn apply_some(
+    /// As [`Self::apply`], and says what came into mailboxes: with what is in it for those whose owner `is_here`.
+    pub(crate) fn apply_for(
+        &mut self,
+        now: Timestamp,
+        requests: Vec<Request>,
+        is_here: impl Fn(MailboxId) -> bool,
+    ) -> Result<(Vec<Outcome>, Vec<Committed>), StoreError> {
+        let (mut outcomes, mut committed) = (Vec::with_capacity(requests.len()), Vec::new());
+        let mut requests = requests.into_iter().peekable();
+        while requests.peek().is_some() {
+            let changes = self.decide_some(now, &mut requests, &mut outcomes)?;
+            let came =
+                changes.envelopes.iter().filter_map(|((mailbox, _), row)| Some((*mailbox, row.as_ref()?)));
+            committed.extend(came.map(|(mailbox, row)| Committed {
+                mailbox,
+                sequence: row.sequence,
+                envelope: is_here(mailbox).then(|| row.clone()),
+            }));
+            if !changes.is_empty() {
+                self.store.commit(changes)?;
+            }
+        }
+        Ok((outcomes, committed))
+    }
+
+    /// Decides as many requests as one commit takes, and at least one.
+    fn decide_some(
         &mut self,
         now: Timestamp,
         requests: &mut impl Iterator<Item = Request>,
         outcomes: &mut Vec<Outcome>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Changes, StoreError> {
         let mut group = Group {
             now,
             draft: Draft::new(&self.store),
@@ -320,11 +349,8 @@ impl<S: Store> Relay<S> {
         }
         let Group { mailboxes, channels, draft, .. } = group;
         let changes = draft.into_changes();
-        if !changes.is_empty() {
-            self.store.commit(changes)?;
-        }
         (self.mailboxes, self.channels) = (mailboxes, channels);
-        Ok(())
+        Ok(changes)
     }
 
     /// What a mailbox's owner should get next after `after`, as long as `credit` lasts. Empty means: nothing waits, or

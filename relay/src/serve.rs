@@ -165,6 +165,20 @@ impl Shared {
         let _ = self.draining.clone().wait_for(|draining| *draining).await;
     }
 
+    /// Looks something up in a thread that may wait for the disk.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&FjallStore) -> Result<T, StoreError> + Send + 'static,
+    ) -> Option<T> {
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || read(&store)).await {
+            Ok(Ok(found)) => return Some(found),
+            Ok(Err(error)) => tracing::error!(%error, "cannot read the store"),
+            Err(_) => {}
+        }
+        None
+    }
+
     /// Makes registration tokens known that the operator has added since. Only someone who shows a token is a reason to
     /// look for new ones.
     pub(crate) async fn take_in_new_tokens(&self, register: &Register) {

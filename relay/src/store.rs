@@ -368,18 +368,18 @@ pub trait Store {
 }
 
 /// Counts a [`Credit`] down, the same way in every backend.
-struct Budget {
+pub(crate) struct Budget {
     envelopes: u32,
     bytes: u64,
 }
 
 impl Budget {
-    fn new(credit: Credit) -> Self {
+    pub(crate) fn new(credit: Credit) -> Self {
         Self { envelopes: credit.envelopes, bytes: u64::from(credit.bytes) }
     }
 
     /// Whether `row` still fits, taking its share if so.
-    fn take(&mut self, row: &Delivered) -> bool {
+    pub(crate) fn take(&mut self, row: &Delivered) -> bool {
         let size = row.body.len() as u64;
         let fits = self.envelopes > 0 && size <= self.bytes;
         if fits {
