@@ -8,6 +8,15 @@ use std::time::Duration;
 pub(crate) const STATEMENTS: usize = 128;
 /// Read-only connections kept open between queries; more are opened under load and closed again.
 pub(crate) const IDLE_READERS: usize = 4;
+/// KiB of the database that an idle reader keeps in memory (sqlite.org/pragma.html#pragma_cache_size); the kernel keeps
+/// the rest.
+pub(crate) const READER_CACHE_KIB: i64 = 512;
+/// Rows of a scan that are opened one by one, before it has shown to be a long one.
+pub(crate) const SHORT_SCAN: usize = 256;
+/// Rows of a long scan that are opened at a time, by several threads.
+pub(crate) const SCAN_BATCH: usize = 1_024;
+/// Threads that open them.
+pub(crate) const SCAN_THREADS: usize = 4;
 /// Queries of one account that run at the same time; more wait their turn.
 pub(crate) const QUERIES: usize = 8;
 /// SQLite waits this long for a lock. Only a checkpoint ever competes for one.

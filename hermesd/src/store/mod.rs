@@ -4,6 +4,7 @@
 //! file sees: which kinds of rows there are, how many and how large. Deliberately absent: what the rows mean (the
 //! engine's business) and any repair (a damaged store is refused and left alone).
 
+mod batch;
 mod erasure;
 mod error;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{error::StoreError, rows, sealing::Sealer};
-use crate::limits::{BUSY_TIMEOUT, IDLE_READERS, QUERIES, STATEMENTS};
+use crate::limits::{BUSY_TIMEOUT, IDLE_READERS, QUERIES, READER_CACHE_KIB, STATEMENTS};
 
 /// Opens snapshots of one store, as long as any clone of it lives.
 #[derive(Clone)]
@@ -98,6 +98,7 @@ impl Shared {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         Ok(connection)
     }
 }

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use hermes_engine::{Order, Range, Table, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{error::StoreError, schema::Sql, sealing::Sealer};
+use super::{batch::Batch, error::StoreError, schema::Sql, sealing::Sealer};
+use crate::limits::{SCAN_BATCH, SHORT_SCAN};
 
 pub(super) fn get(
     connection: &Connection,
@@ -33,16 +34,25 @@ pub(super) fn scan(
         Some(to) => statement.query(params![range.from, to])?,
         None => statement.query(params![range.from])?,
     };
+    let (mut read, mut batch) = (0_usize, Batch::default());
     while let Some(row) = rows.next()? {
         let key = row.get_ref(0)?.as_blob().map_err(|_| StoreError::Corrupt(Some(table.name())))?;
         let sealed = row.get_ref(1)?.as_blob().map_err(|_| StoreError::Corrupt(Some(table.name())))?;
-        if visit(key, open(sealer, table, key, sealed)?).is_break() {
-            break;
+        read = read.saturating_add(1);
+        if read <= SHORT_SCAN {
+            if visit(key, open(sealer, table, key, sealed)?).is_break() {
+                return Ok(());
+            }
+            continue;
+        }
+        batch.add(key, sealed);
+        if batch.len() >= SCAN_BATCH && batch.visit(sealer, table, visit)?.is_break() {
+            return Ok(());
         }
     }
-    Ok(())
+    batch.visit(sealer, table, visit).map(|_| ())
 }
 
-fn open(sealer: &Sealer, table: Table, key: &[u8], sealed: &[u8]) -> Result<Value, StoreError> {
+pub(super) fn open(sealer: &Sealer, table: Table, key: &[u8], sealed: &[u8]) -> Result<Value, StoreError> {
     sealer.open(table.name(), key, sealed).map_err(|_| StoreError::Corrupt(Some(table.name())))
 }

@@ -87,6 +87,37 @@ fn scans_in_order_within_bounds() {
 }
 
 #[test]
+fn a_long_scan_is_as_a_short_one() {
+    const ROWS: u16 = 3_000;
+    let world = World::new();
+    let mut store = world.create();
+    let numbers: Vec<_> = (0..ROWS).map(u16::to_be_bytes).collect();
+    let rows: Vec<_> = numbers.iter().map(|number| (Table::Message, &number[..], &number[..])).collect();
+    store.commit(&put(&rows)).unwrap();
+    let seen = |store: &SqliteStore, order, most: usize| {
+        let mut seen = Vec::new();
+        let scanned = store.scan(Table::Message, &Range::all(), order, &mut |key, value| {
+            assert_eq!(key, value.as_slice());
+            seen.push(u16::from_be_bytes(key.try_into().unwrap()));
+            if seen.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        (seen, scanned)
+    };
+    assert_eq!(seen(&store, Order::Ascending, usize::MAX).0, (0..ROWS).collect::<Vec<_>>());
+    let reversed: Vec<_> = (0..ROWS).rev().collect();
+    for most in [1, 256, 257, 1_280, 1_281, 2_999] {
+        assert_eq!(seen(&store, Order::Descending, most).0, reversed[..most]);
+    }
+
+    // What comes before a damaged row is seen, and then its table is named.
+    let sql = "UPDATE message SET value = zeroblob(99) WHERE key = ?";
+    store.connection.execute(sql, [2_000_u16.to_be_bytes()]).unwrap();
+    let (before, scanned) = seen(&store, Order::Ascending, usize::MAX);
+    assert_eq!(before, (0..2_000).collect::<Vec<_>>());
+    assert!(matches!(scanned, Err(StoreError::Corrupt(Some("message")))));
+}
+
+#[test]
 fn a_snapshot_stays_as_it_was() {
     let world = World::new();
     let mut store = world.create();
