@@ -40,9 +40,9 @@ settings! {
     /// What others may learn.
     privacy: Privacy {
         /// Who is told while this daemon is connected, and has its pings answered: contacts or nobody
-        presence: Audience = Audience::Contacts, "HERMES_PRESENCE", Restart;
+        presence: Audience = Audience::Contacts, "HERMES_PRESENCE", Reload;
         /// Whether senders are told that their messages were read
-        read_receipts: bool = true, "HERMES_READ_RECEIPTS", Restart;
+        read_receipts: bool = true, "HERMES_READ_RECEIPTS", Reload;
     }
 }
 

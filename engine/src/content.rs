@@ -9,12 +9,12 @@ use crate::{
     effect::{CommandError, Event, Reply},
     id::ChatId,
     limits,
-    reference::Reference,
+    reference::{self, Reference, row_behind},
     row::{
         Action, Author, ChatRecord, ContactRecord, Direction, Marks, MessageRecord, MessageState, Text,
         UnreadableCause,
     },
-    rows::{ChatCountersKey, ChatRow, IndexRow, Place, ReadError, StoreResult, UnreadRow},
+    rows::{ChatCountersKey, ChatRow, IndexRow, ReadError, StoreResult, UnreadRow},
     session::Plaintext,
     store::{Table, View},
     turn::{Halt, Turn},
@@ -98,7 +98,7 @@ impl<V: View> Turn<'_, V> {
             ..said.received(content, self.now, position)
         };
         let mut counters = self.chat_counters(chat)?;
-        let number = counters.messages.saturating_add(1);
+        let number = row_behind(counters.messages, &message.text);
         let withdrawn = self.withdrawn_early(chat, content.id, &contact.fingerprint)?;
         if withdrawn.is_none_or(|withdrawn| !withdrawn.placed) {
             self.note_place(chat, &mut counters.received, content, number)?;
@@ -155,7 +155,7 @@ impl<V: View> Turn<'_, V> {
         let place = self.append(chat, counters, message);
         self.put(&position, &UnreadRow(place));
         self.counters.unread = self.counters.unread.saturating_add(1);
-        self.event(Event::Received(Reference { chat: name, number: place.number }));
+        self.event(Event::Received(Reference::of(name, place.number)));
     }
 
     /// Only messages sent to the contact that confirms them are moved on, and those to groups. The id of one of those is
@@ -239,15 +239,13 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<Result<Reply, CommandError>, V> {
         let mut unread = Vec::new();
         for reference in references {
-            let chat = self.chat_named(&reference.chat)?.map(|(chat, _)| chat);
-            let place = chat.map(|chat| Place { chat, number: reference.number });
-            let message = match &place {
-                Some(place) => self.get::<MessageRecord>(place)?,
+            let found = match self.chat_named(&reference.chat)? {
+                Some((chat, _)) => reference::find(&self.overlay(), chat, reference)?,
                 None => None,
             };
-            match (place, message) {
-                (Some(place), Some(message)) => unread.push((place, message)),
-                _ => return Ok(Err(CommandError::UnknownMessage(reference.clone()))),
+            match found {
+                Some(message) => unread.push(message),
+                None => return Ok(Err(CommandError::UnknownMessage(reference.clone()))),
             }
         }
         for (place, mut message) in unread {

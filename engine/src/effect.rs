@@ -361,6 +361,17 @@ fn no_request_invite(id: Option<&str>) -> String {
     }
 }
 
+impl CommandError {
+    /// The name that was typed, when no contact, no group and no chat has it.
+    pub fn unknown_name(&self) -> Option<&str> {
+        match self {
+            Self::UnknownContact(name) | Self::UnknownChat(name) | Self::UnknownGroup(name) => Some(name),
+            Self::Unsent(SendError::UnknownContact(name)) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// Something the user may want to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

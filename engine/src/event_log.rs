@@ -17,7 +17,7 @@ use crate::{
     effect::{ChangeOutcome, Effect, Event, GroupEvent, MarkKind, PairingError},
     id::ChatId,
     limits::{CONSUMERS, EVENT_AGE, EVENTS, EVENTS_DROPPED_AT_ONCE},
-    reference::Reference,
+    reference::{self, Reference},
     request::{RequestKey, RequestRecord},
     row::{ContactRecord, MessageRecord, MessageState, RenewalReason},
     rows::{self, Key, NameRow, Place, StoreResult, UnheardRow},
@@ -105,8 +105,8 @@ impl<V: View> Turn<'_, V> {
 
     fn place_of(&self, reference: &Reference) -> StoreResult<Option<Place>, V> {
         let key = self.account.lookup(Lookup::Name, &[reference.chat.as_bytes()]);
-        let chat = self.get::<NameRow>(&key)?;
-        Ok(chat.map(|NameRow(chat)| Place { chat, number: reference.number }))
+        let Some(NameRow(chat)) = self.get::<NameRow>(&key)? else { return Ok(None) };
+        Ok(reference::find(&self.overlay(), chat, reference)?.map(|(place, _)| place))
     }
 
     /// Drops rows past their age. A clock that jumps drops nothing: age counts by when the mailbox was last seen empty.
@@ -220,7 +220,7 @@ impl Told {
 }
 
 fn reference<V: View>(view: &V, place: Place) -> StoreResult<Option<Reference>, V> {
-    Ok(name(view, place.chat)?.map(|chat| Reference { chat, number: place.number }))
+    Ok(name(view, place.chat)?.map(|chat| Reference::of(chat, place.number)))
 }
 
 fn name<V: View>(view: &V, of: ChatId) -> StoreResult<Option<String>, V> {

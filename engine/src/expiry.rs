@@ -46,7 +46,7 @@ impl<V: View> Turn<'_, V> {
             let marks = Marks::reply(message.marks.reply_to);
             self.put(&place, &MessageRecord { text: Text::Expired, marks, ..message });
             let chat = self.chat_at(&place.chat)?.name().to_owned();
-            self.event(Event::Expired(Reference { chat, number: place.number }));
+            self.event(Event::Expired(Reference::of(chat, place.number)));
         }
         // The rest of a long row of them comes in the next turn.
         let next = self.scan::<ExpiryRow>(&Range::all(), 1)?;

@@ -330,7 +330,7 @@ impl<V: View> Turn<'_, V> {
 
     fn tell_marked(&mut self, place: Place, what: MarkKind) -> StoreResult<(), V> {
         let chat = self.chat_at(&place.chat)?.name().to_owned();
-        self.event(Event::Marked { reference: Reference { chat, number: place.number }, what });
+        self.event(Event::Marked { reference: Reference::of(chat, place.number), what });
         Ok(())
     }
 }

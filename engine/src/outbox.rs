@@ -167,7 +167,7 @@ impl<V: View> Turn<'_, V> {
             _ => self.changes.retract(Table::Unconfirmed, place.to_bytes()),
         }
         let chat = self.chat_at(&place.chat)?.name().to_owned();
-        let reference = Reference { chat, number: place.number };
+        let reference = Reference::of(chat, place.number);
         self.event(Event::State { id: message.id, reference, state });
         Ok(())
     }

@@ -220,7 +220,7 @@ pub(crate) struct OutboxRecord {
 /// Counters of a chat.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ChatRecord {
-    /// Messages in the history; the next one is this plus one.
+    /// Key of the last row of the history, 0 before the first; `reference.rs` says how the next one follows.
     pub(crate) messages: u64,
     /// Messages sent, as the peer counts them.
     pub(crate) sent: u64,
@@ -236,7 +236,7 @@ pub(crate) struct ChatRecord {
     /// Whether the user has put it away, until a message comes.
     #[serde(default)]
     pub(crate) archived: bool,
-    /// Messages up to this number are of an identity that the contact has no more.
+    /// Messages up to this row are of an identity that the contact has no more.
     #[serde(default)]
     pub(crate) former: u64,
 }

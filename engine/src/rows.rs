@@ -201,7 +201,7 @@ pub(crate) struct GapKey {
     pub(crate) first: u64,
 }
 
-/// Place of a message in the history.
+/// Place of a message in the history; [`Reference`](crate::Reference) makes a name for users of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Place {
     pub(crate) chat: ChatId,

@@ -13,7 +13,7 @@ use crate::{
     id::ChatId,
     input::Send,
     limits,
-    reference::Reference,
+    reference::{self, Reference, row_behind},
     row::{
         self, ChatRecord, ContactRecord, Direction, IdempotencyRecord, Marks, MessageRecord, MessageState,
         Sealed, SentRecord, SessionRecord,
@@ -105,8 +105,8 @@ impl<V: View> Turn<'_, V> {
         if to.iter().any(|to| *to != reference.chat) {
             return Ok(Err(CommandError::ReplyElsewhere(reference.clone())));
         }
-        Ok(match self.get::<MessageRecord>(&Place { chat, number: reference.number })? {
-            Some(message) if message.text.is_said() => Ok(message.id),
+        Ok(match reference::find(&self.overlay(), chat, reference)? {
+            Some((_, message)) if message.text.is_said() => Ok(message.id),
             Some(_) => Err(CommandError::NothingToChange(reference.clone())),
             None => Err(CommandError::UnknownMessage(reference.clone())),
         })
@@ -268,7 +268,7 @@ impl<V: View> Turn<'_, V> {
         mut counters: ChatRecord,
         message: &MessageRecord,
     ) -> Place {
-        counters.messages = counters.messages.saturating_add(1);
+        counters.messages = row_behind(counters.messages, &message.text);
         let place = Place { chat, number: counters.messages };
         self.put(&ChatCountersKey(chat), &ChatRow(counters));
         self.put(&place, message);
@@ -285,7 +285,7 @@ impl<V: View> Turn<'_, V> {
         let message: MessageRecord = self.get(&place)?.ok_or_else(damaged)?;
         let chat = self.chat_at(&place.chat)?.name().to_owned();
         let Direction::Sent(state) = message.direction else { return Err(damaged()) };
-        Ok(SentMessage { id: message.id, reference: Reference { chat, number: place.number }, state })
+        Ok(SentMessage { id: message.id, reference: Reference::of(chat, place.number), state })
     }
 
     fn request_hash(&self, send: &Send) -> Hash {

@@ -106,7 +106,7 @@ impl<V: View> Turn<'_, V> {
         let settings = self.settings(chat)?;
         self.put(&SettingsKey(chat), &SettingsRow(ChatSettings { ttl, ..settings }));
         let place = self.append(chat, counters, message);
-        self.event(Event::Received(Reference { chat: name, number: place.number }));
+        self.event(Event::Received(Reference::of(name, place.number)));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use hermes_api::{ErrorCode, KeyKind, KeyStatus, Measure, Passphrase, Problem, UnixMillis};
 use hermes_config::{AccountName, Paths};
-use hermes_engine::{NewAccount, Privacy, query};
+use hermes_engine::{NewAccount, query};
 use tokio::{
     sync::{self, watch},
     task,
@@ -36,8 +36,6 @@ struct Shared {
     paths: Paths,
     settings: Settings,
     measures: Vec<Measure>,
-    /// What others may learn of the accounts that are opened from here on.
-    privacy: Mutex<Privacy>,
     started: UnixMillis,
     slots: Mutex<BTreeMap<AccountName, Slot>>,
     /// One account is made, or opened again, at a time.
@@ -71,7 +69,6 @@ impl Daemon {
             paths,
             settings,
             measures,
-            privacy: Mutex::default(),
             started: SystemTime::now().into(),
             slots: Mutex::default(),
             creating: sync::Mutex::default(),
@@ -86,11 +83,6 @@ impl Daemon {
         let paths = Paths::under(home).unwrap();
         let settings = Settings::read(paths.clone(), None).unwrap();
         Self::new(paths, settings, Notifier::none(), Vec::new())
-    }
-
-    /// What others may learn of the accounts that are opened from here on.
-    pub(crate) fn set_privacy(&self, privacy: Privacy) {
-        *self.0.privacy.lock().unwrap_or_else(PoisonError::into_inner) = privacy;
     }
 
     /// Opens every account that lies in the data directory. One that does not open does not keep others from it; when
@@ -447,7 +439,7 @@ impl Daemon {
         typed: Option<Passphrase>,
     ) -> Result<Arc<Account>, AccountError> {
         let (keys, store) = (self.keys(name), self.0.paths.store(name));
-        let (name, privacy) = (name.clone(), *self.0.privacy.lock().unwrap_or_else(PoisonError::into_inner));
+        let (name, privacy) = (name.clone(), self.0.settings.privacy());
         let opened = task::spawn_blocking(move || {
             let key = keys.unlock(typed.as_ref())?;
             Account::open(name, store, key, privacy)

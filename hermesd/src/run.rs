@@ -4,7 +4,6 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use hermes_api::{ErrorCode, Measure, Problem};
 use hermes_config::{LogLevel, Paths, SocketPath};
-use hermes_engine::{Audience, Privacy, ReadReceipts};
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -45,16 +44,6 @@ pub(crate) fn prepare(socket: Option<PathBuf>, log: Option<LogLevel>) -> Result<
     Ok(Prepared { paths, socket, settings })
 }
 
-fn privacy(settings: &hermes_config::Privacy) -> Privacy {
-    Privacy {
-        presence: match settings.presence {
-            hermes_config::Audience::Contacts => Audience::Contacts,
-            hermes_config::Audience::Nobody => Audience::Nobody,
-        },
-        read_receipts: if settings.read_receipts { ReadReceipts::Sent } else { ReadReceipts::Withheld },
-    }
-}
-
 impl Prepared {
     /// How much to log.
     pub(crate) fn log(&self) -> LogLevel {
@@ -88,10 +77,8 @@ impl Prepared {
         set_level: impl Fn(LogLevel) + Send + 'static,
         measures: Vec<Measure>,
     ) -> Result<(), Problem> {
-        let config = self.settings.config();
-        let notifier = Notifier::start(config.notifications);
+        let notifier = Notifier::start(self.settings.config().notifications);
         let daemon = Daemon::new(self.paths, self.settings, notifier, measures);
-        daemon.set_privacy(privacy(&config.privacy));
         live(daemon, &self.socket, set_level).await
     }
 }

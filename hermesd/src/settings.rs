@@ -2,6 +2,7 @@
 
 use hermes_api::{ConfigInForce, ConfigOrigin, ErrorCode, Problem, SettingInForce, V1};
 use hermes_config::{Config, ConfigError, KEYS, Key, Layers, LogLevel, Origin, Paths, TakesEffect};
+use hermes_engine::{Audience, Privacy, ReadReceipts};
 use tokio::sync::watch;
 
 /// What the files, the environment and the flags decide.
@@ -12,6 +13,8 @@ pub(crate) struct Settings {
     /// What counted at the start. Keys that are not followed keep it.
     started: Layers,
     current: watch::Sender<Layers>,
+    /// What others may learn; changes together with the rest.
+    privacy: watch::Sender<Privacy>,
 }
 
 impl Settings {
@@ -19,12 +22,15 @@ impl Settings {
     pub(crate) fn read(paths: Paths, log_flag: Option<LogLevel>) -> Result<Self, ConfigError> {
         let started = load(&paths, log_flag)?;
         let current = watch::Sender::new(started.clone());
-        Ok(Self { paths, log_flag, started, current })
+        let privacy = watch::Sender::new(privacy(&started));
+        Ok(Self { paths, log_flag, started, current, privacy })
     }
 
     /// Reads everything again. What cannot be used changes nothing.
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
-        self.current.send_replace(load(&self.paths, self.log_flag)?);
+        let layers = load(&self.paths, self.log_flag)?;
+        self.privacy.send_replace(privacy(&layers));
+        self.current.send_replace(layers);
         Ok(())
     }
 
@@ -41,6 +47,11 @@ impl Settings {
     /// The configuration, and its changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Layers> {
         self.current.subscribe()
+    }
+
+    /// What others may learn of the accounts. Whoever holds this follows it.
+    pub(crate) fn privacy(&self) -> watch::Receiver<Privacy> {
+        self.privacy.subscribe()
     }
 
     /// What the daemon works with, and what says so.
@@ -64,6 +75,17 @@ fn load(paths: &Paths, log_flag: Option<LogLevel>) -> Result<Layers, ConfigError
         let _ = layers.apply_flag("--log", key, level.as_str().into());
     }
     Ok(layers)
+}
+
+fn privacy(layers: &Layers) -> Privacy {
+    let settings = &layers.config().privacy;
+    Privacy {
+        presence: match settings.presence {
+            hermes_config::Audience::Contacts => Audience::Contacts,
+            hermes_config::Audience::Nobody => Audience::Nobody,
+        },
+        read_receipts: if settings.read_receipts { ReadReceipts::Sent } else { ReadReceipts::Withheld },
+    }
 }
 
 fn setting(key: &Key, config: &Config, origin: &Origin) -> SettingInForce {

@@ -29,6 +29,7 @@ use crate::{
     effect::Effect,
     id::ChatId,
     receive::Taken,
+    reference::row_behind,
     row::{Author, MessageRecord, UnreadableCause},
     rows::{IndexRow, Place, ReadError, StoreResult},
     store::{Table, View},
@@ -203,7 +204,8 @@ impl<V: View> Turn<'_, V> {
         let counters = self.chat_counters(chat)?;
         let withdrawn = self.withdrawn_early(chat, id, &author.fingerprint)?;
         if withdrawn.is_none_or(|withdrawn| !withdrawn.placed) {
-            self.note_voice(chat, author.clone(), content, counters.messages.saturating_add(1))?;
+            let number = row_behind(counters.messages, &message.text);
+            self.note_voice(chat, author.clone(), content, number)?;
         }
         if let Some(withdrawn) = withdrawn {
             return self.take_withdrawn(chat, id, withdrawn);

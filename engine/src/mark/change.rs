@@ -7,7 +7,7 @@ use crate::{
     effect::{CommandError, Reply},
     input::{MessageChange, OutboxKey},
     limits::{EDITS, TEXT_BYTES},
-    reference::Reference,
+    reference::{self, Reference},
     row::{
         Direction, EarlyEdit, FailureReason, MarkKey, MarkOrder, MarkRecord, MessageRecord, MessageState,
         OutboxRecord, Reaction, SentRecord, Text,
@@ -39,8 +39,7 @@ impl<V: View> Turn<'_, V> {
         let Some((id, chat)) = self.chat_named(&reference.chat)? else {
             return Ok(Err(CommandError::UnknownMessage(reference)));
         };
-        let place = Place { chat: id, number: reference.number };
-        let Some(record) = self.get::<MessageRecord>(&place)? else {
+        let Some((place, record)) = reference::find(&self.overlay(), id, &reference)? else {
             return Ok(Err(CommandError::UnknownMessage(reference)));
         };
         if !record.text.is_said() {

@@ -212,7 +212,7 @@ fn audit_chat<V: View>(
 
 fn show(chat: &str, first: u64, gap: GapRecord) -> GapView {
     let beside = |Neighbour { number, sent, stored, .. }: Neighbour| Beside {
-        reference: Reference { chat: chat.to_owned(), number },
+        reference: Reference::of(chat.to_owned(), number),
         sent,
         stored,
     };
@@ -228,7 +228,7 @@ fn unconfirmed<V: View>(
     let range = Range::prefix(&chat.to_bytes());
     let rows = rows::scan::<UnconfirmedRow, _>(view, &range, Order::Ascending, limit)?;
     let show = |(place, UnconfirmedRow(relayed)): (rows::Place, UnconfirmedRow)| Confirmation {
-        reference: Reference { chat: name.to_owned(), number: place.number },
+        reference: Reference::of(name.to_owned(), place.number),
         relayed,
     };
     Ok(rows.into_iter().map(show).collect())

@@ -16,7 +16,7 @@ use crate::{
     group::{VoiceKey, VoiceRecord},
     id::ChatId,
     limits::{GROUP_ROWS, QUERY_ROWS},
-    reference::Reference,
+    reference::{self, Reference},
     row::{Author, Direction, MessageRecord, MessageState, Text},
     rows::{self, IndexRow, Key, Place, ReadError, SettingsKey, SettingsRow, StoreResult, UnreadRow},
     store::{Order, Range, Table, View},
@@ -125,18 +125,19 @@ pub fn inbox<V: View>(view: &V, filter: &InboxFilter) -> StoreResult<Vec<Message
     Ok(found)
 }
 
-/// The newest `limit` messages of a chat, both ways, before number `before`; the oldest of them first.
-/// `None` when there is no such chat.
+/// The newest `limit` messages of a chat, both ways, before the message `before` of it; the oldest of them first.
+/// `None` when there is no such chat, or no such message in it.
 pub fn log<V: View>(
     view: &V,
     chat: &str,
-    before: Option<u64>,
+    before: Option<&Reference>,
     limit: usize,
 ) -> StoreResult<Option<Vec<MessageView>>, V> {
     let Some(chat) = chat_named(view, chat)? else { return Ok(None) };
     let mut range = Range::prefix(&chat.to_bytes());
-    if let Some(number) = before {
-        range.to = Some(Place { chat, number }.to_bytes());
+    if let Some(before) = before {
+        let Some((place, _)) = reference::find(view, chat, before)? else { return Ok(None) };
+        range.to = Some(place.to_bytes());
     }
     let limit = limit.min(QUERY_ROWS);
     let mut found = Vec::new();
@@ -156,20 +157,21 @@ pub fn log<V: View>(
     shown.collect::<Result<_, _>>().map(Some)
 }
 
-/// The `limit` messages of a chat right behind number `after`, both ways; the oldest of them first. `None` when there is no
-/// such chat.
+/// The `limit` messages of a chat right behind the message `after` of it, both ways; the oldest of them first. `None` when
+/// there is no such chat, or no such message in it.
 pub fn log_after<V: View>(
     view: &V,
     chat: &str,
-    after: u64,
+    after: &Reference,
     limit: usize,
 ) -> StoreResult<Option<Vec<MessageView>>, V> {
     let Some(chat) = chat_named(view, chat)? else { return Ok(None) };
+    let Some((after, _)) = reference::find(view, chat, after)? else { return Ok(None) };
     let mut range = Range::prefix(&chat.to_bytes());
     let limit = limit.min(QUERY_ROWS);
     let mut chats = Chats::default();
     let mut found = Vec::new();
-    let mut last = after;
+    let mut last = after.number;
     while found.len() < limit {
         let Some(number) = last.checked_add(1) else { break };
         range.from = Place { chat, number }.to_bytes();
@@ -202,10 +204,8 @@ pub fn message<V: View>(view: &V, id: &MessageId) -> StoreResult<Option<MessageV
 
 /// One message by its reference.
 pub fn message_at<V: View>(view: &V, reference: &Reference) -> StoreResult<Option<MessageView>, V> {
-    match chat_named(view, &reference.chat)? {
-        Some(chat) => show_at(view, Place { chat, number: reference.number }),
-        None => Ok(None),
-    }
+    let found = find(view, reference)?;
+    found.map(|(place, message)| Chats::default().show(view, place, message)).transpose()
 }
 
 /// Those of several messages that are there.
@@ -213,9 +213,7 @@ pub fn messages_at<V: View>(view: &V, references: &[Reference]) -> StoreResult<V
     let mut chats = Chats::default();
     let mut found = Vec::new();
     for reference in references.iter().take(QUERY_ROWS) {
-        let Some(chat) = chat_named(view, &reference.chat)? else { continue };
-        let place = Place { chat, number: reference.number };
-        if let Some(message) = rows::get(view, &place)? {
+        if let Some((place, message)) = find(view, reference)? {
             found.push(chats.show(view, place, message)?);
         }
     }
@@ -233,7 +231,7 @@ pub fn last_received<V: View>(view: &V) -> StoreResult<Option<Reference>, V> {
     }
     let Some((_, place)) = last else { return Ok(None) };
     let chat = chat::chat(view, &place.chat)?.name().to_owned();
-    Ok(Some(Reference { chat, number: place.number }))
+    Ok(Some(Reference::of(chat, place.number)))
 }
 
 /// The last message of a chat that a list would show and that is as wanted.
@@ -261,12 +259,17 @@ fn show_at<V: View>(view: &V, place: Place) -> StoreResult<Option<MessageView>, 
 
 fn position_of<V: View>(view: &V, reference: Option<&Reference>) -> StoreResult<Option<u64>, V> {
     let Some(reference) = reference else { return Ok(None) };
-    let Some(chat) = chat_named(view, &reference.chat)? else { return Ok(None) };
-    let message: Option<MessageRecord> = rows::get(view, &Place { chat, number: reference.number })?;
-    Ok(match message.map(|message| message.direction) {
+    Ok(match find(view, reference)?.map(|(_, message)| message.direction) {
         Some(Direction::Received { unread }) => unread,
         _ => None,
     })
+}
+
+fn find<V: View>(view: &V, reference: &Reference) -> StoreResult<Option<(Place, MessageRecord)>, V> {
+    match chat_named(view, &reference.chat)? {
+        Some(chat) => reference::find(view, chat, reference),
+        None => Ok(None),
+    }
 }
 
 /// What every message of a chat is shown with, read once a query.
@@ -327,7 +330,7 @@ impl Chats {
             confirmed,
             ttl: message.ttl,
             muted: chat.muted,
-            reference: Reference { chat: chat.name.clone(), number: place.number },
+            reference: Reference::of(chat.name.clone(), place.number),
             missing_before: chat.gaps.get(&place.number).copied().unwrap_or(0),
             id: message.id,
             text: message.text,

@@ -75,7 +75,7 @@ pub(super) fn quote<V: View>(
         Text::Plain(text) => Some(text.chars().take(QUOTE_CHARS).collect()),
         _ => None,
     };
-    let reference = Reference { chat: name.to_owned(), number: place.number };
+    let reference = Reference::of(name.to_owned(), place.number);
     Ok(Quote { reference: Some(reference), from, text, ..unknown })
 }
 

@@ -257,6 +257,11 @@ pub fn chat_named<V: View>(view: &V, name: &str) -> StoreResult<Option<ChatId>, 
     Ok(rows::get::<NameRow, _>(view, &key)?.map(|row| row.0))
 }
 
+/// What the account calls its contacts and groups.
+pub fn names<V: View>(view: &V) -> StoreResult<Vec<String>, V> {
+    Ok(all_chats(view)?.into_iter().map(|(_, name)| name).collect())
+}
+
 /// Every chat, with its name.
 fn all_chats<V: View>(view: &V) -> StoreResult<Vec<(ChatId, String)>, V> {
     let limit = usize::try_from(limits::CONTACTS).unwrap_or(usize::MAX);

@@ -4,6 +4,8 @@ use hermes_wire::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
+use crate::reference::Reference;
+
 /// What the numbers and hashes of a peer's messages have told.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Received {
@@ -45,7 +47,7 @@ pub(crate) struct GapRecord {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Neighbour {
     pub(crate) hash: ByteArray<32>,
-    /// Its number in the history here.
+    /// Its row in the history here.
     pub(crate) number: u64,
     /// The peer's clock.
     pub(crate) sent: Timestamp,
@@ -68,10 +70,17 @@ pub struct Finding {
 /// A message that showed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// Its number in the history here.
-    pub number: u64,
+    /// Its row in the history here.
+    pub(crate) number: u64,
     /// When it was stored.
     pub at: Timestamp,
+}
+
+impl Sighting {
+    /// The message, in the chat of this name.
+    pub fn reference(&self, chat: &str) -> Reference {
+        Reference::of(chat.to_owned(), self.number)
+    }
 }
 
 /// What can be wrong with the place that a message claims among its sender's.

@@ -35,7 +35,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// As wide as the longest reference asks for.
     pub(crate) fn of(messages: &[Message], terminal: Option<u16>) -> Self {
-        let reference = messages.iter().map(|message| fold::width(&message.reference)).max().unwrap_or(0);
+        let reference = messages.iter().map(|message| fold::width(name(message))).max().unwrap_or(0);
         Self { reference, terminal: terminal.map(usize::from) }
     }
 
@@ -45,8 +45,17 @@ impl Layout {
     }
 
     fn reference(&self, message: &Message) -> Line {
-        let pad = self.reference.saturating_sub(fold::width(&message.reference));
-        Line::default().styled(NAME, &message.reference).plain(" ".repeat(pad))
+        let name = name(message);
+        let pad = self.reference.saturating_sub(fold::width(name));
+        Line::default().styled(NAME, name).plain(" ".repeat(pad))
+    }
+}
+
+/// What a command calls a message. Nothing can be done with a note of the own daemon, and none has a number of its own.
+fn name(message: &Message) -> &str {
+    match message.direction {
+        Direction::Note => "",
+        Direction::In | Direction::Out => &message.reference,
     }
 }
 
@@ -317,13 +326,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_note_is_nobodys_message() {
-        let mut message = incoming("bob#3", "");
+        let mut message = incoming("bob#3.1", "");
         message.direction = Direction::Note;
         message.body = Body::SessionRenewed { reason: "a message came twice".into() };
-        let layout = Layout::of(std::slice::from_ref(&message), None);
+        let layout = Layout::of(&[incoming("bob#3", "hi"), message.clone()], None);
         assert_eq!(
             texts(logged(&message, layout, &TimeZone::UTC)),
-            ["bob#3  1970-01-01 00:16  — new session: a message came twice —"]
+            ["       1970-01-01 00:16  — new session: a message came twice —"]
         );
     }
 

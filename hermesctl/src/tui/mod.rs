@@ -86,9 +86,12 @@ async fn begin(account: &str, chat: Option<&str>, invocation: &Invocation) -> Re
     let chats = daemon.repeatable(async |client| client.chats(account).await).await?;
     model.answered(Answer::Chats(chats));
     model.refresh();
-    if let Some(name) = chat {
-        daemon.repeatable(async |client| client.chat(account, name).await).await?;
-        model.open_chat(name);
+    match chat {
+        Some(name) => {
+            daemon.repeatable(async |client| client.chat(account, name).await).await?;
+            model.open_chat(name);
+        }
+        None => model.open_newest(),
     }
     let status = daemon.repeatable(async |client| client.status().await).await?;
     let own = status.accounts.into_iter().find(|status| status.name == account);

@@ -1,6 +1,7 @@
 //! An open account: its thread, its link, and the way in for everyone else.
 
 mod consumers;
+mod nearest;
 mod once;
 mod owner;
 mod passing;
@@ -111,7 +112,7 @@ impl Account {
         name: AccountName,
         path: PathBuf,
         key: StoreKey,
-        privacy: Privacy,
+        privacy: watch::Receiver<Privacy>,
     ) -> Result<Self, AccountError> {
         let key = Arc::new(key);
         let source = Source { path, key: key.clone() };
@@ -172,7 +173,10 @@ impl Account {
         let command = once::once(command);
         let (reply, answer) = oneshot::channel();
         self.work.send(Work::Command(command, reply)).await.map_err(|_| CommandFailure::Closed)?;
-        answer.await.unwrap_or(Err(CommandFailure::Closed))
+        match answer.await.unwrap_or(Err(CommandFailure::Closed)) {
+            Err(CommandFailure::Refused(error)) => Err(self.refusal(error).await),
+            answer => answer,
+        }
     }
 
     /// Asks the committed rows, off the runtime's threads.

@@ -88,7 +88,8 @@ pub(super) struct Owner<R: Reopen> {
     open: Option<(Engine, R::Store)>,
     queue: mpsc::Receiver<Work>,
     outlets: Outlets,
-    privacy: Privacy,
+    /// What others may learn, as the configuration says now.
+    privacy: watch::Receiver<Privacy>,
     loads: u64,
     next_command: u64,
     /// When the engine wants to hear of the time, before [`TICK`] is over.
@@ -113,9 +114,9 @@ impl<R: Reopen> Owner<R> {
         store: R::Store,
         queue: mpsc::Receiver<Work>,
         outlets: Outlets,
-        privacy: Privacy,
+        privacy: watch::Receiver<Privacy>,
     ) -> Result<Self, Failure> {
-        let engine = load(&store)?.with_privacy(privacy);
+        let engine = load(&store)?;
         Ok(Self {
             source,
             open: Some((engine, store)),
@@ -211,6 +212,7 @@ impl<R: Reopen> Owner<R> {
             return ControlFlow::Continue(());
         };
         let (inputs, waiting) = batch.into_inputs(&mut self.next_command);
+        let engine = engine.with_privacy(*self.privacy.borrow());
         match commit(engine, store, inputs) {
             Ok((engine, store, effects)) => {
                 self.open = Some((engine, store));
@@ -315,7 +317,7 @@ impl<R: Reopen> Owner<R> {
     fn reopen(&self) -> Result<(Engine, R::Store), String> {
         let store = self.source.reopen().map_err(|error| error.to_string())?;
         let engine = load(&store).map_err(|error| error.to_string())?;
-        Ok((engine.with_privacy(self.privacy), store))
+        Ok((engine, store))
     }
 
     fn answer_for(&mut self, runtime: &Handle, delay: Duration, failure: &CommandFailure) -> ControlFlow<()> {

@@ -128,7 +128,9 @@ impl World {
             presences: Arc::default(),
             health,
         };
-        let owner = Owner::new(disk.clone(), disk.clone(), queue, outlets, Privacy::default()).unwrap();
+        let owner =
+            Owner::new(disk.clone(), disk.clone(), queue, outlets, watch::channel(Privacy::default()).1)
+                .unwrap();
         Self { disk, work, health: watched, owner: Some(owner) }
     }
 

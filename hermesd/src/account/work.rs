@@ -31,6 +31,9 @@ pub(crate) enum CommandFailure {
     /// The engine refuses it; nothing was stored.
     #[error(transparent)]
     Refused(#[from] CommandError),
+    /// The same, because a name stands for nothing; this one looks much like it.
+    #[error("{0}")]
+    Misspelt(CommandError, String),
     /// The store failed. Whether the command was stored is unknown.
     #[error("{0}")]
     Store(String),

@@ -26,8 +26,10 @@ pub(super) async fn audit(
     let chat = asked.chat.clone();
     let found = account.query(move |view| query::audit(view, chat.as_deref())).await?;
     // Only a chat that was named can be absent.
-    let found = found.ok_or_else(|| no_contact(asked.chat.as_deref().unwrap_or_default()))?;
-    Ok(Document(document(found)))
+    match found {
+        Some(found) => Ok(Document(document(found))),
+        None => Err(no_contact(&account, asked.chat.as_deref().unwrap_or_default()).await),
+    }
 }
 
 fn document(audit: query::Audit) -> Audit {
@@ -88,7 +90,7 @@ fn neighbour(beside: Beside) -> Neighbour {
 
 fn finding(finding: &hermes_engine::Finding, chat: &str) -> Finding {
     let sighting = |seen: hermes_engine::Sighting| Sighting {
-        reference: hermes_engine::Reference { chat: chat.to_owned(), number: seen.number }.to_string(),
+        reference: seen.reference(chat).to_string(),
         received_at: time(seen.at),
     };
     Finding {

@@ -40,7 +40,7 @@ pub(super) async fn show(State(daemon): State<Daemon>, Path((account, name)): Na
     let wanted = name.clone();
     match account.query(move |view| query::chat_named(view, &wanted)).await? {
         Some(chat) => settings(&account, chat).await,
-        None => Err(CommandError::UnknownChat(name).into()),
+        None => Err(account.refusal(CommandError::UnknownChat(name)).await.into()),
     }
 }
 

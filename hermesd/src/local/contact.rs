@@ -28,7 +28,10 @@ pub(super) async fn show(
     let account = daemon.account(&account).await.map_err(Refused)?;
     let wanted = name.clone();
     let found = account.query(move |view| query::contact_named(view, &wanted)).await?;
-    found.map(show::details).map(Document).ok_or_else(|| CommandError::UnknownContact(name).into())
+    match found {
+        Some(found) => Ok(Document(show::details(found))),
+        None => Err(account.refusal(CommandError::UnknownContact(name)).await.into()),
+    }
 }
 
 pub(super) async fn verify(

@@ -125,15 +125,18 @@ async fn chat(account: &Account, asked: &EventQuery) -> Result<Option<ChatId>, R
         (Some(contact), None) => {
             let wanted = contact.clone();
             let found = account.query(move |view| query::contact_named(view, &wanted)).await?;
-            found
-                .map(|details| Some(details.contact.chat))
-                .ok_or_else(|| CommandError::UnknownContact(contact).into())
+            match found {
+                Some(details) => Ok(Some(details.contact.chat)),
+                None => Err(account.refusal(CommandError::UnknownContact(contact)).await.into()),
+            }
         }
         (None, Some(group)) => {
             let wanted = group.clone();
             let found = account.query(move |view| query::group_named(view, &wanted)).await?;
-            let unknown = || Refused::from(CommandError::UnknownGroup(group));
-            found.map(|details| Some(details.group.chat)).ok_or_else(unknown)
+            match found {
+                Some(details) => Ok(Some(details.group.chat)),
+                None => Err(account.refusal(CommandError::UnknownGroup(group)).await.into()),
+            }
         }
     }
 }

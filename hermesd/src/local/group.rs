@@ -36,8 +36,10 @@ pub(super) async fn show(State(daemon): State<Daemon>, Path((account, name)): Na
     let account = daemon.account(&account).await.map_err(Refused)?;
     let wanted = name.clone();
     let found = account.query(move |view| query::group_named(view, &wanted)).await?;
-    let found = found.ok_or_else(|| Refused::from(hermes_engine::CommandError::UnknownGroup(name)))?;
-    Ok(Document(show::group_details(found)))
+    match found {
+        Some(found) => Ok(Document(show::group_details(found))),
+        None => Err(account.refusal(hermes_engine::CommandError::UnknownGroup(name)).await.into()),
+    }
 }
 
 pub(super) async fn create(

@@ -8,7 +8,7 @@ use hermes_api::{
     Recipient, SendMessage, SendResult, SentMessages, V1, Wait, WaitQuery, limits,
 };
 use hermes_engine::{
-    ChatId, Command, Event, MessageId, Reference, ReferenceError, Reply as EngineReply, Send,
+    ChatId, Command, CommandError, Event, MessageId, Reference, ReferenceError, Reply as EngineReply, Send,
     query::{self, InboxFilter},
 };
 use hermes_wire::{Refusal, Timestamp};
@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     Daemon,
-    problem::ToProblem,
+    problem::{ToProblem, did_you_mean},
     reply::{Asked, Document, Filter, Refused, Reply},
     show,
 };
@@ -63,6 +63,14 @@ pub(super) async fn send(
         return Err(unexpected());
     };
     let mut results: Vec<_> = sent.into_iter().map(result).collect();
+    for result in &mut results {
+        if let Some(error) = result.error.take_if(|error| error.code == ErrorCode::ContactNotFound) {
+            result.error = Some(match account.nearest(&result.to).await {
+                Some(name) => did_you_mean(error, &name),
+                None => error,
+            });
+        }
+    }
     let timeout = Duration::from_millis(asked.timeout_ms);
     let (state, patience) = match query.wait {
         Some(state) => (state, patience(query)),
@@ -190,31 +198,33 @@ pub(super) async fn log(
 ) -> Reply<MessagePage> {
     let account = daemon.account(&account).await.map_err(Refused)?;
     let limit = page(asked.limit);
-    let number = async |id: &Option<String>| match id {
+    let named = async |id: &Option<String>| match id {
         Some(id) => {
-            let reference = Some(reference(&account, id).await?).filter(|reference| reference.chat == chat);
-            Ok::<_, Refused>(reference.map(|reference| reference.number))
+            Ok::<_, Refused>(Some(reference(&account, id).await?).filter(|reference| reference.chat == chat))
         }
         None => Ok(None),
     };
-    let (before, after) = (number(&asked.before).await?, number(&asked.after).await?);
+    let (before, after) = (named(&asked.before).await?, named(&asked.after).await?);
+    let is_after = after.is_some();
     let name = chat.clone();
     let messages = match (before, after) {
         (Some(_), Some(_)) => {
             let hint = "ask for either side by itself";
             return Err(Refused::new(ErrorCode::Usage, "both `before` and `after` are given", hint));
         }
-        (before, None) => account.query(move |view| query::log(view, &name, before, limit + 1)).await?,
+        (before, None) => {
+            account.query(move |view| query::log(view, &name, before.as_ref(), limit + 1)).await?
+        }
         (None, Some(after)) => {
-            account.query(move |view| query::log_after(view, &name, after, limit + 1)).await?
+            account.query(move |view| query::log_after(view, &name, &after, limit + 1)).await?
         }
     };
-    let mut messages = messages.ok_or_else(|| no_contact(&chat))?;
+    let Some(mut messages) = messages else { return Err(no_contact(&account, &chat).await) };
     let more = messages.len() > limit;
-    match after {
-        Some(_) => messages.truncate(limit),
+    match is_after {
+        true => messages.truncate(limit),
         // The oldest come first, and the one too many is the oldest.
-        None => drop(messages.drain(..messages.len().saturating_sub(limit))),
+        false => drop(messages.drain(..messages.len().saturating_sub(limit))),
     }
     let messages = messages.into_iter();
     let messages = messages.map(|message| show::message(message, account.name().as_str())).collect();
@@ -409,12 +419,13 @@ async fn chat_exists(account: &Account, name: &str) -> Result<(), Refused> {
     let wanted = name.to_owned();
     match account.query(move |view| query::chat_named(view, &wanted)).await? {
         Some(_) => Ok(()),
-        None => Err(no_contact(name)),
+        None => Err(no_contact(account, name).await),
     }
 }
 
-pub(super) fn no_contact(name: &str) -> Refused {
-    Refused::from(hermes_engine::SendError::UnknownContact(name.to_owned()))
+pub(super) async fn no_contact(account: &Account, name: &str) -> Refused {
+    let unknown = hermes_engine::SendError::UnknownContact(name.to_owned());
+    account.refusal(CommandError::Unsent(unknown)).await.into()
 }
 
 /// The engine answered another question than it was asked.

@@ -38,7 +38,9 @@ pub(super) async fn retry(State(daemon): State<Daemon>, Path(account): Path<Stri
 async fn outbox(account: &Account, chat: Option<String>) -> Reply<Outbox> {
     let wanted = chat.clone();
     let found = account.query(move |view| query::waiting(view, wanted.as_deref())).await?;
-    let (waiting, more) = found.ok_or_else(|| CommandError::UnknownChat(chat.unwrap_or_default()))?;
+    let Some((waiting, more)) = found else {
+        return Err(account.refusal(CommandError::UnknownChat(chat.unwrap_or_default())).await.into());
+    };
     let delays = account.board().delays().borrow().clone();
     let connection = match &account.board().mailbox().borrow().state {
         MailboxState::Waiting(reason) | MailboxState::Stopped(reason) => Some(reason.clone()),

@@ -255,6 +255,11 @@ impl ToProblem for SendError {
     }
 }
 
+/// The same problem, to somebody who seems to have meant another name.
+pub(super) fn did_you_mean(problem: Problem, name: &str) -> Problem {
+    Problem { hint: format!("did you mean {name}? {}", problem.hint), ..problem }
+}
+
 /// What to type when a contact's identity key changed.
 fn decide(name: &str) -> String {
     format!(
@@ -267,6 +272,7 @@ impl ToProblem for CommandFailure {
     fn problem(&self) -> Problem {
         match self {
             Self::Refused(error) => error.problem(),
+            Self::Misspelt(error, name) => did_you_mean(error.problem(), name),
             Self::Store(reason) => Problem::new(
                 ErrorCode::StoreFailed,
                 format!("nothing was confirmed: {reason}"),

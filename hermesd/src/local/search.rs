@@ -34,7 +34,10 @@ pub(super) async fn search(
         Some(name) => {
             let wanted = name.clone();
             let found = account.query(move |view| query::chat_named(view, &wanted)).await?;
-            Some(found.ok_or(CommandError::UnknownChat(name))?)
+            match found {
+                Some(chat) => Some(chat),
+                None => return Err(account.refusal(CommandError::UnknownChat(name)).await.into()),
+            }
         }
     };
     let filter = SearchFilter { text: asked.text, chat, limit: page(asked.limit), from };

@@ -137,7 +137,7 @@ mod tests {
         fn arrive(&mut self, count: u64) {
             for _ in 0..count {
                 self.number += 1;
-                let reference = Reference { chat: "bob".into(), number: self.number };
+                let reference = Reference::new("bob", self.number);
                 self.gathering.arrived(reference, self.now);
             }
         }

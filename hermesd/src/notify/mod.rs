@@ -234,7 +234,7 @@ mod tests {
 
     fn message(text: Text) -> query::MessageView {
         query::MessageView {
-            reference: Reference { chat: "bob".into(), number: 1 },
+            reference: Reference::new("bob", 1),
             id: MessageId([0; 16]),
             text,
             sent: Timestamp(0),

@@ -120,7 +120,7 @@ impl Crowd {
 
     /// Somebody says something about a message of the group, by its number there.
     pub fn mark(&mut self, client: usize, number: u64, change: MessageChange) -> Result<(), CommandError> {
-        let typed = Typed::Message(Reference { chat: GROUP.to_owned(), number }, change);
+        let typed = Typed::Message(Reference::new(GROUP, number), change);
         self.world.clients[client].ask(&typed, self.world.now, &mut self.world.rng).map(|_| ())
     }
 

@@ -53,7 +53,7 @@ fn what_was_told_stands_in_the_log_and_survives_a_restart() {
     settle(&mut alice, &mut bob);
     bob.restart();
     let told = log(&bob, before);
-    let received = |number| Event::Received(Reference { chat: "alice".to_owned(), number });
+    let received = |number| Event::Received(Reference::new("alice", number));
     let numbered: Vec<_> = told.iter().filter(|(_, event)| matches!(event, Event::Received(_))).collect();
     assert_eq!(numbered, [&(before + 1, received(1)), &(before + 2, received(2))]);
     let states = log(&alice, 0).into_iter().filter(|(_, event)| matches!(event, Event::State { .. })).count();
@@ -120,7 +120,7 @@ fn the_oldest_events_go_and_whoever_wanted_them_is_told() {
     alice.now = bob.now;
     alice.send("bob", "two").unwrap();
     settle(&mut alice, &mut bob);
-    let two = Event::Received(Reference { chat: "alice".to_owned(), number: 2 });
+    let two = Event::Received(Reference::new("alice", 2));
     assert!(log(&bob, old).contains(&(old + 1, two)));
     // Numbers from another life of the store are of no use in this one.
     let newest = query::newest_event(&bob.store).unwrap();
@@ -193,7 +193,7 @@ fn nothing_is_kept_that_nobody_waits_for() {
     let begin = consumer(&mut bob, "bot", ConsumerChange::Begin).unwrap();
     alice.send("bob", "withdrawn").unwrap();
     settle(&mut alice, &mut bob);
-    let reference = Reference { chat: "bob".to_owned(), number: 2 };
+    let reference = Reference::new("bob", 2);
     alice.command(Command::Message(reference, MessageChange::Unsend)).unwrap();
     settle(&mut alice, &mut bob);
     bob.now = bob.now.after(limits::EVENT_AGE + Duration::from_secs(1));

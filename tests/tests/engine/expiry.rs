@@ -16,7 +16,7 @@ fn send_for(peer: &mut Peer, text: &str, ttl: Duration) {
 }
 
 fn read(peer: &mut Peer, chat: &str, number: u64) {
-    let reference = Reference { chat: chat.to_owned(), number };
+    let reference = Reference::new(chat, number);
     assert!(matches!(peer.command(Command::MarkRead(vec![reference])), Ok(Reply::Read)));
 }
 

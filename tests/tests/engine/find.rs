@@ -46,7 +46,7 @@ fn texts_are_found_as_they_are_now_and_by_nothing_else() {
         assert!(search(&alice, nothing, None, 9, None).messages.is_empty(), "{nothing}");
     }
     let change = MessageChange::Edit("the build works".to_owned());
-    let first = Reference { chat: "bob".to_owned(), number: 1 };
+    let first = Reference::new("bob", 1);
     alice.command(Command::Message(first.clone(), change)).unwrap();
     settle(&mut alice, &mut bob);
     for (peer, chat) in [(&alice, "bob"), (&bob, "alice")] {
@@ -191,19 +191,23 @@ fn a_conversation_is_read_from_anywhere_to_either_side() {
         texts(&Found { messages: messages.unwrap(), read: 0, next: None })
     };
     let all = query::log(&bob.store, "alice", None, 99).unwrap();
-    let fourth = all.as_ref().unwrap()[3].reference.number;
+    let fourth = all.as_ref().unwrap()[3].reference.clone();
     assert_eq!(written(all), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
-    assert_eq!(written(query::log(&bob.store, "alice", Some(fourth), 2).unwrap()), ["2", "3"]);
-    assert_eq!(written(query::log_after(&bob.store, "alice", fourth, 2).unwrap()), ["5", "6"]);
+    assert_eq!(written(query::log(&bob.store, "alice", Some(&fourth), 2).unwrap()), ["2", "3"]);
+    assert_eq!(written(query::log_after(&bob.store, "alice", &fourth, 2).unwrap()), ["5", "6"]);
     assert_eq!(
-        written(query::log_after(&bob.store, "alice", fourth, 99).unwrap()),
+        written(query::log_after(&bob.store, "alice", &fourth, 99).unwrap()),
         ["5", "6", "7", "8", "9"]
     );
-    assert!(query::log_after(&bob.store, "alice", u64::MAX, 2).unwrap().unwrap().is_empty());
-    assert!(query::log_after(&bob.store, "carol", 1, 2).unwrap().is_none());
+    let last = query::log(&bob.store, "alice", None, 1).unwrap().unwrap().remove(0).reference;
+    assert!(query::log_after(&bob.store, "alice", &last, 2).unwrap().unwrap().is_empty());
+    for nowhere in [Reference::new("alice", 10), Reference::new("alice", u64::MAX)] {
+        assert!(query::log_after(&bob.store, "alice", &nowhere, 2).unwrap().is_none());
+    }
+    assert!(query::log_after(&bob.store, "carol", &last, 2).unwrap().is_none());
     // What is said about messages is no row of its own.
     let change = MessageChange::React(Some("👍".to_owned()));
-    alice.command(Command::Message(Reference { chat: "bob".to_owned(), number: 1 }, change)).unwrap();
+    alice.command(Command::Message(Reference::new("bob", 1), change)).unwrap();
     settle(&mut alice, &mut bob);
-    assert_eq!(written(query::log_after(&bob.store, "alice", fourth, 99).unwrap()).len(), 5);
+    assert_eq!(written(query::log_after(&bob.store, "alice", &fourth, 99).unwrap()).len(), 5);
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, ops::ControlFlow, ops::RangeInclusive, time::Duration};
 
 use hermes_engine::{
-    ChatId, FindingKind, LinkEvent, MessageState, Order, Range, Table, UnreadableCause, View, limits, query,
+    ChatId, FindingKind, LinkEvent, MessageState, Order, Range, Reference, Table, UnreadableCause, View,
+    limits, query,
 };
 use hermes_protocol::{Body, ChatPlace, Content, MessageId, Newer};
 use hermes_tests::duo::{Flying, Peer, carry, paired, settle};
@@ -288,7 +289,8 @@ fn a_store_put_back_from_an_old_copy_shows() {
     assert_eq!(bob.texts("alice"), ["text 1", "text 1", "a third"]);
     assert_eq!((findings(&bob), missing(&bob)), (vec![(FindingKind::HistoryMismatch, 1)], vec![]));
     let finding = received(&bob).findings[0];
-    assert_eq!((finding.first.number, finding.last.number), (3, 3));
+    let third = Reference::new("alice", 3);
+    assert_eq!((finding.first.reference("alice"), finding.last.reference("alice")), (third.clone(), third));
     // From there the history is one again.
     alice.send("bob", "a fourth").unwrap();
     let sent = alice.flying(&bob).pop().unwrap();

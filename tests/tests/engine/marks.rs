@@ -16,7 +16,7 @@ use hermes_tests::{
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn at(chat: &str, number: u64) -> Reference {
-    Reference { chat: chat.to_owned(), number }
+    Reference::new(chat, number)
 }
 
 fn mark(peer: &mut Peer, chat: &str, number: u64, change: MessageChange) -> Result<Reply, CommandError> {
@@ -47,6 +47,32 @@ fn answer(peer: &mut Peer, to: Reference, text: &str) -> Result<Reply, CommandEr
 
 fn reactions(message: &MessageView) -> Vec<(&str, u32, bool)> {
     message.reactions.iter().map(|shown| (shown.emoji.as_str(), shown.count, shown.me)).collect()
+}
+
+#[test]
+fn only_what_has_a_text_of_its_own_takes_a_number() {
+    let (mut alice, mut bob) = paired();
+    alice.send("bob", "first").unwrap();
+    settle(&mut alice, &mut bob);
+    mark(&mut bob, "alice", 1, like("👍")).unwrap();
+    mark(&mut alice, "bob", 1, edit("first, corrected")).unwrap();
+    settle(&mut alice, &mut bob);
+    alice.send("bob", "second").unwrap();
+    settle(&mut alice, &mut bob);
+    for (peer, chat) in [(&alice, "bob"), (&bob, "alice")] {
+        let named: Vec<_> = log(peer, chat).iter().map(|message| message.reference.to_string()).collect();
+        assert_eq!(named, [format!("{chat}#1"), format!("{chat}#2")]);
+        // They are there by names of their own, and nothing can be done with them.
+        for note in [1, 2] {
+            let reference = Reference { note, ..at(chat, 1) };
+            let found = query::message_at(&peer.store, &reference).unwrap().unwrap();
+            assert!(matches!(found.text, Text::Action(_)) && found.reference == reference);
+        }
+        assert!(query::message_at(&peer.store, &Reference { note: 3, ..at(chat, 1) }).unwrap().is_none());
+    }
+    let note = Reference { note: 1, ..at("alice", 1) };
+    let refused = bob.command(Command::Message(note.clone(), like("👍"))).unwrap_err();
+    assert_eq!(refused, CommandError::NothingToChange(note));
 }
 
 /// Nothing is missing and nothing contradicts anything, at either end.

@@ -137,6 +137,28 @@ fn a_screen_of_24_rows() {
 }
 
 #[test]
+fn the_newest_chat_is_open_at_first_and_no_letter_is_lost_without_a_word() {
+    let mut bench = Bench::new(100, 24);
+    bench.model.open_newest();
+    bench.key(KeyCode::Char('h'));
+    let rows = bench.draw();
+    assert!(rows[1].starts_with("▌ bob") && rows[22].ends_with("│> h"), "{rows:?}");
+    bench.key(KeyCode::Tab);
+    bench.key(KeyCode::Char('i'));
+    assert!(bench.draw()[23].starts_with("nothing is written yet: Enter opens"), "{:?}", bench.draw());
+    bench.key(KeyCode::Up);
+    assert!(bench.draw()[23].starts_with("Enter open"));
+    bench.write("pasted");
+    assert!(bench.draw()[23].starts_with("nothing is written yet"));
+    bench.key(KeyCode::Tab);
+    assert!(bench.draw()[22].ends_with("│> h"), "what was written is there still");
+    // An account without a chat starts in the empty list.
+    let mut nobody = Model::new("me".into(), TimeZone::UTC);
+    nobody.open_newest();
+    assert!(nobody.open.is_none());
+}
+
+#[test]
 fn no_text_of_others_reaches_the_terminal_raw() {
     let evil = "\u{1b}[2J\u{9b}31m\u{202e}x\u{7}\u{0}";
     let mut bench = Bench::with(80, 24, vec![incoming("bob#1", evil)], false);

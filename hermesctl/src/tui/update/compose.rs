@@ -6,6 +6,7 @@ use super::super::{
     courier::Request,
     model::{Draft, Focus, Model, Notice, Purpose, Said, Sending, Target},
 };
+use super::keys::IN_LIST;
 use crate::limits::{TUI_QUERY_BYTES, TUI_SENDING};
 
 impl Model {
@@ -19,7 +20,7 @@ impl Model {
                 self.changed_query();
                 taken
             }
-            _ => true,
+            _ => return self.note(IN_LIST),
         };
         if !taken {
             self.note("the text would be too long; nothing was added");

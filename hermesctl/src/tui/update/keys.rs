@@ -20,7 +20,7 @@ pub(in crate::tui) enum Flow {
 }
 
 /// The keys as the help shows them.
-pub(in crate::tui) const HELP: [(&str, &str); 25] = [
+pub(in crate::tui) const HELP: [(&str, &str); 27] = [
     ("Enter", "send; in the list, open the chat"),
     ("Alt-Enter, Ctrl-J", "new line"),
     ("Tab", "to the list of chats and back"),
@@ -45,8 +45,13 @@ pub(in crate::tui) const HELP: [(&str, &str); 25] = [
     ("F1, ? in the list", "this help"),
     ("Ctrl-Q, Ctrl-C", "quit"),
     ("", ""),
+    ("● before a name", "the contact is there; !: has another key, x: is blocked"),
+    ("3 or (3) behind it", "so many are unread; in brackets: the chat is muted"),
     ("↑ ↓", "scroll this; any other key closes it"),
 ];
+
+/// For those who write while the keys go through the list.
+pub(super) const IN_LIST: &str = "nothing is written yet: Enter opens the chat, Tab goes back to the text";
 
 impl Model {
     /// Takes a key in. `id` is the idempotency key of what is said, if anything is.
@@ -118,6 +123,7 @@ impl Model {
             KeyCode::Tab | KeyCode::Esc if self.open.is_some() => self.focus = Focus::Text,
             KeyCode::Char('?') => self.lay(Overlay::Help),
             KeyCode::Char('q') => self.note("Ctrl-Q quits"),
+            KeyCode::Char(_) => self.note(IN_LIST),
             _ => {}
         }
     }

@@ -205,6 +205,13 @@ impl Model {
         self.ask_newest();
     }
 
+    /// Shows the chat with the newest message: whoever starts wants to read it, and to write.
+    pub(super) fn open_newest(&mut self) {
+        if let Some(name) = self.chats.first().map(|chat| chat.name.clone()) {
+            self.open_chat(&name);
+        }
+    }
+
     /// Messages that were on the screen are read, if somebody looked.
     pub(super) fn seen(&mut self, places: &[usize]) {
         if self.watched == Watched::No {

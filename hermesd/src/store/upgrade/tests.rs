@@ -232,6 +232,12 @@ fn a_store_of_version_1_opens_with_its_messages() {
         });
         texts.collect()
     };
+    // What messages were called, they are called still.
+    for reference in query::log(&store, "bob", None, 99).unwrap().unwrap().iter().map(|m| &m.reference) {
+        let named = reference.to_string().parse().unwrap();
+        assert_eq!(query::message_at(&store, &named).unwrap().unwrap().reference, *reference);
+        assert_eq!(reference.note, 0);
+    }
     assert_eq!(texts("bob"), ["hello bob", "hello alice, from an old store", "one more"]);
     assert_eq!(texts("ops"), ["disk at 91 %"]);
     assert_eq!(query::summary(&store).unwrap().name, "alice");
