@@ -17,6 +17,10 @@ use std::{
     error::Error,
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,9 +36,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
 use crate::{
-    AcceptInvite, AcceptedInvite, Audit, AuditQuery, ContactDetails, Contacts, CreateAccount, CreateInvite,
-    CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Failure, ForeignSocket, InboxQuery, LogQuery,
-    MessageDetails, MessagePage, Problem, Profile, ReadMessages, ReadReceipt, Recover, Recovered,
+    AcceptInvite, AcceptedInvite, Audit, AuditQuery, BUILD, ContactDetails, Contacts, CreateAccount,
+    CreateInvite, CreatedAccount, CreatedInvite, DaemonStatus, ErrorCode, Failure, ForeignSocket, InboxQuery,
+    LogQuery, MessageDetails, MessagePage, Problem, Profile, ReadMessages, ReadReceipt, Recover, Recovered,
     RemoveAccount, RemovedAccount, RenameContact, SendMessage, SentMessages, SetKeyPolicy, SetProfile,
     Shutdown, VerifyContact, limits, routes,
     socket::{self, Found, InspectError},
@@ -50,6 +54,8 @@ pub use self::{
 pub struct Client {
     socket: PathBuf,
     key: Option<String>,
+    /// Whether the last answer came from a daemon of another build. Shared by all copies.
+    other_build: Arc<AtomicBool>,
 }
 
 /// Why a request got no answer, or not the one hoped for.
@@ -119,13 +125,19 @@ impl ClientError {
 impl Client {
     /// A client of the daemon that listens at `socket`. Nothing is connected yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), key: None }
+        Self { socket: socket.into(), key: None, other_build: Arc::default() }
     }
 
     /// The same client, whose next request that changes something is carried out once, however often it is repeated
     /// under this key: 1 to [`limits::IDEMPOTENCY_KEY_BYTES`] bytes of ASCII.
     pub fn under(&self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self.clone() }
+    }
+
+    /// Whether the daemon that answered last is of another build of the API than this program, as after an upgrade of one
+    /// of them. One that does not say is taken for the same.
+    pub fn met_other_build(&self) -> bool {
+        self.other_build.load(Ordering::Relaxed)
     }
 
     /// Where the daemon listens.
@@ -355,10 +367,13 @@ impl Client {
             None => request,
         };
         let request = request.body(body).map_err(|error| ClientError::Garbled(error.to_string()))?;
-        tokio::time::timeout(patience, sender.send_request(request))
+        let response = tokio::time::timeout(patience, sender.send_request(request))
             .await
             .map_err(|_| ClientError::Silent(patience))?
-            .map_err(ClientError::Broken)
+            .map_err(ClientError::Broken)?;
+        let other = response.headers().get(routes::BUILD).is_some_and(|build| build != BUILD);
+        self.other_build.store(other, Ordering::Relaxed);
+        Ok(response)
     }
 
     async fn connect(&self) -> Result<UnixStream, ClientError> {
@@ -448,6 +463,17 @@ mod tests {
             request.starts_with("GET /v1/accounts/alice/inbox?from=bob%20b&limit=3 HTTP/1.1\r\n"),
             "{request}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_daemon_of_another_build_is_noticed() {
+        let page = r#"{"v":1,"messages":[],"more":false}"#;
+        for (build, other) in [(Some(BUILD), false), (Some("0123456789abcdef"), true), (None, false)] {
+            let header = build.map(|build| format!("200 OK\r\n{}: {build}", routes::BUILD));
+            let (_home, client, _served) = answering(http(header.as_deref().unwrap_or("200 OK"), page));
+            client.under("key").inbox("alice", &InboxQuery::default()).await.unwrap();
+            assert_eq!(client.met_other_build(), other, "{build:?}");
+        }
     }
 
     #[tokio::test]

@@ -76,3 +76,6 @@ pub use status::{
     SessionRenewal, Shutdown, StoreState, StoreStatus, Unreadable,
 };
 pub use version::{UnixMillis, V1};
+
+/// Which build of the API this is, 16 hex digits: programs that were not made together have others.
+pub const BUILD: &str = env!("HERMES_API_BUILD");

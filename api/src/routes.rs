@@ -140,6 +140,9 @@ pub const SHUTDOWN: &str = "/v1/shutdown";
 /// The header under whose key a `POST` is carried out once, however often it is repeated: the answer is the first one.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// The header of every answer that says of which build of this API the daemon is: [`crate::BUILD`].
+pub const BUILD: &str = "hermes-build";
+
 /// Fills the segments of a route, in order, and appends a query of what is given.
 pub(crate) fn fill(route: &str, segments: &[&str], query: &[(&str, Option<String>)]) -> String {
     let mut path = String::new();

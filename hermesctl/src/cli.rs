@@ -11,6 +11,7 @@ mod keys;
 mod mark;
 mod request;
 mod scripts;
+mod slip;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -38,6 +39,7 @@ pub(crate) use self::{
     mark::{Edit, Patience, React, Told, Unsend},
     request::Requests,
     scripts::{Api, Completion, Events, Man, On, Shell},
+    slip::parse,
 };
 use crate::duration;
 
@@ -125,7 +127,7 @@ pub(crate) enum ClientCommand {
     /// Make an account: its keys, its store, its mailbox at a relay
     Init(Init),
     /// List accounts, remove one
-    #[command(subcommand, after_help = ACCOUNT_HELP)]
+    #[command(subcommand, alias = "accounts", after_help = ACCOUNT_HELP)]
     Account(Account),
     /// Show how you are called for others, or change it
     #[command(after_help = PROFILE_HELP)]
@@ -135,10 +137,10 @@ pub(crate) enum ClientCommand {
     /// Accept the link that someone else printed
     Accept(Accept),
     /// Show who asks to be a contact, accept or reject them
-    #[command(subcommand, after_help = REQUESTS_HELP)]
+    #[command(subcommand, alias = "request", after_help = REQUESTS_HELP)]
     Requests(Requests),
     /// Show, verify and rename contacts
-    #[command(subcommand)]
+    #[command(subcommand, alias = "contacts")]
     Contact(Contact),
     /// Show which contacts are online, when they were seen, and how their sessions stand
     Peers,
@@ -156,16 +158,16 @@ pub(crate) enum ClientCommand {
     #[command(after_help = PING_HELP)]
     Ping(Ping),
     /// Make groups, change them, see who is in them
-    #[command(subcommand)]
+    #[command(subcommand, alias = "groups")]
     Group(Group),
     /// List chats, mute or archive one, have its messages deleted after a time
-    #[command(subcommand)]
+    #[command(subcommand, alias = "chats")]
     Chat(Chat),
     /// Send a message
     #[command(visible_alias = "s", after_help = SEND_HELP, override_usage = SEND_USAGE)]
     Send(Send),
     /// Show unread messages and mark them read
-    #[command(visible_alias = "i")]
+    #[command(visible_alias = "i", aliases = ["receive", "recv"])]
     Inbox(Inbox),
     /// React to a message with an emoji, or take it back
     #[command(after_help = REF_HELP)]
@@ -302,6 +304,9 @@ pub(crate) struct Send {
     /// Contacts or groups, and the text at the end
     #[arg(value_name = "TO|TEXT", required_unless_present = "to")]
     pub(crate) words: Vec<String>,
+    /// The text; every argument is then a recipient
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
     /// A contact or a group; may be repeated. With it, a single argument is the text
     #[arg(long, value_name = "TO")]
     pub(crate) to: Vec<String>,
@@ -340,7 +345,7 @@ pub(crate) struct Inbox {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) since: Option<Duration>,
     /// At most this many, the oldest first
-    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long = "limit", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) n: Option<u32>,
     /// Leave them unread
     #[arg(long)]
@@ -355,7 +360,7 @@ pub(crate) struct Log {
     /// The contact or the group
     pub(crate) chat: String,
     /// At most this many, the newest
-    #[arg(short, value_name = "N", default_value = LOG_MESSAGES, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long = "limit", value_name = "N", default_value = LOG_MESSAGES, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) n: u32,
 }
 

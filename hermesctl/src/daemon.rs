@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     limits,
-    output::{Line, Notes},
+    output::{Line, Notes, WARN},
     service,
 };
 
@@ -166,6 +166,26 @@ impl Daemon {
         let started =
             format!("started hermesd in the background (pid {}, log {})", status.pid, self.log.display());
         self.notes.say(&Line::new(started));
+    }
+
+    /// What is to be said when the daemon and this program were not made together.
+    pub(crate) fn other_build(&self) -> Option<Line> {
+        if !self.client.met_other_build() {
+            return None;
+        }
+        let pid = self.lock_holder();
+        let made = |program: &Path| std::fs::metadata(program).and_then(|file| file.modified()).ok();
+        // The file that it runs, also when another one has taken its place.
+        let daemon = pid.and_then(|pid| made(Path::new(&format!("/proc/{pid}/exe"))));
+        let own = std::env::current_exe().ok().and_then(|own| made(&own));
+        let (than, what) = match daemon.zip(own).map(|(daemon, own)| daemon.cmp(&own)) {
+            Some(std::cmp::Ordering::Greater) => ("newer than", "install the hermesctl that came with it"),
+            Some(std::cmp::Ordering::Less) => ("older than", "hermesctl daemon restart"),
+            _ => ("of another build than", "hermesctl daemon restart"),
+        };
+        let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        let said = format!("hermesd{pid} is {than} hermesctl: {what}");
+        Some(Line::default().styled(WARN, "warning: ").plain(said))
     }
 
     fn lock_holder(&self) -> Option<u32> {

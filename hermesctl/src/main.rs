@@ -22,7 +22,6 @@ mod tui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use hermes_api::{ErrorCode, Exit, Problem};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,7 +34,7 @@ use crate::{
 
 fn main() -> ExitCode {
     completion::answer();
-    let cli = Cli::parse();
+    let cli = cli::parse();
     let output = Output::new(&cli.global);
     let notes = Notes::new(&cli.global);
     let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -89,7 +88,12 @@ async fn ask_daemon(
     notes: Notes,
 ) -> Result<Exit, Stop> {
     let mut invocation = Invocation::new(global, Basis::new(global, output, notes)?)?;
-    command::run(command, &mut invocation).await
+    let done = command::run(command, &mut invocation).await;
+    // Whatever went wrong, this may be why; and if nothing did, something will.
+    if let Some(line) = invocation.daemon.other_build() {
+        notes.say(&line);
+    }
+    done
 }
 
 /// What must work when nothing else does: with a wrong configuration, and without a daemon.

@@ -254,6 +254,24 @@ fn a_full_disk_is_an_error_and_nothing_is_marked() {
 }
 
 #[test]
+fn a_daemon_of_another_build_is_told_of_whatever_came_of_the_command() {
+    let page = json!({"v": 1, "messages": [], "more": false});
+    let other = World::with_daemon({
+        let page = page.clone();
+        move |_| Answer::Built("0123456789abcdef", page.clone())
+    });
+    let output = other.run(&["-a", "alice", "inbox"]);
+    assert_eq!(code(&output), 0);
+    assert!(
+        stderr(&output)
+            .contains("warning: hermesd is of another build than hermesctl: hermesctl daemon restart")
+    );
+    assert!(!stderr(&other.run(&["-q", "-a", "alice", "inbox"])).contains("warning"));
+    let same = World::with_daemon(move |_| Answer::Built(hermes_api::BUILD, page.clone()));
+    assert!(!stderr(&same.run(&["-a", "alice", "inbox"])).contains("warning"));
+}
+
+#[test]
 fn an_empty_inbox_explains_itself_on_standard_error() {
     let world = World::with_daemon(|_| ok(json!({"v": 1, "messages": [], "more": false})));
     let output = world.run(&["-a", "alice", "inbox"]);

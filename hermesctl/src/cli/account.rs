@@ -12,8 +12,10 @@ group see a member who is never there: leave groups first.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Account {
     /// List the accounts of this machine
+    #[command(alias = "list")]
     Ls,
     /// Remove an account and everything that it has
+    #[command(alias = "remove")]
     Rm(RemoveAccount),
 }
 

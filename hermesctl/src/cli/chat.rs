@@ -22,6 +22,7 @@ pub(crate) enum Chat {
         time: Option<OffOr>,
     },
     /// List chats, with what was said last
+    #[command(alias = "list")]
     Ls {
         /// Archived ones too
         #[arg(long)]

@@ -12,6 +12,7 @@ const PING_WAIT: &str = "10s";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Contact {
     /// List contacts
+    #[command(alias = "list")]
     Ls,
     /// Show a contact: its identity key, its safety number, how it stands
     Show {
@@ -39,6 +40,7 @@ pub(crate) enum Contact {
         new: String,
     },
     /// Remove a contact, with its messages or without
+    #[command(alias = "remove")]
     Rm(RemoveContact),
     /// Say what happens when a contact's identity key changes
     Policy {

@@ -23,13 +23,14 @@ pub(crate) struct Search {
     #[arg(long = "in", value_name = "CHAT")]
     pub(crate) chat: Option<String>,
     /// At most this many, the newest
-    #[arg(short, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=200))]
+    #[arg(short, long = "limit", value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(crate) n: u32,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Outbox {
     /// List what waits to leave, since when, and why
+    #[command(alias = "list")]
     Ls {
         /// Only what is for this contact or group
         chat: Option<String>,

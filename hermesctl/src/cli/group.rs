@@ -13,6 +13,7 @@ pub(crate) enum Group {
         members: Vec<String>,
     },
     /// List groups
+    #[command(alias = "list")]
     Ls,
     /// Show a group and who is in it
     Show {
@@ -28,7 +29,7 @@ pub(crate) enum Group {
         members: Vec<String>,
     },
     /// Remove members; for admins
-    #[command(after_help = MEMBER_HELP)]
+    #[command(alias = "remove", after_help = MEMBER_HELP)]
     Rm {
         /// The group
         group: String,

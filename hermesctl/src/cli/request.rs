@@ -16,6 +16,7 @@ rubbish; when it is, withdraw the link with `close` and publish another.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Requests {
     /// List who asks to be a contact, with what they say, and the links that are open
+    #[command(alias = "list")]
     Ls,
     /// Make one who asks a contact, unverified
     Accept {

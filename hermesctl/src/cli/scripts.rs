@@ -56,6 +56,7 @@ long as it takes, other events for 30 days: forget a name that will not come bac
 #[derive(Debug, Subcommand)]
 pub(crate) enum Events {
     /// List them, and how far each has come
+    #[command(alias = "list")]
     Ls,
     /// Let nothing wait for them any more
     Forget {

@@ -22,7 +22,8 @@ use crate::{
 
 pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let several_words = args.words.len() > 2;
-    if let (Some(_), Some(state), true) = (args.wait, args.words.last(), args.to.is_empty())
+    if let (Some(_), Some(state), true) =
+        (args.wait, args.words.last(), args.to.is_empty() && args.message.is_none())
         && ["relayed", "delivered", "read"].contains(&state.as_str())
     {
         let hint =
@@ -33,11 +34,11 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
     // The chat of what is answered is where the answer goes, unless it is named.
     if let Some(reply) = args.reply.as_deref()
         && named.is_empty()
-        && args.words.len() < 2
+        && args.words.len() < if args.message.is_some() { 1 } else { 2 }
     {
         named.push(chat_of(reply, invocation).await?);
     }
-    let (to, source) = split(args.words, named)?;
+    let (to, source) = split(args.words, args.message, named)?;
     let account = invocation.account().await?;
     if source.is_typed() {
         // What is typed would be lost if it turned out afterwards that it cannot be sent.
@@ -122,13 +123,16 @@ impl From<Option<String>> for Source {
 }
 
 /// Tells recipients from text: the last of several words is the text, `-` stands for standard input, and a single word
-/// is a recipient unless recipients were named with `--to`.
-fn split(mut words: Vec<String>, named: Vec<String>) -> Result<(Vec<String>, Source), Problem> {
+/// is a recipient unless recipients were named with `--to`; all words are recipients where `--message` is the text.
+fn split(
+    mut words: Vec<String>,
+    message: Option<String>,
+    named: Vec<String>,
+) -> Result<(Vec<String>, Source), Problem> {
     let has_text = words.len() > 1 || (words.len() == 1 && !named.is_empty());
-    let source = match words.pop_if(|_| has_text) {
-        Some(text) if text == "-" => Source::Stdin,
-        Some(text) => Source::Argument(text),
-        None => Source::Stdin,
+    let source = match message {
+        Some(text) => Source::from(Some(text)),
+        None => Source::from(words.pop_if(|_| has_text)),
     };
     let mut to: Vec<String> = Vec::new();
     for name in named.into_iter().chain(words) {
@@ -193,7 +197,7 @@ mod tests {
     }
 
     fn split_of(words: &[&str], named: &[&str]) -> (Vec<String>, Source) {
-        split(strings(words), strings(named)).unwrap()
+        split(strings(words), None, strings(named)).unwrap()
     }
 
     #[test]
@@ -206,15 +210,18 @@ mod tests {
         assert_eq!(split_of(&["hi"], &["bob"]), (strings(&["bob"]), text("hi")));
         assert_eq!(split_of(&["carol", "hi"], &["bob"]), (strings(&["bob", "carol"]), text("hi")));
         assert_eq!(split_of(&[], &["bob", "bob"]), (strings(&["bob"]), Source::Stdin));
+        let with = |message: &str| split(strings(&["bob", "carol"]), Some(message.to_owned()), Vec::new());
+        assert_eq!(with("hi").unwrap(), (strings(&["bob", "carol"]), text("hi")));
+        assert_eq!(with("-").unwrap().1, Source::Stdin);
     }
 
     #[test]
     fn what_is_no_recipient_is_refused() {
         for words in [["-", "hi"], ["", "hi"]] {
-            assert_eq!(split(strings(&words), Vec::new()).unwrap_err().code, ErrorCode::Usage);
+            assert_eq!(split(strings(&words), None, Vec::new()).unwrap_err().code, ErrorCode::Usage);
         }
         let many: Vec<String> = (0..=RECIPIENTS).map(|n| n.to_string()).collect();
-        assert_eq!(split(vec!["hi".into()], many).unwrap_err().code, ErrorCode::TooManyRecipients);
+        assert_eq!(split(vec!["hi".into()], None, many).unwrap_err().code, ErrorCode::TooManyRecipients);
     }
 
     #[test]

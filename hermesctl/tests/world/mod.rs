@@ -31,6 +31,8 @@ pub struct Heard {
 /// What the daemon does with a request.
 pub enum Answer {
     Json(u16, Value),
+    /// The same, from a daemon of this build of the API.
+    Built(&'static str, Value),
     /// Bytes that end with the connection.
     Text(String),
     /// The connection breaks as if the daemon had been killed.
@@ -132,10 +134,17 @@ fn serve(
     if let Answer::Text(body) = &answer {
         let _ = stream.write_all(format!("HTTP/1.1 200 X\r\nconnection: close\r\n\r\n{body}").as_bytes());
     }
-    if let Answer::Json(status, body) = answer {
+    let (status, build, body) = match answer {
+        Answer::Json(status, body) => (status, String::new(), Some(body)),
+        Answer::Built(build, body) => (200, format!("hermes-build: {build}\r\n"), Some(body)),
+        Answer::Text(_) | Answer::Die => (200, String::new(), None),
+    };
+    if let Some(body) = body {
         let body = body.to_string();
-        let head =
-            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status} X\r\n{build}content-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
         let _ = stream.write_all((head + &body).as_bytes());
     }
 }

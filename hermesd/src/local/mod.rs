@@ -128,7 +128,15 @@ fn router(daemon: Daemon) -> Router {
         .method_not_allowed_fallback(no_method)
         .layer(axum::middleware::from_fn(once::under_key))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+        .layer(axum::middleware::map_response(name_build))
         .with_state(daemon)
+}
+
+/// So that a program notices that it was made with another API.
+async fn name_build<B>(mut response: axum::http::Response<B>) -> axum::http::Response<B> {
+    let build = axum::http::HeaderValue::from_static(hermes_api::BUILD);
+    response.headers_mut().insert(axum::http::HeaderName::from_static(routes::BUILD), build);
+    response
 }
 
 async fn no_method() -> Refused {
