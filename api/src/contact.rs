@@ -79,6 +79,10 @@ pub struct Contact {
     /// Since when it is blocked; nothing if it is not.
     #[serde(default)]
     pub blocked_since: Option<UnixMillis>,
+    /// Since when its relay takes nothing for it from this account: it has blocked or removed this account, has withdrawn
+    /// the link, or is gone; nothing if it does.
+    #[serde(default)]
+    pub refused_since: Option<UnixMillis>,
 }
 
 /// Removes a contact.

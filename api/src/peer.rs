@@ -34,6 +34,9 @@ pub struct Peer {
     pub session: SessionHealth,
     /// Unread messages of it.
     pub unread: u64,
+    /// Whether its relay takes nothing for it from this account.
+    #[serde(default)]
+    pub refuses: bool,
     /// Whether it is blocked.
     #[serde(default)]
     pub blocked: bool,

@@ -59,7 +59,12 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn deposited(&mut self, key: OutboxKey) -> StoreResult<(), V> {
         self.settle(key, MessageState::Relayed)?;
         match self.get::<ContactRecord>(&key.chat)? {
-            Some(contact) => self.go_on_resending(key.chat, contact),
+            Some(mut contact) => {
+                if contact.refused.take().is_some() {
+                    self.put(&key.chat, &contact);
+                }
+                self.go_on_resending(key.chat, contact)
+            }
             None => Ok(()),
         }
     }
@@ -74,6 +79,12 @@ impl<V: View> Turn<'_, V> {
     }
 
     pub(crate) fn refuse_row(&mut self, key: OutboxKey, refusal: Refusal) -> StoreResult<(), V> {
+        if matches!(refusal, Refusal::NoEntry | Refusal::TokenExpired)
+            && let Some(mut contact) = self.get::<ContactRecord>(&key.chat)?
+        {
+            contact.refused.get_or_insert(self.now);
+            self.put(&key.chat, &contact);
+        }
         self.settle(key, MessageState::Failed(FailureReason::Refused(refusal)))
     }
 

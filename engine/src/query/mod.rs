@@ -150,6 +150,8 @@ pub struct ContactView {
     pub state: ContactState,
     /// When it was added.
     pub since: Timestamp,
+    /// Since when its relay takes nothing for it from here.
+    pub refused: Option<Timestamp>,
     /// Since when it is blocked.
     pub blocked: Option<Timestamp>,
 }
@@ -178,6 +180,7 @@ impl ContactView {
             fingerprint: row.fingerprint,
             trust: row.trust.view(),
             since: row.since,
+            refused: row.refused,
             blocked: row.blocked,
         }
     }

@@ -121,7 +121,8 @@ impl<V: View> Turn<'_, V> {
         handshake: &HandshakeMessage,
         message: &RatchetMessage,
     ) -> Result<Taken, Halt<V::Error>> {
-        let chat = self.get::<SessionRecord>(session)?.ok_or(UnreadableCause::Replay)?.chat;
+        // Its session went when the user rejected it.
+        let chat = self.get::<SessionRecord>(session)?.ok_or(UnreadableCause::Rejected)?.chat;
         if let Some(mut request) = self.get::<RequestRecord>(&RequestKey(chat))? {
             if !request.next.has_session(session) {
                 return Err(UnreadableCause::Replay.into());

@@ -50,6 +50,9 @@ pub(crate) struct ContactRecord {
     /// Since when nothing of it is taken, and nothing said to it.
     #[serde(default)]
     pub(crate) blocked: Option<Timestamp>,
+    /// Since when its relay takes nothing for it from here: it has blocked or removed this account, or is gone.
+    #[serde(default)]
+    pub(crate) refused: Option<Timestamp>,
     /// That it is none any more.
     #[serde(default)]
     pub(crate) removed: Option<Removed>,
@@ -148,6 +151,7 @@ impl ContactRecord {
             ungreeted: false,
             named: false,
             blocked: None,
+            refused: None,
             removed: None,
         }
     }

@@ -41,6 +41,10 @@ pub(crate) async fn unlock(invocation: &mut Invocation) -> Result<Exit, Stop> {
         // The daemon says what is missing.
         false => None,
     };
+    if passphrase.as_ref().is_some_and(|passphrase| passphrase.expose().is_empty()) {
+        let hint = "type it when it is asked for, or pass it as a line of standard input";
+        return Err(Problem::new(ErrorCode::Locked, "no passphrase was given", hint).into());
+    }
     let unlock = Unlock { passphrase };
     let changed = invocation.daemon.repeatable(async |client| client.unlock(&account, &unlock).await).await?;
     show(&changed, " is unlocked", invocation)?;

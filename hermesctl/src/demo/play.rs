@@ -24,7 +24,7 @@ const WITHOUT_BOB: &str = "new door code: 4711";
 /// Plays everything; the first step that does not work ends it.
 pub(super) async fn play(stage: &mut Stage, output: &mut Output) -> Result<(), Stop> {
     say(output, &format!("Everything below happens in {} and on loopback.", stage.path().display()))?;
-    say(output, "A relay, and a daemon for each of two people (a third joins them later):")?;
+    say(output, "A relay, and a daemon for each of two people; a third comes later, with one of her own:")?;
     let relay = stage.start_relay().await?;
     stage.alice.start_daemon().await?;
     stage.bob.start_daemon().await?;

@@ -264,10 +264,14 @@ pub(crate) fn contact(contact: &Contact, zone: &TimeZone) -> Vec<String> {
     ]
 }
 
+/// Of a contact whose relay takes nothing from here any more.
+pub(crate) const REFUSES: &str = "refuses you";
+
 /// Whether a contact can be written to, in a word.
 pub(crate) fn state(contact: &Contact) -> &'static str {
     match contact.state {
         _ if contact.blocked_since.is_some() => "blocked",
+        _ if contact.refused_since.is_some() => REFUSES,
         ContactState::Pending => "pending",
         ContactState::Asked => "asked",
         ContactState::Ready => "ready",

@@ -23,8 +23,15 @@ pub(crate) fn details(details: &ContactDetails, zone: &TimeZone) -> Vec<Line> {
     let profile = details.profile_name.as_deref().filter(|profile| *profile != contact.name);
     // In quotes, so that it cannot pass for a fact.
     lines.extend(profile.map(|profile| fact("calls itself", format!("{:?}", clean::line(profile)))));
+    lines.extend([fact("state", state(contact))]);
+    if let Some(since) = contact.refused_since {
+        let since = local_time(since, zone);
+        lines.push(fact(
+            "",
+            format!("since {since}: it may have blocked or removed you, or withdrawn its link"),
+        ));
+    }
     lines.extend([
-        fact("state", state(contact)),
         Line::default()
             .styled(DIM, name_of("trust"))
             .styled(trust_style(details), trust(contact.trust, contact.verified_by)),
@@ -116,6 +123,7 @@ mod tests {
                 fingerprint: "ab".repeat(32),
                 since: UnixMillis(0),
                 blocked_since: None,
+                refused_since: None,
             },
             profile_name: Some("bob".into()),
             safety_number: ["12345"; 12].join(" "),
@@ -137,6 +145,18 @@ mod tests {
         assert_eq!(lines[6], "  sessions        1, the newest answered");
         assert_eq!(lines[7], "  safety number   12345 12345 12345 12345");
         assert_eq!(lines[8..], ["                  12345 12345 12345 12345"; 2]);
+    }
+
+    #[test]
+    fn a_contact_that_takes_nothing_is_not_called_ready() {
+        let mut bob = bob();
+        bob.contact.refused_since = Some(UnixMillis(0));
+        let lines = text(&bob);
+        assert_eq!(lines[1], "  state           refuses you");
+        assert!(lines[2].contains("since 1970-01-01 00:00: it may have blocked"), "{lines:#?}");
+        assert_eq!(super::super::account::contact(&bob.contact, &TimeZone::UTC)[1], "refuses you");
+        bob.contact.blocked_since = Some(UnixMillis(0));
+        assert_eq!(text(&bob)[1], "  state           blocked");
     }
 
     #[test]

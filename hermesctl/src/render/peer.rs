@@ -2,7 +2,7 @@
 
 use hermes_api::{ContactState, Peer, SessionHealth, UnixMillis};
 
-use super::account::trust;
+use super::account::{REFUSES, trust};
 use crate::duration;
 
 pub(crate) const HEADER: [&str; 5] = ["name", "seen", "trust", "session", "unread"];
@@ -16,6 +16,7 @@ pub(crate) fn row(peer: &Peer, now: UnixMillis) -> Vec<String> {
     };
     let session = match (peer.state, peer.session) {
         _ if peer.blocked => "blocked",
+        _ if peer.refuses => REFUSES,
         (ContactState::Pending, _) => "pairing",
         (ContactState::Asked, _) => "asked",
         (ContactState::Ready, SessionHealth::None) => "none yet",

@@ -90,6 +90,9 @@ fn a_wrong_file_is_mended_with_the_command_that_the_error_names() {
     assert!(stderr(&worse).contains("the file stays as it was"), "{}", stderr(&worse));
     assert_eq!(file(&world), "# mine\n[daemn]\n");
     assert_eq!(code(&edit("false")), 1);
+    // What is tried for want of a named editor would flood a pipe.
+    let nowhere = world.run(&["config", "edit"]);
+    assert!(code(&nowhere) == 2 && stderr(&nowhere).contains("needs a terminal"), "{}", stderr(&nowhere));
     let mended = edit("sed -i s/daemn/daemon/");
     assert_eq!(code(&mended), 0, "{}", stderr(&mended));
     assert_eq!(file(&world), "# mine\n[daemon]\n");

@@ -14,7 +14,7 @@ fn bob(trust: &str, by: Option<&str>) -> Value {
         "v": 1,
         "contact": {
             "name": "bob", "state": "ready", "trust": trust, "verified_by": by,
-            "fingerprint": "ab".repeat(32), "since": 0, "blocked_since": null,
+            "fingerprint": "ab".repeat(32), "since": 0, "blocked_since": null, "refused_since": null,
         },
         "profile_name": "bob", "safety_number": NUMBER,
         "safety_code": "hermes-safety:AAAA", "key_policy": "stop", "key_change": null,

@@ -6,7 +6,7 @@ use crate::world::{Answer, World, code, ok, stderr, stdout};
 
 fn peer(name: &str, online: bool, seen: Option<u64>) -> Value {
     json!({
-        "name": name, "blocked": false, "online": online, "last_seen_at": seen, "state": "ready", "trust": "verified",
+        "name": name, "blocked": false, "refuses": false, "online": online, "last_seen_at": seen, "state": "ready", "trust": "verified",
         "verified_by": "invite", "session": "established", "unread": 2,
     })
 }

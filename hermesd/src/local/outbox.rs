@@ -43,8 +43,9 @@ async fn outbox(account: &Account, chat: Option<String>) -> Reply<Outbox> {
     };
     let delays = account.board().delays().borrow().clone();
     let connection = match &account.board().mailbox().borrow().state {
-        MailboxState::Waiting(reason) | MailboxState::Stopped(reason) => Some(reason.clone()),
-        MailboxState::Connecting(reason) => reason.clone(),
+        MailboxState::Waiting(reason) | MailboxState::Stopped(reason) => Some(reason.problem()),
+        MailboxState::Connecting(Some(reason)) => Some(reason.problem()),
+        MailboxState::Connecting(None) => Some(connecting()),
         MailboxState::Connected => None,
     };
     let name = account.name().as_str();
@@ -56,12 +57,12 @@ fn shown(
     waiting: WaitingView,
     account: &str,
     delays: &BTreeMap<ChatId, Reason>,
-    connection: Option<&Reason>,
+    connection: Option<&Problem>,
 ) -> Waiting {
     let reason = match waiting.sealed {
         None if waiting.until_accepted => Some(asked(&waiting)),
         None => Some(unsealed(&waiting)),
-        Some(_) => delays.get(&waiting.chat).or(connection).map(ToProblem::problem),
+        Some(_) => delays.get(&waiting.chat).map(ToProblem::problem).or_else(|| connection.cloned()),
     };
     let kind = match &waiting.message {
         None => WaitingKind::Protocol,
@@ -90,6 +91,11 @@ fn quote(message: MessageView, account: &str) -> Quote {
         from: Some(account.to_owned()),
         text,
     }
+}
+
+fn connecting() -> Problem {
+    let hint = "it leaves by itself; how it stands: hermesctl status";
+    Problem::new(ErrorCode::RelayUnreachable, "the relay has not answered yet", hint)
 }
 
 fn asked(waiting: &WaitingView) -> Problem {

@@ -43,6 +43,7 @@ fn show_peer(account: &Account, peer: query::PeerView) -> Peer {
             query::SessionHealth::Renewing => SessionHealth::Renewing,
         },
         unread: peer.unread,
+        refuses: contact.refused_since.is_some(),
         blocked: contact.blocked_since.is_some(),
     }
 }

@@ -118,6 +118,7 @@ pub(super) fn contact(view: ContactView) -> Contact {
         fingerprint: view.fingerprint.to_string(),
         since: time(view.since),
         blocked_since: view.blocked.map(time),
+        refused_since: view.refused.map(time),
     }
 }
 

@@ -90,6 +90,26 @@ fn a_blocked_contact_does_not_come_in_by_an_invite() {
 }
 
 #[test]
+fn a_contact_whose_relay_takes_nothing_is_shown_so_until_it_does() {
+    let (mut alice, mut bob) = talked();
+    let refused = |alice: &Peer| query::contacts(&alice.store).unwrap().remove(0).refused;
+    assert_eq!(refused(&alice), None);
+    let mut since = None;
+    for _ in 0..2 {
+        alice.send("bob", "are you there?").unwrap();
+        let key = alice.flying(&bob).remove(0).key;
+        alice.link(LinkEvent::DepositRefused(key, Refusal::NoEntry));
+        alice.restart();
+        since = since.or(Some(alice.now));
+        assert_eq!(refused(&alice), since, "since the first time");
+        alice.now = alice.now.after(std::time::Duration::from_secs(60));
+    }
+    alice.send("bob", "let me in").unwrap();
+    settle(&mut alice, &mut bob);
+    assert_eq!(refused(&alice), None);
+}
+
+#[test]
 fn a_removed_contact_leaves_its_history_if_it_is_to() {
     let (mut alice, mut bob) = talked();
     alice.send("bob", "not sent yet").unwrap();

@@ -203,7 +203,7 @@ fn who_is_rejected_is_forgotten_and_not_heard_by_such_an_invite_again() {
     );
     alice.send("bob", "still there?").unwrap();
     carry(&mut alice, &mut bob);
-    assert_eq!(refused(&bob), Some(UnreadableCause::Replay));
+    assert_eq!(refused(&bob), Some(UnreadableCause::Rejected));
     // Nor by another one.
     for link in [bob.invite_requests(), bob.invite_requests()] {
         alice.command(Command::Contact("bob".into(), ContactChange::Remove(History::Deleted))).unwrap();
@@ -364,7 +364,7 @@ fn a_copy_of_a_request_is_no_other_one() {
     accept(&mut bob, "alice");
     take(&mut bob);
     assert_eq!((bob.texts("alice").len(), bob.summary().requests, bob.summary().renewals), (1, 0, 0));
-    // Rejected, the same bytes are a replay.
+    // Rejected, the same bytes are of one who was.
     let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::new("bob", 2));
     let link = bob.invite_requests();
     ask(&mut alice, &mut bob, &link);
@@ -372,7 +372,7 @@ fn a_copy_of_a_request_is_no_other_one() {
     carry(&mut alice, &mut bob);
     decide(&mut bob, "alice", RequestDecision::Reject).unwrap();
     bob.take(greeting.contact, greeting.body);
-    assert_eq!((names(&bob).len(), refused(&bob)), (0, Some(UnreadableCause::Replay)));
+    assert_eq!((names(&bob).len(), refused(&bob)), (0, Some(UnreadableCause::Rejected)));
 }
 
 #[test]

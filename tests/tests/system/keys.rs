@@ -43,7 +43,8 @@ fn a_passphrase_is_needed_at_each_start_and_messages_wait_at_the_relay() {
     println!("{status}");
     assert!(status.contains("locked") && status.contains("passphrase: protects"), "{status}");
     alice.ctl(&["unlock", "--no-input"]).refused(4).says(&["is locked"]);
-    for wrong in ["", "correct horse ", "Correct horse"] {
+    unlock(&alice.home, "").refused(4).says(&["no passphrase was given", "standard input"]);
+    for wrong in ["correct horse ", "Correct horse"] {
         unlock(&alice.home, wrong).refused(4).says(&["that does not open the keys", "try again"]);
     }
     assert!(is_locked(&alice));

@@ -1,6 +1,6 @@
 //! `hermesctl config edit`
 
-use std::{env, ffi::OsString, fs, path::Path, process::Stdio};
+use std::{env, ffi::OsString, fs, io::IsTerminal, path::Path, process::Stdio};
 
 use hermes_api::{ErrorCode, Problem, V1};
 use hermes_config::{EXAMPLE, Key, write};
@@ -28,6 +28,13 @@ struct Edited {
 
 /// A copy is edited, and takes the file's place once it is right.
 pub(super) async fn run(basis: &mut Basis) -> Result<(), Stop> {
+    // One that was named may well work without a terminal; the one that is tried for want of it does not.
+    let is_named =
+        ["VISUAL", "EDITOR"].iter().any(|name| env::var_os(name).is_some_and(|name| !name.is_empty()));
+    if !is_named && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        let hint = "for scripts: hermesctl config set KEY VALUE";
+        return Err(Stop::usage("config edit needs a terminal for the editor", hint));
+    }
     let before = write::text(&basis.paths).map_err(|error| config_problem(&error))?;
     let start = before.clone().unwrap_or_else(commented_example);
     let draft = tempfile::Builder::new().prefix("hermes-").suffix(".toml").tempfile().map_err(io)?;

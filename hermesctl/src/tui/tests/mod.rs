@@ -351,6 +351,7 @@ fn presence_is_shown_and_asked_for() {
     use hermes_api::{ContactState, Peer, Peers, SessionHealth, Trust};
     let mut bench = Bench::with(80, 24, numbered(1..=3), false);
     let peer = Peer {
+        refuses: false,
         blocked: false,
         name: "bob".into(),
         online: true,
