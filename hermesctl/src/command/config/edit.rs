@@ -31,7 +31,8 @@ pub(super) async fn run(basis: &mut Basis) -> Result<(), Stop> {
     // One that was named may well work without a terminal; the one that is tried for want of it does not.
     let is_named =
         ["VISUAL", "EDITOR"].iter().any(|name| env::var_os(name).is_some_and(|name| !name.is_empty()));
-    if !is_named && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+    let can_show = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !(is_named || can_show) {
         let hint = "for scripts: hermesctl config set KEY VALUE";
         return Err(Stop::usage("config edit needs a terminal for the editor", hint));
     }
