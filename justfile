@@ -44,6 +44,10 @@ soak clients="200" seconds="120":
 constant-time:
     constant-time/check
 
+# Every state of the models of delivery and of a channel.
+models:
+    cd models && cargo test -- --nocapture
+
 # Requests that nobody thought of against the local API and its description (needs python3; installs Schemathesis from PyPI).
 schemathesis *args:
     tests/schemathesis/run {{args}}
