@@ -17,7 +17,8 @@ use crate::{AccountStatus, KeyKind, Passphrase, V1};
 pub struct CreateAccount {
     /// The label, which is also the first profile name: 1 to 32 of `a-z`, `0-9`, `_`, `-`.
     pub name: String,
-    /// `hermes://HOST:PORT#PIN`.
+    /// `hermes://HOST:PORT#PIN`; or `hermes://HOST` or `hermes://HOST:PORT`, if the relay has a certificate for the host:
+    /// then it is asked, once, which key it has.
     pub relay: String,
     /// What the relay's operator handed out, when the relay asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

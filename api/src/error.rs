@@ -217,6 +217,8 @@ error_codes! {
     RelayUnreachable = "relay-unreachable", Failure, 502;
     /// The relay proved another key than its address names.
     RelayKeyMismatch = "relay-key-mismatch", Failure, 502;
+    /// Nobody whom this machine trusts vouches for the relay's name.
+    RelayUncertified = "relay-uncertified", Failure, 502;
     /// The relay takes no new account without a valid registration token.
     RegistrationRefused = "registration-refused", Failure, 403;
     /// Another connection of this account took over.

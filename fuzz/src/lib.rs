@@ -17,7 +17,9 @@ use hermes_protocol::{
     RatchetMessage, Session, SkippedChain, SkippedKey, SkippedKeys,
 };
 use hermes_wire::{
-    Timestamp, channel, codec, drop, frame, mailbox,
+    Timestamp, channel, codec, drop, frame,
+    introduction::Introduction,
+    mailbox,
     prekey::SealedBundle,
     token::{DropToken, SignedDropToken, Use},
 };
@@ -61,6 +63,7 @@ pub fn frame_decode(bytes: &[u8]) {
     strict::<mailbox::Deliver>(bytes);
     strict::<drop::ToDrop>(bytes);
     strict::<drop::FromDrop>(bytes);
+    strict::<Introduction>(bytes);
     strict::<channel::Copy>(bytes);
     strict::<channel::Roster>(bytes);
 }

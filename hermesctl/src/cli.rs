@@ -261,7 +261,7 @@ pub(crate) struct Init {
     /// The account's label here and its first name for others: a-z, 0-9, _ and -
     #[arg(long)]
     pub(crate) name: AccountName,
-    /// The relay's address, as the relay printed it: hermes://HOST:PORT#PIN
+    /// The relay's address, as the relay printed it: hermes://HOST:PORT#PIN; or its name, hermes://HOST, if it has a certificate
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) relay: String,
     /// A file with the relay's registration token; without it the token is asked for when the relay wants one

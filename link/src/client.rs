@@ -11,7 +11,7 @@ use quinn::{
     ClientConfig, Connection, ConnectionError, Endpoint, NoneTokenStore, TransportErrorCode,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig},
 };
-use rustls::sign::CertifiedKey;
+use rustls::{client::danger::ServerCertVerifier, sign::CertifiedKey};
 
 use crate::{
     credential::MailboxCredential,
@@ -20,7 +20,7 @@ use crate::{
     transport,
 };
 
-/// Every relay is asked for by the same name, and the name is not sent: the pin alone says who it must be.
+/// Every relay whose pin is known is asked for by the same name, and the name is not sent: the pin says who it must be.
 const SERVER_NAME: &str = "relay";
 
 /// Why no connection to a relay came about.
@@ -74,13 +74,11 @@ async fn connect(
     certificate: Option<Arc<CertifiedKey>>,
     alpn: &[u8],
 ) -> Result<Connection, ConnectError> {
-    let addresses =
-        tokio::net::lookup_host((relay.host(), relay.port())).await.map_err(ConnectError::Resolve)?;
     let mut failure = ConnectError::Resolve(io::ErrorKind::NotFound.into());
-    for address in addresses.take(limits::ADDRESSES) {
+    for address in addresses(relay.host(), relay.port()).await? {
         let verifier = Arc::new(PinnedRelay::new(relay.pin()));
-        let config = client_config(verifier.clone(), certificate.clone(), alpn)?;
-        failure = match handshake(endpoint, config, address).await {
+        let config = config(verifier.clone(), certificate.clone(), alpn)?;
+        failure = match handshake(endpoint, config, address, SERVER_NAME).await {
             Ok(connection) => return Ok(connection),
             Err(_) if verifier.saw_another_key() => ConnectError::WrongPin,
             Err(error) => error,
@@ -89,13 +87,23 @@ async fn connect(
     Err(failure)
 }
 
-async fn handshake(
+/// The addresses that are tried for a host.
+pub(crate) async fn addresses(
+    host: &str,
+    port: u16,
+) -> Result<impl Iterator<Item = SocketAddr>, ConnectError> {
+    let found = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?;
+    Ok(found.take(limits::ADDRESSES))
+}
+
+pub(crate) async fn handshake(
     endpoint: &Endpoint,
     config: ClientConfig,
     address: SocketAddr,
+    name: &str,
 ) -> Result<Connection, ConnectError> {
     let connecting = endpoint
-        .connect_with(config, address, SERVER_NAME)
+        .connect_with(config, address, name)
         .map_err(|error| ConnectError::Local(error.to_string()))?;
     match tokio::time::timeout(limits::HANDSHAKE, connecting).await {
         Ok(Ok(connection)) => Ok(connection),
@@ -109,8 +117,8 @@ async fn handshake(
     }
 }
 
-fn client_config(
-    verifier: Arc<PinnedRelay>,
+pub(crate) fn config(
+    verifier: Arc<dyn ServerCertVerifier>,
     certificate: Option<Arc<CertifiedKey>>,
     alpn: &[u8],
 ) -> Result<ClientConfig, ConnectError> {

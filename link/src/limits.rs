@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// How long a handshake may take. A relay that restarts is back within a retransmission of this window.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Bytes of the frame by which a relay says which key it is.
+pub const INTRODUCTION_BYTES: usize = 256;
 /// Addresses of one relay name that are tried, so that a hostile resolver cannot keep a client busy.
 pub const ADDRESSES: usize = 4;
 /// First guess of the round trip, which sets the first retransmission (three times this). Lower than RFC 9002's 333 ms:

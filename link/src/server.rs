@@ -2,14 +2,18 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use hermes_wire::{MailboxId, drop, mailbox};
+use hermes_wire::{MailboxId, drop, introduction, mailbox};
 use quinn::{
     Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, VarInt,
     crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicServerConfig},
 };
 use rustls::pki_types::CertificateDer;
 
-use crate::{credential::RelayIdentity, limits, tls, transport};
+use crate::{
+    certificate::RelayCertificate,
+    credential::{EndpointKeys, RelayIdentity},
+    limits, tls, transport,
+};
 
 /// Why a relay cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -29,29 +33,59 @@ pub enum Peer {
     Owner(MailboxId),
     /// Someone without a certificate.
     Depositor,
+    /// Someone who has the relay's name alone, and wants to know its key.
+    Newcomer,
 }
 
 /// Listens for mailbox and drop connections. Must be called within a tokio runtime.
 pub fn listen(address: SocketAddr, identity: &RelayIdentity) -> Result<Endpoint, ListenError> {
-    let keys = identity
-        .endpoint_keys()
-        .map_err(|_| ListenError::Identity("its endpoint keys cannot be derived".to_owned()))?;
-    let tls = tls::server(identity.certified.clone(), &[mailbox::ALPN, drop::ALPN])
-        .map_err(|error| ListenError::Identity(error.to_string()))?;
-    let quic = QuicServerConfig::try_from(tls)
-        .map_err(|error: NoInitialCipherSuite| ListenError::Identity(error.to_string()))?;
-    let mut server = ServerConfig::new(Arc::new(quic), Arc::new(keys.retry));
-    server
-        .transport_config(transport::server())
-        .max_incoming(limits::PENDING_INCOMING)
-        .incoming_buffer_size(limits::PENDING_INCOMING_BYTES)
-        .incoming_buffer_size_total(limits::PENDING_INCOMING_TOTAL_BYTES);
+    let keys = endpoint_keys(identity)?;
+    let server = config(identity, None)?;
     let mut endpoint = EndpointConfig::new(Arc::new(keys.reset));
     let connection_ids = keys.connection_ids;
     endpoint
         .cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(connection_ids)));
     let socket = std::net::UdpSocket::bind(address)?;
     Ok(Endpoint::new(endpoint, Some(server), socket, Arc::new(TokioRuntime))?)
+}
+
+/// Lets newcomers come who have the relay's name alone, and shows them this certificate; or, without one, nobody any more.
+/// Connections that are there stay as they are.
+pub fn certify(
+    endpoint: &Endpoint,
+    identity: &RelayIdentity,
+    certificate: Option<&RelayCertificate>,
+) -> Result<(), ListenError> {
+    endpoint.set_server_config(Some(config(identity, certificate)?));
+    Ok(())
+}
+
+fn config(
+    identity: &RelayIdentity,
+    certificate: Option<&RelayCertificate>,
+) -> Result<ServerConfig, ListenError> {
+    let certificate = certificate.map(|certificate| certificate.0.clone());
+    let protocols: &[&[u8]] = match certificate {
+        Some(_) => &[mailbox::ALPN, drop::ALPN, introduction::ALPN],
+        None => &[mailbox::ALPN, drop::ALPN],
+    };
+    let tls = tls::server(identity.certified.clone(), certificate, protocols)
+        .map_err(|error| ListenError::Identity(error.to_string()))?;
+    let quic = QuicServerConfig::try_from(tls)
+        .map_err(|error: NoInitialCipherSuite| ListenError::Identity(error.to_string()))?;
+    let mut server = ServerConfig::new(Arc::new(quic), Arc::new(endpoint_keys(identity)?.retry));
+    server
+        .transport_config(transport::server())
+        .max_incoming(limits::PENDING_INCOMING)
+        .incoming_buffer_size(limits::PENDING_INCOMING_BYTES)
+        .incoming_buffer_size_total(limits::PENDING_INCOMING_TOTAL_BYTES);
+    Ok(server)
+}
+
+fn endpoint_keys(identity: &RelayIdentity) -> Result<EndpointKeys, ListenError> {
+    identity
+        .endpoint_keys()
+        .map_err(|_| ListenError::Identity("its endpoint keys cannot be derived".to_owned()))
 }
 
 /// Lets a client that has proven something send as much ahead as throughput needs.
@@ -69,6 +103,7 @@ pub fn peer(connection: &Connection) -> Option<Peer> {
     match (data.protocol?.as_slice(), certificates) {
         (mailbox::ALPN, Some(chain)) => Some(Peer::Owner(tls::mailbox_in(chain.first()?)?)),
         (drop::ALPN, None) => Some(Peer::Depositor),
+        (introduction::ALPN, None) => Some(Peer::Newcomer),
         _ => None,
     }
 }

@@ -1,25 +1,26 @@
 //! TLS 1.3 with our own idea of trust: a relay is the key its address pins, a mailbox is the key it proves.
 //!
-//! Certificates are containers for keys; names, validity and issuers are not looked at. What is never skipped is the
-//! handshake signature: it is the proof that the other side holds the key.
+//! Certificates are containers for keys; names, validity and issuers are not looked at, but by one who has a relay's name
+//! alone and asks for its pin ([`CertifiedRelay`]). What is never skipped is the handshake signature: it is the proof that
+//! the other side holds the key.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
-use hermes_wire::{MailboxId, RelayPin};
+use hermes_wire::{MailboxId, RelayPin, introduction};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
-    ServerConfig, SignatureScheme,
+    RootCertStore, ServerConfig, SignatureScheme,
     client::{
-        Resumption,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::{
-        NoServerSessionStorage, ParsedCertificate,
+        ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
     sign::{CertifiedKey, SingleCertAndKey},
@@ -30,9 +31,9 @@ use subtle::ConstantTimeEq;
 
 use crate::credential::mailbox_of;
 
-/// The TLS side of one connection attempt to the relay with `verifier`'s pin.
+/// The TLS side of one connection attempt to a relay that `verifier` knows.
 pub(crate) fn client(
-    verifier: Arc<PinnedRelay>,
+    verifier: Arc<dyn ServerCertVerifier>,
     certificate: Option<Arc<CertifiedKey>>,
     alpn: &[u8],
 ) -> Result<ClientConfig, Error> {
@@ -50,14 +51,18 @@ pub(crate) fn client(
     Ok(config)
 }
 
-/// The TLS side of a relay.
-pub(crate) fn server(certified: Arc<CertifiedKey>, alpn: &[&[u8]]) -> Result<ServerConfig, Error> {
+/// The TLS side of a relay: `own` is what addresses pin, `named` what an authority has signed.
+pub(crate) fn server(
+    own: Arc<CertifiedKey>,
+    named: Option<Arc<CertifiedKey>>,
+    alpn: &[&[u8]],
+) -> Result<ServerConfig, Error> {
     let provider = provider();
     let verifier = Arc::new(AnyMailbox { algorithms: provider.signature_verification_algorithms });
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .with_cert_resolver(Arc::new(ByProtocol { own, named }));
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -67,6 +72,80 @@ pub(crate) fn server(certified: Arc<CertifiedKey>, alpn: &[&[u8]]) -> Result<Ser
 /// aws-lc-rs with the build's `prefer-post-quantum`: X25519MLKEM768 is offered and chosen first.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Which certificate a relay shows: to those who know its key the one with that key, to newcomers the one with its name.
+#[derive(Debug)]
+struct ByProtocol {
+    own: Arc<CertifiedKey>,
+    named: Option<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for ByProtocol {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let newcomer = hello.alpn().is_some_and(|mut offered| offered.any(|name| name == introduction::ALPN));
+        // Without one, the protocol is not spoken, and the handshake ends before anything is shown.
+        let shown = self.named.as_ref().filter(|_| newcomer).unwrap_or(&self.own);
+        Some(shown.clone())
+    }
+}
+
+/// Accepts a relay whose name an authority has certified, and remembers why it did not.
+#[derive(Debug)]
+pub(crate) struct CertifiedRelay {
+    webpki: Arc<WebPkiServerVerifier>,
+    verdict: OnceLock<Error>,
+}
+
+impl CertifiedRelay {
+    pub(crate) fn new(authorities: Arc<RootCertStore>) -> Result<Self, Error> {
+        let webpki = WebPkiServerVerifier::builder_with_provider(authorities, provider())
+            .build()
+            .map_err(|error| Error::General(error.to_string()))?;
+        Ok(Self { webpki, verdict: OnceLock::new() })
+    }
+
+    /// Why the certificate was not believed, if it was not.
+    pub(crate) fn verdict(&self) -> Option<Error> {
+        self.verdict.get().cloned()
+    }
+}
+
+impl ServerCertVerifier for CertifiedRelay {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.webpki
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .inspect_err(|error| drop(self.verdict.set(error.clone())))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerIncompatible::Tls12NotOffered.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
 }
 
 /// Accepts the relay whose key has this pin, and remembers when another one answered.
@@ -196,7 +275,7 @@ mod tests {
         let client = client(Arc::new(PinnedRelay::new(RelayPin([0; 32]))), None, b"x").unwrap();
         assert!(!client.enable_early_data);
         let relay = crate::credential::RelayIdentity::generate().unwrap();
-        let server = server(relay.certified, &[b"x"]).unwrap();
+        let server = server(relay.certified, None, &[b"x"]).unwrap();
         assert_eq!((server.max_early_data_size, server.send_tls13_tickets), (0, 0));
         assert!(!server.session_storage.can_cache());
     }

@@ -1,11 +1,16 @@
 //! The operator's configuration: a TOML file in which everything has a default, and unknown keys are errors.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use hermes_wire::limits::ENVELOPE_BYTES;
 use serde::Deserialize;
 
 use crate::{
+    certificate::CertificateFiles,
     limits::{self, Limits, Rate},
     relay::{Policy, Registration},
 };
@@ -20,6 +25,10 @@ pub struct Config {
     pub public_address: Option<String>,
     /// Where to show metrics and health (HTTP), a loopback address; nowhere when missing.
     pub monitor: Option<SocketAddr>,
+    /// A certificate of an authority for the host in `public_address`: the whole chain (PEM). None when missing.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    pub certificate_key: Option<PathBuf>,
     /// Who may make a mailbox.
     pub registration: Registration,
     /// Connections at a time.
@@ -97,6 +106,8 @@ impl Default for Config {
             listen: SocketAddr::from(([0, 0, 0, 0], 4433)),
             public_address: None,
             monitor: None,
+            certificate: None,
+            certificate_key: None,
             registration: Registration::Token,
             connections: limits::CONNECTIONS,
             limits: LimitsConfig::default(),
@@ -149,6 +160,24 @@ impl Config {
             return Err(ConfigError::Value { key: "connections", must: "1 or more" });
         }
         Ok(Policy { registration: self.registration, limits: self.limits.limits()? })
+    }
+
+    /// Where the certificate is, if there is to be one.
+    pub fn certificate_files(&self) -> Result<Option<CertificateFiles>, ConfigError> {
+        match (&self.certificate, &self.certificate_key) {
+            (None, None) => Ok(None),
+            // Without a name that the operator has chosen there is none that a certificate could be for.
+            _ if self.public_address.is_none() => {
+                Err(ConfigError::Value { key: "public_address", must: "set to a name in the certificate" })
+            }
+            (Some(chain), Some(key)) => Ok(Some(CertificateFiles::new(chain.clone(), key.clone()))),
+            (Some(_), None) => {
+                Err(ConfigError::Value { key: "certificate_key", must: "set, as certificate is" })
+            }
+            (None, Some(_)) => {
+                Err(ConfigError::Value { key: "certificate", must: "set, as certificate_key is" })
+            }
+        }
     }
 }
 
@@ -219,6 +248,8 @@ mod tests {
         let named = Config {
             public_address: Some("relay.example".to_owned()),
             monitor: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
+            certificate: Some("/etc/hermes-relay/fullchain.pem".into()),
+            certificate_key: Some("/etc/hermes-relay/privkey.pem".into()),
             ..Config::default()
         };
         assert_eq!(set, named);
@@ -234,5 +265,13 @@ mod tests {
         let config: Config = toml::from_str("monitor = '0.0.0.0:9464'").unwrap();
         assert!(matches!(config.policy(), Err(ConfigError::Value { key: "monitor", .. })));
         assert!(toml::from_str::<Config>("registration = \"anyone\"").is_err());
+        for (text, missing) in [
+            ("certificate = 'c'", "public_address"),
+            ("certificate = 'c'\npublic_address = 'h'", "certificate_key"),
+            ("certificate_key = 'k'\npublic_address = 'h'", "certificate"),
+        ] {
+            let error = toml::from_str::<Config>(text).unwrap().certificate_files().unwrap_err();
+            assert!(matches!(error, ConfigError::Value { key, .. } if key == missing), "{text}: {error}");
+        }
     }
 }

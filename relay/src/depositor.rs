@@ -10,7 +10,7 @@ use hermes_link::{
     server,
 };
 use hermes_wire::{
-    Advice, FetchId, Refusal,
+    Advice, EnvelopeId, FetchId, Refusal,
     drop::{Deposit, FromDrop, Open, ToDrop},
     limits::DROP_IDLE,
 };
@@ -83,6 +83,10 @@ async fn serve_stream(
         End::Finished => {
             stream.writer.finish();
             stream.reader.stop(close::DONE);
+            if *shared.draining.borrow() {
+                // The connection is about to be closed, which would take the last answers with it. Who closes it waits a little.
+                stream.writer.finished().await;
+            }
         }
         End::BadFrame => connection.close(close::BAD_FRAME, b""),
         End::Lost => {}
@@ -104,9 +108,21 @@ struct Stream<'a> {
 
 /// What a stream asks for in one go.
 enum Demand {
-    Deposits(Vec<Deposit>),
+    /// Some, and the id of the first of them.
+    Deposits(EnvelopeId, Vec<Deposit>),
     Ephemeral(Deposit),
     Fetch(FetchId),
+}
+
+impl Demand {
+    /// The answer to one that is not met. The first of several stands for all: the stream is over with it.
+    fn refused(&self, refusal: Refusal) -> FromDrop {
+        match self {
+            Self::Deposits(envelope, _) => FromDrop::DepositRefused(*envelope, refusal),
+            Self::Ephemeral(deposit) => FromDrop::DepositRefused(deposit.envelope, refusal),
+            Self::Fetch(fetch) => FromDrop::FetchRefused(*fetch, refusal),
+        }
+    }
 }
 
 impl Stream<'_> {
@@ -131,12 +147,18 @@ impl Stream<'_> {
             return end;
         }
         loop {
-            let answered = match self.demand().await {
-                Ok(Some(Demand::Deposits(deposits))) => self.deposit(&entry, deposits).await,
-                Ok(Some(Demand::Ephemeral(deposit))) => self.pass(&entry, deposit).await,
-                Ok(Some(Demand::Fetch(fetch))) => self.fetch(&entry, fetch).await,
+            let demand = match self.demand().await {
+                Ok(Some(demand)) => demand,
                 Ok(None) => return End::Finished,
                 Err(end) => return end,
+            };
+            if *self.shared.draining.borrow() {
+                return self.last(&demand.refused(draining())).await;
+            }
+            let answered = match demand {
+                Demand::Deposits(first, more) => self.deposit(&entry, first, more).await,
+                Demand::Ephemeral(deposit) => self.pass(&entry, deposit).await,
+                Demand::Fetch(fetch) => self.fetch(&entry, fetch).await,
             };
             if let Err(end) = answered {
                 return end;
@@ -156,6 +178,8 @@ impl Stream<'_> {
             return Ok(Some(frame));
         }
         let read = tokio::select! {
+            // What has arrived is answered, and hears why if nothing is done any more.
+            biased;
             read = timeout(DROP_IDLE, self.reader.next()) => read,
             () = self.shared.drain_began() => return Ok(None),
         };
@@ -176,7 +200,7 @@ impl Stream<'_> {
             Some(_) => return Err(End::BadFrame),
             None => return Ok(None),
         };
-        let mut bytes = first.body.len();
+        let (envelope, mut bytes) = (first.envelope, first.body.len());
         let mut deposits = vec![first];
         while deposits.len() < STREAM_DEPOSITS && bytes < STREAM_DEPOSIT_BYTES {
             match self.reader.buffered() {
@@ -192,7 +216,7 @@ impl Stream<'_> {
                 Err(_) => return Err(End::BadFrame),
             }
         }
-        Ok(Some(Demand::Deposits(deposits)))
+        Ok(Some(Demand::Deposits(envelope, deposits)))
     }
 
     /// The signature is checked here rather than by the committer, whose time belongs to all.
@@ -212,11 +236,7 @@ impl Stream<'_> {
         self.shared.read(read).await.ok_or(failed)
     }
 
-    async fn deposit(&mut self, entry: &Entry, deposits: Vec<Deposit>) -> Result<(), End> {
-        let Some(first) = deposits.first().map(|deposit| deposit.envelope) else { return Ok(()) };
-        if *self.shared.draining.borrow() {
-            return Err(self.last(&FromDrop::DepositRefused(first, draining())).await);
-        }
+    async fn deposit(&mut self, entry: &Entry, first: EnvelopeId, deposits: Vec<Deposit>) -> Result<(), End> {
         let answers = match self.submit(Request::Deposit { entry: entry.clone(), deposits }).await {
             Outcome::Deposited(answers) => answers,
             Outcome::Refused(refusal) => vec![(first, Err(refusal))],

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hermes_relay::config::Config;
-use hermes_wire::{AddressError, RelayAddress, RelayPin};
+use hermes_wire::{AddressError, RelayAddress, RelayName, RelayPin, introduction::PORT};
 use qrcode::{QrCode, render::unicode};
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use serde::Serialize;
 struct Line<'a> {
     v: u8,
     address: String,
+    name: Option<String>,
     token: Option<&'a str>,
     listen: SocketAddr,
     monitor: Option<SocketAddr>,
@@ -23,6 +24,8 @@ struct Line<'a> {
 /// What there is to say.
 pub struct Greeting {
     pub address: RelayAddress,
+    /// What finds out the address, as long as the relay has a certificate.
+    pub name: Option<RelayName>,
     /// Whether the host in the address is a guess.
     pub guessed: bool,
     pub listen: SocketAddr,
@@ -37,6 +40,7 @@ impl Greeting {
         let line = Line {
             v: 1,
             address: self.address.to_string(),
+            name: self.name.as_ref().map(RelayName::to_string),
             token: self.token.as_deref(),
             listen: self.listen,
             monitor: self.monitor,
@@ -50,6 +54,12 @@ impl Greeting {
     pub fn print(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "Relay address\n\n  {}\n", self.address)?;
+        if let Some(name) = &self.name {
+            writeln!(
+                out,
+                "New clients find it by its name as well, as long as its certificate is good\n\n  {name}\n"
+            )?;
+        }
         if self.guessed {
             writeln!(
                 out,
@@ -93,10 +103,10 @@ pub fn public_address(
     Ok((RelayAddress::new(&host.to_string(), listen.port(), pin)?, guessed))
 }
 
-/// Whether clients could reach a relay under `name`.
-pub fn check_public_address(name: &str) -> Result<(), AddressError> {
-    let (host, port) = split_port(name, 4433);
-    RelayAddress::new(host, port, RelayPin([0; 32])).map(drop)
+/// What clients could reach a relay under that has this `public_address`.
+pub fn public_name(name: &str) -> Result<RelayName, AddressError> {
+    let (host, port) = split_port(name, PORT);
+    RelayName::new(host, port)
 }
 
 /// `HOST`, `HOST:PORT`, `V6` or `[V6]:PORT`.

@@ -13,6 +13,7 @@
 pub mod admin;
 pub mod backup;
 pub mod blob;
+pub mod certificate;
 pub mod channel;
 mod claim;
 pub mod clock;

@@ -170,6 +170,12 @@ pub const UNPROVEN_FRAME: Duration = Duration::from_secs(2);
 pub const MONITOR_CONNECTIONS: usize = 8;
 /// See [`MONITOR_CONNECTIONS`].
 pub const MONITOR_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of a file with a certificate or its key: a chain of three has 6,000.
+pub const CERTIFICATE_FILE_BYTES: u64 = 256 * 1024;
+/// How often the files of the certificate are looked at. Authorities have them replaced weeks before they expire.
+pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(60);
+/// A newcomer has this long to hear which key the relay has, and to go.
+pub const INTRODUCTION: Duration = Duration::from_secs(5);
 /// A client that has connected must say something meaningful within this time.
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// A drop connection without a stream for this long is closed: anyone may open one, and it takes a place. Clients leave

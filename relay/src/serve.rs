@@ -3,12 +3,14 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Instant};
 
 use hermes_link::{
+    certificate::RelayCertificate,
     close,
     credential::RelayIdentity,
+    introduction,
     quinn::{Endpoint, Incoming},
     server::{self, ListenError, Peer},
 };
-use hermes_wire::{RelayAddress, mailbox::Register};
+use hermes_wire::{RelayAddress, RelayPin, mailbox::Register};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     time::{MissedTickBehavior, interval, timeout},
@@ -22,7 +24,7 @@ use crate::{
     committer::Committer,
     connected::Connected,
     depositor,
-    limits::{DRAIN, FIRST_FRAME, SWEEP, UNPROVEN_FRAMES, UNPROVEN_HANDSHAKES},
+    limits::{DRAIN, FIRST_FRAME, INTRODUCTION, SWEEP, UNPROVEN_FRAMES, UNPROVEN_HANDSHAKES},
     metrics::Metrics,
     monitor::Monitor,
     owner,
@@ -68,6 +70,7 @@ pub(crate) struct Shared {
     /// Room for long frames of those who have proven nothing.
     pub(crate) unproven: Arc<Semaphore>,
     tokens: TokenDirectory,
+    pin: RelayPin,
 }
 
 /// What a server is started with.
@@ -92,11 +95,21 @@ impl Server {
             Committer::start(relay, connected.clone(), metrics.clone()).map_err(StartError::Thread)?;
         let (drain, draining) = watch::channel(false);
         let unproven = Arc::new(Semaphore::new(UNPROVEN_FRAMES));
-        let shared = Shared { committer, store, connected, draining, unproven, tokens: options.tokens };
+        let (tokens, pin) = (options.tokens, identity.pin());
+        let shared = Shared { committer, store, connected, draining, unproven, tokens, pin };
         tokio::spawn(accept(endpoint.clone(), shared.clone(), options.connections, metrics.clone()));
         tokio::spawn(sweep(shared.clone()));
         let (policy, stop, since) = (options.policy, Arc::default(), Instant::now());
         Ok(Self { endpoint, shared, drain, policy, metrics, stop, since, committing })
+    }
+
+    /// Shows newcomers this certificate from here on. Whoever is connected notices nothing.
+    pub fn certify(
+        &self,
+        identity: &RelayIdentity,
+        certificate: &RelayCertificate,
+    ) -> Result<(), ListenError> {
+        server::certify(&self.endpoint, identity, Some(certificate))
     }
 
     /// Takes its operator's orders at `path`, until what this returns is closed. `address` is what clients have.
@@ -244,6 +257,7 @@ async fn serve(
     match server::peer(&connection) {
         Some(Peer::Owner(mailbox)) => owner::serve(&shared, &connection, mailbox, accepted).await,
         Some(Peer::Depositor) => depositor::serve(&shared, &connection).await,
+        Some(Peer::Newcomer) => introduction::tell(&connection, shared.pin, INTRODUCTION).await,
         None => connection.close(close::WRONG_PEER, b""),
     }
 }

@@ -39,17 +39,8 @@ pub enum AddressError {
 impl RelayAddress {
     /// Builds an address; `host` is a DNS name, an IPv4 address or an IPv6 address without brackets.
     pub fn new(host: &str, port: u16, pin: RelayPin) -> Result<Self, AddressError> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
-        if host.is_empty() || host.len() > HOST_CHARS || !host.chars().all(allowed) {
-            return Err(AddressError::Host);
-        }
-        if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() {
-            return Err(AddressError::Host);
-        }
-        if port == 0 {
-            return Err(AddressError::Port);
-        }
-        Ok(Self { host: host.to_ascii_lowercase(), port, pin })
+        let (host, port) = checked(host, port)?;
+        Ok(Self { host, port, pin })
     }
 
     /// DNS name or IP address, an IPv6 one without brackets.
@@ -76,27 +67,54 @@ impl FromStr for RelayAddress {
         let (authority, pin) = rest.split_once('#').ok_or(AddressError::Pin)?;
         let pin = BASE32_NOPAD.decode(pin.to_ascii_uppercase().as_bytes()).map_err(|_| AddressError::Pin)?;
         let pin = RelayPin(pin.try_into().map_err(|_| AddressError::Pin)?);
-        let (host, port) = authority.rsplit_once(':').ok_or(AddressError::Port)?;
-        if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
-            return Err(AddressError::Host);
-        }
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        // `u16::from_str` takes a leading plus; an address has one spelling.
-        if !port.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(AddressError::Port);
-        }
-        Self::new(host, port.parse().map_err(|_| AddressError::Port)?, pin)
+        let (host, port) = host_and_port(authority)?;
+        Self::new(host, port, pin)
+    }
+}
+
+/// A host that names one, in lower case, and a port.
+pub(crate) fn checked(host: &str, port: u16) -> Result<(String, u16), AddressError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
+    if host.is_empty() || host.len() > HOST_CHARS || !host.chars().all(allowed) {
+        return Err(AddressError::Host);
+    }
+    if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() {
+        return Err(AddressError::Host);
+    }
+    if port == 0 {
+        return Err(AddressError::Port);
+    }
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+/// The parts of `HOST:PORT`, the host without brackets.
+pub(crate) fn host_and_port(authority: &str) -> Result<(&str, u16), AddressError> {
+    let (host, port) = authority.rsplit_once(':').ok_or(AddressError::Port)?;
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err(AddressError::Host);
+    }
+    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    // `u16::from_str` takes a leading plus; an address has one spelling.
+    if !port.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(AddressError::Port);
+    }
+    Ok((host, port.parse().map_err(|_| AddressError::Port)?))
+}
+
+/// `hermes://HOST:PORT`, an IPv6 address in brackets.
+pub(crate) fn write_authority(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
+    if host.contains(':') {
+        write!(f, "hermes://[{host}]:{port}")
+    } else {
+        write!(f, "hermes://{host}:{port}")
     }
 }
 
 impl fmt::Display for RelayAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pin = BASE32_NOPAD.encode(self.pin.as_bytes()).to_ascii_lowercase();
-        if self.host.contains(':') {
-            write!(f, "hermes://[{}]:{}#{pin}", self.host, self.port)
-        } else {
-            write!(f, "hermes://{}:{}#{pin}", self.host, self.port)
-        }
+        write_authority(f, &self.host, self.port)?;
+        write!(f, "#{pin}")
     }
 }
 

@@ -17,6 +17,7 @@ pub mod codec;
 pub mod drop;
 pub mod frame;
 pub mod id;
+pub mod introduction;
 pub mod limits;
 pub mod mailbox;
 pub mod prekey;
@@ -30,6 +31,7 @@ pub use channel::{ChannelId, PostId};
 pub use claim::{Claim, ClaimNonce, MoveClaim, RunId, SignedClaim, StoreEpoch};
 pub use codec::{DecodeError, decode, encode};
 pub use id::{ContactId, DropKey, EnvelopeId, FetchId, InstanceId, MailboxId, RelayPin, Sequence};
+pub use introduction::RelayName;
 pub use refusal::{Advice, Refusal};
 pub use time::Timestamp;
 

@@ -112,6 +112,12 @@ fn show(
         }
     }
     invocation.output.flush()?;
+    // A name was enough this once; what counts from here on is worth a look, and is what others can be told.
+    if !request.relay.contains('#') {
+        let line = format!("By its certificate, {host} has this key, and no other is taken from here on:");
+        invocation.notes.say(&Line::new(line));
+        invocation.notes.say(&Line::new(format!("  {}", account.relay)));
+    }
     let next = match account.connection.state {
         ConnectionState::Connected => "Next: hermesctl invite, or hermesctl accept 'LINK'",
         _ => "If the address is wrong: the same command with the right one. How it stands: hermesctl status",

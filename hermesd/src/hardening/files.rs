@@ -81,7 +81,7 @@ fn confine_to(own: &[PathBuf], read: &[PathBuf]) -> Measure {
 
 /// What programs read of a system: libraries, resolver, time zones, certificates, and what they know of themselves.
 #[cfg(target_os = "linux")]
-const SYSTEM: [&str; 14] = [
+const SYSTEM: [&str; 15] = [
     "/etc",
     "/usr",
     "/lib",
@@ -96,6 +96,7 @@ const SYSTEM: [&str; 14] = [
     "/run/resolvconf",
     "/run/NetworkManager",
     "/var/lib/dbus",
+    "/var/lib/ca-certificates",
 ];
 
 /// Devices that are written to.
@@ -113,12 +114,15 @@ fn landlock(own: &[PathBuf], read: &[PathBuf]) -> Result<landlock::RulesetStatus
     let everything = AccessFs::from_all(abi);
     let reading = AccessFs::from_read(abi);
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
+    // Where certificates of authorities are, if not with the system's.
+    let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os);
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(everything)?
         .create()?
         .add_rules(path_beneath_rules(SYSTEM, reading))?
         .add_rules(path_beneath_rules(credentials, reading))?
+        .add_rules(path_beneath_rules(authorities, reading))?
         .add_rules(path_beneath_rules(DEVICES, AccessFs::from_file(abi)))?
         .add_rules(path_beneath_rules(read, reading))?
         .add_rules(path_beneath_rules(own, everything))?

@@ -101,6 +101,7 @@ async fn serve(incoming: Incoming, ears: Ears) {
                 }
             }
         }
+        Peer::Newcomer => panic!("this relay has no certificate"),
     }
 }
 

@@ -12,14 +12,14 @@ use hermes_engine::{
     Command, Event, NewAccount, Reply as EngineReply,
     query::{self, StoreState},
 };
-use hermes_wire::{RelayAddress, limits::REGISTRATION_TOKEN_CHARS};
+use hermes_wire::limits::REGISTRATION_TOKEN_CHARS;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::timeout,
 };
 
 use super::{
-    Daemon, keys,
+    Daemon, introduction, keys,
     messages::unexpected,
     reply::{Asked, Document, Refused, Reply},
     show,
@@ -56,13 +56,6 @@ pub(super) async fn create(
     let name: AccountName = asked.name.parse().map_err(|error: hermes_config::AccountNameError| {
         Refused::new(ErrorCode::BadAccountName, error.to_string(), "choose another name")
     })?;
-    let relay: RelayAddress = asked.relay.parse().map_err(|error: hermes_wire::AddressError| {
-        Refused::new(
-            ErrorCode::BadRelayAddress,
-            error.to_string(),
-            "copy the whole address that hermes-relay printed, in quotes",
-        )
-    })?;
     let token = asked.registration_token.map(|token| token.expose().trim().to_owned());
     if token.as_ref().is_some_and(|token| token.chars().count() > REGISTRATION_TOKEN_CHARS) {
         return Err(Refused::new(
@@ -71,6 +64,7 @@ pub(super) async fn create(
             "copy the token that the relay's operator gave you",
         ));
     }
+    let relay = introduction::relay(&asked.relay).await?;
     let new = NewAccount { name: name.to_string(), relay, registration_token: token };
     let kind = keys::known(asked.keys.unwrap_or(KeyKind::File))?;
     let new_keys = NewKeys { kind, passphrase: asked.passphrase };

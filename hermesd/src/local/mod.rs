@@ -11,6 +11,7 @@ mod config;
 mod contact;
 mod events;
 mod group;
+mod introduction;
 mod keys;
 mod mark;
 mod messages;

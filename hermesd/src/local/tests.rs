@@ -89,7 +89,7 @@ async fn every_refusal_has_the_one_shape() {
     assert_eq!(world.post(messages, send).await, (404, ErrorCode::NoAccount));
     for (body, code) in [
         (r#"{"name":"../x","relay":"hermes://h:1"}"#, ErrorCode::BadAccountName),
-        (r#"{"name":"alice","relay":"hermes://h:1"}"#, ErrorCode::BadRelayAddress),
+        (r#"{"name":"alice","relay":"hermes://h:1#p"}"#, ErrorCode::BadRelayAddress),
     ] {
         assert_eq!(world.post(routes::ACCOUNTS, body.as_bytes()).await, (400, code));
     }

@@ -1,6 +1,7 @@
 //! What the program can be told to do.
 
 mod backup;
+mod certify;
 mod operate;
 mod run;
 
@@ -16,6 +17,7 @@ use hermes_link::server::ListenError;
 use hermes_relay::{
     admin::Problem,
     backup::BackupError,
+    certificate::CertificateFileError,
     clock,
     config::{Config, ConfigError},
     serve::StartError,
@@ -51,6 +53,12 @@ pub enum Failure {
         "the public address is none that clients could use ({0}); correct public_address in the config file, or --public-address"
     )]
     PublicAddress(#[from] AddressError),
+    #[error(
+        "the certificate is not for {host}, the host in public_address; get one for it, or correct public_address"
+    )]
+    CertificateName { host: String },
+    #[error(transparent)]
+    Certificate(#[from] CertificateFileError),
     #[error(
         "the store failed: {0}; look at the disk (full? broken?), then start the relay again: nothing that it acknowledged is lost"
     )]
@@ -104,8 +112,11 @@ fn token_new(new: &NewToken) -> Result<(), Failure> {
 fn check_config(file: &Path) -> Result<(), Failure> {
     let config = Config::read(file)?;
     config.policy()?;
-    if let Some(name) = &config.public_address {
-        crate::greeting::check_public_address(name)?;
+    let name = config.public_address.as_deref().map(crate::greeting::public_name).transpose()?;
+    if let (Some(mut files), Some(name)) = (config.certificate_files()?, name)
+        && let Some(certificate) = files.changed()
+    {
+        certify::usable(&certificate?, &name)?;
     }
     print(&format!("{}: this is a configuration that the relay can use", file.display()))
 }
@@ -163,7 +174,10 @@ impl Failure {
     /// 1: everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::PublicAddress(_) => ExitCode::from(2),
+            Self::Config(_)
+            | Self::PublicAddress(_)
+            | Self::CertificateName { .. }
+            | Self::Certificate(_) => ExitCode::from(2),
             Self::State(_) | Self::NotRunning => ExitCode::from(3),
             Self::Order(problem) if problem.absent => ExitCode::from(5),
             _ => ExitCode::FAILURE,

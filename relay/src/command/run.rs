@@ -1,6 +1,11 @@
 //! Running the relay.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use hermes_relay::{
     Registration,
@@ -8,10 +13,11 @@ use hermes_relay::{
     serve::{Options, Server},
     store::Store,
 };
+use hermes_wire::RelayName;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, issue, open_state};
+use super::{Failure, certify::Certifier, issue, open_state};
 use crate::{
     cli::{FIRST_TOKEN_DAYS, Run},
     greeting::{Greeting, public_address},
@@ -24,6 +30,7 @@ const LAST_ORDERS: Duration = Duration::from_secs(1);
 pub fn run(run: &Run) -> Result<(), Failure> {
     let config = configure(run)?;
     let policy = config.policy()?;
+    let files = config.certificate_files()?;
     let state = open_state(&run.place)?;
     let identity = Arc::new(state.identity()?);
     let store = state.store()?;
@@ -41,15 +48,22 @@ pub fn run(run: &Run) -> Result<(), Failure> {
             _ => None,
         };
         let (address, guessed) = public_address(&config, listen, identity.pin())?;
+        let name = RelayName::new(address.host(), address.port())?;
+        let mut certifier = files.map(|files| Certifier::new(files, name.clone(), identity.clone()));
+        if let Some(certifier) = &mut certifier {
+            // Before anybody hears of the name.
+            certifier.look(&server);
+        }
+        let name = certifier.is_some().then_some(name);
         let socket = state.admin_socket();
         let orders = server
             .take_orders(socket.clone(), &address, identity)
             .map_err(|error| Failure::Socket { path: socket, error })?;
         let monitor = monitor.as_ref().map(|monitor| monitor.local_addr());
-        let greeting = Greeting { address, guessed, listen, monitor, token };
+        let greeting = Greeting { address, name, guessed, listen, monitor, token };
         if run.place.json { greeting.print_json() } else { greeting.print() }?;
         notify(NotifyState::Ready);
-        let served = serve_until_told(server).await;
+        let served = serve_until_told(server, certifier).await;
         Ok((served, orders.close()))
     });
     // A backup or a look at the whole store that is under way is not waited for.
@@ -64,15 +78,44 @@ fn monitor(server: &Server, address: SocketAddr) -> Result<hermes_relay::Monitor
     server.monitor(address).map_err(|error| Failure::Monitor { address, error })
 }
 
-async fn serve_until_told(server: Server) -> Result<(), Failure> {
+/// Waits until it is time to look at the certificate's files; for ever when there are none.
+async fn due(certifier: &mut Option<Certifier>) {
+    match certifier {
+        Some(certifier) => certifier.due().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn serve_until_told(server: Server, mut certifier: Option<Certifier>) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     tracing::info!("ready");
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("stopping: asked to terminate"),
-        _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
-        () = server.told_to_stop() => tracing::info!("stopping: the operator said so"),
-        () = server.failed() => tracing::error!("stopping: the store failed"),
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stopping: asked to terminate"),
+            _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
+            () = server.told_to_stop() => tracing::info!("stopping: the operator said so"),
+            () = server.failed() => tracing::error!("stopping: the store failed"),
+            // Of one in a terminal it says that the terminal is gone, of any other that files are to be read again.
+            _ = hangup.recv() => match io::stdin().is_terminal() {
+                true => tracing::info!("stopping: the terminal is closed"),
+                false => {
+                    match &mut certifier {
+                        Some(certifier) => certifier.look(&server),
+                        None => tracing::info!("there is no certificate whose files could be read again"),
+                    }
+                    continue;
+                }
+            },
+            () = due(&mut certifier) => {
+                if let Some(certifier) = &mut certifier {
+                    certifier.look(&server);
+                }
+                continue;
+            }
+        }
+        break;
     }
     notify(NotifyState::Stopping);
     server.stop().await?;

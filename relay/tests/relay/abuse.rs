@@ -30,7 +30,7 @@ use tokio::{runtime::Builder, time::timeout};
 use crate::common::{
     Owner,
     client::{Drop, Mailbox, owner},
-    deposit,
+    deposit, gapped,
     group::post_id,
     prekeys,
     program::Running,
@@ -70,10 +70,11 @@ async fn a_good_pair_goes_on_talking_under_every_attack() {
     let mut pair = Pair::meet(&target).await;
     let peace = pair.talk(&target).await;
     println!("in peace: {peace:?}");
-    let attacks: [(&str, Attack); 10] = [
+    let attacks: [(&str, Attack); 11] = [
         ("handshakes that nobody finishes", |target, _| Box::pin(half_open(target))),
         ("handshakes without end", |target, _| Box::pin(handshakes(target))),
         ("streams that begin and do not go on", |target, _| Box::pin(slow_streams(target))),
+        ("streams with gaps", |target, _| Box::pin(gapped_streams(target))),
         ("frames that are none", |target, _| Box::pin(bad_frames(target))),
         ("deposits without end", |target, id| Box::pin(quota_flood(target, id))),
         ("fetches without end", |target, id| Box::pin(prekey_drain(target, id))),
@@ -218,6 +219,35 @@ async fn slow_streams(target: Target) {
             let _ = timeout(Duration::from_millis(1), send.write_all(&bytes)).await;
             streams.push(send);
         }
+        held.push((connection, streams));
+    }
+}
+
+/// As many streams as a connection may have, of which every other byte is missing, the first one too: what arrives has to be
+/// kept, and can never be read.
+async fn gapped_streams(target: Target) {
+    let mut held: Vec<(Connection, Vec<SendStream>)> = Vec::new();
+    loop {
+        if held.len() == HELD {
+            held.remove(0);
+        }
+        let (endpoint, loss) = gapped::endpoint();
+        let Ok(connection) = client::connect_drop(&endpoint, &target.relay).await else { continue };
+        loss.every_other();
+        let mut streams = Vec::new();
+        for _ in 0..STREAMS {
+            let Ok((send, _receive)) = connection.open_bi().await else { break };
+            streams.push(send);
+        }
+        let open = OpenChannel { version: VERSION, channel: ChannelId([7; 32]) };
+        for byte in frame::encode(&ToDrop::OpenChannel(open)) {
+            for send in &mut streams {
+                // The relay need not take all of it. Each byte is a datagram of its own.
+                let _ = timeout(Duration::from_millis(1), send.write_all(&[byte])).await;
+                tokio::task::yield_now().await;
+            }
+        }
+        loss.everything();
         held.push((connection, streams));
     }
 }

@@ -5,6 +5,7 @@ mod common;
 
 mod abuse;
 mod blobs;
+mod certificates;
 mod channels;
 mod claims;
 mod conformance;
@@ -13,4 +14,5 @@ mod network_channels;
 mod no_graph;
 mod operator;
 mod program;
+mod refusals;
 mod rules;

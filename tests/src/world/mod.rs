@@ -24,7 +24,11 @@ pub mod programs;
 pub mod relay;
 pub mod wait;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tempfile::TempDir;
 
@@ -76,6 +80,12 @@ impl World {
     pub fn account_with_session_bus(&self, name: &str, address: &str) -> Account {
         let home = Home::new(self.directory.path().join(name), self.log).with_session_bus(address);
         self.settle(&Arc::new(home), name)
+    }
+
+    /// A home without a daemon, which will trust the authorities in this file.
+    pub fn home_with_authorities(&self, name: &str, file: &Path) -> Arc<Home> {
+        let home = Home::new(self.directory.path().join(name), self.log);
+        Arc::new(home.with_authorities(file))
     }
 
     /// A path that nothing else in this world has.

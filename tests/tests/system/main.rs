@@ -6,6 +6,7 @@ mod backlog;
 mod backup;
 mod bad_input;
 mod canary;
+mod certificates;
 mod changed_identity;
 mod cli;
 mod events;

@@ -1,8 +1,10 @@
 //! People and frames for the relay's tests.
 
+pub mod authority;
 pub mod backend;
 pub mod client;
 pub mod counting;
+pub mod gapped;
 pub mod group;
 pub mod program;
 pub mod world;

@@ -1,0 +1,93 @@
+//! The certificate of an authority that a relay may have beside its own key, to be found by its name alone.
+
+use std::sync::Arc;
+
+use rustls::{
+    client::verify_server_name,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::ParsedCertificate,
+    sign::CertifiedKey,
+};
+
+/// A chain of certificates and the key of its first, as an authority's client leaves them.
+#[derive(Clone, Debug)]
+pub struct RelayCertificate(pub(crate) Arc<CertifiedKey>);
+
+/// Why a relay cannot show a certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// The one file is no chain.
+    #[error("it holds no certificates in PEM: {0}")]
+    Chain(String),
+    /// The other file is no key.
+    #[error("it holds no private key in PEM that TLS can use: {0}")]
+    Key(String),
+    /// The files do not belong together: one was replaced, and the other was not or not yet.
+    #[error("the key is not the one of the certificate")]
+    Mismatch,
+}
+
+impl RelayCertificate {
+    /// Reads a chain, the relay's own certificate first, and its key, both PEM. Dates and issuers are the clients' business.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| CertificateError::Chain(error.to_string()))?;
+        let first = chain.first().ok_or_else(|| CertificateError::Chain("there is none".to_owned()))?;
+        ParsedCertificate::try_from(first).map_err(|error| CertificateError::Chain(error.to_string()))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key).map_err(|error| CertificateError::Key(error.to_string()))?;
+        let signer = aws_lc_rs::sign::any_supported_type(&key)
+            .map_err(|error| CertificateError::Key(error.to_string()))?;
+        let certified = CertifiedKey::new(chain, signer);
+        certified.keys_match().map_err(|_| CertificateError::Mismatch)?;
+        Ok(Self(Arc::new(certified)))
+    }
+
+    /// Whether it is a certificate for this DNS name or IP address.
+    pub fn is_for(&self, host: &str) -> bool {
+        let parsed = self.0.end_entity_cert().and_then(ParsedCertificate::try_from);
+        match (parsed, ServerName::try_from(host)) {
+            (Ok(certificate), Ok(name)) => verify_server_name(&certificate, &name).is_ok(),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(names: &[&str]) -> (String, String) {
+        let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_certificate_needs_its_own_key() {
+        let (chain, key) = certificate(&["relay.example"]);
+        let (_, other) = certificate(&["relay.example"]);
+        let read = |chain: &str, key: &str| RelayCertificate::from_pem(chain.as_bytes(), key.as_bytes());
+        read(&chain, &key).unwrap();
+        assert!(matches!(read(&chain, &other), Err(CertificateError::Mismatch)));
+        assert!(matches!(read("", &key), Err(CertificateError::Chain(_))));
+        assert!(matches!(read(&key, &key), Err(CertificateError::Chain(_))));
+        assert!(matches!(read(&chain, &chain), Err(CertificateError::Key(_))));
+        // Half a file, as one finds it while it is written.
+        assert!(matches!(read(&chain[..chain.len() / 2], &key), Err(CertificateError::Chain(_))));
+    }
+
+    #[test]
+    fn it_is_for_the_names_in_it() {
+        let (chain, key) = certificate(&["relay.example", "192.0.2.1"]);
+        let certificate = RelayCertificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        for host in ["relay.example", "192.0.2.1"] {
+            assert!(certificate.is_for(host), "{host}");
+        }
+        for host in ["example", "other.example", "192.0.2.2", "", "::1"] {
+            assert!(!certificate.is_for(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The files with the certificate that an authority's client keeps up to date, and when they have changed.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use hermes_link::certificate::{CertificateError, RelayCertificate};
+
+use crate::limits::CERTIFICATE_FILE_BYTES;
+
+/// Where the certificate is, and what was in its files when they were last read.
+#[derive(Debug)]
+pub struct CertificateFiles {
+    chain: PathBuf,
+    key: PathBuf,
+    seen: Option<Seen>,
+}
+
+/// What was in the files, or why it is not known.
+type Seen = Result<[Vec<u8>; 2], String>;
+
+/// Why the files cannot be used. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateFileError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {error}; name a file that the relay's user may read")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// What is in a file is no good.
+    #[error("cannot use {path}: {error}; it is to be the whole chain in PEM, like certbot's fullchain.pem")]
+    Chain {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: CertificateError,
+    },
+    /// What is in a file is no good, or belongs to another certificate.
+    #[error(
+        "cannot use {path}: {error}; it is to be the certificate's key in PEM, like certbot's privkey.pem"
+    )]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: CertificateError,
+    },
+}
+
+impl CertificateFiles {
+    /// The chain, the relay's own certificate first, and its key.
+    pub fn new(chain: PathBuf, key: PathBuf) -> Self {
+        Self { chain, key, seen: None }
+    }
+
+    /// Reads the files; `None` if there is nothing in them that was not there the last time.
+    ///
+    /// They are compared byte by byte: dates of files lie, and the two are replaced one after the other. A pair that does not
+    /// fit is an error, and another look finds the other half.
+    pub fn changed(&mut self) -> Option<Result<RelayCertificate, CertificateFileError>> {
+        let read = self.read();
+        let seen = match &read {
+            Ok(bytes) => Ok(bytes.clone()),
+            Err(error) => Err(error.to_string()),
+        };
+        if self.seen.as_ref() == Some(&seen) {
+            return None;
+        }
+        self.seen = Some(seen);
+        Some(read.and_then(|[chain, key]| self.parse(&chain, &key)))
+    }
+
+    fn read(&self) -> Result<[Vec<u8>; 2], CertificateFileError> {
+        Ok([read(&self.chain)?, read(&self.key)?])
+    }
+
+    fn parse(&self, chain: &[u8], key: &[u8]) -> Result<RelayCertificate, CertificateFileError> {
+        RelayCertificate::from_pem(chain, key).map_err(|error| match error {
+            CertificateError::Chain(_) => CertificateFileError::Chain { path: self.chain.clone(), error },
+            CertificateError::Key(_) | CertificateError::Mismatch => {
+                CertificateFileError::Key { path: self.key.clone(), error }
+            }
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateFileError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(CERTIFICATE_FILE_BYTES).read_to_end(&mut bytes))
+        .map_err(|error| CertificateFileError::Read { path: path.to_owned(), error })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_once_and_half_of_one_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let [chain, key] = ["chain.pem", "key.pem"].map(|name| directory.path().join(name));
+        let mut files = CertificateFiles::new(chain.clone(), key.clone());
+        assert!(matches!(files.changed(), Some(Err(CertificateFileError::Read { .. }))));
+        assert!(files.changed().is_none());
+        let make = || rcgen::generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
+        let [first, second] = [make(), make()];
+        fs::write(&chain, first.cert.pem()).unwrap();
+        fs::write(&key, first.signing_key.serialize_pem()).unwrap();
+        assert!(matches!(files.changed(), Some(Ok(_))));
+        assert!(files.changed().is_none());
+        fs::write(&chain, second.cert.pem()).unwrap();
+        assert!(matches!(files.changed(), Some(Err(CertificateFileError::Key { .. }))));
+        assert!(files.changed().is_none());
+        fs::write(&key, second.signing_key.serialize_pem()).unwrap();
+        assert!(matches!(files.changed(), Some(Ok(_))));
+    }
+}
