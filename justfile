@@ -36,6 +36,10 @@ storm seeds="100":
 kill rounds="20":
     HERMES_KILL_ROUNDS={{rounds}} cargo test --release -p hermes-tests --test system kill -- --nocapture
 
+# A disk that fills up so many times, with a little more room each time: just full-disk 40
+full-disk levels="40":
+    HERMES_DISK_LEVELS={{levels}} cargo test --workspace --test system full_disk -- --nocapture
+
 # Accounts of real daemons that write for so many seconds while all is killed now and then: just soak 2000 600
 soak clients="200" seconds="120":
     HERMES_SOAK_CLIENTS={{clients}} HERMES_SOAK_SECONDS={{seconds}} HERMES_SOAK_RATE={{clients}} cargo test --release --workspace --test system soak -- --nocapture
