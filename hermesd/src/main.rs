@@ -22,7 +22,11 @@ mod settings;
 mod store;
 mod supervisor;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::Parser;
 use hermes_api::Problem;
@@ -64,6 +68,8 @@ fn log_to_stderr(level: LogLevel) -> impl Fn(LogLevel) + Send + 'static {
     let logger = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
+        // A log that cannot be written is said on stderr otherwise, which panics where that is the log.
+        .log_internal_errors(false)
         .with_env_filter(filter(level))
         .with_filter_reloading();
     let handle = logger.reload_handle();
@@ -81,8 +87,10 @@ fn filter(level: LogLevel) -> EnvFilter {
 }
 
 fn report(problem: &Problem) {
-    eprintln!("hermesd: {}", problem.message);
+    // Nobody can be told that nobody can be told.
+    let mut stderr = std::io::stderr();
+    let _ = writeln!(stderr, "hermesd: {}", problem.message);
     if !problem.hint.is_empty() {
-        eprintln!("  {}", problem.hint);
+        let _ = writeln!(stderr, "  {}", problem.hint);
     }
 }

@@ -5,7 +5,7 @@ mod command;
 mod greeting;
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        // A log that cannot be written is said on stderr otherwise, which panics where that is the log.
+        .log_internal_errors(false)
         .with_target(false)
         .init();
     let done = match &cli.command {
@@ -29,7 +31,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("hermes-relay: {failure}");
+            // Nobody can be told that nobody can be told.
+            let _ = writeln!(io::stderr(), "hermes-relay: {failure}");
             failure.exit_code()
         }
     }

@@ -1,9 +1,14 @@
 //! A disk without room: what was accepted stays, what was not says so, and with room again everything goes on.
 
-use std::{env, fs, sync::Arc};
+use std::{
+    env,
+    fs::{self, File},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
 
 use crate::skip::skipped_because;
-use hermes_tests::world::{Account, Home, Log, Relay, World, disk::SmallDisk, wait::until};
+use hermes_tests::world::{Account, Home, Log, Programs, Relay, World, disk::SmallDisk, wait::until};
 
 /// Enough for a relay and for an account, and filled in no time.
 const MEBIBYTES: u32 = 96;
@@ -85,6 +90,38 @@ fn a_daemon_whose_disk_is_full_stores_nothing_and_says_so_and_goes_on_with_room(
         // What was refused is nowhere.
         until("alice has it", || alice.received("bob").last() == taken.last());
         assert_eq!(alice.received("bob"), taken);
+    }
+}
+
+/// Standard error of both is a log file, as a service's may be.
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let world = World::new();
+    let alice = world.account("alice");
+    let home = Arc::new(Home::new(world.place("mute"), Log::Own));
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let daemon = Command::new(Programs::get().daemon())
+        .env("HERMES_HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(full)
+        .spawn();
+    let mut daemon = Killed(daemon.unwrap());
+    until("it is there", || home.ctl(&["status"]).code == Some(0) || daemon.0.try_wait().unwrap().is_some());
+    let bob = Account::create(&home, "bob", &world.relay.address().to_string());
+    alice.pair(&bob);
+    alice.send("bob", "hello");
+    until("bob has it", || bob.received("alice") == ["hello"]);
+}
+
+/// Ended with the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
