@@ -4,21 +4,23 @@
 //! one fsync, a flood shares them. Only then are the requests answered, and owners who are connected woken.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Instant,
 };
 
-use hermes_wire::{MailboxId, Refusal};
+use hermes_wire::{ContactId, MailboxId, Refusal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     clock,
     connected::Connected,
-    limits::{GROUP_REQUESTS, STORE_RETRY, WAITING_REQUESTS},
+    limits::{ARRIVING_REQUESTS, STORE_RETRY, WAITING_REQUESTS},
     metrics::{Kind, Metrics},
     relay::{Outcome, Relay, Request, millis},
     store::{Store, StoreError},
+    turns,
 };
 
 /// Hands requests to the committing thread. It ends when the last clone of this is gone.
@@ -58,7 +60,7 @@ impl Committer {
         connected: Arc<Connected>,
         metrics: Metrics,
     ) -> std::io::Result<(Self, JoinHandle<Result<(), StoreError>>)> {
-        let (jobs, waiting) = mpsc::channel(WAITING_REQUESTS);
+        let (jobs, waiting) = mpsc::channel(ARRIVING_REQUESTS);
         let thread = thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || commit_groups(relay, waiting, &connected, &metrics))?;
@@ -87,15 +89,15 @@ impl Committer {
 
 fn commit_groups<S: Store>(
     mut relay: Relay<S>,
-    mut waiting: mpsc::Receiver<Job>,
+    mut arriving: mpsc::Receiver<Job>,
     connected: &Connected,
     metrics: &Metrics,
 ) -> Result<(), StoreError> {
-    let mut jobs = Vec::with_capacity(GROUP_REQUESTS);
+    let mut waiting = VecDeque::with_capacity(WAITING_REQUESTS);
     metrics.sized(relay.size());
-    while waiting.blocking_recv_many(&mut jobs, GROUP_REQUESTS) > 0 {
+    while let Some(jobs) = next_group(&mut waiting, &mut arriving) {
         let (requests, answers): (Vec<_>, Vec<_>) =
-            jobs.drain(..).map(|job| (job.request, job.answer)).unzip();
+            jobs.into_iter().map(|job| (job.request, job.answer)).unzip();
         let mailboxes: Vec<_> = requests.iter().map(written_mailbox).collect();
         let kinds: Vec<_> = requests.iter().map(Kind::of).collect();
         let begun = Instant::now();
@@ -118,20 +120,38 @@ fn commit_groups<S: Store>(
     Ok(())
 }
 
-/// Whose owner may want to hear of a request.
-fn written_mailbox(request: &Request) -> Option<MailboxId> {
+/// What the next commit decides, which is waited for if nothing is there; `None` when nothing can come any more.
+fn next_group(waiting: &mut VecDeque<Job>, arriving: &mut mpsc::Receiver<Job>) -> Option<Vec<Job>> {
+    if waiting.is_empty() {
+        waiting.push_back(arriving.blocking_recv()?);
+    }
+    while waiting.len() < WAITING_REQUESTS
+        && let Ok(job) = arriving.try_recv()
+    {
+        waiting.push_back(job);
+    }
+    Some(turns::take(waiting, |job| depositor(&job.request)))
+}
+
+/// Which contact of which mailbox a request is of.
+fn depositor(request: &Request) -> Option<(MailboxId, ContactId)> {
     match request {
         Request::Deposit { entry, .. }
         | Request::Ephemeral { entry, .. }
-        | Request::FetchPrekeys { entry, .. } => Some(entry.mailbox()),
+        | Request::FetchPrekeys { entry, .. } => Some((entry.mailbox(), entry.contact())),
         _ => None,
     }
+}
+
+/// Whose owner may want to hear of a request.
+fn written_mailbox(request: &Request) -> Option<MailboxId> {
+    depositor(request).map(|(mailbox, _)| mailbox)
 }
 
 #[cfg(test)]
 mod tests {
     use hermes_wire::{
-        BlobId, ChannelId, ContactId, EnvelopeId, FetchId, PostId, Sequence, Timestamp,
+        BlobId, ChannelId, EnvelopeId, FetchId, PostId, Sequence, Timestamp,
         mailbox::{Credit, Delivered},
         prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
     };

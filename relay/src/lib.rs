@@ -39,6 +39,7 @@ pub mod serve;
 pub mod state;
 pub mod store;
 pub mod tokens;
+mod turns;
 
 pub use entry::Entry;
 pub use limits::Limits;

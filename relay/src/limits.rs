@@ -141,9 +141,11 @@ pub const SWEEP_REMINDERS: usize = 64;
 
 /// Requests decided in one commit, but for [`COMMIT_COPIES`]: at 128 the fsync is already a small part of the cost.
 pub const GROUP_REQUESTS: usize = 128;
-/// Requests that wait for the next commit (with their deposits about 50 MiB); then connections wait, and QUIC's flow
-/// control with them.
+/// Requests that wait for the next commit or the one after it (with their deposits about 40 MiB); then those wait that are
+/// [`ARRIVING_REQUESTS`], then connections, and QUIC's flow control with them.
 pub const WAITING_REQUESTS: usize = 256;
+/// Requests that have come in during a commit.
+pub const ARRIVING_REQUESTS: usize = 64;
 /// Deposits of one stream in one request.
 pub const STREAM_DEPOSITS: usize = 64;
 /// Envelopes of the latest commits that are kept in memory for a connected owner; one with more behind it is sent what is
