@@ -18,7 +18,7 @@ const ELSEWHERE: [(&[&str], &str); 7] = [
     (&["register", "login", "setup", "new"], "hermesctl init --name NAME --relay ADDRESS"),
     (&["history", "messages", "show"], "hermesctl log CHAT"),
     (&["delete", "remove", "rm"], "hermesctl unsend REF, contact rm, group rm and account rm"),
-    (&["start", "stop", "restart", "logs"], "hermesctl daemon"),
+    (&["start", "stop", "restart", "logs"], "hermesctl daemon start, stop, restart and logs"),
     (&["listen", "watch", "follow", "subscribe"], "hermesctl inbox --follow, or hermesctl on for a command"),
 ];
 
@@ -43,12 +43,18 @@ fn told(mut error: clap::Error) -> clap::Error {
         alike.into_iter().filter(|name| strsim::osa_distance(&typed, name) <= room).collect();
     if !near.is_empty() {
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));
+        error.remove(ContextKind::Suggested);
         return error;
     }
     let instead = ELSEWHERE.iter().find(|(words, _)| words.contains(&typed.as_str()));
-    let tip = instead.map(|(_, instead)| StyledStr::from(format!("here it is {instead}")));
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tip.into_iter().collect()));
+    match instead {
+        Some((_, instead)) => {
+            let tip = StyledStr::from(format!("here it is {instead}"));
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        }
+        // An empty list would leave an empty line.
+        None => drop(error.remove(ContextKind::Suggested)),
+    }
     error
 }
 
