@@ -154,11 +154,13 @@ mod tests {
         BlobId, ChannelId, EnvelopeId, FetchId, PostId, Sequence, Timestamp,
         mailbox::{Credit, Delivered},
         prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
+        token::{DropToken, Permission},
     };
     use serde_bytes::ByteBuf;
 
     use super::*;
     use crate::{
+        entry::Entry,
         relay::Policy,
         store::{
             Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Remembered, Reminder, TokenHash,
@@ -180,6 +182,34 @@ mod tests {
         committer.failed().await;
         assert_eq!(committer.submit(write()).await, unavailable);
         assert!(matches!(thread.join().unwrap(), Err(StoreError::Backend(_))));
+    }
+
+    #[tokio::test]
+    async fn of_one_contact_a_commit_takes_one_request_whatever_waits() {
+        let (jobs, mut arriving) = mpsc::channel(ARRIVING_REQUESTS);
+        let fetch = |contact: u8| {
+            let contact = ContactId([contact; 16]);
+            let expiry = Timestamp(u64::MAX);
+            let token = DropToken { contact, permission: Permission::Deposit, expiry, uses: None };
+            let entry = Entry::unchecked(MailboxId([1; 32]), token);
+            Job {
+                request: Request::FetchPrekeys { entry, fetch: FetchId([1; 16]) },
+                answer: oneshot::channel().0,
+            }
+        };
+        for contact in [1, 1, 1, 2] {
+            assert!(jobs.try_send(fetch(contact)).is_ok());
+        }
+        drop(jobs);
+        let groups = tokio::task::spawn_blocking(move || {
+            let mut waiting = VecDeque::new();
+            let mut groups = Vec::new();
+            while let Some(group) = next_group(&mut waiting, &mut arriving) {
+                groups.push(group.len());
+            }
+            groups
+        });
+        assert_eq!(groups.await.unwrap(), [2, 1, 1]);
     }
 
     /// Reads as empty, and cannot be written.

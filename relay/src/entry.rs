@@ -35,6 +35,12 @@ impl Entry {
         self.token.contact
     }
 
+    /// One without a check, for tests of what comes behind it.
+    #[cfg(test)]
+    pub(crate) fn unchecked(mailbox: MailboxId, token: DropToken) -> Self {
+        Self { mailbox, token }
+    }
+
     pub(crate) fn token(&self) -> &DropToken {
         &self.token
     }
