@@ -38,7 +38,11 @@ fn a_relay_with_another_key_is_not_trusted() {
     let wrong_pin = format!("{}{}", if pin.starts_with('b') { 'c' } else { 'b' }, &pin[1..]);
     let wrong = format!("{place}#{wrong_pin}");
     alice.home.ctl(&["init", "--name", "carol", "--relay", &wrong]).refused(1).says(&["key"]);
-    for broken in [place, "hermes://nowhere", "https://relay.example", ""] {
+    // A relay without a certificate has no name that it could be known by.
+    let named = alice.home.ctl(&["init", "--name", "dave", "--relay", place]);
+    named.refused(1).says(&["no certificate", "whole address"]);
+    let half = format!("{place}#");
+    for broken in [&half, "hermes://nowhere:0", "hermes://no where", "https://relay.example", ""] {
         alice.home.ctl(&["init", "--name", "dave", "--relay", broken]).refused(2).says(&["relay address"]);
     }
     // The right address puts it right.
