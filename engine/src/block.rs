@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::{CommandError, Effect, Reply},
-    id::ChatId,
+    group::{CardKey, CardRecord},
+    id::{ChatId, GuestId},
     limits::{REVOCATIONS, SWEEP_ROWS},
     row::ContactRecord,
     rows::{Key, RouteRow, StoreResult, rows},
@@ -25,6 +26,9 @@ pub(crate) struct RevokedRecord {
     pub(crate) until: Timestamp,
     /// Whether the relay has yet to hear of it.
     pub(crate) pending: bool,
+    /// Which mailbox it let into, if it was one at another relay.
+    #[serde(default)]
+    pub(crate) at: Option<GuestId>,
 }
 
 rows! {
@@ -99,7 +103,8 @@ impl<V: View> Turn<'_, V> {
         }
         let pending = self.scan::<RevokedRecord>(&Range::all(), REVOCATIONS)?.len() < REVOCATIONS;
         let until = self.now.after(CONTACT_TOKEN_VALIDITY);
-        self.put(&RevokedKey(route), &RevokedRecord { until, pending });
+        let at = self.get::<CardRecord>(&CardKey(route))?.and_then(|card| card.at).map(|place| place.guest);
+        self.put(&RevokedKey(route), &RevokedRecord { until, pending, at });
         self.effects.push(Effect::Revocations);
         Ok(())
     }
@@ -108,9 +113,10 @@ impl<V: View> Turn<'_, V> {
         Ok(self.get::<RevokedRecord>(&RevokedKey(route))?.is_some())
     }
 
-    /// The relay refuses the permission from here on.
-    pub(crate) fn revoked(&mut self, route: ContactId) -> StoreResult<(), V> {
-        if let Some(record) = self.get::<RevokedRecord>(&RevokedKey(route))? {
+    /// The relay refuses the permission from here on, to this mailbox.
+    pub(crate) fn revoked_at(&mut self, route: ContactId, at: Option<GuestId>) -> StoreResult<(), V> {
+        let record = self.get::<RevokedRecord>(&RevokedKey(route))?;
+        if let Some(record) = record.filter(|record| record.at == at) {
             self.put(&RevokedKey(route), &RevokedRecord { pending: false, ..record });
         }
         Ok(())
