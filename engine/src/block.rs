@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::{CommandError, Effect, Reply},
-    group::{CardKey, CardRecord},
-    id::{ChatId, GuestId},
+    id::ChatId,
     limits::{REVOCATIONS, SWEEP_ROWS},
     row::ContactRecord,
     rows::{Key, RouteRow, StoreResult, rows},
@@ -26,9 +25,6 @@ pub(crate) struct RevokedRecord {
     pub(crate) until: Timestamp,
     /// Whether the relay has yet to hear of it.
     pub(crate) pending: bool,
-    /// Which mailbox it let into, if it was one at another relay.
-    #[serde(default)]
-    pub(crate) at: Option<GuestId>,
 }
 
 rows! {
@@ -103,8 +99,7 @@ impl<V: View> Turn<'_, V> {
         }
         let pending = self.scan::<RevokedRecord>(&Range::all(), REVOCATIONS)?.len() < REVOCATIONS;
         let until = self.now.after(CONTACT_TOKEN_VALIDITY);
-        let at = self.get::<CardRecord>(&CardKey(route))?.and_then(|card| card.at).map(|place| place.guest);
-        self.put(&RevokedKey(route), &RevokedRecord { until, pending, at });
+        self.put(&RevokedKey(route), &RevokedRecord { until, pending });
         self.effects.push(Effect::Revocations);
         Ok(())
     }
@@ -113,10 +108,9 @@ impl<V: View> Turn<'_, V> {
         Ok(self.get::<RevokedRecord>(&RevokedKey(route))?.is_some())
     }
 
-    /// The relay refuses the permission from here on, to this mailbox.
-    pub(crate) fn revoked_at(&mut self, route: ContactId, at: Option<GuestId>) -> StoreResult<(), V> {
-        let record = self.get::<RevokedRecord>(&RevokedKey(route))?;
-        if let Some(record) = record.filter(|record| record.at == at) {
+    /// The relay refuses the permission from here on.
+    pub(crate) fn revoked(&mut self, route: ContactId) -> StoreResult<(), V> {
+        if let Some(record) = self.get::<RevokedRecord>(&RevokedKey(route))? {
             self.put(&RevokedKey(route), &RevokedRecord { pending: false, ..record });
         }
         Ok(())

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::Lookup,
     effect::{CommandError, Effect, Reply},
-    group::{AskRecord, OfferRow},
+    group::OfferRow,
     id::ChatId,
     input::History,
     limits::{FORGET_AT_ONCE, SWEEP_ROWS},
@@ -60,7 +60,6 @@ impl<V: View> Turn<'_, V> {
         for (key, _) in self.scan::<OfferRow>(&Range::prefix(&chat.0), SWEEP_ROWS)? {
             self.delete::<OfferRow>(&key);
         }
-        self.forget_rows::<AskRecord>(chat)?;
         self.moment.forget(chat);
         self.receipts.remove(&chat);
         contact.fetching = None;

@@ -6,17 +6,16 @@ use hermes_protocol::{
     group::{Epoch, Joined, join},
     identity::Fingerprint,
 };
-use hermes_wire::{ContactId, RelayAddress, Sequence, channel::Head};
+use hermes_wire::{ContactId, Sequence, channel::Head};
 
 use super::{
     CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, GroupStanding, InvitationKey, InvitationRecord,
-    KeyPackageRow, PositionKey, PositionRecord, mailbox_at,
+    KeyPackageRow, PositionKey, PositionRecord,
 };
 use crate::{
     effect::{Effect, Event, GroupEvent},
-    guest::GuestRecord,
     id::ChatId,
-    limits::{EARLY_BYTES_OF_CARD, EARLY_COPIES, GROUPS, GROUPS_BY_CONTACT, INVITATIONS},
+    limits::{EARLY_COPIES, GROUPS, GROUPS_BY_CONTACT, INVITATIONS},
     row::{ContactRecord, SecretBuf, UnreadableCause},
     rows::{Key, StoreResult},
     store::{Range, View},
@@ -25,21 +24,10 @@ use crate::{
 
 impl<V: View> Turn<'_, V> {
     /// Tells a contact that it is a member.
-    pub(super) fn invite(
-        &mut self,
-        chat: ChatId,
-        group: &GroupRecord,
-        welcome: &BlobRef,
-    ) -> StoreResult<(), V> {
+    pub(super) fn invite(&mut self, chat: ChatId, welcome: &BlobRef, head: Head) -> StoreResult<(), V> {
         let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
-        let elsewhere = !contact.ticket.relay.is_same(&group.context.relay);
-        let relay = elsewhere.then(|| group.context.relay.clone());
         // Without a session that seals, the contact stays a member that never comes: an admin adds it again.
-        let _unsent = self.post(
-            chat,
-            &contact,
-            Body::GroupInvite { welcome: welcome.clone(), head: group.head, relay },
-        )?;
+        let _unsent = self.post(chat, &contact, Body::GroupInvite { welcome: welcome.clone(), head })?;
         Ok(())
     }
 
@@ -48,16 +36,14 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         chat: ChatId,
         contact: &ContactRecord,
-        invitation: InvitationRecord,
+        welcome: BlobRef,
+        head: Head,
     ) -> Result<(), Halt<V::Error>> {
-        // Only who has a key package of ours can have added us, and only where it has a place.
+        // Only who has a key package of ours can have added us.
         if contact.given.is_empty() {
             return Ok(());
         }
-        if mailbox_at(&self.overlay(), &self.account.relay, invitation.relay.as_ref())?.is_none() {
-            return Ok(());
-        }
-        let key = InvitationKey(chat, invitation.welcome.id);
+        let key = InvitationKey(chat, welcome.id);
         let all = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?;
         let waiting = all.iter().filter(|(other, _)| *other != key);
         let of_contact = waiting.clone().filter(|(other, _)| other.0 == chat).count();
@@ -68,7 +54,7 @@ impl<V: View> Turn<'_, V> {
         if !room || groups.len() >= GROUPS || led_by >= GROUPS_BY_CONTACT {
             return Err(UnreadableCause::TooManyGroups.into());
         }
-        self.put(&key, &invitation);
+        self.put(&key, &InvitationRecord { welcome, head });
         self.effects.push(Effect::Blobs);
         Ok(())
     }
@@ -87,7 +73,7 @@ impl<V: View> Turn<'_, V> {
             let Ok(joined) = join(&package.rows(), &welcome) else { continue };
             let by = joined.epoch.members.get(&joined.inviter).map(|member| member.identity.fingerprint());
             // A welcome tells who made it. Whoever passes on another's is not believed.
-            if by != Some(inviter.fingerprint) || !self.is_at(card, &joined.epoch.context.relay)? {
+            if by != Some(inviter.fingerprint) || joined.epoch.context.relay != self.account.relay {
                 continue;
             }
             inviter.given.retain(|given| *given != card);
@@ -96,13 +82,6 @@ impl<V: View> Turn<'_, V> {
             return self.give_key_packages(from);
         }
         Ok(())
-    }
-
-    /// Whether a card is in a mailbox at this relay.
-    fn is_at(&self, card: ContactId, relay: &RelayAddress) -> StoreResult<bool, V> {
-        let Some(record) = self.get::<CardRecord>(&CardKey(card))? else { return Ok(false) };
-        let Some(place) = record.at else { return Ok(self.account.relay.is_same(relay)) };
-        Ok(self.get::<GuestRecord>(&place.guest)?.is_some_and(|guest| guest.relay.is_same(relay)))
     }
 
     fn become_member(
@@ -168,10 +147,7 @@ impl<V: View> Turn<'_, V> {
         let event = GroupEvent::Joined { by: inviter.name.clone() };
         self.event(Event::Group { chat, name, event });
         if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
-            if let Some(place) = record.at {
-                self.guest_joined(place, card)?;
-            }
-            self.put(&CardKey(card), &CardRecord { group: Some(chat), answers: None, ..record });
+            self.put(&CardKey(card), &CardRecord { group: Some(chat), ..record });
         }
         if leaving {
             self.propose_to_leave(chat, group)?;
@@ -214,38 +190,26 @@ impl<V: View> Turn<'_, V> {
     /// Deletes what waits under a card.
     pub(super) fn forget_early(&mut self, card: ContactId) -> StoreResult<(), V> {
         let most = usize::try_from(EARLY_COPIES).unwrap_or(usize::MAX);
-        let Some(record) = self.get::<CardRecord>(&CardKey(card))? else { return Ok(()) };
-        let mut bytes = 0_u64;
-        for (key, row) in self.scan::<EarlyRecord>(&Range::prefix(&card.0), most)? {
-            bytes = bytes.saturating_add(row.bytes());
+        for (key, _) in self.scan::<EarlyRecord>(&Range::prefix(&card.0), most)? {
             self.delete::<EarlyRecord>(&key);
         }
-        self.free_early_room(record.at, bytes)?;
-        self.put(&CardKey(card), &CardRecord { early: 0, early_bytes: 0, ..record });
+        if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
+            self.put(&CardKey(card), &CardRecord { early: 0, ..record });
+        }
         Ok(())
     }
 
     /// Keeps a copy that cannot be taken yet.
-    pub(super) fn keep_early(
-        &mut self,
-        card: ContactId,
-        mut record: CardRecord,
-        body: &[u8],
-    ) -> StoreResult<(), V> {
-        let row = EarlyRecord { body: body.to_vec().into() };
-        let early_bytes = record.early_bytes.saturating_add(row.bytes());
-        let room = record.early < EARLY_COPIES && early_bytes <= EARLY_BYTES_OF_CARD;
-        if !room || !self.take_early_room(record.at, row.bytes())? {
+    pub(super) fn keep_early(&mut self, card: ContactId, mut record: CardRecord, body: &[u8]) {
+        if record.early >= EARLY_COPIES {
             record.dropped = record.dropped.saturating_add(1);
             self.put(&CardKey(card), &record);
-            return Ok(());
+            return;
         }
-        record.early_bytes = early_bytes;
         record.early = record.early.saturating_add(1);
         self.put(&CardKey(card), &record);
         let key = EarlyKey(card, self.next_position());
-        self.put(&key, &row);
-        Ok(())
+        self.put(&key, &EarlyRecord { body: body.to_vec().into() });
     }
 
     /// Takes what waited, in order, until something has to wait again.
@@ -260,10 +224,8 @@ impl<V: View> Turn<'_, V> {
                 break;
             }
             self.delete::<EarlyRecord>(&key);
-            self.free_early_room(record.at, early.bytes())?;
             let early_left = record.early.saturating_sub(1);
-            let early_bytes = record.early_bytes.saturating_sub(early.bytes());
-            self.put(&CardKey(card), &CardRecord { early: early_left, early_bytes, ..record.clone() });
+            self.put(&CardKey(card), &CardRecord { early: early_left, ..record.clone() });
             self.take_copy_of(&record, chat, group, &early.body)?;
             range.from = key.to_bytes();
         }

@@ -12,8 +12,7 @@ use serde_bytes::ByteBuf;
 use super::{CardKey, CardRecord, KeyPackageRow, OfferKey, OfferRow};
 use crate::{
     effect::{CommandError, Reply},
-    guest::{GuestPlace, GuestRecord},
-    id::{ChatId, GuestId},
+    id::ChatId,
     limits::{CONTACTS, KEY_PACKAGES_GIVEN, KEY_PACKAGES_KEPT},
     row::{ContactRecord, SecretBuf},
     rows::StoreResult,
@@ -39,13 +38,7 @@ impl<V: View> Turn<'_, V> {
         }
         let mut packages = Vec::new();
         let mut drawn = Vec::new();
-        // Those that name a mailbox elsewhere were asked for, each for a group of its own.
-        let mut given = 0_usize;
-        for card in &contact.given {
-            let card = self.get::<CardRecord>(&CardKey(*card))?;
-            given = given.saturating_add(usize::from(card.is_some_and(|card| card.at.is_none())));
-        }
-        while given.saturating_add(drawn.len()) < KEY_PACKAGES_GIVEN {
+        while contact.given.len().saturating_add(drawn.len()) < KEY_PACKAGES_GIVEN {
             let copy_key = CopyKey::random(self.rng);
             let Some((card, package)) = self.draw_key_package(chat, copy_key) else { break };
             drawn.push(card);
@@ -55,17 +48,13 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         // Without a session to send them, they are drawn again the next time.
-        let only = given == 0;
+        let only = contact.given.is_empty();
         match self.post(chat, &contact, Body::KeyPackages { packages, only })? {
             Ok(()) => {
                 contact.given.append(&mut drawn);
                 self.put(&chat, &contact);
             }
-            Err(_) => {
-                for card in drawn {
-                    self.forget_key_package(card)?;
-                }
-            }
+            Err(_) => drawn.into_iter().for_each(|card| self.forget_key_package(card)),
         }
         Ok(())
     }
@@ -76,34 +65,10 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         copy_key: CopyKey,
     ) -> Option<(ContactId, Vec<u8>)> {
-        self.draw_key_package_at(chat, copy_key, None)
-    }
-
-    /// The same with a place in a mailbox at another relay.
-    pub(crate) fn draw_key_package_at(
-        &mut self,
-        chat: ChatId,
-        copy_key: CopyKey,
-        guest: Option<(GuestId, &GuestRecord)>,
-    ) -> Option<(ContactId, Vec<u8>)> {
-        let (card, mut member) = self.draw_card(copy_key);
-        if let Some((_, guest)) = guest {
-            member.mailbox = guest.mailbox_id();
-            member.token = guest.channel_token(card, self.now);
-        }
+        let (card, member) = self.draw_card(copy_key);
         let drawn = KeyPackage::draw(&self.account.identity, &member, self.rng).ok()?;
-        let at = guest.map(|(guest, _)| GuestPlace { guest, mailbox: member.mailbox });
-        let key = member.copy_key.clone();
-        let record = CardRecord {
-            key,
-            given: Some(chat),
-            group: None,
-            early: 0,
-            dropped: 0,
-            at,
-            answers: None,
-            early_bytes: 0,
-        };
+        let record =
+            CardRecord { key: member.copy_key.clone(), given: Some(chat), group: None, early: 0, dropped: 0 };
         self.put(&CardKey(card), &record);
         self.put(&card, &KeyPackageRow::new(&drawn.rows));
         Some((card, drawn.public))
@@ -128,15 +93,15 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         for card in std::mem::take(&mut contact.given) {
-            self.forget_key_package(card)?;
+            self.forget_key_package(card);
         }
         self.put(&chat, &contact);
         Ok(())
     }
 
-    pub(crate) fn forget_key_package(&mut self, card: ContactId) -> StoreResult<(), V> {
+    pub(super) fn forget_key_package(&mut self, card: ContactId) {
         self.delete::<KeyPackageRow>(&card);
-        self.forget_card(card)
+        self.delete::<CardRecord>(&CardKey(card));
     }
 
     /// A contact gives key packages of its own: `only` these are good. What is none of its is passed over.
@@ -184,8 +149,6 @@ impl<V: View> Turn<'_, V> {
         for (key, OfferRow(package)) in self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT)? {
             match package_of(contact, package.expose()) {
                 Some(package) => return Ok(Some((key, package))),
-                // One with a place elsewhere is for somebody who is added again there.
-                None if is_of(contact, package.expose()) => {}
                 None => self.delete::<OfferRow>(&key),
             }
         }
@@ -198,9 +161,4 @@ impl<V: View> Turn<'_, V> {
 pub(super) fn package_of(contact: &ContactRecord, package: &[u8]) -> Option<KeyPackage> {
     let package = KeyPackage::check(package, &contact.fingerprint).ok()?;
     (package.card().mailbox == contact.ticket.mailbox).then_some(package)
-}
-
-/// Whether a key package is this contact's, wherever its place is.
-pub(super) fn is_of(contact: &ContactRecord, package: &[u8]) -> bool {
-    KeyPackage::check(package, &contact.fingerprint).is_ok()
 }

@@ -10,10 +10,9 @@ use hermes_protocol::{
     identity::Fingerprint,
 };
 use hermes_wire::{
-    ContactId, MailboxId, PostId, Sequence,
+    ContactId, PostId, Sequence,
     channel::{Copy, RosterHash},
     codec,
-    limits::POST_BYTES,
     mailbox::Delivered,
 };
 use serde_bytes::ByteBuf;
@@ -37,8 +36,6 @@ use crate::{
     turn::{Halt, Turn},
 };
 
-/// Bytes of an envelope with a copy: the largest post, and what stands around it.
-const COPY_BYTES: usize = POST_BYTES + 512;
 /// Bytes of a reference to a blob, with slack.
 pub(super) const REFERENCE_BYTES: usize = 256;
 /// The relay copies to others than the members: it was told so by whoever made the commit, or does it by itself.
@@ -61,19 +58,14 @@ impl<V: View> Turn<'_, V> {
             Some(chat) => self.get::<GroupRecord>(&chat)?.is_some_and(|group| group.awaiting.is_some()),
         };
         if waits {
-            // Only whoever has the card's copy key can have something kept, and no more than the relay copies.
-            Copy::open(&delivered.body, &record.key, self.mailbox_of(&record))
-                .ok()
-                .filter(|_| delivered.body.len() <= COPY_BYTES)
-                .ok_or(UnreadableCause::Forged)?;
-            self.keep_early(card, record, &delivered.body)?;
+            self.keep_early(card, record, &delivered.body);
             return Ok(Taken::New);
         }
         let Some(chat) = record.group else { return Ok(Taken::New) };
         let Some(group) = self.get::<GroupRecord>(&chat)? else {
             return Err(UnreadableCause::UnknownContact.into());
         };
-        let copy = Copy::open(&delivered.body, &record.key, self.mailbox_of(&record))
+        let copy = Copy::open(&delivered.body, &record.key, self.account.mailbox)
             .map_err(|_| UnreadableCause::Forged)?;
         self.take_copy(chat, group, copy)
     }
@@ -86,25 +78,18 @@ impl<V: View> Turn<'_, V> {
         group: GroupRecord,
         body: &[u8],
     ) -> StoreResult<(), V> {
-        let taken = match Copy::open(body, &record.key, self.mailbox_of(record)) {
+        let taken = match Copy::open(body, &record.key, self.account.mailbox) {
             Ok(copy) => self.take_copy(chat, group, copy),
             Err(_) => Err(UnreadableCause::Forged.into()),
         };
         match taken {
             Ok(_) => Ok(()),
-            Err(Halt::Unreadable(cause)) => match record.at {
-                Some(place) => self.guest_unreadable(place.guest, cause),
-                None => {
-                    self.unreadable(cause, Some(chat));
-                    Ok(())
-                }
-            },
+            Err(Halt::Unreadable(cause)) => {
+                self.unreadable(cause, Some(chat));
+                Ok(())
+            }
             Err(Halt::Store(error)) => Err(error),
         }
-    }
-
-    fn mailbox_of(&self, card: &CardRecord) -> MailboxId {
-        card.at.map_or(self.account.mailbox, |place| place.mailbox)
     }
 
     fn take_copy(&mut self, chat: ChatId, group: GroupRecord, copy: Copy) -> Result<Taken, Halt<V::Error>> {
@@ -386,7 +371,7 @@ impl<V: View> Turn<'_, V> {
         self.put(&chat, &group);
         if let Some(Welcome { blob, to }) = welcome {
             for contact in to {
-                self.invite(contact, &group, &blob)?;
+                self.invite(contact, &blob, group.head)?;
             }
         }
         self.send_held_posts(chat, &group)?;

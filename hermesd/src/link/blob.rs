@@ -1,7 +1,7 @@
 //! Fetching a blob that something waits for: a welcome, or a commit too large for a post.
 
 use hermes_engine::{
-    GuestEvent, LinkEvent,
+    LinkEvent,
     query::{self, BlobFetch},
 };
 use hermes_link::{
@@ -43,8 +43,8 @@ pub(super) async fn fetch(
             Err(reason) => Err(reason),
         };
         match answer {
-            Ok(Answer::Whole) => return link.tell(vec![fetched(&wanted, bytes)]).await,
-            Ok(Answer::Gone) => return link.tell(vec![gone(&wanted)]).await,
+            Ok(Answer::Whole) => return link.tell(vec![LinkEvent::BlobFetched(wanted.blob, bytes)]).await,
+            Ok(Answer::Gone) => return link.tell(vec![LinkEvent::BlobGone(wanted.blob)]).await,
             Err(reason) => {
                 tracing::info!(%reason, "a blob could not be fetched; it is tried again");
                 sleep(pause(&reason)).await;
@@ -52,20 +52,6 @@ pub(super) async fn fetch(
         }
     }
     Ok(())
-}
-
-fn fetched(wanted: &BlobFetch, bytes: Vec<u8>) -> LinkEvent {
-    match wanted.mailbox {
-        None => LinkEvent::BlobFetched(wanted.blob, bytes),
-        Some(guest) => LinkEvent::Guest(guest, GuestEvent::BlobFetched(wanted.blob, bytes)),
-    }
-}
-
-fn gone(wanted: &BlobFetch) -> LinkEvent {
-    match wanted.mailbox {
-        None => LinkEvent::BlobGone(wanted.blob),
-        Some(guest) => LinkEvent::Guest(guest, GuestEvent::BlobGone(wanted.blob)),
-    }
 }
 
 enum Answer {

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::FutureExt;
 use hermes_engine::{
-    ChatId, GuestId,
+    ChatId,
     query::{self, PendingFetch},
 };
 use hermes_link::quinn::Endpoint;
@@ -79,7 +79,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
 enum Ended {
     Delivery(ChatId, Result<(), LinkError>),
     Fetch(FetchId, Result<(), LinkError>),
-    Blob((BlobId, Option<GuestId>), Result<(), LinkError>),
+    Blob(BlobId, Result<(), LinkError>),
     Ephemeral,
 }
 
@@ -91,7 +91,7 @@ struct Tasks {
     /// Bundles being asked for. A chat may have two for a moment: the newer one, and one nobody waits for any more.
     fetches: BTreeSet<FetchId>,
     /// Blobs being asked for.
-    blobs: BTreeSet<(BlobId, Option<GuestId>)>,
+    blobs: BTreeSet<BlobId>,
     blob_turns: Arc<Semaphore>,
     /// Tasks that each send something ephemeral.
     ephemerals: usize,
@@ -130,7 +130,7 @@ impl Tasks {
 
     async fn fetch_blobs(&mut self) -> Result<(), LinkError> {
         for wanted in self.link.read(query::blob_fetches).await? {
-            let id = (wanted.blob, wanted.mailbox);
+            let id = wanted.blob;
             if self.blobs.insert(id) {
                 let (link, relays, turns) = (self.link.clone(), self.relays.clone(), self.blob_turns.clone());
                 self.running

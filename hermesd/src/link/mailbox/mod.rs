@@ -1,5 +1,5 @@
-//! The connection to a mailbox. The account's own: registers, claims it for this store, uploads prekeys and blobs, takes
-//! deliveries, acknowledges commits. One at another relay: the same without claims and prekeys.
+//! The connection to the account's own mailbox: registers, claims it for this store, uploads prekeys and blobs, takes
+//! deliveries, acknowledges commits.
 
 mod deliveries;
 mod session;
@@ -8,7 +8,7 @@ mod uploads;
 use std::time::Duration;
 
 use hermes_engine::{
-    GuestEvent, GuestId, LinkEvent,
+    LinkEvent,
     query::{self, Claiming, MailboxSettings},
 };
 use hermes_link::{
@@ -17,7 +17,7 @@ use hermes_link::{
     frame::{ReadError, WriteError},
     quinn::{Connection, ConnectionError, Endpoint},
 };
-use hermes_wire::{Advice, InstanceId, Refusal, RunId};
+use hermes_wire::{Advice, InstanceId, Refusal};
 use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -32,41 +32,12 @@ use crate::{
     random::rng,
 };
 
-/// Which mailbox a connection is to, and as which run of the daemon.
-#[derive(Clone, Copy)]
-pub(super) struct Whose {
-    /// The one at another relay; otherwise the account's own.
-    pub(super) guest: Option<GuestId>,
-    /// Another one for each mailbox: with the same, relays that compare would know them for one account's.
-    pub(super) run: RunId,
-}
-
-impl Whose {
-    /// The account's own mailbox.
-    pub(super) fn own(run: RunId) -> Self {
-        Self { guest: None, run }
-    }
-
-    /// One at another relay.
-    pub(super) fn guest(guest: GuestId) -> Self {
-        Self { guest: Some(guest), run: RunId::random(&mut rng()) }
-    }
-
-    /// What is to be made of a relay's word that another copy of the account's store has connected: only the account's
-    /// own relay is believed, the other one shows with its mailbox.
-    fn copy_seen(self) -> Option<LinkEvent> {
-        self.guest.is_none().then_some(LinkEvent::CopySeen)
-    }
-}
-
 /// Why a connection ended.
 enum End {
     /// Another connection took over, of the installation with this id.
     Superseded(InstanceId),
     /// Another copy of the store is at work, and this one is behind.
     CopyStopped,
-    /// The relay says no for good.
-    Barred(Refusal),
     /// To be tried again after a wait of our choosing.
     Broken(Reason),
     /// To be tried again after the relay's wait.
@@ -75,28 +46,25 @@ enum End {
     Link(LinkError),
 }
 
-/// Stays connected. Returns when another installation, or another copy of the store, has taken the mailbox over; or when
-/// another relay will not have it.
+/// Stays connected. Returns when another installation, or another copy of the store, has taken the mailbox over.
 pub(super) async fn run(
     link: &Link,
-    whose: Whose,
     endpoint: &Endpoint,
     settings: &MailboxSettings,
 ) -> Result<(), LinkError> {
-    let guest = whose.guest;
     let credential = MailboxCredential::from_seed(&settings.mailbox_seed)?;
-    if guest.is_none() && link.read(query::claiming).await? == Claiming::Stopped {
+    if link.read(query::claiming).await? == Claiming::Stopped {
         link.board.set_mailbox(MailboxState::Stopped(Reason::CopyStopped));
         return Ok(());
     }
     let mut backoff = Backoff::default();
     let mut last = None;
     loop {
-        link.board.set(guest, MailboxState::Connecting(last.take()));
+        link.board.set_mailbox(MailboxState::Connecting(last.take()));
         let mut connected = None;
         let end = match client::connect_mailbox(endpoint, &settings.relay, &credential).await {
             Ok(connection) => {
-                let end = session(link, whose, &connection, settings, &mut connected).await;
+                let end = session(link, &connection, settings, &mut connected).await;
                 connection.close(0u32.into(), b"");
                 end
             }
@@ -114,37 +82,21 @@ pub(super) async fn run(
             }
             End::Superseded(instance) if instance == settings.instance => {
                 tracing::error!("another copy of this account's store has connected");
-                if let Some(event) = whose.copy_seen() {
-                    link.tell(vec![event]).await?;
-                }
+                link.tell(vec![LinkEvent::CopySeen]).await?;
                 (Reason::CopySeen, later(COPY_PAUSE))
             }
             End::Superseded(instance) => {
                 tracing::error!("another installation of this account has taken over; this one stops");
                 let refusal = Refusal::Superseded { instance };
-                link.board.set(guest, MailboxState::Stopped(Reason::Refused(refusal)));
+                link.board.set_mailbox(MailboxState::Stopped(Reason::Refused(refusal)));
                 return Ok(());
-            }
-            End::Barred(refusal) => {
-                let reason = Reason::Refused(refusal.clone());
-                if let Some(guest) = guest
-                    && !link.is_registered(guest).await?
-                {
-                    link.board.set(Some(guest), MailboxState::Stopped(reason));
-                    let tried = settings.registration_token.clone();
-                    return link
-                        .tell(vec![LinkEvent::Guest(guest, GuestEvent::Refused(refusal, tried))])
-                        .await;
-                }
-                // The relay's operator may change its mind; the user sees the reason meanwhile.
-                (reason, later(RETRY_LAST))
             }
             End::Broken(reason) => (reason, backoff.next(Instant::now(), &mut rng())),
             End::Later(reason, wait) => (reason, later(wait)),
         };
         tracing::info!(%reason, wait_ms = wait.as_millis(), "not connected to the mailbox");
         last = Some(reason.clone());
-        link.board.set(guest, MailboxState::Waiting(reason));
+        link.board.set_mailbox(MailboxState::Waiting(reason));
         sleep(wait).await;
     }
 }
@@ -161,16 +113,14 @@ fn broken(error: &ConnectError) -> End {
 /// One connection from registration to its end, which is never a success.
 async fn session(
     link: &Link,
-    whose: Whose,
     connection: &Connection,
     settings: &MailboxSettings,
     connected: &mut Option<Instant>,
 ) -> End {
     let end = async {
-        let (mut session, registered) =
-            timeout(REGISTRATION, Session::register(link, whose, connection, settings))
-                .await
-                .map_err(|_| End::Broken(Reason::Unreachable("the relay does not answer".to_owned())))??;
+        let (mut session, registered) = timeout(REGISTRATION, Session::register(link, connection, settings))
+            .await
+            .map_err(|_| End::Broken(Reason::Unreachable("the relay does not answer".to_owned())))??;
         *connected = Some(Instant::now());
         session.registered(registered).await?;
         session.serve(connection).await
@@ -185,7 +135,8 @@ fn refused(refusal: Refusal) -> End {
     match (&refusal, refusal.advice()) {
         (Refusal::Superseded { instance }, _) => End::Superseded(*instance),
         (_, Advice::RetryAfter(wait)) => End::Later(Reason::Refused(refusal), bounded(wait)),
-        (_, Advice::Permanent | Advice::CatchUp) => End::Barred(refusal),
+        // The relay's operator may change its mind; the user sees the reason meanwhile.
+        (_, Advice::Permanent | Advice::CatchUp) => End::Later(Reason::Refused(refusal), RETRY_LAST),
     }
 }
 
@@ -217,47 +168,5 @@ impl From<ConnectionError> for End {
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hermes_wire::{DropKey, MailboxId, RelayAddress, RelayPin, Sequence, VERSION};
-
-    use super::{session::registration, *};
-
-    fn settings(number: u8) -> MailboxSettings {
-        MailboxSettings {
-            relay: RelayAddress::new("relay.test", 4433, RelayPin([number; 32])).unwrap(),
-            instance: InstanceId([number; 16]),
-            registration_token: None,
-            mailbox_seed: [number; 32].into(),
-            mailbox: MailboxId([number; 32]),
-            drop_key: DropKey([number; 32]),
-            cursor: Sequence(0),
-        }
-    }
-
-    /// Relays that compare what they hear do not find two mailboxes to be one account's.
-    #[test]
-    fn mailboxes_of_one_daemon_have_nothing_in_common() {
-        let run = RunId::random(&mut rng());
-        let all = [Whose::own(run), Whose::guest(GuestId([1; 16])), Whose::guest(GuestId([2; 16]))];
-        let said: Vec<_> =
-            all.iter().zip(1..).map(|(whose, number)| registration(*whose, &settings(number))).collect();
-        for (at, one) in said.iter().enumerate() {
-            for other in said.iter().skip(at + 1) {
-                assert_eq!((one.version, other.version), (VERSION, VERSION));
-                assert_ne!(one.run, other.run);
-                assert_ne!(one.instance, other.instance);
-                assert_ne!(one.drop_key, other.drop_key);
-            }
-        }
-    }
-
-    #[test]
-    fn only_the_own_relay_is_believed_that_there_is_a_copy() {
-        assert!(matches!(Whose::own(RunId([1; 16])).copy_seen(), Some(LinkEvent::CopySeen)));
-        assert!(Whose::guest(GuestId([1; 16])).copy_seen().is_none());
     }
 }

@@ -1,8 +1,6 @@
 //! Groups of engines.
 
 mod audit;
-mod elsewhere;
-mod guests;
 mod hostile;
 mod invitations;
 mod races;
