@@ -21,7 +21,7 @@ use crate::{
     draft::Draft,
     entry::{self, Entry},
     fanout::Seed,
-    limits::{FRESH_BYTES, Limits},
+    limits::Limits,
     rate::Rates,
     store::{Changes, Contact, Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
 };
@@ -296,36 +296,33 @@ impl<S: Store> Relay<S> {
     /// After an error nothing of the group has happened, as far as anyone may say: the relay must stop and start again
     /// from its store.
     pub fn apply(&mut self, now: Timestamp, requests: Vec<Request>) -> Result<Vec<Outcome>, StoreError> {
-        self.apply_for(now, requests, |_| false, |_| {})
+        let (outcomes, _) = self.apply_for(now, requests, |_| false)?;
+        Ok(outcomes)
     }
 
-    /// As [`Self::apply`], and tells `came` after each commit what it brought into mailboxes: with what is in it for those
-    /// whose owner `is_here`, as far as [`FRESH_BYTES`] go.
+    /// As [`Self::apply`], and says what came into mailboxes: with what is in it for those whose owner `is_here`.
     pub(crate) fn apply_for(
         &mut self,
         now: Timestamp,
         requests: Vec<Request>,
         is_here: impl Fn(MailboxId) -> bool,
-        came: impl Fn(Vec<Committed>),
-    ) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = Vec::with_capacity(requests.len());
+    ) -> Result<(Vec<Outcome>, Vec<Committed>), StoreError> {
+        let (mut outcomes, mut committed) = (Vec::with_capacity(requests.len()), Vec::new());
         let mut requests = requests.into_iter().peekable();
         while requests.peek().is_some() {
             let changes = self.decide_some(now, &mut requests, &mut outcomes)?;
-            let rows =
+            let came =
                 changes.envelopes.iter().filter_map(|((mailbox, _), row)| Some((*mailbox, row.as_ref()?)));
-            let committed = rows.map(|(mailbox, row)| Committed {
+            committed.extend(came.map(|(mailbox, row)| Committed {
                 mailbox,
                 sequence: row.sequence,
-                envelope: (row.body.len() <= FRESH_BYTES && is_here(mailbox)).then(|| row.clone()),
-            });
-            let committed = committed.collect();
+                envelope: is_here(mailbox).then(|| row.clone()),
+            }));
             if !changes.is_empty() {
                 self.store.commit(changes)?;
             }
-            came(committed);
         }
-        Ok(outcomes)
+        Ok((outcomes, committed))
     }
 
     /// Decides as many requests as one commit takes, and at least one.
