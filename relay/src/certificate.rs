@@ -7,6 +7,7 @@ use std::{
 };
 
 use hermes_link::certificate::{CertificateError, RelayCertificate};
+use sha2::{Digest, Sha256};
 
 use crate::limits::CERTIFICATE_FILE_BYTES;
 
@@ -18,8 +19,8 @@ pub struct CertificateFiles {
     seen: Option<Seen>,
 }
 
-/// What was in the files, or why it is not known.
-type Seen = Result<[Vec<u8>; 2], String>;
+/// The hashes of what was in the files, so that the key is not kept beside the one in use, or why they are not known.
+type Seen = Result<[[u8; 32]; 2], String>;
 
 /// Why the files cannot be used. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +61,12 @@ impl CertificateFiles {
 
     /// Reads the files; `None` if there is nothing in them that was not there the last time.
     ///
-    /// They are compared byte by byte: dates of files lie, and the two are replaced one after the other. A pair that does not
+    /// Their contents are compared: dates of files lie, and the two are replaced one after the other. A pair that does not
     /// fit is an error, and another look finds the other half.
     pub fn changed(&mut self) -> Option<Result<RelayCertificate, CertificateFileError>> {
         let read = self.read();
         let seen = match &read {
-            Ok(bytes) => Ok(bytes.clone()),
+            Ok(files) => Ok(files.each_ref().map(|bytes| Sha256::digest(bytes).into())),
             Err(error) => Err(error.to_string()),
         };
         if self.seen.as_ref() == Some(&seen) {
