@@ -52,6 +52,10 @@ constant-time:
 models:
     cd models && cargo test -- --nocapture
 
+# Attacks on the models of handshake and ratchet (needs verifpal; ten minutes).
+formal *claims:
+    docs/models/check {{claims}}
+
 # Requests that nobody thought of against the local API and its description (needs python3; installs Schemathesis from PyPI).
 schemathesis *args:
     tests/schemathesis/run {{args}}
