@@ -64,6 +64,9 @@ pub struct ReceivedAudit {
     pub gaps: Vec<Gap>,
     /// Those of the missing that the list has no room for.
     pub unlisted: u64,
+    /// Numbers that did not arrive because the contact was blocked; not among the missing.
+    #[serde(default)]
+    pub refused: u64,
     /// What does not fit together.
     pub findings: Vec<Finding>,
 }
@@ -80,6 +83,9 @@ pub struct Gap {
     pub previous: Option<Neighbour>,
     /// The message behind them.
     pub next: Neighbour,
+    /// Whether the contact was blocked then: they were refused, and are not counted as missing.
+    #[serde(default)]
+    pub while_blocked: bool,
 }
 
 /// A message beside a gap.

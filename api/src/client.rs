@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -49,13 +49,29 @@ pub use self::{
     raw::{RawReply, RawRequest},
 };
 
+/// A daemon that was not made together with this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherBuild {
+    /// It says of which build of the API it is.
+    Another,
+    /// It does not say, as it did before there was word of it: it is older.
+    Silent,
+}
+
+/// Nothing was answered yet, or by a daemon of this build.
+const SAME: u8 = 0;
+/// By one of another.
+const ANOTHER: u8 = 1;
+/// By one that does not say.
+const SILENT: u8 = 2;
+
 /// A client of the daemon behind one socket. Holds no connection.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
     key: Option<String>,
-    /// Whether the last answer came from a daemon of another build. Shared by all copies.
-    other_build: Arc<AtomicBool>,
+    /// What the last answer told of the daemon's build: [`SAME`], [`ANOTHER`] or [`SILENT`]. Shared by all copies.
+    build: Arc<AtomicU8>,
 }
 
 /// Why a request got no answer, or not the one hoped for.
@@ -125,7 +141,7 @@ impl ClientError {
 impl Client {
     /// A client of the daemon that listens at `socket`. Nothing is connected yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), key: None, other_build: Arc::default() }
+        Self { socket: socket.into(), key: None, build: Arc::default() }
     }
 
     /// The same client, whose next request that changes something is carried out once, however often it is repeated
@@ -134,10 +150,13 @@ impl Client {
         Self { key: Some(key.into()), ..self.clone() }
     }
 
-    /// Whether the daemon that answered last is of another build of the API than this program, as after an upgrade of one
-    /// of them. One that does not say is taken for the same.
-    pub fn met_other_build(&self) -> bool {
-        self.other_build.load(Ordering::Relaxed)
+    /// How the daemon that answered last was not made together with this program, as after an upgrade of one of them.
+    pub fn other_build(&self) -> Option<OtherBuild> {
+        match self.build.load(Ordering::Relaxed) {
+            ANOTHER => Some(OtherBuild::Another),
+            SILENT => Some(OtherBuild::Silent),
+            _ => None,
+        }
     }
 
     /// Where the daemon listens.
@@ -371,8 +390,12 @@ impl Client {
             .await
             .map_err(|_| ClientError::Silent(patience))?
             .map_err(ClientError::Broken)?;
-        let other = response.headers().get(routes::BUILD).is_some_and(|build| build != BUILD);
-        self.other_build.store(other, Ordering::Relaxed);
+        let build = match response.headers().get(routes::BUILD) {
+            Some(build) if build == BUILD => SAME,
+            Some(_) => ANOTHER,
+            None => SILENT,
+        };
+        self.build.store(build, Ordering::Relaxed);
         Ok(response)
     }
 
@@ -468,11 +491,15 @@ mod tests {
     #[tokio::test]
     async fn a_daemon_of_another_build_is_noticed() {
         let page = r#"{"v":1,"messages":[],"more":false}"#;
-        for (build, other) in [(Some(BUILD), false), (Some("0123456789abcdef"), true), (None, false)] {
+        for (build, other) in [
+            (Some(BUILD), None),
+            (Some("0123456789abcdef"), Some(OtherBuild::Another)),
+            (None, Some(OtherBuild::Silent)),
+        ] {
             let header = build.map(|build| format!("200 OK\r\n{}: {build}", routes::BUILD));
             let (_home, client, _served) = answering(http(header.as_deref().unwrap_or("200 OK"), page));
             client.under("key").inbox("alice", &InboxQuery::default()).await.unwrap();
-            assert_eq!(client.met_other_build(), other, "{build:?}");
+            assert_eq!(client.other_build(), other, "{build:?}");
         }
     }
 

@@ -39,7 +39,7 @@ pub use audit::{
 };
 pub use backup::{BackUp, BackupHead, RestoreAccount};
 pub use chat::{Chat, ChatSettings, ChatWith, Chats, Dnd, MuteChat, SetDnd, SetTtl};
-pub use client::{Client, ClientError, Download, EventStream, RawReply, RawRequest};
+pub use client::{Client, ClientError, Download, EventStream, OtherBuild, RawReply, RawRequest};
 pub use config::{ConfigInForce, ConfigOrigin, SettingInForce};
 pub use contact::{
     AcceptInvite, AcceptedInvite, Contact, ContactDetails, ContactState, Contacts, CreateInvite,

@@ -218,6 +218,9 @@ pub struct Message {
     /// Messages of the same sender right before this one that have not arrived.
     #[serde(default)]
     pub missing_before: u64,
+    /// Those that were refused because the sender was blocked.
+    #[serde(default)]
+    pub refused_before: u64,
 }
 
 /// How many members of a group have a message.
@@ -403,6 +406,7 @@ mod tests {
             read: false,
             no_one_time_prekey: false,
             missing_before: 0,
+            refused_before: 0,
         };
         let json = serde_json::to_value(&message).unwrap();
         assert_eq!((json["kind"].as_str(), json["text"].as_str()), (Some("text"), Some("hi\u{202e}")));

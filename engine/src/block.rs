@@ -13,7 +13,7 @@ use crate::{
     id::ChatId,
     limits::{REVOCATIONS, SWEEP_ROWS},
     row::ContactRecord,
-    rows::{Key, RouteRow, StoreResult, rows},
+    rows::{ChatCountersKey, ChatRow, Key, RouteRow, StoreResult, rows},
     store::{Range, View},
     turn::Turn,
 };
@@ -71,6 +71,9 @@ impl<V: View> Turn<'_, V> {
         }
         self.put(&inbound, &RouteRow(chat));
         self.put(&chat, &contact);
+        let mut counters = self.chat_counters(chat)?;
+        counters.received.let_in = true;
+        self.put(&ChatCountersKey(chat), &ChatRow(counters));
         Ok(Ok(Reply::Contact(chat)))
     }
 

@@ -3,7 +3,8 @@
 //! A text carries its author's count in the chat and the hash of the author's text before it (docs/protocol.md,
 //! section 8). The count shows what a relay swallowed; the hash shows an author whose history is not one any more,
 //! because its store was put back from an old copy, or who lies. The last messages of a chat have none behind them that
-//! would show a gap: those are missed by their sender, as messages that nobody confirms.
+//! would show a gap: those are missed by their sender, as messages that nobody confirms. What a contact sent while it was
+//! blocked is refused and takes its numbers along: such a gap is known for what it is, and nothing is missing there.
 //!
 //! Deliberately absent: consequences. A message with an odd place is stored and shown like any other.
 
@@ -66,12 +67,14 @@ impl<V: View> Turn<'_, V> {
     ) -> Option<FindingKind> {
         let first = received.highest.saturating_add(1);
         let before = received.newest.replace(here);
+        let while_blocked = std::mem::take(&mut received.let_in);
         received.highest = place.counter;
         if first < place.counter {
             let last = place.counter.saturating_sub(1);
-            received.missing = received.missing.saturating_add(length(first, last));
-            let after = naming(place, here);
-            self.put_gap(received, GapKey { chat, first }, &GapRecord { last, before, after });
+            let gap = GapRecord { last, before, after: naming(place, here), while_blocked };
+            let absent = received.absent(&gap);
+            *absent = absent.saturating_add(length(first, last));
+            self.put_gap(received, GapKey { chat, first }, &gap);
             return None;
         }
         (hash_of(before) != place.previous).then_some(FindingKind::HistoryMismatch)
@@ -92,15 +95,16 @@ impl<V: View> Turn<'_, V> {
         let fits_after = place.counter < gap.last || gap.after.hash == here.hash;
         self.delete::<GapRecord>(&key);
         received.gaps = received.gaps.saturating_sub(1);
-        received.missing = received.missing.saturating_sub(1);
+        let absent = received.absent(&gap);
+        *absent = absent.saturating_sub(1);
         if key.first < place.counter {
             let last = place.counter.saturating_sub(1);
-            let lower = GapRecord { last, before: gap.before, after: naming(place, here) };
+            let lower = GapRecord { last, after: naming(place, here), ..gap };
             self.put_gap(received, key, &lower);
         }
         if place.counter < gap.last {
             let first = place.counter.saturating_add(1);
-            let upper = GapRecord { last: gap.last, before: Some(here), after: gap.after };
+            let upper = GapRecord { before: Some(here), ..gap };
             self.put_gap(received, GapKey { chat, first }, &upper);
         }
         Ok((!fits_before || !fits_after).then_some(FindingKind::HistoryMismatch))
@@ -132,7 +136,13 @@ impl<V: View> Turn<'_, V> {
             received.gaps = received.gaps.saturating_add(1);
             self.put(&key, gap);
         } else {
-            received.leave_out(key.first, length(key.first, gap.last));
+            let left_out = length(key.first, gap.last);
+            if gap.while_blocked {
+                // Without a row, nothing says why they are not here.
+                received.refused = received.refused.saturating_sub(left_out);
+                received.missing = received.missing.saturating_add(left_out);
+            }
+            received.leave_out(key.first, left_out);
         }
     }
 }
@@ -155,7 +165,13 @@ impl Received {
 
     /// The same numbers with nothing missing below them, and nothing found.
     pub(crate) fn forget_gaps(self) -> Self {
-        Self { missing: 0, gaps: 0, unlisted: None, findings: Vec::new(), ..self }
+        let findings = Vec::new();
+        Self { missing: 0, gaps: 0, unlisted: None, refused: 0, let_in: false, findings, ..self }
+    }
+
+    /// The count of the numbers that are not here for the same reason as those of a gap.
+    fn absent(&mut self, gap: &GapRecord) -> &mut u64 {
+        if gap.while_blocked { &mut self.refused } else { &mut self.missing }
     }
 
     fn find(&mut self, kind: FindingKind, here: Sighting) {

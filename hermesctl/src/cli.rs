@@ -121,14 +121,21 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+/// What is done with things of one kind; where nothing is said, they are listed.
+#[derive(Debug, Args)]
+pub(crate) struct OrList<T: Subcommand> {
+    #[command(subcommand)]
+    pub(crate) command: Option<T>,
+}
+
 /// What is asked of the user's daemon.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
     /// Make an account: its keys, its store, its mailbox at a relay
     Init(Init),
     /// List accounts, remove one
-    #[command(subcommand, alias = "accounts", after_help = ACCOUNT_HELP)]
-    Account(Account),
+    #[command(alias = "accounts", after_help = ACCOUNT_HELP)]
+    Account(OrList<Account>),
     /// Show how you are called for others, or change it
     #[command(after_help = PROFILE_HELP)]
     Profile(Profile),
@@ -137,11 +144,11 @@ pub(crate) enum ClientCommand {
     /// Accept the link that someone else printed
     Accept(Accept),
     /// Show who asks to be a contact, accept or reject them
-    #[command(subcommand, alias = "request", after_help = REQUESTS_HELP)]
-    Requests(Requests),
+    #[command(alias = "request", after_help = REQUESTS_HELP)]
+    Requests(OrList<Requests>),
     /// Show, verify and rename contacts
-    #[command(subcommand, alias = "contacts")]
-    Contact(Contact),
+    #[command(alias = "contacts")]
+    Contact(OrList<Contact>),
     /// Show which contacts are online, when they were seen, and how their sessions stand
     Peers,
     /// Take nothing more of a contact, and have the relay refuse it
@@ -158,11 +165,11 @@ pub(crate) enum ClientCommand {
     #[command(after_help = PING_HELP)]
     Ping(Ping),
     /// Make groups, change them, see who is in them
-    #[command(subcommand, alias = "groups")]
-    Group(Group),
+    #[command(alias = "groups")]
+    Group(OrList<Group>),
     /// List chats, mute or archive one, have its messages deleted after a time
-    #[command(subcommand, alias = "chats")]
-    Chat(Chat),
+    #[command(alias = "chats")]
+    Chat(OrList<Chat>),
     /// Send a message
     #[command(visible_alias = "s", after_help = SEND_HELP, override_usage = SEND_USAGE)]
     Send(Send),
@@ -186,8 +193,7 @@ pub(crate) enum ClientCommand {
     #[command(after_help = SEARCH_HELP)]
     Search(Search),
     /// Show what waits to leave, try again, keep messages from leaving
-    #[command(subcommand)]
-    Outbox(Outbox),
+    Outbox(OrList<Outbox>),
     /// Be left alone for a while: messages arrive and wait in the inbox
     Dnd(Dnd),
     /// Read and write on the whole screen
@@ -219,8 +225,8 @@ pub(crate) enum ClientCommand {
     #[command(after_help = scripts::ON_HELP)]
     On(On),
     /// Show which programs wait for the account's events, and let one go
-    #[command(subcommand, after_help = scripts::EVENTS_HELP)]
-    Events(Events),
+    #[command(after_help = scripts::EVENTS_HELP)]
+    Events(OrList<Events>),
     /// Ask the daemon's HTTP API, and print what it answers
     #[command(after_help = scripts::API_HELP)]
     Api(Api),
@@ -251,7 +257,8 @@ others confirm nothing.";
 
 const AUDIT_HELP: &str = "\
 Senders number their messages in each chat, so a missing one shows as soon as a later one is here.
-The last messages of a chat are missed by their sender only: as not confirmed.
+The last messages of a chat are missed by their sender only: as not confirmed. What a contact sent
+while you blocked it was refused; it is shown, and is not missing.
 
 Exit code: 0 when nothing is missing and nothing contradicts anything, else 1. A message that is
 not confirmed may just be waiting for its recipient, and does not count.";

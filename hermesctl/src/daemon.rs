@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use hermes_api::{Client, ClientError, DaemonStatus, ErrorCode, Exit, Problem};
+use hermes_api::{Client, ClientError, DaemonStatus, ErrorCode, Exit, OtherBuild, Problem};
 use hermes_config::SocketPath;
 use tokio::time::{Instant, sleep};
 
@@ -170,15 +170,14 @@ impl Daemon {
 
     /// What is to be said when the daemon and this program were not made together.
     pub(crate) fn other_build(&self) -> Option<Line> {
-        if !self.client.met_other_build() {
-            return None;
-        }
+        let build = self.client.other_build()?;
         let pid = self.lock_holder();
         let made = |program: &Path| std::fs::metadata(program).and_then(|file| file.modified()).ok();
         // The file that it runs, also when another one has taken its place.
         let daemon = pid.and_then(|pid| made(Path::new(&format!("/proc/{pid}/exe"))));
         let own = std::env::current_exe().ok().and_then(|own| made(&own));
         let (than, what) = match daemon.zip(own).map(|(daemon, own)| daemon.cmp(&own)) {
+            _ if build == OtherBuild::Silent => ("older than", "hermesctl daemon restart"),
             Some(std::cmp::Ordering::Greater) => ("newer than", "install the hermesctl that came with it"),
             Some(std::cmp::Ordering::Less) => ("older than", "hermesctl daemon restart"),
             _ => ("of another build than", "hermesctl daemon restart"),

@@ -258,7 +258,7 @@ fn a_daemon_of_another_build_is_told_of_whatever_came_of_the_command() {
     let page = json!({"v": 1, "messages": [], "more": false});
     let other = World::with_daemon({
         let page = page.clone();
-        move |_| Answer::Built("0123456789abcdef", page.clone())
+        move |_| Answer::Built(Some("0123456789abcdef"), page.clone())
     });
     let output = other.run(&["-a", "alice", "inbox"]);
     assert_eq!(code(&output), 0);
@@ -267,7 +267,13 @@ fn a_daemon_of_another_build_is_told_of_whatever_came_of_the_command() {
             .contains("warning: hermesd is of another build than hermesctl: hermesctl daemon restart")
     );
     assert!(!stderr(&other.run(&["-q", "-a", "alice", "inbox"])).contains("warning"));
-    let same = World::with_daemon(move |_| Answer::Built(hermes_api::BUILD, page.clone()));
+    let silent = World::with_daemon({
+        let page = page.clone();
+        move |_| Answer::Built(None, page.clone())
+    });
+    let output = silent.run(&["-a", "alice", "inbox"]);
+    assert!(stderr(&output).contains("warning: hermesd is older than hermesctl: hermesctl daemon restart"));
+    let same = World::with_daemon(move |_| Answer::Built(Some(hermes_api::BUILD), page.clone()));
     assert!(!stderr(&same.run(&["-a", "alice", "inbox"])).contains("warning"));
 }
 
@@ -284,9 +290,10 @@ fn audit_of(missing: u64) -> Value {
     let neighbour = |reference: &str| json!({"ref": reference, "sent_at": 0, "received_at": 0});
     let gap = json!({
         "first": 41, "last": 40 + missing, "previous": neighbour("bob#40"), "next": neighbour("bob#41"),
+        "while_blocked": false,
     });
     let received = json!({
-        "messages": 43, "through": 40, "highest": 44, "missing": missing, "unlisted": 0, "findings": [],
+        "messages": 43, "through": 40, "highest": 44, "missing": missing, "unlisted": 0, "refused": 0, "findings": [],
         "gaps": if missing > 0 { vec![gap] } else { Vec::new() },
     });
     let sent = json!({"messages": 0, "unconfirmed": []});

@@ -17,6 +17,8 @@ pub(crate) const SHORT_SCAN: usize = 256;
 pub(crate) const SCAN_BATCH: usize = 1_024;
 /// Threads that open them.
 pub(crate) const SCAN_THREADS: usize = 4;
+/// Names that stand for nothing of which one command is told what may have been meant: each is compared with all.
+pub(crate) const MISSPELT: usize = 8;
 /// Queries of one account that run at the same time; more wait their turn.
 pub(crate) const QUERIES: usize = 8;
 /// SQLite waits this long for a lock. Only a checkpoint ever competes for one.

@@ -25,7 +25,7 @@ pub enum FullScope {
 pub enum Refusal {
     /// No such mailbox or channel, or the token does not open it. Deliberately one answer: absent and forbidden look the
     /// same.
-    #[error("they take no messages from you any more, or their mailbox is gone")]
+    #[error("they take no messages from you any more, or their link or mailbox is gone")]
     NoEntry,
     /// The token was genuine and has expired.
     #[error("the permission to write to this mailbox has expired")]

@@ -58,6 +58,8 @@ pub struct ReceivedAudit {
     pub gaps: Vec<GapView>,
     /// Those of the missing that are in no gap of the list.
     pub unlisted: u64,
+    /// Numbers that have not arrived because the contact was blocked; not among the missing.
+    pub refused: u64,
     /// What does not fit together.
     pub findings: Vec<Finding>,
 }
@@ -73,6 +75,8 @@ pub struct GapView {
     pub before: Option<Beside>,
     /// The message behind them.
     pub after: Beside,
+    /// Whether the contact was blocked then: they are not missing.
+    pub while_blocked: bool,
 }
 
 /// A message beside a gap.
@@ -178,13 +182,15 @@ fn audit_received<V: View>(
 ) -> StoreResult<ReceivedAudit, V> {
     let limit = usize::try_from(GAPS).unwrap_or(usize::MAX);
     let gaps = gap::gaps(view, numbers, limit.min(room))?;
-    let listed = gaps.iter().map(|(first, gap)| gap::length(*first, gap.last)).sum();
+    let missing = gaps.iter().filter(|(_, gap)| !gap.while_blocked);
+    let listed = missing.map(|(first, gap)| gap::length(*first, gap.last)).sum();
     Ok(ReceivedAudit {
         messages: received.messages,
         through: received.through(gaps.first().map(|(first, _)| *first)),
         highest: received.highest,
         missing: received.missing,
         unlisted: received.missing.saturating_sub(listed),
+        refused: received.refused,
         gaps: gaps.into_iter().map(|(first, gap)| show(name, first, gap)).collect(),
         findings: received.findings,
     })
@@ -216,7 +222,8 @@ fn show(chat: &str, first: u64, gap: GapRecord) -> GapView {
         sent,
         stored,
     };
-    GapView { first, last: gap.last, before: gap.before.map(beside), after: beside(gap.after) }
+    let (before, after) = (gap.before.map(beside), beside(gap.after));
+    GapView { first, last: gap.last, before, after, while_blocked: gap.while_blocked }
 }
 
 fn unconfirmed<V: View>(

@@ -59,6 +59,8 @@ pub struct MessageView {
     pub without_one_time_key: bool,
     /// Messages right before it, from the same sender, that have not arrived.
     pub missing_before: u64,
+    /// Those that were refused because the sender was blocked.
+    pub refused_before: u64,
 }
 
 /// Rows of a chat among which its last message is looked for at a time.
@@ -284,8 +286,8 @@ struct Chat {
     /// How many members confirm what they receive; nothing when it is no group.
     confirming: Option<u32>,
     muted: Option<Timestamp>,
-    /// How many are missing, by the number of the message behind them.
-    gaps: BTreeMap<u64, u64>,
+    /// How many are missing, and how many were refused, by the number of the message behind them.
+    gaps: BTreeMap<u64, (u64, u64)>,
 }
 
 impl Chats {
@@ -321,6 +323,7 @@ impl Chats {
             0 => Vec::new(),
             _ => marks::reactions(view, people, place.chat, message.id)?,
         };
+        let (missing_before, refused_before) = chat.gaps.get(&place.number).copied().unwrap_or_default();
         Ok(MessageView {
             reply_to,
             about,
@@ -331,7 +334,8 @@ impl Chats {
             ttl: message.ttl,
             muted: chat.muted,
             reference: Reference::of(chat.name.clone(), place.number),
-            missing_before: chat.gaps.get(&place.number).copied().unwrap_or(0),
+            missing_before,
+            refused_before,
             id: message.id,
             text: message.text,
             sent: message.sent,
@@ -357,7 +361,10 @@ impl Chat {
                 gaps.extend(gap::gaps(view, voice, QUERY_ROWS)?);
             }
         }
-        let gaps = gaps.into_iter().map(|(first, gap)| (gap.after.number, gap::length(first, gap.last)));
+        let gaps = gaps.into_iter().map(|(first, gap)| {
+            let length = gap::length(first, gap.last);
+            (gap.after.number, if gap.while_blocked { (0, length) } else { (length, 0) })
+        });
         let chat = chat::chat(view, &id)?;
         let confirming = match &chat {
             chat::Chat::Group(group) => Some(group.confirming),

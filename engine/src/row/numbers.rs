@@ -1,5 +1,7 @@
 //! What the numbers of a peer's messages have told.
 
+use std::ops::Not;
+
 use hermes_wire::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
@@ -21,6 +23,12 @@ pub(crate) struct Received {
     pub(crate) gaps: u64,
     /// Those of the missing that no row has room for.
     pub(crate) unlisted: Option<Unlisted>,
+    /// Numbers that have not arrived because the contact was blocked; not among the missing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) refused: u64,
+    /// Whether the contact was blocked since its newest message, and let in again.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub(crate) let_in: bool,
     /// What does not fit together, one for each kind.
     pub(crate) findings: Vec<Finding>,
 }
@@ -41,6 +49,15 @@ pub(crate) struct GapRecord {
     pub(crate) before: Option<Neighbour>,
     /// The message behind them; its hash is the one that it names, which the last missing one must have.
     pub(crate) after: Neighbour,
+    /// Whether the contact was blocked in between: it was not to arrive. Nobody can tell such a number from one that was
+    /// lost after the contact was let in and before the first one that came.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub(crate) while_blocked: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A message beside a gap.

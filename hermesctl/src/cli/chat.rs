@@ -54,15 +54,16 @@ With the author the time begins when a message has left, with a reader when it w
 side is told and does the same. It is a promise among friends: whoever can read can keep.";
 
 /// A time, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OffOr {
     Off,
-    For(Duration),
+    /// A time, and how it was written.
+    For(Duration, String),
 }
 
 pub(super) fn off_or(text: &str) -> Result<OffOr, String> {
     match text {
         "off" => Ok(OffOr::Off),
-        text => duration::parse(text).map(OffOr::For),
+        text => duration::parse(text).map(|time| OffOr::For(time, text.to_owned())),
     }
 }

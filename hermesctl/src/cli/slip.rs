@@ -82,6 +82,9 @@ mod tests {
     fn what_others_call_by_another_word_works() {
         for line in [
             "hermesctl receive",
+            "hermesctl contacts",
+            "hermesctl groups",
+            "hermesctl chats",
             "hermesctl contacts ls",
             "hermesctl groups list",
             "hermesctl contact remove bob",

@@ -25,6 +25,7 @@ pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Resu
         cli::Chat::Ttl { .. } => 1..2,
         cli::Chat::Archive { .. } | cli::Chat::Unarchive { .. } => 2..3,
     };
+    let mut typed = None;
     let settings = match command {
         cli::Chat::Ls { all } => return list(&account, all, invocation).await,
         cli::Chat::Archive { chat } => {
@@ -40,7 +41,7 @@ pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Resu
             let seconds = match time {
                 None => Some(FOR_EVER.as_secs()),
                 Some(OffOr::Off) => None,
-                Some(OffOr::For(time)) => Some(time.as_secs()),
+                Some(OffOr::For(time, _)) => Some(time.as_secs()),
             };
             let mute = MuteChat { seconds };
             invocation.daemon.repeatable(async |client| client.mute(&account, &chat, mute).await).await?
@@ -48,7 +49,10 @@ pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Resu
         cli::Chat::Ttl { chat, time } => {
             let seconds = match time {
                 OffOr::Off => None,
-                OffOr::For(time) => Some(time.as_secs()),
+                OffOr::For(time, text) => {
+                    typed = Some(text);
+                    Some(time.as_secs())
+                }
             };
             let ttl = SetTtl { seconds };
             invocation.daemon.repeatable(async |client| client.set_ttl(&account, &chat, ttl).await).await?
@@ -58,7 +62,7 @@ pub(crate) async fn run(command: cli::Chat, invocation: &mut Invocation) -> Resu
         invocation.output.json(&settings)?;
         return Ok(Exit::Ok);
     }
-    lines(&settings)[which].iter().for_each(|line| invocation.output.line(line));
+    lines(&settings, typed)[which].iter().for_each(|line| invocation.output.line(line));
     Ok(Exit::Ok)
 }
 
@@ -103,7 +107,8 @@ fn row(chat: &Chat) -> Vec<String> {
     ]
 }
 
-fn lines(settings: &ChatSettings) -> [Line; 3] {
+/// How a chat stands: its sound, how long its messages stay, its place. `typed` is what that time was given as just now.
+fn lines(settings: &ChatSettings, typed: Option<String>) -> [Line; 3] {
     let name = || Line::default().styled(GOOD, "✓ ").styled(NAME, &settings.chat);
     let sound = match settings.muted_until {
         None => " is not muted".to_owned(),
@@ -115,7 +120,7 @@ fn lines(settings: &ChatSettings) -> [Line; 3] {
     let texts = match settings.ttl_seconds {
         None => ": messages stay".to_owned(),
         Some(seconds) => {
-            let time = duration::exact(Duration::from_secs(u64::from(seconds)));
+            let time = typed.unwrap_or_else(|| duration::exact(Duration::from_secs(u64::from(seconds))));
             format!(": messages are deleted {time} after they are read, at both ends")
         }
     };

@@ -38,24 +38,37 @@ use std::time::SystemTime;
 
 use hermes_api::{Exit, UnixMillis};
 
-use crate::{cli::ClientCommand, invocation::Invocation, stop::Stop, tui};
+use crate::{
+    cli::{self, ClientCommand},
+    invocation::Invocation,
+    stop::Stop,
+    tui,
+};
 
 /// Runs one command and writes its results out.
 pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> Result<Exit, Stop> {
     let exit = match command {
         ClientCommand::Init(args) => init::run(args, invocation).await,
-        ClientCommand::Account(args) => account::run(args, invocation).await,
+        ClientCommand::Account(args) => {
+            account::run(args.command.unwrap_or(cli::Account::Ls), invocation).await
+        }
         ClientCommand::Profile(args) => profile::run(args, invocation).await,
         ClientCommand::Invite(args) => invite::run(args, invocation).await,
         ClientCommand::Accept(args) => accept::run(args, invocation).await,
-        ClientCommand::Requests(args) => requests::run(args, invocation).await,
-        ClientCommand::Contact(args) => contact::run(args, invocation).await,
+        ClientCommand::Requests(args) => {
+            requests::run(args.command.unwrap_or(cli::Requests::Ls), invocation).await
+        }
+        ClientCommand::Contact(args) => {
+            contact::run(args.command.unwrap_or(cli::Contact::Ls), invocation).await
+        }
         ClientCommand::Block { contact } => block::block(&contact, invocation).await,
         ClientCommand::Unblock { contact } => block::unblock(&contact, invocation).await,
         ClientCommand::Peers => peers::list(invocation).await,
         ClientCommand::Ping(args) => peers::ping(args, invocation).await,
-        ClientCommand::Group(args) => group::run(args, invocation).await,
-        ClientCommand::Chat(args) => chat::run(args, invocation).await,
+        ClientCommand::Group(args) => group::run(args.command.unwrap_or(cli::Group::Ls), invocation).await,
+        ClientCommand::Chat(args) => {
+            chat::run(args.command.unwrap_or(cli::Chat::Ls { all: false }), invocation).await
+        }
         ClientCommand::Send(args) => send::run(args, invocation).await,
         ClientCommand::Inbox(args) => inbox::run(args, invocation).await,
         ClientCommand::React(args) => mark::react(args, invocation).await,
@@ -64,7 +77,9 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Read(args) => read::run(args, invocation).await,
         ClientCommand::Log(args) => log::run(args, invocation).await,
         ClientCommand::Search(args) => search::run(args, invocation).await,
-        ClientCommand::Outbox(args) => outbox::run(args, invocation).await,
+        ClientCommand::Outbox(args) => {
+            outbox::run(args.command.unwrap_or(cli::Outbox::Ls { chat: None }), invocation).await
+        }
         ClientCommand::Dnd(args) => dnd::run(args, invocation).await,
         ClientCommand::Tui(args) => tui::run(args, invocation).await,
         ClientCommand::Audit(args) => audit::run(args, invocation).await,
@@ -76,7 +91,7 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
         ClientCommand::Unlock => keys::unlock(invocation).await,
         ClientCommand::Keys(args) => keys::run(args, invocation).await,
         ClientCommand::On(args) => on::run(args, invocation).await,
-        ClientCommand::Events(args) => events::run(args, invocation).await,
+        ClientCommand::Events(args) => events::run(args.command.unwrap_or(cli::Events::Ls), invocation).await,
         ClientCommand::Api(args) => api::run(args, invocation).await,
         ClientCommand::Status => status::run(invocation).await,
         ClientCommand::Daemon(args) => daemon::run(args, invocation).await,

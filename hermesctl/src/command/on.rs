@@ -43,16 +43,18 @@ pub(crate) async fn run(args: cli::On, invocation: &mut Invocation) -> Result<Ex
             Err(error) => return Err(error.into()),
         }
     }
-    let mut events = begin(&account, &query, &invocation.daemon).await.map_err(|error| {
-        match (error, query.group.clone()) {
-            (ClientError::Refused(Problem { code: ErrorCode::GroupNotFound, .. }), Some(chat)) => {
-                let hint = "hermesctl contact ls and hermesctl group ls name them all";
-                let message = format!("there is no contact or group named {chat:?}");
-                Stop::from(Problem::new(ErrorCode::ChatNotFound, message, hint))
+    let mut events = match begin(&account, &query, &invocation.daemon).await {
+        Ok(events) => events,
+        Err(error) => {
+            if let (ClientError::Refused(Problem { code: ErrorCode::GroupNotFound, .. }), Some(chat)) =
+                (&error, &query.group)
+            {
+                // No contact either: asked for as one or the other, the daemon knows which name is near.
+                invocation.daemon.repeatable(async |client| client.chat(&account, chat).await).await?;
             }
-            (error, _) => error.into(),
+            return Err(error.into());
         }
-    })?;
+    };
     // Whoever stops the daemon from here on has a reason.
     invocation.daemon.autostart = Autostart::Off;
     let line = Line::new("listening as ").styled(NAME, &consumer);

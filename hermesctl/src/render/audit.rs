@@ -48,6 +48,7 @@ fn verdict(audit: &Audit) -> Line {
     let silent = audit.expired > 0
         || !audit.unreadable.is_empty()
         || audit.chats.iter().any(|chat| !chat.unreadable.is_empty());
+    let refused = audit.chats.iter().any(|chat| chat.received.refused > 0);
     match (missing, audit.complete) {
         (1.., _) => {
             let are = if missing == 1 { "is" } else { "are" };
@@ -55,6 +56,7 @@ fn verdict(audit: &Audit) -> Line {
         }
         (0, false) => Line::default().styled(BAD, "No message is missing, but not everything fits together."),
         (0, true) if silent => Line::default().styled(GOOD, "No message is known to be missing."),
+        (0, true) if refused => Line::default().styled(GOOD, "Nothing else is missing."),
         (0, true) => Line::default().styled(GOOD, "Nothing is missing."),
     }
 }
@@ -71,7 +73,8 @@ fn about(chat: &ChatAudit, now: UnixMillis, zone: &TimeZone) -> Vec<Line> {
     let named = || Line::default().styled(NAME, title(chat)).plain(": ");
     let received = &chat.received;
     let mut lines: Vec<_> = received.gaps.iter().take(GAPS).map(|g| gap(named(), g, zone)).collect();
-    let listed = received.gaps.iter().take(GAPS).map(length).fold(0, u64::saturating_add);
+    let listed = received.gaps.iter().take(GAPS).filter(|gap| !gap.while_blocked);
+    let listed = listed.map(length).fold(0, u64::saturating_add);
     let further = received.missing.saturating_sub(listed);
     if further > 0 {
         let places = if received.unlisted > 0 { "" } else { " (--json has the list)" };
@@ -106,7 +109,11 @@ fn gap(named: Line, gap: &Gap, zone: &TimeZone) -> Line {
         }
         None => format!("sent before {next}"),
     };
-    let line = named.styled(BAD, format!("{} missing", counted(length(gap), "message")));
+    let messages = counted(length(gap), "message");
+    let line = match gap.while_blocked {
+        true => named.styled(WARN, format!("{messages} refused while they were blocked")),
+        false => named.styled(BAD, format!("{messages} missing")),
+    };
     line.plain(format!(": {numbers}, {window}"))
 }
 
@@ -146,6 +153,7 @@ mod tests {
             missing: 0,
             gaps: Vec::new(),
             unlisted: 0,
+            refused: 0,
             findings: Vec::new(),
         };
         let sent = SentAudit { messages: 17, unconfirmed: Vec::new() };
@@ -159,7 +167,7 @@ mod tests {
             received_at: UnixMillis(0),
         };
         let previous = (first > 1).then(|| beside("bob#40", 1));
-        Gap { first, last, previous, next: beside("bob#41", 7) }
+        Gap { first, last, previous, next: beside("bob#41", 7), while_blocked: false }
     }
 
     fn audit(chats: Vec<ChatAudit>) -> Audit {
@@ -200,6 +208,19 @@ mod tests {
         let lines = report(&audit(vec![missing(vec![gap(1, 1)])]));
         assert_eq!(lines[0], "bob: 1 message missing: 1, sent before 1970-01-01 00:07 (bob#41)");
         assert_eq!(lines[1], "1 message is missing.");
+    }
+
+    #[test]
+    fn what_was_refused_is_not_missing() {
+        let mut chat = missing(vec![gap(1, 1), gap(41, 43)]);
+        chat.received.gaps[1].while_blocked = true;
+        (chat.received.missing, chat.received.refused) = (1, 3);
+        let lines = report(&audit(vec![chat.clone()]));
+        assert!(lines[1].starts_with("bob: 3 messages refused while they were blocked: 41-43, sent"));
+        assert_eq!((lines.len(), lines[2].as_str()), (3, "1 message is missing."));
+        chat.received.gaps.remove(0);
+        chat.received.missing = 0;
+        assert_eq!(report(&audit(vec![chat]))[1], "Nothing else is missing.");
     }
 
     #[test]

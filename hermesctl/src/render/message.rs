@@ -117,7 +117,17 @@ pub(crate) fn logged(message: &Message, layout: Layout, zone: &TimeZone) -> Vec<
         let missing = counted(message.missing_before, "message");
         lines.insert(0, Line::default().styled(WARN, format!("— {missing} missing —")));
     }
+    if let Some(refused) = refused(message) {
+        lines.insert(0, Line::default().styled(DIM, format!("— {refused} —")));
+    }
     lines
+}
+
+/// `2 messages refused while bob was blocked`, of what would have stood right before a message.
+pub(crate) fn refused(message: &Message) -> Option<String> {
+    let refused = counted(message.refused_before, "message");
+    let from = &message.from;
+    (message.refused_before > 0).then(|| format!("{refused} refused while {from} was blocked"))
 }
 
 /// What the daemon has to say itself, in the place where it happened.
@@ -265,6 +275,7 @@ pub(crate) mod tests {
             read: false,
             no_one_time_prekey: false,
             missing_before: 0,
+            refused_before: 0,
         }
     }
 
@@ -355,6 +366,10 @@ pub(crate) mod tests {
         message.missing_before = 3;
         assert_eq!(texts(logged(&message, layout, &TimeZone::UTC))[0], "— 3 messages missing —");
         message.missing_before = 0;
+        message.refused_before = 1;
+        let refused = format!("— 1 message refused while {} was blocked —", message.from);
+        assert_eq!(texts(logged(&message, layout, &TimeZone::UTC))[0], refused);
+        message.refused_before = 0;
         message.sent_at = UnixMillis(u64::MAX);
         assert!(texts(logged(&message, layout, &TimeZone::UTC))[0].contains("unknown time"));
     }

@@ -31,8 +31,8 @@ pub struct Heard {
 /// What the daemon does with a request.
 pub enum Answer {
     Json(u16, Value),
-    /// The same, from a daemon of this build of the API.
-    Built(&'static str, Value),
+    /// The same, from a daemon of this build of the API, or from one that does not say.
+    Built(Option<&'static str>, Value),
     /// Bytes that end with the connection.
     Text(String),
     /// The connection breaks as if the daemon had been killed.
@@ -134,9 +134,10 @@ fn serve(
     if let Answer::Text(body) = &answer {
         let _ = stream.write_all(format!("HTTP/1.1 200 X\r\nconnection: close\r\n\r\n{body}").as_bytes());
     }
+    let built = |build| format!("hermes-build: {build}\r\n");
     let (status, build, body) = match answer {
-        Answer::Json(status, body) => (status, String::new(), Some(body)),
-        Answer::Built(build, body) => (200, format!("hermes-build: {build}\r\n"), Some(body)),
+        Answer::Json(status, body) => (status, built(hermes_api::BUILD), Some(body)),
+        Answer::Built(build, body) => (200, build.map_or_else(String::new, built), Some(body)),
         Answer::Text(_) | Answer::Die => (200, String::new(), None),
     };
     if let Some(body) = body {

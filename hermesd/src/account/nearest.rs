@@ -3,6 +3,7 @@
 use hermes_engine::{CommandError, query};
 
 use super::{Account, work::CommandFailure};
+use crate::limits::MISSPELT;
 
 /// One letter in so many may be wrong, too many, missing, or in the place of its neighbour.
 const LETTERS_PER_SLIP: usize = 3;
@@ -13,24 +14,32 @@ impl Account {
         let Some(typed) = error.unknown_name().map(str::to_owned) else {
             return CommandFailure::Refused(error);
         };
-        match self.nearest(&typed).await {
+        match self.nearest(vec![typed]).await.pop().flatten() {
             Some(name) => CommandFailure::Misspelt(error, name),
             None => CommandFailure::Refused(error),
         }
     }
 
-    /// The name of a contact or a group that somebody may have meant; nothing also when the store cannot say.
-    pub(crate) async fn nearest(&self, typed: &str) -> Option<String> {
-        let names = self.query(query::names).await.ok()?;
-        nearest(typed, names)
+    /// For each of the first [`MISSPELT`] names, that of a contact or a group that somebody may have meant. All names are
+    /// read once, and compared off the runtime's threads. Nothing also when the store cannot say.
+    pub(crate) async fn nearest(&self, mut typed: Vec<String>) -> Vec<Option<String>> {
+        typed.truncate(MISSPELT);
+        let found = self.query(move |view| {
+            let names = query::names(view)?;
+            Ok(typed.iter().map(|typed| nearest(typed, &names)).collect())
+        });
+        found.await.unwrap_or_default()
     }
 }
 
-fn nearest(typed: &str, names: Vec<String>) -> Option<String> {
+fn nearest(typed: &str, names: &[String]) -> Option<String> {
     let typed = typed.to_lowercase();
-    let room = typed.chars().count() / LETTERS_PER_SLIP;
-    let slips = names.into_iter().map(|name| (strsim::osa_distance(&typed, &name), name));
-    slips.filter(|(slips, _)| *slips <= room).min().map(|(_, name)| name)
+    let letters = typed.chars().count();
+    let room = letters / LETTERS_PER_SLIP;
+    // Comparing takes as long as the one name times the other; most are too long or too short.
+    let alike = names.iter().filter(|name| name.chars().count().abs_diff(letters) <= room);
+    let slips = alike.map(|name| (strsim::osa_distance(&typed, name), name));
+    slips.filter(|(slips, _)| *slips <= room).min().map(|(_, name)| name.clone())
 }
 
 #[cfg(test)]
@@ -39,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_seen_through_and_another_name_is_none() {
-        let names = || ["alice", "al", "bob", "ops-team"].map(str::to_owned).to_vec();
+        let names = ["alice", "al", "bob", "ops-team"].map(str::to_owned);
         for (typed, meant) in [
             ("alcie", Some("alice")),
             ("Alice", Some("alice")),
@@ -50,7 +59,7 @@ mod tests {
             ("carol", None),
             ("", None),
         ] {
-            assert_eq!(nearest(typed, names()).as_deref(), meant, "{typed}");
+            assert_eq!(nearest(typed, &names).as_deref(), meant, "{typed}");
         }
     }
 }

@@ -57,6 +57,7 @@ fn chat(chat: query::ChatAudit) -> ChatAudit {
             missing: received.missing,
             gaps: received.gaps.into_iter().map(gap).collect(),
             unlisted: received.unlisted,
+            refused: received.refused,
             findings,
         },
         sent: SentAudit {
@@ -77,7 +78,13 @@ fn chat(chat: query::ChatAudit) -> ChatAudit {
 }
 
 fn gap(gap: query::GapView) -> Gap {
-    Gap { first: gap.first, last: gap.last, previous: gap.before.map(neighbour), next: neighbour(gap.after) }
+    Gap {
+        first: gap.first,
+        last: gap.last,
+        previous: gap.before.map(neighbour),
+        next: neighbour(gap.after),
+        while_blocked: gap.while_blocked,
+    }
 }
 
 fn neighbour(beside: Beside) -> Neighbour {

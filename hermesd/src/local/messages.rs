@@ -63,14 +63,7 @@ pub(super) async fn send(
         return Err(unexpected());
     };
     let mut results: Vec<_> = sent.into_iter().map(result).collect();
-    for result in &mut results {
-        if let Some(error) = result.error.take_if(|error| error.code == ErrorCode::ContactNotFound) {
-            result.error = Some(match account.nearest(&result.to).await {
-                Some(name) => did_you_mean(error, &name),
-                None => error,
-            });
-        }
-    }
+    correct(&account, &mut results).await;
     let timeout = Duration::from_millis(asked.timeout_ms);
     let (state, patience) = match query.wait {
         Some(state) => (state, patience(query)),
@@ -365,6 +358,23 @@ fn rank(state: MessageState) -> u8 {
         MessageState::Delivered => 2,
         MessageState::Read => 3,
         MessageState::Failed => 3,
+    }
+}
+
+/// Says of names that stand for nothing which ones look much like them.
+async fn correct(account: &Account, results: &mut [SendResult]) {
+    let mut unknown: Vec<_> = results
+        .iter_mut()
+        .filter(|result| result.error.as_ref().is_some_and(|e| e.code == ErrorCode::ContactNotFound))
+        .collect();
+    if unknown.is_empty() {
+        return;
+    }
+    let nearest = account.nearest(unknown.iter().map(|result| result.to.clone()).collect()).await;
+    for (result, name) in unknown.iter_mut().zip(nearest) {
+        if let Some(name) = name {
+            result.error = result.error.take().map(|error| did_you_mean(error, &name));
+        }
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) fn message(view: MessageView, account: &str) -> Message {
         read: true,
         no_one_time_prekey: view.without_one_time_key,
         missing_before: view.missing_before,
+        refused_before: view.refused_before,
     };
     match view.direction {
         MessageDirection::Received { unread } => Message { read: !unread, ..common },

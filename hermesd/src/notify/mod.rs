@@ -251,6 +251,7 @@ mod tests {
             muted: None,
             without_one_time_key: false,
             missing_before: 0,
+            refused_before: 0,
         }
     }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, ops::ControlFlow, ops::RangeInclusive, time::Duration};
 
 use hermes_engine::{
-    ChatId, FindingKind, LinkEvent, MessageState, Order, Range, Reference, Table, UnreadableCause, View,
-    limits, query,
+    ChatId, Command, ContactChange, FindingKind, LinkEvent, MessageState, Order, Range, Reference, Table,
+    UnreadableCause, View, limits, query,
 };
 use hermes_protocol::{Body, ChatPlace, Content, MessageId, Newer};
 use hermes_tests::duo::{Flying, Peer, carry, paired, settle};
@@ -105,6 +105,30 @@ fn what_arrived_in_order_is_complete() {
 }
 
 #[test]
+fn what_was_refused_while_its_sender_was_blocked_is_not_missing_and_can_still_come() {
+    let (mut alice, mut bob) = paired();
+    for change in [ContactChange::Block, ContactChange::Unblock] {
+        bob.command(Command::Contact("alice".into(), change)).unwrap();
+    }
+    settle(&mut alice, &mut bob);
+    let contents = contents(&alice, 1..=6);
+    forge(&mut alice, &mut bob, &contents[3]);
+    assert_eq!((received(&bob).missing, received(&bob).refused, bob.summary().missing), (0, 3, 0));
+    forge(&mut alice, &mut bob, &contents[1]);
+    let gaps = received(&bob).gaps.into_iter().map(|gap| (gap.first, gap.last, gap.while_blocked));
+    assert_eq!(gaps.collect::<Vec<_>>(), [(1, 1, true), (3, 3, true)]);
+    assert_eq!((received(&bob).missing, received(&bob).refused, received(&bob).unlisted), (0, 2, 0));
+    forge(&mut alice, &mut bob, &contents[5]);
+    assert_eq!((received(&bob).missing, received(&bob).refused, bob.summary().missing), (1, 2, 1));
+    for arrived in [0, 2, 4] {
+        forge(&mut alice, &mut bob, &contents[arrived]);
+    }
+    let all = received(&bob);
+    assert_eq!((all.missing, all.refused, all.gaps.len(), all.findings.len()), (0, 0, 0, 0));
+    assert_eq!(rows(&bob, Table::Gap), 0);
+}
+
+#[test]
 fn what_the_relay_swallowed_shows_with_its_time() {
     let (mut alice, mut bob) = paired();
     let flying = swallow(&mut alice, &bob, 5);
@@ -120,7 +144,13 @@ fn what_the_relay_swallowed_shows_with_its_time() {
         sent: message.sent,
         stored: message.stored,
     };
-    let gap = query::GapView { first: 2, last: 4, before: Some(beside(&log[0])), after: beside(&log[1]) };
+    let gap = query::GapView {
+        first: 2,
+        last: 4,
+        before: Some(beside(&log[0])),
+        after: beside(&log[1]),
+        while_blocked: false,
+    };
     assert_eq!(received.gaps, [gap]);
     assert_eq!(log[1].sent.since(log[0].sent), MINUTE * 4);
     assert_eq!((log[0].missing_before, log[1].missing_before), (0, 3));

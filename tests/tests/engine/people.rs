@@ -75,7 +75,23 @@ fn who_is_let_in_again_writes_under_a_new_permission() {
     alice.send("bob", "welcome back").unwrap();
     settle(&mut alice, &mut bob);
     assert_eq!(bob.texts("alice").last().map(String::as_str), Some("welcome back"));
-    assert_eq!(alice.audit(Some("bob")).chats[0].received.missing, 1, "what was sent meanwhile is missing");
+    alice.restart();
+    let received = alice.audit(Some("bob")).chats.remove(0).received;
+    assert_eq!((received.missing, received.refused, alice.summary().missing), (0, 1, 0));
+    assert_eq!((received.through, received.gaps[0].first, received.gaps[0].last), (1, 2, 2));
+    assert!(received.gaps[0].while_blocked && received.findings.is_empty());
+    let log = query::log(&alice.store, "bob", None, 9).unwrap().unwrap();
+    let again = log.iter().find(|message| message.refused_before > 0).unwrap();
+    assert_eq!((again.refused_before, again.missing_before), (1, 0));
+
+    // What is lost from here on is missing as ever.
+    bob.send("alice", "swallowed").unwrap();
+    let key = bob.flying(&alice)[0].key;
+    bob.link(LinkEvent::Deposited(key));
+    bob.send("alice", "behind it").unwrap();
+    settle(&mut alice, &mut bob);
+    let received = alice.audit(Some("bob")).chats.remove(0).received;
+    assert_eq!((received.missing, received.refused, alice.summary().missing), (1, 1, 1));
 }
 
 #[test]

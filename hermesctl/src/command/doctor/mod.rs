@@ -7,7 +7,7 @@ mod machine;
 mod relay;
 mod report;
 
-use hermes_api::{AccountStatus, ClientError, DaemonStatus, Diagnosis, Exit, RelayClock, V1};
+use hermes_api::{AccountStatus, ClientError, DaemonStatus, Diagnosis, Exit, OtherBuild, RelayClock, V1};
 use hermes_config::{Config, Layers};
 use serde::Serialize;
 
@@ -158,7 +158,7 @@ pub(super) async fn examine(basis: &Basis) -> Findings {
         Ok(_) => client.diagnosis().await.ok(),
         Err(_) => None,
     };
-    checks.push(daemon(&status));
+    checks.push(daemon(&status, client.other_build()));
     checks.extend(machine::checks(basis, &config, status.as_ref().ok(), diagnosis.as_ref()).await);
     let status = status.ok();
     if let Some(status) = &status {
@@ -189,12 +189,19 @@ fn clock_of(diagnosis: Option<&Diagnosis>, account: &str) -> Option<RelayClock> 
     diagnosis?.accounts.iter().find(|known| known.name == account)?.relay_clock
 }
 
-fn daemon(status: &Result<DaemonStatus, ClientError>) -> Check {
+fn daemon(status: &Result<DaemonStatus, ClientError>, build: Option<OtherBuild>) -> Check {
     let own = env!("CARGO_PKG_VERSION");
     match status {
         Ok(status) if status.version != own => {
             let text = format!("hermesd {} runs, and this hermesctl is {own}", status.version);
             Check::plain("daemon", Verdict::Warn, text).advise("hermesctl daemon restart")
+        }
+        Ok(status) if build.is_some() => {
+            let how = if build == Some(OtherBuild::Silent) { "older" } else { "of another build" };
+            let version = &status.version;
+            let text = format!("hermesd {version} runs (pid {}), {how} than this hermesctl", status.pid);
+            let fact = format!("hermesd {version} runs, {how} than this hermesctl");
+            Check::private("daemon", Verdict::Warn, text, fact).advise("hermesctl daemon restart")
         }
         Ok(status) => {
             let text = format!("hermesd {} runs (pid {})", status.version, status.pid);

@@ -19,35 +19,30 @@ pub(in crate::tui) enum Flow {
     Leave,
 }
 
-/// The keys as the help shows them.
-pub(in crate::tui) const HELP: [(&str, &str); 27] = [
+/// The keys as the help shows them: with its frame, on 24 rows of 80 columns.
+pub(in crate::tui) const HELP: [(&str, &str); 22] = [
     ("Enter", "send; in the list, open the chat"),
     ("Alt-Enter, Ctrl-J", "new line"),
     ("Tab", "to the list of chats and back"),
     ("Ctrl-N, Ctrl-P", "next chat, previous chat"),
-    ("PgUp, PgDn", "older, newer messages"),
-    ("Ctrl-Up, Ctrl-Down", "the same, row by row"),
+    ("PgUp, PgDn", "older, newer messages; Ctrl-Up, Ctrl-Down: by rows"),
     ("Ctrl-End", "to the newest message"),
     ("Alt-Up", "choose a message; so does ↑ where nothing is written"),
     ("  Enter, r", "  answer it"),
     ("  +", "  react to it, or take your reaction back"),
-    ("  e", "  change what it says, if it is yours"),
-    ("  d", "  withdraw it, if it is yours"),
+    ("  e, d", "  change what it says, withdraw it, if it is yours"),
     ("  i", "  who has it, and who has read it"),
     ("Ctrl-F", "search; in the list, in all chats"),
     ("Ctrl-T, F2", "safety number of the contact"),
-    ("Ctrl-A, Ctrl-E", "start, end of the line"),
-    ("Alt-B, Alt-F", "word by word (also Ctrl-Left, Ctrl-Right)"),
+    ("Ctrl-A, Ctrl-E", "start, end of the line; Alt-B, Alt-F: by words"),
     ("Ctrl-W, Ctrl-U, Ctrl-K", "delete a word, to the start, to the end"),
-    ("Ctrl-L", "draw the screen anew"),
-    ("Ctrl-Z", "back to the shell; fg returns"),
+    ("Ctrl-Z, Ctrl-L", "to the shell, fg returns; draw the screen anew"),
     ("Esc", "close what is open, back to the text"),
-    ("F1, ? in the list", "this help"),
+    ("F1, ? in the list", "this help; ↑ ↓ scroll it, any other key closes it"),
     ("Ctrl-Q, Ctrl-C", "quit"),
-    ("", ""),
-    ("● before a name", "the contact is there; !: has another key, x: is blocked"),
+    ("● before a name", "the contact is there"),
+    ("! or x before a name", "the contact has another key, or is blocked"),
     ("3 or (3) behind it", "so many are unread; in brackets: the chat is muted"),
-    ("↑ ↓", "scroll this; any other key closes it"),
 ];
 
 /// For those who write while the keys go through the list.

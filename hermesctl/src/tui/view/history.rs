@@ -11,7 +11,7 @@ use crate::{
         audit::counted,
         fold,
         group::{self, person},
-        message::{quoted, state, timer, which},
+        message::{quoted, refused, state, timer, which},
     },
 };
 
@@ -78,6 +78,9 @@ fn block(open: &Open, at: usize, width: usize, zone: &TimeZone) -> Vec<Row> {
     if message.missing_before > 0 {
         let missing = counted(message.missing_before, "message");
         rows.push(between(Line::default().styled(WARN, format!("── {missing} missing ──"))));
+    }
+    if let Some(refused) = refused(message) {
+        rows.push(between(Line::default().styled(DIM, format!("── {refused} ──"))));
     }
     if let Some(quote) = &message.reply_to {
         let quoted = folded(&quoted(quote), "", width).into_iter();

@@ -14,7 +14,7 @@ impl ToProblem for Refusal {
         let (code, hint) = match self {
             Self::NoEntry => (
                 ErrorCode::RelayRefused,
-                "they may have blocked or removed you: ask them for a new invite, over another channel",
+                "they may have blocked or removed you, or withdrawn the link: ask them for a new invite, over another channel",
             ),
             Self::TokenExpired => (ErrorCode::RelayRefused, "pair again: ask them for a new invite"),
             Self::InviteUsed => (ErrorCode::InviteUsed, "ask for a new invite; each works once"),
