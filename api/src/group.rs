@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, UnixMillis, V1};
+use crate::{Problem, RegistrationToken, UnixMillis, V1};
 
 /// Makes a group of the account and contacts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,23 @@ pub struct CreateGroup {
     pub timeout_ms: u64,
 }
 
-/// Adds contacts to a group, or removes members from it.
+/// Adds contacts to a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AddMembers {
+    /// Their names.
+    pub members: Vec<String>,
+    /// For one contact whose mailbox is at another relay than the group: with it the contact's client makes one at the
+    /// group's. What that relay's operator handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_token: Option<RegistrationToken>,
+    /// As in [`CreateGroup::timeout_ms`].
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// Removes members from a group; who waits to be added does so no more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -169,6 +185,22 @@ pub struct GroupDetails {
     pub members: Vec<Member>,
     /// Contacts who are to be added and are not yet: what is needed for it has not come from them.
     pub waiting: Vec<String>,
+    /// Those of them who wait for a mailbox at the group's relay, because their own is at another.
+    #[serde(default)]
+    pub places: Vec<WaitingPlace>,
+    /// The relay that copies to its members.
+    #[serde(default)]
+    pub relay: String,
+}
+
+/// A contact who is to be added, and needs a mailbox at the group's relay for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WaitingPlace {
+    /// The contact's name.
+    pub name: String,
+    /// Why there is none, and what to do; nothing while the contact's client has not answered.
+    pub problem: Option<Problem>,
 }
 
 /// One member.

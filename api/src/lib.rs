@@ -53,8 +53,8 @@ pub use event::{
 };
 pub use exit::Exit;
 pub use group::{
-    ChangeMembers, CreateGroup, Forgotten, Group, GroupChange, GroupDetails, Groups, LeaveGroup, Member,
-    Person, RebuildGroup, RenameGroup, Role, SetRole, Standing,
+    AddMembers, ChangeMembers, CreateGroup, Forgotten, Group, GroupChange, GroupDetails, Groups, LeaveGroup,
+    Member, Person, RebuildGroup, RenameGroup, Role, SetRole, Standing, WaitingPlace,
 };
 pub use keys::{ChangeKeys, KeyKind, KeyStatus, KeysChanged, Passphrase, UnknownKeyKind, Unlock};
 pub use mark::{EditMessage, MessageChanged, Quote, React, Reaction};
@@ -72,8 +72,8 @@ pub use request::{
 pub use search::{SearchPage, SearchQuery};
 pub use socket::ForeignSocket;
 pub use status::{
-    AccountStatus, Connection, ConnectionState, DaemonStatus, Recover, RecoverOutcome, Recovered, Restored,
-    SessionRenewal, Shutdown, StoreState, StoreStatus, Unreadable,
+    AccountStatus, Connection, ConnectionState, DaemonStatus, GuestStatus, Recover, RecoverOutcome,
+    Recovered, Restored, SessionRenewal, Shutdown, StoreState, StoreStatus, Unreadable,
 };
 pub use version::{UnixMillis, V1};
 

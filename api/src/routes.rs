@@ -78,7 +78,7 @@ pub const TTL: &str = "/v1/accounts/{account}/chats/{chat}/ttl";
 pub const GROUPS: &str = "/v1/accounts/{account}/groups";
 /// `GET`: [`crate::GroupDetails`].
 pub const GROUP: &str = "/v1/accounts/{account}/groups/{group}";
-/// `POST` [`crate::ChangeMembers`]: [`crate::GroupDetails`].
+/// `POST` [`crate::AddMembers`]: [`crate::GroupDetails`].
 pub const GROUP_ADD: &str = "/v1/accounts/{account}/groups/{group}/add";
 /// `POST` [`crate::ChangeMembers`]: [`crate::GroupDetails`].
 pub const GROUP_REMOVE: &str = "/v1/accounts/{account}/groups/{group}/remove";

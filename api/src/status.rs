@@ -37,6 +37,9 @@ pub struct AccountStatus {
     pub mailbox: String,
     /// How it stands with the relay.
     pub connection: Connection,
+    /// Its mailboxes at other relays, for groups there.
+    #[serde(default)]
+    pub guests: Vec<GuestStatus>,
     /// Whether everything is here that waited at the relay when the account connected last.
     #[serde(default)]
     pub caught_up: bool,
@@ -76,6 +79,25 @@ pub struct AccountStatus {
     /// How its keys are protected; nothing from a daemon that is too old to say.
     #[serde(default)]
     pub keys: Option<KeyStatus>,
+}
+
+/// A mailbox of an account at another relay than its own, for groups there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GuestStatus {
+    /// That relay's address.
+    pub relay: String,
+    /// How it stands with it.
+    pub connection: Connection,
+    /// Envelopes from there that could not be read, ever. They are not among the account's.
+    #[serde(default)]
+    pub unreadable: u64,
+    /// Envelopes that the relay says it dropped before they were fetched, ever.
+    #[serde(default)]
+    pub expired: u64,
+    /// When either was last counted.
+    #[serde(default)]
+    pub last_unreadable_at: Option<UnixMillis>,
 }
 
 /// Whether an account's store is its newest copy.

@@ -88,6 +88,7 @@ impl NewAccount {
             last_renewal: None,
             standing: StoreStanding::Newest,
             events: 0,
+            early: 0,
         };
         (record, counters)
     }
@@ -126,9 +127,7 @@ impl Account {
 
     /// The permission to copy what is posted to one group into this mailbox.
     pub(crate) fn channel_token(&self, contact: ContactId, now: Timestamp) -> SignedDropToken {
-        let expiry = now.after(CONTACT_TOKEN_VALIDITY);
-        let token = DropToken { contact, permission: Permission::Channel, expiry, uses: None };
-        SignedDropToken::issue(&token, self.mailbox, &self.drop)
+        channel_token(contact, now, self.mailbox, &self.drop)
     }
 
     fn ticket(&self, contact: ContactId, expiry: Timestamp, uses: Option<u32>) -> Ticket {
@@ -144,6 +143,18 @@ impl Account {
     pub(crate) fn lookup(&self, purpose: Lookup, parts: &[&[u8]]) -> Hash {
         self.lookup.hash(purpose, parts)
     }
+}
+
+/// The permission to copy what is posted to one group into a mailbox.
+pub(crate) fn channel_token(
+    contact: ContactId,
+    now: Timestamp,
+    mailbox: MailboxId,
+    drop: &SigningKey,
+) -> SignedDropToken {
+    let expiry = now.after(CONTACT_TOKEN_VALIDITY);
+    let token = DropToken { contact, permission: Permission::Channel, expiry, uses: None };
+    SignedDropToken::issue(&token, mailbox, drop)
 }
 
 /// Keys the hashes under which a name, a fingerprint or a user's word is looked up: the store's keys are not sealed.

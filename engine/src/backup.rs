@@ -23,6 +23,7 @@ use crate::{
     account,
     changes::{ChangeSet, Overlay},
     claim::ClaimsRecord,
+    guest::{GuestRecord, GuestTally, GuestTallyKey},
     limits::{self, BACKUP_KEY_BYTES, BACKUP_ROW_BYTES},
     row::{ContactRecord, FetchPurpose, StoreStanding},
     rows::{AccountKey, ClaimsKey, StoreResult},
@@ -109,6 +110,13 @@ impl<V: View> Turn<'_, V> {
             let Some(contact) = self.get::<ContactRecord>(&chat)? else { continue };
             self.put(&chat, &contact.without_sessions());
         }
+        for (guest, record) in self.scan::<GuestRecord>(&Range::all(), limits::GUESTS)? {
+            let record = record.left_behind(self.rng);
+            self.put(&guest, &record);
+            if let Some(tally) = self.get::<GuestTally>(&GuestTallyKey(guest))? {
+                self.put(&GuestTallyKey(guest), &tally.left_behind());
+            }
+        }
         let mut account = account::record(self.view)?;
         account.instance = InstanceId::random(self.rng);
         account.registration_token = None;
@@ -116,6 +124,7 @@ impl<V: View> Turn<'_, V> {
         let claims = ClaimsRecord::draw(self.rng);
         self.put(&ClaimsKey, &claims);
         self.counters.outbox = 0;
+        self.counters.early = 0;
         // What is restored from it takes the place of the store that it was made from.
         self.counters.standing = StoreStanding::TakingOver;
         Ok(())

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::{CommandError, Effect, Reply},
-    id::ChatId,
+    group::{CardKey, CardRecord},
+    id::{ChatId, GuestId},
     limits::{REVOCATIONS, SWEEP_ROWS},
     row::ContactRecord,
     rows::{ChatCountersKey, ChatRow, Key, RouteRow, StoreResult, rows},
@@ -25,6 +26,9 @@ pub(crate) struct RevokedRecord {
     pub(crate) until: Timestamp,
     /// Whether the relay has yet to hear of it.
     pub(crate) pending: bool,
+    /// Which mailbox it let into, if it was one at another relay.
+    #[serde(default)]
+    pub(crate) at: Option<GuestId>,
 }
 
 rows! {
@@ -47,6 +51,7 @@ impl<V: View> Turn<'_, V> {
                 self.revoke(route)?;
             }
             self.revoke_key_packages(chat, &mut contact)?;
+            self.forget_askings_of(chat)?;
             contact.blocked = Some(self.now);
             self.moment.forget(chat);
             self.receipts.remove(&chat);
@@ -102,8 +107,28 @@ impl<V: View> Turn<'_, V> {
         }
         let pending = self.scan::<RevokedRecord>(&Range::all(), REVOCATIONS)?.len() < REVOCATIONS;
         let until = self.now.after(CONTACT_TOKEN_VALIDITY);
-        self.put(&RevokedKey(route), &RevokedRecord { until, pending });
+        let at = self.get::<CardRecord>(&CardKey(route))?.and_then(|card| card.at).map(|place| place.guest);
+        self.put(&RevokedKey(route), &RevokedRecord { until, pending, at });
         self.effects.push(Effect::Revocations);
+        Ok(())
+    }
+
+    /// The same of a card that is in a mailbox at another relay.
+    pub(crate) fn revoke_at_guest(&mut self, card: ContactId) -> StoreResult<(), V> {
+        let record: Option<CardRecord> = self.get(&CardKey(card))?;
+        match record.and_then(|record| record.at) {
+            Some(_) => self.revoke(card),
+            None => Ok(()),
+        }
+    }
+
+    /// A mailbox at another relay is given up: nobody hears any more what may not come into it.
+    pub(crate) fn forget_revocations_at(&mut self, guest: GuestId) -> StoreResult<(), V> {
+        for (key, record) in self.scan::<RevokedRecord>(&Range::all(), SWEEP_ROWS)? {
+            if record.at == Some(guest) {
+                self.delete::<RevokedRecord>(&key);
+            }
+        }
         Ok(())
     }
 
@@ -111,10 +136,14 @@ impl<V: View> Turn<'_, V> {
         Ok(self.get::<RevokedRecord>(&RevokedKey(route))?.is_some())
     }
 
-    /// The relay refuses the permission from here on.
-    pub(crate) fn revoked(&mut self, route: ContactId) -> StoreResult<(), V> {
-        if let Some(record) = self.get::<RevokedRecord>(&RevokedKey(route))? {
-            self.put(&RevokedKey(route), &RevokedRecord { pending: false, ..record });
+    /// The relay refuses the permission from here on, to this mailbox.
+    pub(crate) fn revoked_at(&mut self, route: ContactId, at: Option<GuestId>) -> StoreResult<(), V> {
+        let record = self.get::<RevokedRecord>(&RevokedKey(route))?;
+        let Some(record) = record.filter(|record| record.at == at) else { return Ok(()) };
+        match at {
+            None => self.put(&RevokedKey(route), &RevokedRecord { pending: false, ..record }),
+            // What such a relay brings after that counts against it, whatever it is under.
+            Some(_) => self.delete::<RevokedRecord>(&RevokedKey(route)),
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use hermes_wire::Timestamp;
 
 use crate::{
     effect::{CommandError, Event, Reply},
+    group::InvitationRecord,
     id::ChatId,
     limits,
     reference::{self, Reference, row_behind},
@@ -48,6 +49,7 @@ impl<V: View> Turn<'_, V> {
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } if !steers => {
                 Ok(())
             }
+            Body::GuestWanted { .. } | Body::GuestPlace { .. } if !steers => Ok(()),
             Body::Text { .. } | Body::Timer(_) | Body::Reaction { .. } | Body::Edit { .. } => {
                 Ok(self.store_message(chat, contact, &content, plaintext)?)
             }
@@ -69,7 +71,13 @@ impl<V: View> Turn<'_, V> {
             Body::KeyPackages { ref packages, only } => {
                 Ok(self.take_key_packages(chat, &contact, packages, only)?)
             }
-            Body::GroupInvite { welcome, head } => self.invited(chat, &contact, welcome, head),
+            Body::GroupInvite { welcome, head, relay } => {
+                self.invited(chat, &contact, InvitationRecord { welcome, head, relay, since: Some(self.now) })
+            }
+            Body::GuestWanted { ask, relay, registration_token } => {
+                Ok(self.asked_for_a_place(chat, &contact, ask, relay, registration_token)?)
+            }
+            Body::GuestPlace { ask, answer } => Ok(self.place_answered(chat, &contact, ask, answer)?),
             Body::GroupRejoin { group, ref package } => {
                 Ok(self.asked_to_add_again(chat, &contact, group, package)?)
             }
@@ -308,6 +316,7 @@ impl Said {
             Body::Profile(_) => return None,
             Body::ResendRequest { .. } | Body::KeyPackages { .. } => return None,
             Body::GroupInvite { .. } | Body::GroupRejoin { .. } => return None,
+            Body::GuestWanted { .. } | Body::GuestPlace { .. } => return None,
         };
         Some(Self { text, reply_to, ttl })
     }

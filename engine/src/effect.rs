@@ -1,12 +1,15 @@
 //! What a committed step asks of the shell. Effects are hints: each can be derived again from the store, so that a
 //! crash between a commit and its effects loses nothing.
 
-use hermes_protocol::{content::MessageId, identity::Fingerprint};
+use hermes_protocol::{
+    content::{GuestRefusal, MessageId},
+    identity::Fingerprint,
+};
 use hermes_wire::{Refusal, Sequence, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::ChatId,
+    id::{ChatId, GuestId},
     input::CommandId,
     presence::Ephemeral,
     reference::Reference,
@@ -35,8 +38,14 @@ pub enum Effect {
     Claim,
     /// [`crate::Input::Due`] is wanted then.
     Due(Timestamp),
-    /// Everything up to this sequence is safe here.
+    /// Everything up to this sequence of the account's own mailbox is safe here.
     Ack(Sequence),
+    /// The same, of a mailbox at another relay.
+    GuestAck(GuestId, Sequence),
+    /// The relay of a guest mailbox brings what is under none of its cards, again and again.
+    GuestStrays(GuestId),
+    /// There are other mailboxes at other relays, or another way into one.
+    Guests,
     /// This is to be sent once, now or never.
     Ephemeral(Box<Ephemeral>),
 }
@@ -326,9 +335,12 @@ pub enum CommandError {
     /// A contact whose key is in doubt is not brought among others.
     #[error("{0}'s identity key changed; decide first whether the new one is theirs")]
     MemberKeyChanged(String),
-    /// A group is at one relay, with the mailboxes of all its members.
-    #[error("{0}'s mailbox is at another relay than the group; all members have theirs at one relay")]
-    OtherRelay(String),
+    /// A registration token is for a mailbox that has yet to be made.
+    #[error("{0}'s mailbox is at the group's relay already, so there is nothing to register")]
+    NoTokenWanted(String),
+    /// More than a relay takes.
+    #[error("this is no registration token: it has more than {0} characters")]
+    TokenTooLong(usize),
     /// What the key agreement says.
     #[error("{0}")]
     Group(String),
@@ -517,6 +529,15 @@ pub enum GroupEvent {
     Changed,
     /// A change that was asked for here cannot be made.
     ChangeFailed(String),
+    /// A contact that is to be added has no mailbox at the group's relay, and cannot have one as things are.
+    NoPlace {
+        /// The contact's name.
+        contact: String,
+        /// The relay's address.
+        relay: String,
+        /// Why.
+        reason: GuestRefusal,
+    },
     /// It does not work here any more; how it stands says why.
     Stopped,
 }

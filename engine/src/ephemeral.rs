@@ -49,6 +49,7 @@ impl<V: View> Turn<'_, V> {
             Body::Text { .. } | Body::Receipt { .. } | Body::Hello { .. } | Body::Profile(_) => Ok(()),
             Body::TokenRenewal(_) | Body::ResendRequest { .. } | Body::Timer(_) => Ok(()),
             Body::KeyPackages { .. } | Body::GroupInvite { .. } | Body::GroupRejoin { .. } => Ok(()),
+            Body::GuestWanted { .. } | Body::GuestPlace { .. } => Ok(()),
             Body::Reaction { .. } | Body::Edit { .. } | Body::Unsend { .. } => Ok(()),
             // For a newer version, in which it will be too old to matter.
             Body::Unknown(_) => Ok(()),

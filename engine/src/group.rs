@@ -8,7 +8,8 @@
 //!
 //! Whoever is added finds the welcome as a blob ([`join`], [`blob`]) by a pairwise message of the inviter, which used up
 //! one of the key packages that contacts give each other ([`key_package`]). Whoever cannot follow any more comes back the
-//! same way, once an admin has heeded its asking ([`rejoin`]). After a commit that broke a rule the group goes on in another
+//! same way, once an admin has heeded its asking ([`rejoin`]). Whose mailbox is at another relay is asked for one at the
+//! group's ([`place`]). After a commit that broke a rule the group goes on in another
 //! channel ([`rebuild`]).
 
 mod blob;
@@ -21,6 +22,7 @@ mod key_package;
 mod leave;
 mod mls;
 mod note;
+mod place;
 mod post;
 mod rebuild;
 mod receive;
@@ -31,13 +33,15 @@ mod stop;
 mod update;
 mod voice;
 
+pub(crate) use self::blob::{mailbox_at, upload_mailbox};
 pub(crate) use self::mls::mls_rows;
+pub(crate) use self::place::{AskKey, AskRecord};
 pub(crate) use self::post::{SealedPost, frame};
 pub(crate) use self::record::{
-    CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GroupRecord,
-    InvitationKey, InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow, OfferKey,
-    OfferRow, PartKey, PartRow, PositionKey, PositionRecord, ReadKey, ReadRow, RebuiltKey, RebuiltRecord,
-    RejoinKey, RejoinRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord, VoiceKey,
-    VoiceRecord,
+    CardKey, CardRecord, ConfirmedRow, DeliveredKey, DeliveredRow, EarlyKey, EarlyRecord, GivenFor,
+    GroupRecord, InvitationKey, InvitationRecord, KeyPackageRow, MemberKey, MemberRecord, NextKey, NextRow,
+    OfferKey, OfferRow, PartKey, PartRow, PositionKey, PositionRecord, ReadKey, ReadRow, RebuiltKey,
+    RebuiltRecord, RejoinKey, RejoinRecord, SenderChainRow, SenderSkippedKey, SenderSkippedRow, UploadRecord,
+    VoiceKey, VoiceRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};

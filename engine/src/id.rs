@@ -6,3 +6,7 @@ byte_id!(
     /// A conversation on this device; drawn at random, meaningless elsewhere.
     ChatId, 16
 );
+byte_id!(
+    /// A mailbox of the account's at another relay than its own.
+    GuestId, 16
+);

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use hermes_protocol::{invite::Invite, safety_number::Compared};
 use hermes_wire::{
-    BlobId, Claim, ContactId, FetchId, Refusal, Sequence, SignedClaim, Timestamp,
+    BlobId, Claim, ContactId, FetchId, Refusal, RelayAddress, Sequence, SignedClaim, Timestamp,
     mailbox::{Delivered, Passing, PrekeyStock},
     prekey::{PrekeyId, SealedBundle},
 };
 
-use crate::{id::ChatId, reference::Reference, trust::ChangePolicy};
+use crate::{
+    id::{ChatId, GuestId},
+    reference::Reference,
+    trust::ChangePolicy,
+};
 
 /// Everything that can make an engine take a step.
 pub enum Input {
@@ -180,6 +184,8 @@ pub enum RequestDecision {
 pub enum GroupChange {
     /// These contacts are to be members.
     Add(Vec<String>),
+    /// This contact of another relay is to be one: with this registration token it makes a mailbox at the group's.
+    AddGuest(String, String),
     /// These members are to be none.
     Remove(Vec<String>),
     /// Another name.
@@ -269,6 +275,38 @@ pub enum LinkEvent {
     /// The relay will never have it.
     BlobRefused(BlobId, Refusal),
     /// A blob that was asked for.
+    BlobFetched(BlobId, Vec<u8>),
+    /// A blob that the relay does not have.
+    BlobGone(BlobId),
+    /// Something about a mailbox at another relay.
+    Guest(GuestId, GuestEvent),
+}
+
+/// What the link reports of a mailbox at another relay. Each may be forged by that relay, and says nothing of any other.
+#[derive(Debug)]
+pub enum GuestEvent {
+    /// It is open.
+    Registered {
+        /// Where the relay was reached.
+        relay: RelayAddress,
+        /// The relay's clock.
+        relay_time: Timestamp,
+        /// Highest sequence it has assigned.
+        head: Sequence,
+    },
+    /// The relay will never take it, as things are: with this registration token, or without one.
+    Refused(Refusal, Option<String>),
+    /// An envelope arrived.
+    Delivered(Delivered),
+    /// Sequences that will never arrive (first and last, inclusive).
+    Gone(Sequence, Sequence),
+    /// The relay refuses this permission from here on.
+    Revoked(ContactId),
+    /// The relay has all of a blob.
+    BlobStored(BlobId),
+    /// The relay will never have it.
+    BlobRefused(BlobId, Refusal),
+    /// A blob that was asked for there.
     BlobFetched(BlobId, Vec<u8>),
     /// A blob that the relay does not have.
     BlobGone(BlobId),

@@ -28,6 +28,7 @@ mod event_log;
 mod expiry;
 mod gap;
 mod group;
+mod guest;
 mod id;
 mod identity_change;
 mod input;
@@ -63,7 +64,7 @@ mod verify;
 pub use account::NewAccount;
 /// What commands and views name, so that a shell needs no other crate for it.
 pub use hermes_protocol::{
-    content::MessageId,
+    content::{GuestRefusal, MessageId},
     identity::Fingerprint,
     invite::{Invite, InviteError},
     safety_number::{Compared, SafetyCode, SafetyNumber, SafetyNumberError},
@@ -75,10 +76,10 @@ pub use effect::{
     SendResult, SentMessage,
 };
 pub use group::{GroupStanding, LostReason, Post};
-pub use id::ChatId;
+pub use id::{ChatId, GuestId};
 pub use input::{
-    ChatChange, Command, CommandId, ConsumerChange, ContactChange, GroupChange, History, Idempotency, Input,
-    LinkEvent, MessageChange, OutboxKey, PresenceDue, RequestDecision, Send,
+    ChatChange, Command, CommandId, ConsumerChange, ContactChange, GroupChange, GuestEvent, History,
+    Idempotency, Input, LinkEvent, MessageChange, OutboxKey, PresenceDue, RequestDecision, Send,
 };
 pub use presence::{Audience, Ephemeral, Privacy, ReadReceipts};
 pub use reference::{Reference, ReferenceError};

@@ -163,10 +163,52 @@ pub const REJOIN_HEEDED: Duration = Duration::from_secs(3_600);
 /// A mailbox that is seen to be empty so long after the relay refused a post had no commit to bring: twice what the two
 /// clocks may differ by, so that what was taken from it last was put there after the refusal.
 pub const OVERTAKEN: Duration = Duration::from_secs(2 * 86_400);
+/// Mailboxes at other relays than the account's, each with a connection of its own.
+pub const GUESTS: usize = 8;
+/// Of these, made because one contact asked: the others have to find room as well.
+pub const GUESTS_BY_CONTACT: usize = 4;
+/// Addresses under which contacts name a guest mailbox's relay, besides the one that led to it: one of each contact.
+pub const GUEST_ADDRESSES: usize = 8;
+/// Askings of one contact that wait until such a mailbox is there, the newest.
+pub const GUEST_ASKS_OF_CONTACT: usize = 4;
+/// Askings of all contacts that wait for one mailbox; who is not noted asks again.
+pub const GUEST_ASKS: usize = 256;
+/// Envelopes on their way to a contact with which no further asking of its is answered: each answer is a key package.
+pub const GUEST_ANSWERS: usize = 256;
+/// Places in guest mailboxes that one contact is given in [`GUEST_PLACES_IN`]; the same asking again counts once. Each
+/// leaves a permission behind that lasts.
+pub const GUEST_PLACES: usize = 12;
+/// Over how long those are counted.
+pub const GUEST_PLACES_IN: Duration = Duration::from_secs(86_400);
+/// Frames of no use from a guest mailbox's relay in [`GUEST_STRAYS_IN`], after which it is left alone for a while. An
+/// honest relay brings what was under way when a place was given up, and once more what it did not hear was taken.
+pub const GUEST_STRAYS: u32 = 1_000;
+/// Over how long those are counted.
+pub const GUEST_STRAYS_IN: Duration = Duration::from_secs(3_600);
+/// A guest mailbox is given up this long after the last group there has ended: whoever was removed by mistake is added
+/// again without another registration.
+pub const GUEST_IDLE: Duration = Duration::from_secs(7 * 86_400);
+/// It is kept this long after a key package that names it was given, or asked for: as long as a prekey that was replaced.
+pub const GUEST_OFFERED: Duration = PREKEY_RETENTION;
+/// When a group was last in it is kept to this.
+pub const GUEST_USE_GRAIN: Duration = Duration::from_secs(86_400);
+/// A contact that is to have a mailbox at a group's relay, and has not answered, is asked again after this time.
+pub const PLACE_ASKED_AGAIN: Duration = Duration::from_secs(86_400);
+/// A place that it gave is used this long after the asking, at most: it may take it back after [`GUEST_OFFERED`], and what
+/// tells it that the place is used may wait in its mailbox for 30 days.
+pub const PLACE_STANDS: Duration = Duration::from_secs(9 * 86_400);
 /// Welcomes that are waited for.
 pub const INVITATIONS: usize = 100;
-/// Copies kept for a group that was not joined yet, or waits for a commit's blob: a busy day's worth, up to 20 MiB.
+/// How long each is: no relay keeps a blob longer.
+pub const INVITATION_KEPT: Duration = Duration::from_secs(32 * 86_400);
+/// Copies kept for a group that was not joined yet, or waits for a commit's blob: a busy day's worth.
 pub const EARLY_COPIES: u32 = 1_000;
+/// Bytes of those of one group: as many of 4 KiB. Each may have 16.5 KiB, and who has a card can have it filled.
+pub const EARLY_BYTES_OF_CARD: u64 = 4 * 1024 * 1024;
+/// Bytes of those of one guest mailbox: two groups that are full of them.
+pub const EARLY_BYTES_OF_GUEST: u64 = 8 * 1024 * 1024;
+/// Bytes of all those of the account's own mailbox. With the guest mailboxes, whose relays contacts choose, it is 128 MiB.
+pub const EARLY_BYTES: u64 = 64 * 1024 * 1024;
 /// Pieces of one blob.
 pub const BLOB_PARTS: usize = 128;
 /// How long the epoch in which a group was frozen is kept after it went on, with the keys of its tree: another admin may

@@ -54,7 +54,7 @@ impl<V: View> Turn<'_, V> {
         self.note_registration()?;
         self.counters.head = head;
         self.note_drained(relay_time);
-        self.note_head_for_groups(head)?;
+        self.note_head_for_groups(head, None)?;
         self.keep_prekeys_fresh()
     }
 

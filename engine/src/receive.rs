@@ -60,6 +60,10 @@ impl<V: View> Turn<'_, V> {
 
     fn receive(&mut self, delivered: &Delivered) -> Result<Taken, Halt<V::Error>> {
         if let Some(record) = self.get::<CardRecord>(&CardKey(delivered.contact))? {
+            // One that names a mailbox elsewhere has nothing to do with this relay.
+            if record.at.is_some() {
+                return Err(UnreadableCause::UnknownContact.into());
+            }
             return self.copy_arrived(delivered.contact, record, delivered);
         }
         let envelope = Envelope::decode(&delivered.body).map_err(|_| UnreadableCause::Malformed)?;

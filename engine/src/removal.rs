@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::Lookup,
     effect::{CommandError, Effect, Reply},
-    group::OfferRow,
+    group::{AskRecord, OfferRow},
     id::ChatId,
     input::History,
     limits::{FORGET_AT_ONCE, SWEEP_ROWS},
@@ -51,6 +51,7 @@ impl<V: View> Turn<'_, V> {
             self.delete::<UsedInviteRow>(&UsedInviteKey(route));
         }
         self.revoke_key_packages(chat, &mut contact)?;
+        self.forget_askings_of(chat)?;
         if let Some(change) = contact.trust.change.take() {
             self.drop_change(chat, &change)?;
         }
@@ -60,6 +61,7 @@ impl<V: View> Turn<'_, V> {
         for (key, _) in self.scan::<OfferRow>(&Range::prefix(&chat.0), SWEEP_ROWS)? {
             self.delete::<OfferRow>(&key);
         }
+        self.forget_rows::<AskRecord>(chat)?;
         self.moment.forget(chat);
         self.receipts.remove(&chat);
         contact.fetching = None;

@@ -128,6 +128,9 @@ pub(crate) struct Counters {
     /// Number of the last event of the log; none has number 0.
     #[serde(default)]
     pub(crate) events: u64,
+    /// Bytes of copies of groups in the account's own mailbox that cannot be taken yet.
+    #[serde(default)]
+    pub(crate) early: u64,
 }
 
 /// Whether a store is the newest of its mailbox, and what is done about it if not.

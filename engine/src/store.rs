@@ -73,7 +73,7 @@ pub enum Table {
     SenderSkipped,
     /// Secret halves of key packages, by the contact id of their card.
     KeyPackage,
-    /// Key packages of contacts, by chat id and position.
+    /// Key packages of contacts, by chat id and position; and what they were asked for, by chat id and group.
     Offer,
     /// Welcomes that are not here yet, by their blobs.
     Invitation,
@@ -95,11 +95,13 @@ pub enum Table {
     Consumer,
     /// Events of messages that have left the log and that a consumer has not had, by number.
     Unheard,
+    /// Mailboxes at other relays than the account's, and how far each was emptied, by an id of this store's own.
+    Guest,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Account,
         Self::Contact,
         Self::Name,
@@ -140,6 +142,7 @@ impl Table {
         Self::Event,
         Self::Consumer,
         Self::Unheard,
+        Self::Guest,
     ];
 
     /// Whether its rows hold keys that open messages. What such a row held must be gone for good once it is replaced
@@ -149,7 +152,7 @@ impl Table {
             Self::Session | Self::SkippedChain | Self::SkippedKey | Self::Prekey => true,
             Self::Group | Self::Mls | Self::SenderChain | Self::SenderSkipped | Self::KeyPackage => true,
             // The account's own keys are written once. The secret of an invite that was used opens nothing.
-            Self::Account | Self::Contact | Self::Invite => false,
+            Self::Account | Self::Contact | Self::Invite | Self::Guest => false,
             Self::Name | Self::Peer | Self::Route | Self::Handshake | Self::Replay | Self::Upload => false,
             Self::Outbox | Self::Message | Self::Sent | Self::MessageIndex | Self::Unread => false,
             Self::Idempotency | Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => false,
@@ -168,7 +171,7 @@ impl Table {
             Self::Account | Self::Contact | Self::Name | Self::Peer | Self::Route | Self::Invite => true,
             Self::Message | Self::Sent | Self::MessageIndex | Self::Unread | Self::Idempotency => true,
             Self::Unreadable | Self::Held | Self::Gap | Self::Unconfirmed => true,
-            Self::Group | Self::Member | Self::Delivery | Self::Expiry | Self::Mark => true,
+            Self::Group | Self::Member | Self::Delivery | Self::Expiry | Self::Mark | Self::Guest => true,
             Self::Session | Self::Handshake | Self::SkippedChain | Self::SkippedKey | Self::Replay => false,
             Self::Prekey | Self::Upload | Self::Outbox => false,
             Self::Mls | Self::SenderChain | Self::SenderSkipped | Self::KeyPackage => false,
@@ -221,6 +224,7 @@ impl Table {
             Self::Event => "event",
             Self::Consumer => "consumer",
             Self::Unheard => "unheard",
+            Self::Guest => "guest",
         }
     }
 }

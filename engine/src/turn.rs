@@ -109,7 +109,7 @@ impl<V: View> Turn<'_, V> {
             LinkEvent::ClaimRefused { held, replaced } => self.claim_held(held.as_ref(), replaced),
             LinkEvent::ClaimDue => self.claim_due(),
             LinkEvent::CopySeen => self.copy_seen(),
-            LinkEvent::Revoked(route) => self.revoked(route),
+            LinkEvent::Revoked(route) => self.revoked_at(route, None),
             LinkEvent::PrekeyStock(stock) => self.refill_prekeys(&stock),
             LinkEvent::PrekeysStored(through) => self.prekeys_stored(through),
             LinkEvent::Delivered(delivered) => self.delivered(delivered),
@@ -120,10 +120,11 @@ impl<V: View> Turn<'_, V> {
             LinkEvent::DepositRefused(key, refusal) => self.deposit_refused(key, refusal),
             LinkEvent::Bundle(chat, fetch, bundle) => self.bundle_arrived(chat, fetch, &bundle),
             LinkEvent::FetchRefused(chat, fetch, refusal) => self.fetch_refused(chat, fetch, refusal),
-            LinkEvent::BlobStored(blob) => self.blob_stored(blob),
-            LinkEvent::BlobRefused(blob, refusal) => self.blob_refused(blob, refusal),
-            LinkEvent::BlobFetched(blob, bytes) => self.blob_fetched(blob, &bytes),
-            LinkEvent::BlobGone(blob) => self.blob_gone(blob),
+            LinkEvent::BlobStored(blob) => self.blob_stored(blob, None),
+            LinkEvent::BlobRefused(blob, refusal) => self.blob_refused(blob, refusal, None),
+            LinkEvent::BlobFetched(blob, bytes) => self.blob_fetched(blob, &bytes, None),
+            LinkEvent::BlobGone(blob) => self.blob_gone(blob, None),
+            LinkEvent::Guest(guest, event) => self.guest_event(guest, event),
         }
     }
 
@@ -145,7 +146,9 @@ impl<V: View> Turn<'_, V> {
         self.forget_old_answers()?;
         self.drop_old_events()?;
         self.begin_wanted_renewals()?;
+        self.forget_old_invitations()?;
         self.look_after_groups()?;
+        self.look_after_guests()?;
         self.keep_prekeys_fresh()
     }
 

@@ -128,6 +128,7 @@ mod tests {
             mailbox: String::new(),
             relay: String::new(),
             connection,
+            guests: Vec::new(),
             caught_up: true,
             waiting: 0,
             unread: 0,

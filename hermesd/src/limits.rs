@@ -112,6 +112,16 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 pub(crate) const DELIVERY_BATCH: usize = 128;
 /// Bytes of envelopes handed to the account's thread as one item.
 pub(crate) const DELIVERY_BATCH_BYTES: usize = 512 * 1024;
+/// A guest mailbox's relay is one that a contact chose: it is heard once in so long, 50 times a second...
+pub(crate) const GUEST_FRAME: Duration = Duration::from_millis(20);
+/// ... and what it has not said meanwhile, up to this long, at once: a credit's worth of envelopes.
+pub(crate) const GUEST_BURST: Duration = Duration::from_secs(5);
+/// How long it is left alone when it brings what is under none of the mailbox's cards, again and again: as long as these
+/// are counted, so that an honest one is heard again with a clean slate.
+pub(crate) const GUEST_PAUSE: Duration = hermes_engine::limits::GUEST_STRAYS_IN;
+/// How long a change of a group waits for news of a contact that is asked for a mailbox at the group's relay: several
+/// times what it takes one that is online.
+pub(crate) const PLACE: Duration = Duration::from_secs(5);
 /// Answers of a drop stream handed to the account's thread as one item.
 pub(crate) const RECEIPT_BATCH: usize = 128;
 /// Deposits of one stream without an answer: more would not make a disk that groups its commits any faster.
@@ -145,6 +155,8 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 pub(crate) const FETCH: Duration = Duration::from_secs(10);
 /// Blobs fetched at a time, each held in memory until it is whole.
 pub(crate) const BLOBS_AT_ONCE: usize = 2;
+/// The same, of those at the relay of one guest mailbox.
+pub(crate) const GUEST_BLOBS_AT_ONCE: usize = 1;
 
 // Local API
 

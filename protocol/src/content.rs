@@ -5,7 +5,8 @@
 //! gives the same bytes, and the hash that chains a chat's messages is the same on both sides.
 
 use ciborium::Value;
-use hermes_wire::{Timestamp, byte_id, channel::Head, codec};
+use hermes_wire::{RelayAddress, Timestamp, byte_id, channel::Head, codec, limits::REGISTRATION_TOKEN_CHARS};
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::{
@@ -25,6 +26,10 @@ mod fields;
 byte_id!(
     /// One message, drawn at random by its author; shown as 32 hex digits.
     MessageId, 16
+);
+byte_id!(
+    /// One asking for a place at another relay, drawn at random by the asker; the answer names it.
+    AskId, 16
 );
 
 /// One message.
@@ -136,10 +141,29 @@ pub enum Body {
     },
     /// The author has added the reader to a group.
     GroupInvite {
-        /// The welcome lies as a blob at the author's relay.
+        /// The welcome lies as a blob at the group's relay.
         welcome: BlobRef,
         /// Names the commits up to the one that added the reader, which has seen none of them.
         head: Head,
+        /// The group's relay, if it is not the reader's own.
+        relay: Option<RelayAddress>,
+    },
+    /// The author wants to add the reader to a group at another relay than the reader's: a key package is wanted that
+    /// names a mailbox there.
+    GuestWanted {
+        /// Which asking this is.
+        ask: AskId,
+        /// Where the mailbox is to be.
+        relay: RelayAddress,
+        /// What that relay may ask of a stranger, at most 128 characters.
+        registration_token: Option<String>,
+    },
+    /// The answer.
+    GuestPlace {
+        /// Which asking is answered.
+        ask: AskId,
+        /// What came of it.
+        answer: GuestAnswer,
     },
     /// The author is a member of a group and cannot follow it: the reader, an admin, is asked to add it anew.
     GroupRejoin {
@@ -157,6 +181,26 @@ pub enum Body {
     Pong(MessageId),
     /// Something a newer version says.
     Unknown(UnknownBody),
+}
+
+/// What comes of asking for a place at another relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GuestAnswer {
+    /// A key package for one group, which names a mailbox there.
+    Package(ByteBuf),
+    /// There is none.
+    Refused(GuestRefusal),
+}
+
+/// Why a contact has no mailbox at another relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GuestRefusal {
+    /// The relay takes no mailbox without a valid registration token.
+    NoRegistration,
+    /// The contact has as many such mailboxes as it may have.
+    NoRoom,
+    /// For a reason that this version does not know.
+    Other,
 }
 
 /// Whether a daemon is connected.
@@ -226,6 +270,9 @@ pub enum ContentError {
     /// More or larger key packages than one content brings.
     #[error("a content brings at most {max} key packages of {KEY_PACKAGE_BYTES} bytes", max = KEY_PACKAGES)]
     KeyPackagesTooLong,
+    /// A registration token is longer than any relay takes.
+    #[error("the registration token is too long")]
+    TokenTooLong,
 }
 
 /// Keys of a content.
@@ -249,11 +296,13 @@ const REACTION: u64 = 10;
 const EDIT: u64 = 11;
 const UNSEND: u64 = 12;
 const PROFILE: u64 = 13;
+const GUEST_WANTED: u64 = 20;
+const GUEST_PLACE: u64 = 21;
 /// From here on, kinds of ephemeral content.
 const PRESENCE: u64 = 32;
 const PING: u64 = 33;
 const PONG: u64 = 34;
-const KINDS: [u64; 16] = [
+const KINDS: [u64; 18] = [
     TEXT,
     RECEIPT,
     HELLO,
@@ -267,6 +316,8 @@ const KINDS: [u64; 16] = [
     EDIT,
     UNSEND,
     PROFILE,
+    GUEST_WANTED,
+    GUEST_PLACE,
     PRESENCE,
     PING,
     PONG,
@@ -348,8 +399,16 @@ impl Body {
             {
                 Err(ContentError::KeyPackagesTooLong)
             }
-            Self::GroupRejoin { package, .. } if package.len() > KEY_PACKAGE_BYTES => {
+            Self::GroupRejoin { package, .. }
+            | Self::GuestPlace { answer: GuestAnswer::Package(package), .. }
+                if package.len() > KEY_PACKAGE_BYTES =>
+            {
                 Err(ContentError::KeyPackagesTooLong)
+            }
+            Self::GuestWanted { registration_token: Some(token), .. }
+                if token.chars().count() > REGISTRATION_TOKEN_CHARS =>
+            {
+                Err(ContentError::TokenTooLong)
             }
             _ => Ok(()),
         }
@@ -428,10 +487,29 @@ impl Body {
                 }
                 GROUP_KEY_PACKAGES
             }
-            Self::GroupInvite { welcome, head } => {
+            Self::GroupInvite { welcome, head, relay } => {
                 fields.put(0, fields::nested(welcome));
                 fields.put(1, Value::Bytes(head.0.to_vec()));
+                if let Some(relay) = relay {
+                    fields.put(2, fields::nested(relay));
+                }
                 GROUP_INVITE
+            }
+            Self::GuestWanted { ask, relay, registration_token } => {
+                fields.put(0, Value::Bytes(ask.0.to_vec()));
+                fields.put(1, fields::nested(relay));
+                if let Some(token) = registration_token {
+                    fields.put(2, token.as_str().into());
+                }
+                GUEST_WANTED
+            }
+            Self::GuestPlace { ask, answer } => {
+                fields.put(0, Value::Bytes(ask.0.to_vec()));
+                match answer {
+                    GuestAnswer::Package(package) => fields.put(1, Value::Bytes(package.to_vec())),
+                    GuestAnswer::Refused(refusal) => fields.put(2, refusal.code().into()),
+                }
+                GUEST_PLACE
             }
             Self::GroupRejoin { group, package } => {
                 fields.put(0, Value::Bytes(group.0.to_vec()));
@@ -499,7 +577,27 @@ impl Body {
             GROUP_INVITE => Self::GroupInvite {
                 welcome: fields.take(0)?.deserialized().ok()?,
                 head: Head(fields::array(fields.take(1)?)?),
+                relay: fields.take_optional(2, |value| value.deserialized().ok())?,
             },
+            GUEST_WANTED => Self::GuestWanted {
+                ask: AskId(fields::array(fields.take(0)?)?),
+                relay: fields.take(1)?.deserialized().ok()?,
+                registration_token: fields.take_optional(2, |value| value.into_text().ok())?,
+            },
+            GUEST_PLACE => {
+                let ask = AskId(fields::array(fields.take(0)?)?);
+                let package = fields.take_optional(1, |value| value.into_bytes().ok())?;
+                let answer = match package {
+                    Some(package) => GuestAnswer::Package(ByteBuf::from(package)),
+                    None => match GuestRefusal::from_code(fields::integer(fields.take(2)?)?) {
+                        Some(refusal) => GuestAnswer::Refused(refusal),
+                        None => {
+                            return Some((Self::Unknown(UnknownBody { kind, payload }), Fields::default()));
+                        }
+                    },
+                };
+                Self::GuestPlace { ask, answer }
+            }
             GROUP_REJOIN => Self::GroupRejoin {
                 group: GroupId(fields::array(fields.take(0)?)?),
                 package: ByteBuf::from(fields.take(1)?.into_bytes().ok()?),
@@ -566,6 +664,20 @@ impl CounterRange {
     /// Whether a message with this counter is among them.
     pub fn contains(&self, counter: u64) -> bool {
         (self.first..=self.last).contains(&counter)
+    }
+}
+
+impl GuestRefusal {
+    fn code(self) -> u64 {
+        match self {
+            Self::NoRegistration => 1,
+            Self::NoRoom => 2,
+            Self::Other => 3,
+        }
+    }
+
+    fn from_code(code: u64) -> Option<Self> {
+        [Self::NoRegistration, Self::NoRoom, Self::Other].into_iter().find(|refusal| refusal.code() == code)
     }
 }
 

@@ -39,8 +39,8 @@ mod testing;
 pub mod ticket;
 
 pub use content::{
-    Body, ChatPlace, Content, ContentError, CounterRange, MessageId, Newer, Presence, ReceiptKind,
-    UnknownBody, WithdrawnPlace,
+    AskId, Body, ChatPlace, Content, ContentError, CounterRange, GuestAnswer, GuestRefusal, MessageId, Newer,
+    Presence, ReceiptKind, UnknownBody, WithdrawnPlace,
 };
 pub use envelope::{Envelope, EnvelopeError};
 pub use handshake::{

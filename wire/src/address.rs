@@ -53,6 +53,11 @@ impl RelayAddress {
         self.port
     }
 
+    /// Whether it is the same relay, under whatever name: a relay is its key.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.pin == other.pin
+    }
+
     /// SHA-256 of the key the relay must prove.
     pub fn pin(&self) -> RelayPin {
         self.pin

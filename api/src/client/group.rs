@@ -2,8 +2,8 @@
 
 use super::{Client, ClientError};
 use crate::{
-    ChangeMembers, CreateGroup, Forgotten, GroupDetails, Groups, LeaveGroup, RebuildGroup, RenameGroup,
-    SetRole,
+    AddMembers, ChangeMembers, CreateGroup, Forgotten, GroupDetails, Groups, LeaveGroup, RebuildGroup,
+    RenameGroup, SetRole,
     routes::{self, fill},
 };
 
@@ -32,7 +32,7 @@ impl Client {
         &self,
         account: &str,
         group: &str,
-        change: &ChangeMembers,
+        change: &AddMembers,
     ) -> Result<GroupDetails, ClientError> {
         self.post(fill(routes::GROUP_ADD, &[account, group], &[]), change, change.timeout_ms).await
     }

@@ -1,16 +1,17 @@
 //! Blobs on their way: up in parts, down in one.
 
 use hermes_protocol::blob::{self, BlobError, BlobRef};
-use hermes_wire::{BlobId, Refusal, limits::BLOB_PART_BYTES};
+use hermes_wire::{BlobId, Refusal, RelayAddress, limits::BLOB_PART_BYTES};
 
 use super::{GroupRecord, InvitationKey, InvitationRecord, PartKey, PartRow, UploadRecord};
 use crate::{
     effect::Effect,
-    id::ChatId,
-    limits::{BLOB_PARTS, GROUPS, INVITATIONS},
+    guest::GuestRecord,
+    id::{ChatId, GuestId},
+    limits::{BLOB_PARTS, GROUPS, GUESTS, INVITATIONS},
     row::SecretBuf,
-    rows::{Key, StoreResult},
-    store::{Range, View},
+    rows::{self, Key, StoreResult},
+    store::{Order, Range, View},
     turn::Turn,
 };
 
@@ -29,22 +30,33 @@ impl<V: View> Turn<'_, V> {
         Ok(reference)
     }
 
-    /// The relay has all of it: what waited for it goes on.
-    pub(crate) fn blob_stored(&mut self, blob: BlobId) -> StoreResult<(), V> {
-        let Some(upload) = self.get::<UploadRecord>(&blob)? else { return Ok(()) };
+    /// The relay has all of it: what waited for it goes on. A relay's word about a mailbox is about what goes there.
+    pub(crate) fn blob_stored(&mut self, blob: BlobId, mailbox: Option<GuestId>) -> StoreResult<(), V> {
+        let Some(upload) = self.upload_to(blob, mailbox)? else { return Ok(()) };
         self.forget_upload(blob)?;
         self.effects.push(Effect::Outbox(upload.chat));
         Ok(())
     }
 
     /// The relay will not have it, so that the commit which waits for it never leaves.
-    pub(crate) fn blob_refused(&mut self, blob: BlobId, refusal: Refusal) -> StoreResult<(), V> {
-        let Some(upload) = self.get::<UploadRecord>(&blob)? else { return Ok(()) };
+    pub(crate) fn blob_refused(
+        &mut self,
+        blob: BlobId,
+        refusal: Refusal,
+        mailbox: Option<GuestId>,
+    ) -> StoreResult<(), V> {
+        let Some(upload) = self.upload_to(blob, mailbox)? else { return Ok(()) };
         self.forget_upload(blob)?;
         match self.get::<GroupRecord>(&upload.chat)? {
             Some(group) => self.give_up_commit(upload.chat, group, refusal),
             None => Ok(()),
         }
+    }
+
+    fn upload_to(&self, blob: BlobId, mailbox: Option<GuestId>) -> StoreResult<Option<UploadRecord>, V> {
+        let Some(upload) = self.get::<UploadRecord>(&blob)? else { return Ok(None) };
+        let goes = upload_mailbox(&self.overlay(), &self.account.relay, &upload)?;
+        Ok((goes == Some(mailbox)).then_some(upload))
     }
 
     pub(super) fn forget_upload(&mut self, blob: BlobId) -> StoreResult<(), V> {
@@ -55,36 +67,86 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    /// A blob that was asked for. Whoever waits for it says whether it is the right one.
-    pub(crate) fn blob_fetched(&mut self, blob: BlobId, bytes: &[u8]) -> StoreResult<(), V> {
-        for (key, invitation) in self.invitations_to(blob)? {
+    /// A blob that was asked for at the relay of this mailbox. Whoever waits for it says whether it is the right one. What
+    /// one relay says of a blob is about that relay: others may be said to have the same.
+    pub(crate) fn blob_fetched(
+        &mut self,
+        blob: BlobId,
+        bytes: &[u8],
+        mailbox: Option<GuestId>,
+    ) -> StoreResult<(), V> {
+        for (key, invitation) in self.invitations_to(blob, mailbox)? {
             self.delete::<InvitationRecord>(&key);
             self.join_with(key.0, &invitation, bytes)?;
         }
-        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
-            if group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob) {
-                self.commit_fetched(chat, group, bytes)?;
-            }
+        for (chat, group) in self.groups_awaiting(blob, mailbox)? {
+            self.commit_fetched(chat, group, bytes)?;
         }
         Ok(())
     }
 
     /// Whoever named this blob: the one that put it there, and whoever has heard of it.
-    fn invitations_to(&self, blob: BlobId) -> StoreResult<Vec<(InvitationKey, InvitationRecord)>, V> {
-        let all = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?;
-        Ok(all.into_iter().filter(|(key, _)| key.1 == blob).collect())
+    fn invitations_to(
+        &self,
+        blob: BlobId,
+        mailbox: Option<GuestId>,
+    ) -> StoreResult<Vec<(InvitationKey, InvitationRecord)>, V> {
+        let mut found = Vec::new();
+        for (key, row) in self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)? {
+            let at = mailbox_at(&self.overlay(), &self.account.relay, row.relay.as_ref())?;
+            if key.1 == blob && at == Some(mailbox) {
+                found.push((key, row));
+            }
+        }
+        Ok(found)
     }
 
-    /// A blob that is not to be had.
-    pub(crate) fn blob_gone(&mut self, blob: BlobId) -> StoreResult<(), V> {
-        for (key, _) in self.invitations_to(blob)? {
+    /// Groups that wait for a commit in this blob.
+    fn groups_awaiting(
+        &self,
+        blob: BlobId,
+        mailbox: Option<GuestId>,
+    ) -> StoreResult<Vec<(ChatId, GroupRecord)>, V> {
+        let mut found = Vec::new();
+        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            let awaits = group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob);
+            let relay = Some(&group.context.relay);
+            if awaits && mailbox_at(&self.overlay(), &self.account.relay, relay)? == Some(mailbox) {
+                found.push((chat, group));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A blob that is not to be had at the relay of this mailbox.
+    pub(crate) fn blob_gone(&mut self, blob: BlobId, mailbox: Option<GuestId>) -> StoreResult<(), V> {
+        for (key, _) in self.invitations_to(blob, mailbox)? {
             self.delete::<InvitationRecord>(&key);
         }
-        for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
-            if group.awaiting.as_ref().is_some_and(|awaiting| awaiting.blob.id == blob) {
-                self.commit_gone(chat, group)?;
-            }
+        for (chat, group) in self.groups_awaiting(blob, mailbox)? {
+            self.commit_gone(chat, group)?;
         }
         Ok(())
     }
+}
+
+/// The mailbox at a relay, the account's own or another; `None` if there is none. No address is the account's own relay's.
+pub(crate) fn mailbox_at<V: View>(
+    view: &V,
+    own: &RelayAddress,
+    relay: Option<&RelayAddress>,
+) -> StoreResult<Option<Option<GuestId>>, V> {
+    let Some(relay) = relay.filter(|relay| !relay.is_same(own)) else { return Ok(Some(None)) };
+    let guests = rows::scan::<GuestRecord, _>(view, &Range::all(), Order::Ascending, GUESTS)?;
+    Ok(guests.into_iter().find(|(_, guest)| guest.relay.is_same(relay)).map(|(guest, _)| Some(guest)))
+}
+
+/// Over which mailbox a blob goes up: one at its group's relay, for there the others fetch it. `None` if there is none.
+pub(crate) fn upload_mailbox<V: View>(
+    view: &V,
+    own: &RelayAddress,
+    upload: &UploadRecord,
+) -> StoreResult<Option<Option<GuestId>>, V> {
+    let group: Option<GroupRecord> = rows::get(view, &upload.chat)?;
+    mailbox_at(view, own, group.as_ref().map(|group| &group.context.relay))
 }

@@ -8,8 +8,8 @@ use hermes_protocol::{
     limits::PROFILE_NAME_CHARS,
 };
 use hermes_wire::{
-    RelayAddress,
     channel::{ChannelId, CopyKey, Epoch as NextEpoch, Head, PostTokenHash, Roster},
+    limits::REGISTRATION_TOKEN_CHARS,
 };
 
 use super::{
@@ -52,7 +52,7 @@ impl<V: View> Turn<'_, V> {
         }
         let mut wanted = Vec::new();
         for member in members {
-            match self.addable(member, &self.account.relay)? {
+            match self.addable(member)? {
                 Ok(chat) if wanted.contains(&Wanted::Add(chat)) => {}
                 Ok(chat) => wanted.push(Wanted::Add(chat)),
                 Err(error) => return Ok(Err(error)),
@@ -76,8 +76,16 @@ impl<V: View> Turn<'_, V> {
         };
         let chat = ChatId::random(self.rng);
         let name = self.claim_group_name(chat, name)?;
-        let record =
-            CardRecord { key: member.copy_key.clone(), given: None, group: Some(chat), early: 0, dropped: 0 };
+        let record = CardRecord {
+            given: None,
+            group: Some(chat),
+            early: 0,
+            dropped: 0,
+            at: None,
+            answers: None,
+            early_bytes: 0,
+            key: member.copy_key.clone(),
+        };
         self.put(&CardKey(card), &record);
         let mut group = GroupRecord {
             id,
@@ -104,6 +112,9 @@ impl<V: View> Turn<'_, V> {
         };
         if let Err(error) = self.found(chat, &mut group, created)? {
             return Ok(Err(error));
+        }
+        for contact in group.waiting().collect::<Vec<_>>() {
+            self.want_place_if_elsewhere(contact, chat, &group.context.relay, None)?;
         }
         self.drive(chat, group)?;
         Ok(Ok(Reply::Group(chat)))
@@ -156,17 +167,52 @@ impl<V: View> Turn<'_, V> {
         if !group.context.admins.contains(&self.account.fingerprint()) {
             return Ok(Err(CommandError::NotAdmin(group.name)));
         }
+        let change = match change {
+            GroupChange::Remove(names) => GroupChange::Remove(self.give_up_adding(chat, &mut group, names)?),
+            other => other,
+        };
+        let token = match &change {
+            GroupChange::AddGuest(_, token) if token.chars().count() > REGISTRATION_TOKEN_CHARS => {
+                return Ok(Err(CommandError::TokenTooLong(REGISTRATION_TOKEN_CHARS)));
+            }
+            GroupChange::AddGuest(_, token) => Some(token.clone()),
+            _ => None,
+        };
         let wanted = match self.wanted(chat, &group, change)? {
             Ok(wanted) => wanted,
             Err(error) => return Ok(Err(error)),
         };
         for wanted in wanted {
+            if let Wanted::Add(contact) = wanted {
+                self.want_place_if_elsewhere(contact, chat, &group.context.relay, token.clone())?;
+            }
             if !group.wanted.contains(&wanted) {
                 group.wanted.push(wanted);
             }
         }
         self.drive(chat, group)?;
         Ok(Ok(Reply::Group(chat)))
+    }
+
+    /// Those who wait to be added do so no more; what is left of the names are members.
+    fn give_up_adding(
+        &mut self,
+        chat: ChatId,
+        group: &mut GroupRecord,
+        names: Vec<String>,
+    ) -> StoreResult<Vec<String>, V> {
+        let mut left = Vec::new();
+        for name in names {
+            let contact = self.contact_named(&name)?.map(|(contact, _)| contact);
+            match contact.filter(|contact| group.wanted.contains(&Wanted::Add(*contact))) {
+                Some(contact) => {
+                    group.wanted.retain(|wanted| *wanted != Wanted::Add(contact));
+                    self.forget_place(contact, chat);
+                }
+                None => left.push(name),
+            }
+        }
+        Ok(left)
     }
 
     fn wanted(&mut self, chat: ChatId, group: &GroupRecord, change: GroupChange) -> Answer<Vec<Wanted>, V> {
@@ -179,7 +225,7 @@ impl<V: View> Turn<'_, V> {
                     return Ok(Err(CommandError::TooManyMembers(GROUP_MEMBERS)));
                 }
                 for name in names {
-                    match self.addable(&name, &group.context.relay)? {
+                    match self.addable(&name)? {
                         Ok(contact) if self.is_member(chat, &contact)? => {
                             let group = group.name.clone();
                             return Ok(Err(CommandError::MemberAlready { member: name, group }));
@@ -188,6 +234,15 @@ impl<V: View> Turn<'_, V> {
                         Err(error) => return Ok(Err(error)),
                     }
                 }
+            }
+            GroupChange::AddGuest(name, _) => {
+                let wanted = self.wanted(chat, group, GroupChange::Add(vec![name.clone()]))?;
+                if let Ok([Wanted::Add(contact)]) = wanted.as_deref()
+                    && !self.is_elsewhere(contact, &group.context.relay)?
+                {
+                    return Ok(Err(CommandError::NoTokenWanted(name)));
+                }
+                return Ok(wanted);
             }
             GroupChange::Remove(names) => {
                 for name in names {
@@ -225,8 +280,8 @@ impl<V: View> Turn<'_, V> {
         Ok(members.iter().any(|(_, member)| member.fingerprint == contact.fingerprint))
     }
 
-    /// A contact that can be a member of a group at this relay. What cannot be is said here, before anything has changed.
-    fn addable(&self, name: &str, relay: &RelayAddress) -> Answer<ChatId, V> {
+    /// A contact that can be a member. Who cannot be is said here, before anything has changed.
+    fn addable(&self, name: &str) -> Answer<ChatId, V> {
         let Some((chat, contact)) = self.contact_named(name)? else {
             return Ok(Err(CommandError::UnknownContact(name.to_owned())));
         };
@@ -238,9 +293,6 @@ impl<V: View> Turn<'_, V> {
         }
         if contact.trust.change.is_some() {
             return Ok(Err(CommandError::MemberKeyChanged(contact.name)));
-        }
-        if contact.ticket.relay != *relay {
-            return Ok(Err(CommandError::OtherRelay(contact.name)));
         }
         Ok(Ok(chat))
     }

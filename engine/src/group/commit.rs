@@ -11,7 +11,7 @@ use hermes_protocol::{
     identity::Fingerprint,
 };
 use hermes_wire::{
-    BlobId, Refusal,
+    BlobId, MailboxId, Refusal,
     channel::{Epoch as NextEpoch, PostTokenHash, RosterHash},
     codec,
     limits::POST_BYTES,
@@ -63,7 +63,7 @@ impl<V: View> Turn<'_, V> {
         let rows = self.mls_rows(chat)?;
         // Only this group ends with its rows: the account goes on, and an admin adds it again.
         let Ok(epoch) = read(&rows) else { return self.lose(chat, group, LostReason::Damaged) };
-        let batch = self.batch(&group, &epoch)?;
+        let batch = self.batch(chat, &group, &epoch)?;
         group.wanted = batch.left;
         if batch.changes.is_empty() && epoch.leaving.is_empty() {
             self.put(&chat, &group);
@@ -84,7 +84,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     /// What of the wanted goes into one commit.
-    fn batch(&mut self, group: &GroupRecord, epoch: &Epoch) -> StoreResult<Batch, V> {
+    fn batch(&mut self, chat: ChatId, group: &GroupRecord, epoch: &Epoch) -> StoreResult<Batch, V> {
         let mut batch = Batch::default();
         let places: Places<'_> = epoch
             .members
@@ -96,7 +96,7 @@ impl<V: View> Turn<'_, V> {
                 batch.left.push(wanted);
                 continue;
             }
-            self.put_into(&mut batch, (epoch, &places), wanted)?;
+            self.put_into(&mut batch, (chat, group), (epoch, &places), wanted)?;
         }
         for member in epoch.leaving.iter().filter_map(|leaf| epoch.members.get(leaf)) {
             batch.dismiss(epoch, &member.identity.fingerprint());
@@ -108,24 +108,20 @@ impl<V: View> Turn<'_, V> {
     fn put_into(
         &mut self,
         batch: &mut Batch,
+        (chat, group): (ChatId, &GroupRecord),
         (epoch, places): (&Epoch, &Places<'_>),
         wanted: Wanted,
     ) -> StoreResult<(), V> {
         let place = |fingerprint| places.get(&fingerprint).copied();
         match &wanted {
-            Wanted::Add(contact_chat) => {
-                let Some(contact) = self.get::<ContactRecord>(contact_chat)? else { return Ok(()) };
-                if place(contact.fingerprint).is_some() {
-                    return Ok(());
-                }
-                let Some((key, package)) = self.offer_of(*contact_chat, &contact)? else {
+            Wanted::Add(contact) => match self.add_into(batch, (chat, group), (epoch, places), *contact)? {
+                Adding::Done => {}
+                Adding::Waits => {
                     batch.left.push(wanted);
                     return Ok(());
-                };
-                batch.offers.push((key.0, key.1));
-                batch.added.push(*contact_chat);
-                batch.changes.push(Change::Add(package));
-            }
+                }
+                Adding::Dropped => return Ok(()),
+            },
             Wanted::Remove(fingerprint) => {
                 let Some((leaf, _)) = place(*fingerprint) else { return Ok(()) };
                 if batch.takes_from(leaf) {
@@ -143,7 +139,9 @@ impl<V: View> Turn<'_, V> {
                     return Ok(());
                 }
                 let key = OfferKey(*contact_chat, *number);
-                let Some(package) = self.replacement(&key, &contact, member)? else { return Ok(()) };
+                let Some(package) = self.replacement(&key, &contact, &epoch.context.relay, member)? else {
+                    return Ok(());
+                };
                 batch.offers.push((key.0, key.1));
                 batch.added.push(*contact_chat);
                 batch.changes.push(Change::Replace(leaf, package));
@@ -163,6 +161,36 @@ impl<V: View> Turn<'_, V> {
         }
         batch.carries.push(wanted);
         Ok(())
+    }
+
+    fn add_into(
+        &mut self,
+        batch: &mut Batch,
+        (chat, group): (ChatId, &GroupRecord),
+        (epoch, places): (&Epoch, &Places<'_>),
+        contact_chat: ChatId,
+    ) -> StoreResult<Adding, V> {
+        let Some(contact) = self.get::<ContactRecord>(&contact_chat)? else { return Ok(Adding::Dropped) };
+        if places.contains_key(&contact.fingerprint) {
+            return Ok(Adding::Dropped);
+        }
+        let (offer, package) = if contact.ticket.relay.is_same(&epoch.context.relay) {
+            self.offer_of(contact_chat, &contact)?.map(|(key, package)| (Some(key), package))
+        } else {
+            self.place_given(contact_chat, &contact, chat)?.map(|package| (None, package))
+        }
+        .unzip();
+        let Some(package) = package else { return Ok(Adding::Waits) };
+        // No relay takes such a roster, and nobody else would be added with it.
+        if batch.has_mailbox(epoch, package.card().mailbox) {
+            self.forget_place(contact_chat, chat);
+            self.change_failed(chat, group, &format!("{} has a member's mailbox", contact.name));
+            return Ok(Adding::Dropped);
+        }
+        batch.offers.extend(offer.flatten().map(|key| (key.0, key.1)));
+        batch.added.push(contact_chat);
+        batch.changes.push(Change::Add(package));
+        Ok(Adding::Done)
     }
 
     fn post_commit(
@@ -249,6 +277,9 @@ impl<V: View> Turn<'_, V> {
             self.delete::<OfferRow>(&OfferKey(offer_chat, number));
         }
         let welcome = pending.welcome;
+        for contact in welcome.iter().flat_map(|welcome| &welcome.to) {
+            self.forget_place(*contact, chat);
+        }
         let entering = Entering { before: merged.before, epoch: merged.epoch, secrets, author, welcome };
         self.enter(chat, group, entering, body)
     }
@@ -276,8 +307,11 @@ impl<V: View> Turn<'_, V> {
         mut group: GroupRecord,
         refusal: Refusal,
     ) -> StoreResult<(), V> {
-        if group.pending.take().is_none() {
-            return Ok(());
+        let Some(pending) = group.pending.take() else { return Ok(()) };
+        // Then it may have been a place that the relay does not know any more, and it does not say which.
+        let places = pending.welcome.iter().filter(|_| refusal == Refusal::RosterMismatch);
+        for contact in places.flat_map(|welcome| &welcome.to) {
+            self.forget_place(*contact, chat);
         }
         self.withdraw_commits(chat)?;
         self.delete::<NextRow>(&NextKey(chat));
@@ -310,6 +344,16 @@ impl<V: View> Turn<'_, V> {
 
 /// Where the members of an epoch are.
 type Places<'a> = BTreeMap<Fingerprint, (Leaf, &'a Member)>;
+
+/// What became of somebody who is to be added.
+enum Adding {
+    /// The commit adds it.
+    Done,
+    /// Its key package has not come.
+    Waits,
+    /// It is a member, or cannot be one.
+    Dropped,
+}
 
 /// What a commit takes with it.
 struct Carried {
@@ -350,6 +394,14 @@ impl Batch {
         if epoch.context.admins.contains(fingerprint) {
             self.context(epoch).admins.remove(fingerprint);
         }
+    }
+
+    /// Whether somebody has this mailbox already, in the group or among those who are added.
+    fn has_mailbox(&self, epoch: &Epoch, mailbox: MailboxId) -> bool {
+        let of_member = epoch.members.values().any(|member| member.card.mailbox == mailbox);
+        let of_added =
+            |change: &Change| matches!(change, Change::Add(package) if package.card().mailbox == mailbox);
+        of_member || self.changes.iter().any(of_added)
     }
 
     /// The context as it is to be.

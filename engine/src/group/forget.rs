@@ -32,6 +32,8 @@ impl<V: View> Turn<'_, V> {
             _ => return Ok(Err(CommandError::StillMember(group.name))),
         }
         self.delete::<NameRow>(&self.account.lookup(Lookup::Name, &[group.name.as_bytes()]));
+        // Its relay may copy there yet, if nobody has taken this account out.
+        self.revoke_at_guest(group.card)?;
         self.forget_card(group.card)?;
         group.forgotten = true;
         self.put(&chat, &group);

@@ -6,16 +6,18 @@ use hermes_protocol::{
     group::{Epoch, Joined, join},
     identity::Fingerprint,
 };
-use hermes_wire::{ContactId, Sequence, channel::Head};
+use hermes_wire::{ContactId, RelayAddress, Sequence, channel::Head};
 
 use super::{
     CardKey, CardRecord, EarlyKey, EarlyRecord, GroupRecord, GroupStanding, InvitationKey, InvitationRecord,
-    KeyPackageRow, PositionKey, PositionRecord,
+    KeyPackageRow, PositionKey, PositionRecord, mailbox_at,
 };
 use crate::{
     effect::{Effect, Event, GroupEvent},
+    guest::GuestRecord,
     id::ChatId,
-    limits::{EARLY_COPIES, GROUPS, GROUPS_BY_CONTACT, INVITATIONS},
+    limits::{EARLY_BYTES_OF_CARD, EARLY_COPIES, GROUPS, GROUPS_BY_CONTACT, INVITATION_KEPT, INVITATIONS},
+    receive::Taken,
     row::{ContactRecord, SecretBuf, UnreadableCause},
     rows::{Key, StoreResult},
     store::{Range, View},
@@ -24,10 +26,21 @@ use crate::{
 
 impl<V: View> Turn<'_, V> {
     /// Tells a contact that it is a member.
-    pub(super) fn invite(&mut self, chat: ChatId, welcome: &BlobRef, head: Head) -> StoreResult<(), V> {
+    pub(super) fn invite(
+        &mut self,
+        chat: ChatId,
+        group: &GroupRecord,
+        welcome: &BlobRef,
+    ) -> StoreResult<(), V> {
         let Some(contact) = self.get::<ContactRecord>(&chat)? else { return Ok(()) };
+        let elsewhere = !contact.ticket.relay.is_same(&group.context.relay);
+        let relay = elsewhere.then(|| group.context.relay.clone());
         // Without a session that seals, the contact stays a member that never comes: an admin adds it again.
-        let _unsent = self.post(chat, &contact, Body::GroupInvite { welcome: welcome.clone(), head })?;
+        let _unsent = self.post(
+            chat,
+            &contact,
+            Body::GroupInvite { welcome: welcome.clone(), head: group.head, relay },
+        )?;
         Ok(())
     }
 
@@ -36,26 +49,57 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         chat: ChatId,
         contact: &ContactRecord,
-        welcome: BlobRef,
-        head: Head,
+        invitation: InvitationRecord,
     ) -> Result<(), Halt<V::Error>> {
-        // Only who has a key package of ours can have added us.
-        if contact.given.is_empty() {
-            return Ok(());
+        // Only who has a key package of ours can have added us, and only where that has a place.
+        let relay = invitation.relay.as_ref();
+        let Some(mailbox) = mailbox_at(&self.overlay(), &self.account.relay, relay)? else { return Ok(()) };
+        let mut given = 0_usize;
+        for card in &contact.given {
+            let card = self.get::<CardRecord>(&CardKey(*card))?;
+            let there = card.is_some_and(|card| card.at.map(|place| place.guest) == mailbox);
+            given = given.saturating_add(usize::from(there));
         }
-        let key = InvitationKey(chat, welcome.id);
+        let key = InvitationKey(chat, invitation.welcome.id);
         let all = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?;
         let waiting = all.iter().filter(|(other, _)| *other != key);
         let of_contact = waiting.clone().filter(|(other, _)| other.0 == chat).count();
         let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?;
         let led_by = groups.iter().filter(|(_, group)| group.by == Some(chat)).count();
         // Each uses up a key package, so that honest ones are no more than there are of those.
-        let room = of_contact < contact.given.len() && waiting.count() < INVITATIONS;
+        let room = of_contact < given && waiting.count() < INVITATIONS;
         if !room || groups.len() >= GROUPS || led_by >= GROUPS_BY_CONTACT {
             return Err(UnreadableCause::TooManyGroups.into());
         }
-        self.put(&key, &InvitationRecord { welcome, head });
+        self.put(&key, &invitation);
         self.effects.push(Effect::Blobs);
+        Ok(())
+    }
+
+    /// Deletes the invitations that this is so for.
+    pub(crate) fn forget_invitations(
+        &mut self,
+        over: impl Fn(&InvitationKey, &InvitationRecord) -> bool,
+    ) -> StoreResult<(), V> {
+        for (key, invitation) in self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)? {
+            if over(&key, &invitation) {
+                self.delete::<InvitationRecord>(&key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes those whose welcome no relay has any more.
+    pub(crate) fn forget_old_invitations(&mut self) -> StoreResult<(), V> {
+        let now = self.counters.drained;
+        self.forget_invitations(|_, invitation| {
+            invitation.since.is_some_and(|since| now.since(since) >= INVITATION_KEPT)
+        })?;
+        for (key, invitation) in self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)? {
+            if invitation.since.is_none() {
+                self.put(&key, &InvitationRecord { since: Some(self.now), ..invitation });
+            }
+        }
         Ok(())
     }
 
@@ -73,7 +117,7 @@ impl<V: View> Turn<'_, V> {
             let Ok(joined) = join(&package.rows(), &welcome) else { continue };
             let by = joined.epoch.members.get(&joined.inviter).map(|member| member.identity.fingerprint());
             // A welcome tells who made it. Whoever passes on another's is not believed.
-            if by != Some(inviter.fingerprint) || joined.epoch.context.relay != self.account.relay {
+            if by != Some(inviter.fingerprint) || !self.is_at(card, &joined.epoch.context.relay)? {
                 continue;
             }
             inviter.given.retain(|given| *given != card);
@@ -82,6 +126,13 @@ impl<V: View> Turn<'_, V> {
             return self.give_key_packages(from);
         }
         Ok(())
+    }
+
+    /// Whether a card is in a mailbox at this relay.
+    fn is_at(&self, card: ContactId, relay: &RelayAddress) -> StoreResult<bool, V> {
+        let Some(record) = self.get::<CardRecord>(&CardKey(card))? else { return Ok(false) };
+        let Some(place) = record.at else { return Ok(self.account.relay.is_same(relay)) };
+        Ok(self.get::<GuestRecord>(&place.guest)?.is_some_and(|guest| guest.relay.is_same(relay)))
     }
 
     fn become_member(
@@ -147,7 +198,10 @@ impl<V: View> Turn<'_, V> {
         let event = GroupEvent::Joined { by: inviter.name.clone() };
         self.event(Event::Group { chat, name, event });
         if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
-            self.put(&CardKey(card), &CardRecord { group: Some(chat), ..record });
+            if let Some(place) = record.at {
+                self.guest_joined(place, card)?;
+            }
+            self.put(&CardKey(card), &CardRecord { group: Some(chat), answers: None, ..record });
         }
         if leaving {
             self.propose_to_leave(chat, group)?;
@@ -190,26 +244,38 @@ impl<V: View> Turn<'_, V> {
     /// Deletes what waits under a card.
     pub(super) fn forget_early(&mut self, card: ContactId) -> StoreResult<(), V> {
         let most = usize::try_from(EARLY_COPIES).unwrap_or(usize::MAX);
-        for (key, _) in self.scan::<EarlyRecord>(&Range::prefix(&card.0), most)? {
+        let Some(record) = self.get::<CardRecord>(&CardKey(card))? else { return Ok(()) };
+        let mut bytes = 0_u64;
+        for (key, row) in self.scan::<EarlyRecord>(&Range::prefix(&card.0), most)? {
+            bytes = bytes.saturating_add(row.bytes());
             self.delete::<EarlyRecord>(&key);
         }
-        if let Some(record) = self.get::<CardRecord>(&CardKey(card))? {
-            self.put(&CardKey(card), &CardRecord { early: 0, ..record });
-        }
+        self.free_early_room(record.at, bytes)?;
+        self.put(&CardKey(card), &CardRecord { early: 0, early_bytes: 0, ..record });
         Ok(())
     }
 
     /// Keeps a copy that cannot be taken yet.
-    pub(super) fn keep_early(&mut self, card: ContactId, mut record: CardRecord, body: &[u8]) {
-        if record.early >= EARLY_COPIES {
+    pub(super) fn keep_early(
+        &mut self,
+        card: ContactId,
+        mut record: CardRecord,
+        body: &[u8],
+    ) -> StoreResult<Taken, V> {
+        let row = EarlyRecord { body: body.to_vec().into() };
+        let early_bytes = record.early_bytes.saturating_add(row.bytes());
+        let room = record.early < EARLY_COPIES && early_bytes <= EARLY_BYTES_OF_CARD;
+        if !room || !self.take_early_room(record.at, row.bytes())? {
             record.dropped = record.dropped.saturating_add(1);
             self.put(&CardKey(card), &record);
-            return;
+            return Ok(Taken::Dropped);
         }
+        record.early_bytes = early_bytes;
         record.early = record.early.saturating_add(1);
         self.put(&CardKey(card), &record);
         let key = EarlyKey(card, self.next_position());
-        self.put(&key, &EarlyRecord { body: body.to_vec().into() });
+        self.put(&key, &row);
+        Ok(Taken::New)
     }
 
     /// Takes what waited, in order, until something has to wait again.
@@ -224,8 +290,10 @@ impl<V: View> Turn<'_, V> {
                 break;
             }
             self.delete::<EarlyRecord>(&key);
+            self.free_early_room(record.at, early.bytes())?;
             let early_left = record.early.saturating_sub(1);
-            self.put(&CardKey(card), &CardRecord { early: early_left, ..record.clone() });
+            let early_bytes = record.early_bytes.saturating_sub(early.bytes());
+            self.put(&CardKey(card), &CardRecord { early: early_left, early_bytes, ..record.clone() });
             self.take_copy_of(&record, chat, group, &early.body)?;
             range.from = key.to_bytes();
         }

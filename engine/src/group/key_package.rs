@@ -12,7 +12,8 @@ use serde_bytes::ByteBuf;
 use super::{CardKey, CardRecord, KeyPackageRow, OfferKey, OfferRow};
 use crate::{
     effect::{CommandError, Reply},
-    id::ChatId,
+    guest::{GuestPlace, GuestRecord},
+    id::{ChatId, GuestId},
     limits::{CONTACTS, KEY_PACKAGES_GIVEN, KEY_PACKAGES_KEPT},
     row::{ContactRecord, SecretBuf},
     rows::StoreResult,
@@ -38,7 +39,13 @@ impl<V: View> Turn<'_, V> {
         }
         let mut packages = Vec::new();
         let mut drawn = Vec::new();
-        while contact.given.len().saturating_add(drawn.len()) < KEY_PACKAGES_GIVEN {
+        // Those that name a mailbox elsewhere were asked for, each for a group of its own.
+        let mut given = 0_usize;
+        for card in &contact.given {
+            let card = self.get::<CardRecord>(&CardKey(*card))?;
+            given = given.saturating_add(usize::from(card.is_some_and(|card| card.at.is_none())));
+        }
+        while given.saturating_add(drawn.len()) < KEY_PACKAGES_GIVEN {
             let copy_key = CopyKey::random(self.rng);
             let Some((card, package)) = self.draw_key_package(chat, copy_key) else { break };
             drawn.push(card);
@@ -48,13 +55,17 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         // Without a session to send them, they are drawn again the next time.
-        let only = contact.given.is_empty();
+        let only = given == 0;
         match self.post(chat, &contact, Body::KeyPackages { packages, only })? {
             Ok(()) => {
                 contact.given.append(&mut drawn);
                 self.put(&chat, &contact);
             }
-            Err(_) => drawn.into_iter().for_each(|card| self.forget_key_package(card)),
+            Err(_) => {
+                for card in drawn {
+                    self.forget_key_package(card)?;
+                }
+            }
         }
         Ok(())
     }
@@ -65,10 +76,34 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         copy_key: CopyKey,
     ) -> Option<(ContactId, Vec<u8>)> {
-        let (card, member) = self.draw_card(copy_key);
+        self.draw_key_package_at(chat, copy_key, None)
+    }
+
+    /// The same with a place in a mailbox at another relay.
+    pub(crate) fn draw_key_package_at(
+        &mut self,
+        chat: ChatId,
+        copy_key: CopyKey,
+        guest: Option<(GuestId, &GuestRecord)>,
+    ) -> Option<(ContactId, Vec<u8>)> {
+        let (card, mut member) = self.draw_card(copy_key);
+        if let Some((_, guest)) = guest {
+            member.mailbox = guest.mailbox_id();
+            member.token = guest.channel_token(card, self.now);
+        }
         let drawn = KeyPackage::draw(&self.account.identity, &member, self.rng).ok()?;
-        let record =
-            CardRecord { key: member.copy_key.clone(), given: Some(chat), group: None, early: 0, dropped: 0 };
+        let at = guest.map(|(guest, _)| GuestPlace { guest, mailbox: member.mailbox });
+        let key = member.copy_key.clone();
+        let record = CardRecord {
+            key,
+            given: Some(chat),
+            group: None,
+            early: 0,
+            dropped: 0,
+            at,
+            answers: None,
+            early_bytes: 0,
+        };
         self.put(&CardKey(card), &record);
         self.put(&card, &KeyPackageRow::new(&drawn.rows));
         Some((card, drawn.public))
@@ -93,15 +128,15 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         for card in std::mem::take(&mut contact.given) {
-            self.forget_key_package(card);
+            self.forget_key_package(card)?;
         }
         self.put(&chat, &contact);
         Ok(())
     }
 
-    pub(super) fn forget_key_package(&mut self, card: ContactId) {
+    pub(crate) fn forget_key_package(&mut self, card: ContactId) -> StoreResult<(), V> {
         self.delete::<KeyPackageRow>(&card);
-        self.delete::<CardRecord>(&CardKey(card));
+        self.forget_card(card)
     }
 
     /// A contact gives key packages of its own: `only` these are good. What is none of its is passed over.
@@ -113,31 +148,45 @@ impl<V: View> Turn<'_, V> {
         only: bool,
     ) -> StoreResult<(), V> {
         if only {
-            for (key, _) in self.offers(chat)? {
-                self.delete::<OfferRow>(&key);
+            // Those with a place elsewhere are for somebody who is added again there.
+            for (key, OfferRow(package)) in self.offers(chat)? {
+                if package_of(contact, package.expose()).is_some() || !is_of(contact, package.expose()) {
+                    self.delete::<OfferRow>(&key);
+                }
             }
+            self.ask_for_given_places_again(chat)?;
         }
         for package in packages {
             if package_of(contact, package).is_some() {
-                self.keep_offer(chat, package)?;
+                self.keep_offer(chat, contact, package)?;
             }
         }
         self.drive_groups_that_want(chat)
     }
 
-    /// Keeps a key package that has been checked, and of all only the newest. Its number.
-    pub(super) fn keep_offer(&mut self, chat: ChatId, package: &[u8]) -> StoreResult<u64, V> {
+    /// Keeps a key package that has been checked, and only the newest, of those with a place in the contact's own mailbox
+    /// as of the others: the contact counts them so too. Its number.
+    pub(super) fn keep_offer(
+        &mut self,
+        chat: ChatId,
+        contact: &ContactRecord,
+        package: &[u8],
+    ) -> StoreResult<u64, V> {
         let position = self.next_position();
+        let elsewhere = package_of(contact, package).is_none();
         self.put(&OfferKey(chat, position), &OfferRow(SecretBuf::new(package)));
-        let offers = self.offers(chat)?;
-        for (key, _) in offers.iter().take(offers.len().saturating_sub(KEY_PACKAGES_KEPT)) {
+        let offers = self.offers(chat)?.into_iter();
+        let same: Vec<_> = offers
+            .filter(|(_, OfferRow(other))| package_of(contact, other.expose()).is_none() == elsewhere)
+            .collect();
+        for (key, _) in same.iter().take(same.len().saturating_sub(KEY_PACKAGES_KEPT)) {
             self.delete::<OfferRow>(key);
         }
         Ok(position)
     }
 
     fn offers(&self, chat: ChatId) -> StoreResult<Vec<(OfferKey, OfferRow)>, V> {
-        self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT.saturating_mul(2))
+        self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT.saturating_mul(3))
     }
 
     /// The oldest key package of a contact that is good for its identity. Others are deleted.
@@ -146,9 +195,11 @@ impl<V: View> Turn<'_, V> {
         chat: ChatId,
         contact: &ContactRecord,
     ) -> StoreResult<Option<(OfferKey, KeyPackage)>, V> {
-        for (key, OfferRow(package)) in self.scan::<OfferRow>(&Range::prefix(&chat.0), KEY_PACKAGES_KEPT)? {
+        for (key, OfferRow(package)) in self.offers(chat)? {
             match package_of(contact, package.expose()) {
                 Some(package) => return Ok(Some((key, package))),
+                // One with a place elsewhere is for somebody who is added again there.
+                None if is_of(contact, package.expose()) => {}
                 None => self.delete::<OfferRow>(&key),
             }
         }
@@ -161,4 +212,9 @@ impl<V: View> Turn<'_, V> {
 pub(super) fn package_of(contact: &ContactRecord, package: &[u8]) -> Option<KeyPackage> {
     let package = KeyPackage::check(package, &contact.fingerprint).ok()?;
     (package.card().mailbox == contact.ticket.mailbox).then_some(package)
+}
+
+/// Whether a key package is this contact's, wherever its place is.
+pub(super) fn is_of(contact: &ContactRecord, package: &[u8]) -> bool {
+    KeyPackage::check(package, &contact.fingerprint).is_ok()
 }

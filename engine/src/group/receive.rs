@@ -10,9 +10,10 @@ use hermes_protocol::{
     identity::Fingerprint,
 };
 use hermes_wire::{
-    ContactId, PostId, Sequence,
+    ContactId, MailboxId, PostId, Sequence,
     channel::{Copy, RosterHash},
     codec,
+    limits::POST_BYTES,
     mailbox::Delivered,
 };
 use serde_bytes::ByteBuf;
@@ -36,6 +37,8 @@ use crate::{
     turn::{Halt, Turn},
 };
 
+/// Bytes of an envelope with a copy: the largest post, and what stands around it.
+const COPY_BYTES: usize = POST_BYTES + 512;
 /// Bytes of a reference to a blob, with slack.
 pub(super) const REFERENCE_BYTES: usize = 256;
 /// The relay copies to others than the members: it was told so by whoever made the commit, or does it by itself.
@@ -53,20 +56,35 @@ impl<V: View> Turn<'_, V> {
         record: CardRecord,
         delivered: &Delivered,
     ) -> Result<Taken, Halt<V::Error>> {
+        let copy = self.open_copy(&record, &delivered.body).ok_or(UnreadableCause::Forged)?;
+        self.take_arrived(card, record, copy, &delivered.body)
+    }
+
+    /// Opens what came under a card: whoever made it has the card's copy key, and it is no longer than the relay copies.
+    pub(crate) fn open_copy(&self, record: &CardRecord, body: &[u8]) -> Option<Copy> {
+        let copied = body.len() <= COPY_BYTES;
+        Copy::open(body, &record.key, self.mailbox_of(record)).ok().filter(|_| copied)
+    }
+
+    /// Takes a copy, or keeps it until it can be taken.
+    pub(crate) fn take_arrived(
+        &mut self,
+        card: ContactId,
+        record: CardRecord,
+        copy: Copy,
+        body: &[u8],
+    ) -> Result<Taken, Halt<V::Error>> {
         let waits = match record.group {
             None => true,
             Some(chat) => self.get::<GroupRecord>(&chat)?.is_some_and(|group| group.awaiting.is_some()),
         };
         if waits {
-            self.keep_early(card, record, &delivered.body);
-            return Ok(Taken::New);
+            return Ok(self.keep_early(card, record, body)?);
         }
         let Some(chat) = record.group else { return Ok(Taken::New) };
         let Some(group) = self.get::<GroupRecord>(&chat)? else {
             return Err(UnreadableCause::UnknownContact.into());
         };
-        let copy = Copy::open(&delivered.body, &record.key, self.account.mailbox)
-            .map_err(|_| UnreadableCause::Forged)?;
         self.take_copy(chat, group, copy)
     }
 
@@ -78,18 +96,25 @@ impl<V: View> Turn<'_, V> {
         group: GroupRecord,
         body: &[u8],
     ) -> StoreResult<(), V> {
-        let taken = match Copy::open(body, &record.key, self.account.mailbox) {
-            Ok(copy) => self.take_copy(chat, group, copy),
-            Err(_) => Err(UnreadableCause::Forged.into()),
+        let taken = match self.open_copy(record, body) {
+            Some(copy) => self.take_copy(chat, group, copy),
+            None => Err(UnreadableCause::Forged.into()),
         };
         match taken {
             Ok(_) => Ok(()),
-            Err(Halt::Unreadable(cause)) => {
-                self.unreadable(cause, Some(chat));
-                Ok(())
-            }
+            Err(Halt::Unreadable(cause)) => match record.at {
+                Some(place) => self.guest_unreadable(place.guest),
+                None => {
+                    self.unreadable(cause, Some(chat));
+                    Ok(())
+                }
+            },
             Err(Halt::Store(error)) => Err(error),
         }
+    }
+
+    fn mailbox_of(&self, card: &CardRecord) -> MailboxId {
+        card.at.map_or(self.account.mailbox, |place| place.mailbox)
     }
 
     fn take_copy(&mut self, chat: ChatId, group: GroupRecord, copy: Copy) -> Result<Taken, Halt<V::Error>> {
@@ -371,7 +396,7 @@ impl<V: View> Turn<'_, V> {
         self.put(&chat, &group);
         if let Some(Welcome { blob, to }) = welcome {
             for contact in to {
-                self.invite(contact, &blob, group.head)?;
+                self.invite(contact, &group, &blob)?;
             }
         }
         self.send_held_posts(chat, &group)?;

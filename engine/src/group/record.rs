@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use hermes_protocol::{
     blob::BlobRef,
+    content::AskId,
     group::{GroupContext, GroupId, Leaf},
     identity::Fingerprint,
 };
 use hermes_wire::{
-    BlobId, ContactId, PostId, Sequence, Timestamp,
+    BlobId, ContactId, PostId, RelayAddress, Sequence, Timestamp,
     channel::{ChannelId, CopyKey, Epoch as NextEpoch, Head, RosterHash},
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::{
+    guest::GuestPlace,
     id::ChatId,
     row::{Author, Received, SecretBuf},
     rows::{Key, Place, pair_keys, rows, wrapped_rows},
@@ -76,6 +78,15 @@ pub(crate) struct Overtaken {
 }
 
 impl GroupRecord {
+    /// Whether nothing more comes of it, unless somebody adds this account again.
+    pub(crate) fn is_over(&self) -> bool {
+        self.forgotten
+            || matches!(
+                self.standing,
+                GroupStanding::Left | GroupStanding::Removed(_) | GroupStanding::Refused(_)
+            )
+    }
+
     /// Contacts who are to be added.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = ChatId> {
         self.wanted.iter().filter_map(|wanted| match wanted {
@@ -269,6 +280,22 @@ pub(crate) struct CardRecord {
     /// Those for which there was no room.
     #[serde(default)]
     pub(crate) dropped: u64,
+    /// In which mailbox, if not in the account's own.
+    #[serde(default)]
+    pub(crate) at: Option<GuestPlace>,
+    /// The asking that its key package was the answer to, until there is a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answers: Option<GivenFor>,
+    /// Bytes of the copies that came before the group was joined.
+    #[serde(default)]
+    pub(crate) early_bytes: u64,
+}
+
+/// An asking for a place in a mailbox at another relay, and the key package that answers it however often it comes.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct GivenFor {
+    pub(crate) ask: AskId,
+    pub(crate) package: ByteBuf,
 }
 
 /// A welcome that is not here yet.
@@ -277,12 +304,25 @@ pub(crate) struct InvitationRecord {
     pub(crate) welcome: BlobRef,
     /// Names the commits before the account is a member.
     pub(crate) head: Head,
+    /// Where the welcome is, if not at the account's own relay.
+    #[serde(default)]
+    pub(crate) relay: Option<RelayAddress>,
+    /// When it came; older stores did not note it.
+    #[serde(default)]
+    pub(crate) since: Option<Timestamp>,
 }
 
 /// A copy that cannot be taken yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct EarlyRecord {
     pub(crate) body: ByteBuf,
+}
+
+impl EarlyRecord {
+    /// What it takes of the room for such copies.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
 }
 
 /// A blob on its way to the relay.

@@ -11,20 +11,19 @@ use hermes_protocol::{
     group::{GroupId, KeyPackage, Member},
     identity::Fingerprint,
 };
-use hermes_wire::{Sequence, Timestamp, channel::CopyKey};
+use hermes_wire::{RelayAddress, Sequence, Timestamp, channel::CopyKey};
 use serde_bytes::ByteBuf;
 
 use super::{
-    GroupRecord, GroupStanding, LostReason, MemberRecord, OfferKey, OfferRow, RebuiltKey, RebuiltRecord,
-    RejoinKey, RejoinRecord,
-    key_package::package_of,
+    CardKey, CardRecord, GroupRecord, GroupStanding, LostReason, MemberRecord, OfferKey, OfferRow,
+    RebuiltKey, RebuiltRecord, RejoinKey, RejoinRecord,
+    key_package::is_of,
     record::{Round, Wanted},
 };
 use crate::{
-    id::ChatId,
+    id::{ChatId, GuestId},
     limits::{
-        GROUP_ROWS, GROUPS, KEY_PACKAGES_KEPT, OUTBOX_ROWS_FOR_RECEIPTS, OVERTAKEN, REJOIN_ADMINS,
-        REJOIN_HEEDED, REJOIN_ROUND,
+        GROUP_ROWS, GROUPS, OUTBOX_ROWS_FOR_RECEIPTS, OVERTAKEN, REJOIN_ADMINS, REJOIN_HEEDED, REJOIN_ROUND,
     },
     row::{ContactRecord, StoreStanding},
     rows::StoreResult,
@@ -37,10 +36,11 @@ impl<V: View> Turn<'_, V> {
     pub(crate) fn look_after_groups(&mut self) -> StoreResult<(), V> {
         for (chat, group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
             self.forget_old_frozen_epoch(chat)?;
-            match self.left_behind(&group) {
+            match self.left_behind(&group)? {
                 Some(reason) => self.lose(chat, group, reason)?,
                 None => {
                     self.ask_to_be_added_again(chat, &group)?;
+                    self.ask_for_places_again(chat, &group)?;
                     self.update_in_turn(chat, group)?;
                 }
             }
@@ -50,18 +50,39 @@ impl<V: View> Turn<'_, V> {
 
     /// The commit that overtook a post was put into the mailbox before the post was refused. Whoever has emptied it since
     /// then has not got it.
-    fn left_behind(&self, group: &GroupRecord) -> Option<LostReason> {
+    fn left_behind(&self, group: &GroupRecord) -> StoreResult<Option<LostReason>, V> {
         let follows = matches!(group.standing, GroupStanding::Member | GroupStanding::Leaving);
-        let overtaken = group.overtaken.filter(|_| follows && group.awaiting.is_none())?;
-        let emptied = overtaken.head.is_some_and(|head| self.counters.cursor >= head);
-        let drained = self.counters.drained;
+        let Some(overtaken) = group.overtaken.filter(|_| follows && group.awaiting.is_none()) else {
+            return Ok(None);
+        };
+        let (cursor, drained) = match self.mailbox_in(group)? {
+            Some(guest) => {
+                let position = self.guest_position(guest)?;
+                (position.cursor, position.drained)
+            }
+            None => (self.counters.cursor, self.counters.drained),
+        };
+        let emptied = overtaken.head.is_some_and(|head| cursor >= head);
         let long_ago = drained > overtaken.since && drained.since(overtaken.since) >= OVERTAKEN;
-        (emptied || long_ago).then_some(overtaken.reason)
+        Ok((emptied || long_ago).then_some(overtaken.reason))
     }
 
-    /// The mailbox was opened, and this is the highest sequence in it.
-    pub(crate) fn note_head_for_groups(&mut self, head: Sequence) -> StoreResult<(), V> {
+    /// The mailbox at another relay in which a group's copies arrive, if it is not the account's own.
+    fn mailbox_in(&self, group: &GroupRecord) -> StoreResult<Option<GuestId>, V> {
+        let card = self.get::<CardRecord>(&CardKey(group.card))?;
+        Ok(card.and_then(|card| card.at).map(|place| place.guest))
+    }
+
+    /// A mailbox was opened, and this is the highest sequence in it.
+    pub(crate) fn note_head_for_groups(
+        &mut self,
+        head: Sequence,
+        mailbox: Option<GuestId>,
+    ) -> StoreResult<(), V> {
         for (chat, mut group) in self.scan::<GroupRecord>(&Range::all(), GROUPS)? {
+            if group.overtaken.is_none() || self.mailbox_in(&group)? != mailbox {
+                continue;
+            }
             if let Some(overtaken) = group.overtaken.as_mut().filter(|overtaken| overtaken.head.is_none()) {
                 overtaken.head = overtaken.reopened.then_some(head);
                 overtaken.reopened = true;
@@ -107,7 +128,7 @@ impl<V: View> Turn<'_, V> {
                 continue;
             }
             let Some((contact_chat, contact)) = self.contact_with(admin)? else { continue };
-            if self.ask(contact_chat, contact, group.id, &round.copy_key)? {
+            if self.ask(contact_chat, contact, group, &round.copy_key)? {
                 round.asked.push(*admin);
                 asked = asked.saturating_add(1);
             }
@@ -124,24 +145,30 @@ impl<V: View> Turn<'_, V> {
         &mut self,
         chat: ChatId,
         mut contact: ContactRecord,
-        group: GroupId,
+        group: &GroupRecord,
         copy_key: &CopyKey,
     ) -> StoreResult<bool, V> {
         if !contact.answered || contact.active.is_none() || contact.trust.change.is_some() {
             return Ok(false);
         }
-        let Some((card, package)) = self.draw_key_package(chat, copy_key.clone()) else { return Ok(false) };
-        let body = Body::GroupRejoin { group, package: ByteBuf::from(package) };
-        if self.post(chat, &contact, body)?.is_err() {
-            self.forget_key_package(card);
+        let here = group.context.relay.is_same(&self.account.relay);
+        let guest = if here { None } else { self.guest_at(&group.context.relay)? };
+        // Without its mailbox there is no way back: an admin has to remove it and add it.
+        if guest.is_none() && !here {
             return Ok(false);
         }
-        contact.given.push(card);
-        // The contact keeps no more of them either.
-        let surplus = contact.given.len().saturating_sub(KEY_PACKAGES_KEPT);
-        for card in contact.given.drain(..surplus).collect::<Vec<_>>() {
-            self.forget_key_package(card);
+        let at = guest.as_ref().map(|(guest, record)| (*guest, record));
+        let drawn = self.draw_key_package_at(chat, copy_key.clone(), at);
+        let Some((card, package)) = drawn else { return Ok(false) };
+        let body = Body::GroupRejoin { group: group.id, package: ByteBuf::from(package) };
+        if self.post(chat, &contact, body)?.is_err() {
+            self.forget_key_package(card)?;
+            return Ok(false);
         }
+        if let Some((guest, _)) = guest {
+            self.note_given_at(guest, chat, card)?;
+        }
+        self.note_given(&mut contact, card)?;
         self.put(&chat, &contact);
         Ok(true)
     }
@@ -194,7 +221,7 @@ impl<V: View> Turn<'_, V> {
         group: GroupId,
         package: &[u8],
     ) -> StoreResult<(), V> {
-        if contact.trust.change.is_some() || contact.ticket.relay != self.account.relay {
+        if contact.trust.change.is_some() {
             return Ok(());
         }
         let me = self.account.fingerprint();
@@ -215,12 +242,12 @@ impl<V: View> Turn<'_, V> {
         let mut record = self.rejoin_record(chat)?;
         record.heeded.retain(|(_, at)| apart(*at, self.now) < REJOIN_HEEDED);
         let heeded = record.heeded.iter().any(|(member, _)| *member == contact.fingerprint);
-        if heeded || package_of(contact, package).is_none() {
+        if heeded || !is_of(contact, package) {
             return Ok(());
         }
         record.heeded.push((contact.fingerprint, self.now));
         self.put(&RejoinKey(chat), &record);
-        let number = self.keep_offer(contact_chat, package)?;
+        let number = self.keep_offer(contact_chat, contact, package)?;
         let earlier = |wanted: &Wanted| matches!(wanted, Wanted::Replace(of, _) if *of == contact_chat);
         group.wanted.retain(|wanted| !earlier(wanted));
         group.wanted.push(Wanted::Replace(contact_chat, number));
@@ -233,11 +260,18 @@ impl<V: View> Turn<'_, V> {
         &self,
         key: &OfferKey,
         contact: &ContactRecord,
+        relay: &RelayAddress,
         member: &Member,
     ) -> StoreResult<Option<KeyPackage>, V> {
+        let here = contact.ticket.relay.is_same(relay);
         let Some(OfferRow(package)) = self.get(key)? else { return Ok(None) };
-        let package = package_of(contact, package.expose());
-        Ok(package.filter(|package| package.card().copy_key != member.card.copy_key))
+        // It keeps its mailbox, or has another one of its own: nobody else's.
+        let package = KeyPackage::check(package.expose(), &contact.fingerprint).ok();
+        let own = |package: &KeyPackage| {
+            let mailbox = package.card().mailbox;
+            mailbox == member.card.mailbox || (here && mailbox == contact.ticket.mailbox)
+        };
+        Ok(package.filter(own).filter(|package| package.card().copy_key != member.card.copy_key))
     }
 }
 

@@ -103,6 +103,9 @@ impl<V: View> Turn<'_, V> {
 
     pub(super) fn stop_group(&mut self, chat: ChatId, mut group: GroupRecord) -> StoreResult<(), V> {
         self.lost_race(chat, &mut group)?;
+        for contact in group.waiting().collect::<Vec<_>>() {
+            self.forget_place(contact, chat);
+        }
         group.wanted.clear();
         self.put(&chat, &group);
         self.fail_outbox(chat, &FailureReason::GroupClosed)?;

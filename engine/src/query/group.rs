@@ -1,7 +1,10 @@
 //! Groups as a user sees them.
 
-use hermes_protocol::group::{Authenticator, Leaf, read};
-use hermes_wire::{ChannelId, Timestamp};
+use hermes_protocol::{
+    content::GuestRefusal,
+    group::{Authenticator, GroupContext, Leaf, read},
+};
+use hermes_wire::{ChannelId, RelayAddress, Timestamp};
 
 use super::{
     chat_named,
@@ -9,8 +12,8 @@ use super::{
 };
 use crate::{
     group::{
-        self, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey, PositionRecord, RejoinKey,
-        RejoinRecord,
+        self, AskKey, AskRecord, GroupRecord, GroupStanding, MemberKey, MemberRecord, PositionKey,
+        PositionRecord, RejoinKey, RejoinRecord,
     },
     id::ChatId,
     limits::{GROUP_ROWS, GROUPS},
@@ -73,8 +76,21 @@ pub struct GroupDetails {
     pub members: Vec<MemberView>,
     /// Contacts who are to be added and have no key package here; they are added when one comes.
     pub waiting: Vec<String>,
+    /// Of those, who waits for a mailbox at the group's relay.
+    pub places: Vec<PlaceView>,
     /// The channel at the relay.
     pub channel: ChannelId,
+    /// The relay.
+    pub relay: RelayAddress,
+}
+
+/// A contact whose own mailbox is at another relay than the group that it is to be added to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceView {
+    /// The contact's name.
+    pub contact: String,
+    /// Why it has no mailbox at the group's relay; nothing while its client has not answered.
+    pub refused: Option<GuestRefusal>,
 }
 
 /// A member.
@@ -117,12 +133,19 @@ pub fn group_at<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<GroupDeta
         members.push(MemberView { person, admin });
     }
     let mut waiting = Vec::new();
-    for contact in row.waiting() {
-        let contact: Option<ContactRecord> = rows::get(view, &contact)?;
-        waiting.extend(contact.map(|contact| contact.name));
+    let mut places = Vec::new();
+    for contact_chat in row.waiting() {
+        let Some(contact) = rows::get::<ContactRecord, _>(view, &contact_chat)? else { continue };
+        if !contact.ticket.relay.is_same(&row.context.relay) {
+            let ask: Option<AskRecord> = rows::get(view, &AskKey(contact_chat, chat))?;
+            let refused = ask.and_then(|ask| ask.refused());
+            places.push(PlaceView { contact: contact.name.clone(), refused });
+        }
+        waiting.push(contact.name);
     }
     let group = show(view, chat, &row, &people)?;
-    Ok(Some(GroupDetails { group, members, waiting, channel: row.context.channel }))
+    let GroupContext { channel, relay, .. } = row.context;
+    Ok(Some(GroupDetails { group, members, waiting, places, channel, relay }))
 }
 
 /// What shows that members agree: equal at all who are in the same epoch of the same group, and nowhere else. `None` when

@@ -18,7 +18,8 @@ use crate::{
     account,
     block::RevokedRecord,
     group::{self, GroupRecord, InvitationRecord, PartKey, PartRow, UploadRecord},
-    id::ChatId,
+    guest::{GuestPosition, GuestPositionKey, GuestRecord, GuestTally, GuestTallyKey},
+    id::{ChatId, GuestId},
     input::OutboxKey,
     limits::{self, QUERY_ROWS},
     row::{ContactRecord, Fetching, OutboxRecord},
@@ -109,6 +110,15 @@ pub struct BlobFetch {
     pub blob: BlobId,
     /// Where it is.
     pub relay: RelayAddress,
+    /// The account's mailbox there, if it is not its own: in whose name is told what comes of it.
+    pub mailbox: Option<GuestId>,
+}
+
+impl BlobFetch {
+    /// What it is called by: a relay may have moved.
+    pub fn id(&self) -> (BlobId, Option<GuestId>) {
+        (self.blob, self.mailbox)
+    }
 }
 
 /// A bundle that a pairing waits for.
@@ -134,6 +144,67 @@ pub fn mailbox<V: View>(view: &V) -> StoreResult<MailboxSettings, V> {
         registration_token: record.registration_token,
         relay: record.relay,
     })
+}
+
+/// A mailbox at another relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestView {
+    /// Which.
+    pub guest: GuestId,
+    /// Where.
+    pub relay: RelayAddress,
+    /// Whether the relay has taken it.
+    pub registered: bool,
+    /// Envelopes that the relay had when it was last asked, and that are yet to come, at most.
+    pub waiting: u64,
+    /// Envelopes there that could not be read, ever.
+    pub unreadable: u64,
+    /// Envelopes that the relay says it has dropped, ever.
+    pub expired: u64,
+    /// When one of these was last counted.
+    pub last_unreadable: Option<Timestamp>,
+}
+
+/// Mailboxes at other relays, by relay.
+pub fn guests<V: View>(view: &V) -> StoreResult<Vec<GuestView>, V> {
+    let mut guests = Vec::new();
+    for (guest, row) in rows::scan::<GuestRecord, _>(view, &Range::all(), Order::Ascending, limits::GUESTS)? {
+        let position: Option<GuestPosition> = rows::get(view, &GuestPositionKey(guest))?;
+        let waiting = position.map_or(0, |at| at.head.0.saturating_sub(at.cursor.0));
+        let tally: Option<GuestTally> = rows::get(view, &GuestTallyKey(guest))?;
+        guests.push(GuestView {
+            guest,
+            relay: row.relay,
+            registered: row.registered,
+            waiting,
+            unreadable: tally.map_or(0, |tally| tally.unreadable),
+            expired: tally.map_or(0, |tally| tally.expired),
+            last_unreadable: tally.filter(|tally| tally.last > Timestamp(0)).map(|tally| tally.last),
+        });
+    }
+    guests.sort_by(|a, b| a.relay.cmp(&b.relay));
+    Ok(guests)
+}
+
+/// What opens a mailbox at another relay; `None` when it was given up.
+pub fn guest_mailbox<V: View>(view: &V, guest: GuestId) -> StoreResult<Option<MailboxSettings>, V> {
+    let Some(record) = rows::get::<GuestRecord, _>(view, &guest)? else { return Ok(None) };
+    let position: Option<GuestPosition> = rows::get(view, &GuestPositionKey(guest))?;
+    Ok(Some(MailboxSettings {
+        registration_token: record.registration_token(),
+        instance: record.instance,
+        mailbox_seed: Zeroizing::new(*record.seed()),
+        mailbox: record.mailbox_id(),
+        drop_key: record.drop_key(),
+        cursor: position.map_or(Sequence(0), |position| position.cursor),
+        relay: record.relay,
+    }))
+}
+
+/// Where the relay of a guest mailbox may be reached; the address first that has led to it.
+pub fn guest_addresses<V: View>(view: &V, guest: GuestId) -> StoreResult<Vec<RelayAddress>, V> {
+    let record: Option<GuestRecord> = rows::get(view, &guest)?;
+    Ok(record.map(|record| record.addresses()).unwrap_or_default())
 }
 
 /// Chats with something in the outbox.
@@ -180,17 +251,32 @@ pub fn destination<V: View>(view: &V, chat: ChatId) -> StoreResult<Option<Destin
     if let Some(contact) = rows::get::<ContactRecord, _>(view, &chat)? {
         return Ok(Some(Destination::of(contact.ticket)));
     }
-    let group: Option<GroupRecord> = rows::get(view, &chat)?;
-    Ok(group.map(|group| Destination {
-        relay: group.context.relay,
-        place: Place::Channel(group.context.channel),
-    }))
+    let Some(group) = rows::get::<GroupRecord, _>(view, &chat)? else { return Ok(None) };
+    let own = account::record(view)?.relay;
+    let known = group::mailbox_at(view, &own, Some(&group.context.relay))?;
+    let relay = match known {
+        Some(mailbox) => relay_of(view, &own, mailbox)?,
+        None => None,
+    };
+    let relay = relay.unwrap_or(group.context.relay);
+    Ok(Some(Destination { relay, place: Place::Channel(group.context.channel) }))
 }
 
-/// Blobs that the account's relay is to have.
+/// Blobs that go up over the account's own mailbox.
 pub fn uploads<V: View>(view: &V) -> StoreResult<Vec<Upload>, V> {
-    let rows = rows::scan::<UploadRecord, _>(view, &Range::all(), Order::Ascending, QUERY_ROWS)?;
-    Ok(rows.into_iter().map(|(blob, row)| Upload { blob, total: row.total }).collect())
+    uploads_over(view, None)
+}
+
+/// Blobs that go up over a mailbox: the account's own, or one at another relay.
+pub fn uploads_over<V: View>(view: &V, mailbox: Option<GuestId>) -> StoreResult<Vec<Upload>, V> {
+    let own = account::record(view)?.relay;
+    let mut uploads = Vec::new();
+    for (blob, row) in rows::scan::<UploadRecord, _>(view, &Range::all(), Order::Ascending, QUERY_ROWS)? {
+        if group::upload_mailbox(view, &own, &row)? == Some(mailbox) {
+            uploads.push(Upload { blob, total: row.total });
+        }
+    }
+    Ok(uploads)
 }
 
 /// The piece of a blob that begins at `offset`.
@@ -204,13 +290,35 @@ pub fn blob_fetches<V: View>(view: &V) -> StoreResult<Vec<BlobFetch>, V> {
     let invitations =
         rows::scan::<InvitationRecord, _>(view, &Range::all(), Order::Ascending, limits::INVITATIONS)?;
     let groups = rows::scan::<GroupRecord, _>(view, &Range::all(), Order::Ascending, limits::GROUPS)?;
-    let own = if invitations.is_empty() { None } else { Some(account::record(view)?.relay) };
-    let welcomes = invitations.into_iter().filter_map(|(key, _)| Some((key.1, own.clone()?)));
-    let commits =
-        groups.into_iter().filter_map(|(_, group)| Some((group.awaiting?.blob.id, group.context.relay)));
-    // Once, however many have named it: what each of them said of it is compared when it is here.
-    let fetches: BTreeMap<_, _> = welcomes.chain(commits).collect();
-    Ok(fetches.into_iter().map(|(blob, relay)| BlobFetch { blob, relay }).collect())
+    let welcomes = invitations.into_iter().map(|(key, row)| (key.1, row.relay));
+    let commits = groups
+        .into_iter()
+        .filter_map(|(_, group)| Some((group.awaiting?.blob.id, Some(group.context.relay))));
+    let awaited: Vec<_> = welcomes.chain(commits).collect();
+    if awaited.is_empty() {
+        return Ok(Vec::new());
+    }
+    let own = account::record(view)?.relay;
+    // Once for each relay, however many have named it: what each of them said of it is compared when it is here.
+    let mut fetches = BTreeMap::new();
+    for (blob, relay) in awaited {
+        let Some(mailbox) = group::mailbox_at(view, &own, relay.as_ref())? else { continue };
+        let Some(relay) = relay_of(view, &own, mailbox)? else { continue };
+        fetches.entry((blob, mailbox)).or_insert(BlobFetch { blob, relay, mailbox });
+    }
+    Ok(fetches.into_values().collect())
+}
+
+/// Where the relay is that has a mailbox of this account. What others call it by may lead nowhere, or to somebody who wants
+/// to see who comes.
+fn relay_of<V: View>(
+    view: &V,
+    own: &RelayAddress,
+    mailbox: Option<GuestId>,
+) -> StoreResult<Option<RelayAddress>, V> {
+    let Some(guest) = mailbox else { return Ok(Some(own.clone())) };
+    let record: Option<GuestRecord> = rows::get(view, &guest)?;
+    Ok(record.map(|record| record.relay))
 }
 
 /// Bundles that pairings wait for.
@@ -233,8 +341,17 @@ fn pending(chat: ChatId, contact: ContactRecord) -> Option<PendingFetch> {
 
 /// Permissions that the relay has yet to be told to refuse, each with the time until when.
 pub fn revocations<V: View>(view: &V) -> StoreResult<Vec<(ContactId, Timestamp)>, V> {
+    revocations_at(view, None)
+}
+
+/// The same, of a mailbox: the account's own, or one at another relay.
+pub fn revocations_at<V: View>(
+    view: &V,
+    mailbox: Option<GuestId>,
+) -> StoreResult<Vec<(ContactId, Timestamp)>, V> {
     let rows = rows::scan::<RevokedRecord, _>(view, &Range::all(), Order::Ascending, QUERY_ROWS)?;
-    Ok(rows.into_iter().filter(|(_, row)| row.pending).map(|(key, row)| (key.0, row.until)).collect())
+    let pending = rows.into_iter().filter(|(_, row)| row.pending && row.at == mailbox);
+    Ok(pending.map(|(key, row)| (key.0, row.until)).collect())
 }
 
 /// Prekeys below this id are not to be given out by a relay.

@@ -29,16 +29,17 @@ pub use contact::{ContactDetails, KeyChange, Safety, SessionFacts, contact_at, c
 pub use delivery::{Confirmed, RecipientView, recipients};
 pub use events::{ConsumerView, EventEntry, EventPage, EventView, consumers, events, newest_event};
 pub use group::{
-    GroupDetails, GroupView, MemberView, WayBack, group_at, group_authenticator, group_named, groups,
+    GroupDetails, GroupView, MemberView, PlaceView, WayBack, group_at, group_authenticator, group_named,
+    groups,
 };
 pub use history::{
     InboxFilter, MessageDirection, MessageView, inbox, last_received, log, log_after, message, message_at,
     messages_at,
 };
 pub use link::{
-    BlobFetch, Destination, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,
-    destination, fetch_of, fetches, mailbox, outbox, outbox_chats, prekey_floor, prekeys_to_publish,
-    revocations, upload_part, uploads,
+    BlobFetch, Destination, GuestView, MailboxSettings, Outgoing, PendingFetch, Place, Upload, blob_fetches,
+    destination, fetch_of, fetches, guest_addresses, guest_mailbox, guests, mailbox, outbox, outbox_chats,
+    prekey_floor, prekeys_to_publish, revocations, revocations_at, upload_part, uploads, uploads_over,
 };
 pub use marks::{Quote, QuotedFrom, ReactionView};
 pub use peer::{PeerView, SessionHealth, peers};
@@ -196,8 +197,9 @@ pub fn summary<V: View>(view: &V) -> StoreResult<Summary, V> {
         None => None,
     };
     Ok(Summary {
-        // What was written to a group is not here before its welcome is.
-        caught_up: counters.cursor >= counters.head && blob_fetches(view)?.is_empty(),
+        // What was written to a group is not here before its welcome is. What is at other relays may take its time.
+        caught_up: counters.cursor >= counters.head
+            && blob_fetches(view)?.iter().all(|fetch| fetch.mailbox.is_some()),
         waiting: counters.head.0.saturating_sub(counters.cursor.0),
         renewals: counters.renewals,
         last_renewal,

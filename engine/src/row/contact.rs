@@ -41,6 +41,9 @@ pub(crate) struct ContactRecord {
     pub(crate) named: bool,
     /// Key packages of ours that it has and has not used.
     pub(crate) given: Vec<ContactId>,
+    /// When it was last given places in mailboxes at other relays, oldest first: there is a rate.
+    #[serde(default)]
+    pub(crate) places: Vec<Timestamp>,
     /// What it calls itself, as it said last.
     #[serde(default)]
     pub(crate) profile: Option<String>,
@@ -147,6 +150,7 @@ impl ContactRecord {
             renewal: Renewal::default(),
             resend: None,
             given: Vec::new(),
+            places: Vec::new(),
             profile: None,
             ungreeted: false,
             named: false,

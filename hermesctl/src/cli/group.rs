@@ -1,5 +1,7 @@
 //! `hermesctl group`
 
+use std::path::PathBuf;
+
 use clap::{Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
@@ -21,14 +23,18 @@ pub(crate) enum Group {
         group: String,
     },
     /// Add contacts; for admins
+    #[command(after_help = ADD_HELP)]
     Add {
         /// The group
         group: String,
         /// Contacts
         #[arg(required = true)]
         members: Vec<String>,
+        /// A file with a registration token of the group's relay, for one contact of another relay
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
     },
-    /// Remove members; for admins
+    /// Remove members, or give up adding those who wait; for admins
     #[command(alias = "remove", after_help = MEMBER_HELP)]
     Rm {
         /// The group
@@ -82,6 +88,14 @@ is removed reads nothing sent after.
 
   hermesctl group create ops bob carol
   hermesctl send ops 'disk at 91 %'";
+
+const ADD_HELP: &str = "\
+Whose mailbox is at another relay gets a second one at the group's, for this group: their client makes
+it when it is next online. A relay that takes new accounts only with a registration token wants one for
+this too. Its operator makes it by hermes-relay token new, and it reaches the contact encrypted.
+
+  hermesctl group add ops bob
+  hermesctl group add ops bob --token-file token.txt";
 
 const REBUILD_HELP: &str = "\
 Every member checks every change of a group, and follows none that breaks its rules: the group stops

@@ -1,11 +1,12 @@
 //! `hermesctl group`
 
 use hermes_api::{
-    ChangeMembers, Client, ClientError, CreateGroup, Exit, GroupDetails, LeaveGroup, RebuildGroup,
-    RenameGroup, SetRole,
+    AddMembers, ChangeMembers, Client, ClientError, CreateGroup, Exit, GroupDetails, LeaveGroup,
+    RebuildGroup, RenameGroup, SetRole,
 };
 use jiff::tz::TimeZone;
 
+use super::init::read_token;
 use crate::{
     cli,
     input::{self, Questions},
@@ -29,8 +30,9 @@ pub(crate) async fn run(command: cli::Group, invocation: &mut Invocation) -> Res
                 invocation.daemon.keyed(async |client| client.create_group(account, &create).await).await?;
             report(render::made(&made), &made, invocation)
         }
-        cli::Group::Add { group, members } => {
-            let change = ChangeMembers { members, timeout_ms: patience() };
+        cli::Group::Add { group, members, token_file } => {
+            let registration_token = token_file.as_deref().map(read_token).transpose()?;
+            let change = AddMembers { members, registration_token, timeout_ms: patience() };
             let ask = async |client: &Client| client.add_members(account, &group, &change).await;
             changed(ask, |details| render::added(details, &change.members), invocation).await
         }

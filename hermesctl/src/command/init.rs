@@ -144,7 +144,8 @@ fn with_command(reason: Problem, request: &CreateAccount) -> Problem {
     }
 }
 
-fn read_token(path: &Path) -> Result<RegistrationToken, Problem> {
+/// The token in a file.
+pub(super) fn read_token(path: &Path) -> Result<RegistrationToken, Problem> {
     let failed = |what: String| {
         let message = format!("cannot use the token file {}: {what}", path.display());
         Problem::new(ErrorCode::Usage, message, "name a file that holds the token and nothing else")

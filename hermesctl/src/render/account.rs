@@ -1,8 +1,8 @@
 //! Accounts, their connections, contacts.
 
 use hermes_api::{
-    AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, KeyStatus, Restored, StoreState,
-    StoreStatus, Trust, UnixMillis, VerifiedBy, limits::ONE_TIME_PREKEYS_LOW,
+    AccountStatus, ConnectionState, Contact, ContactState, DaemonStatus, GuestStatus, KeyStatus, Restored,
+    StoreState, StoreStatus, Trust, UnixMillis, VerifiedBy, limits::ONE_TIME_PREKEYS_LOW,
 };
 use jiff::tz::TimeZone;
 
@@ -68,6 +68,7 @@ fn account(account: &AccountStatus, shown: Detail, now: UnixMillis) -> Vec<Line>
         let missing = format!("{}: hermesctl audit", counted(account.missing, "message"));
         lines.push(Line::default().styled(DIM, format!("  {:<11}  ", "missing")).styled(BAD, missing));
     }
+    lines.extend(account.guests.iter().flat_map(|other| guest(other, now)));
     if shown == Detail::All {
         lines.push(detail("fingerprint", account.fingerprint.clone()));
     }
@@ -93,6 +94,32 @@ fn keys(keys: &KeyStatus) -> Line {
 /// Whether a silence goes on until it is ended.
 pub(crate) fn is_endless(until: UnixMillis, now: UnixMillis) -> bool {
     now.before(until) > FAR
+}
+
+/// What did not come from a mailbox at another relay.
+pub(crate) fn lost_at(guest: &GuestStatus) -> Option<String> {
+    let unreadable =
+        (guest.unreadable > 0).then(|| format!("{} unreadable", counted(guest.unreadable, "envelope")));
+    let expired =
+        (guest.expired > 0).then(|| format!("{} dropped by that relay", counted(guest.expired, "envelope")));
+    let lost: Vec<_> = unreadable.into_iter().chain(expired).collect();
+    (!lost.is_empty()).then(|| lost.join(", "))
+}
+
+/// A mailbox at another relay, and what keeps it from its relay.
+fn guest(guest: &GuestStatus, now: UnixMillis) -> Vec<Line> {
+    let (style, state) = connection(guest.connection.state);
+    let line = Line::default().styled(DIM, format!("  {:<11}  ", "groups")).styled(style, state);
+    let mut lines = vec![line.plain(format!(" {}", relay_host(&guest.relay)))];
+    if let Some(reason) = &guest.connection.reason {
+        lines.push(hint(&format!("{}; {}", reason.message, reason.hint)));
+    }
+    if let Some(lost) = lost_at(guest) {
+        let ago = |last: UnixMillis| format!(" (last {} ago)", duration::short(last.before(now)));
+        let last = guest.last_unreadable_at.map(ago);
+        lines.push(hint(&format!("{lost}{}", last.unwrap_or_default())));
+    }
+    lines
 }
 
 /// Until when its user wants not to be disturbed.
@@ -306,6 +333,7 @@ mod tests {
                 since: UnixMillis(0),
                 reason: Some(Problem::new(ErrorCode::RelayUnreachable, "no answer", "check the network")),
             },
+            guests: Vec::new(),
             caught_up: true,
             waiting: 0,
             unread: 3,
@@ -422,6 +450,23 @@ mod tests {
         older.remove("last_unreadable");
         let account = serde_json::from_value(older.into()).unwrap();
         assert!(lines(account).contains(&"  unreadable   2".to_owned()));
+    }
+
+    #[test]
+    fn status_names_the_other_relays_where_there_are_groups() {
+        let reason = Some(Problem::new(ErrorCode::RelayUnreachable, "no answer", "check the network"));
+        let connection = Connection { state: ConnectionState::Offline, since: UnixMillis(0), reason };
+        let relay = "hermes://other.example:4433#abc".to_owned();
+        let (unreadable, expired, last_unreadable_at) = (1, 2, Some(UnixMillis(0)));
+        let guest = GuestStatus { relay, connection, unreadable, expired, last_unreadable_at };
+        let quiet = GuestStatus { unreadable: 0, expired: 0, last_unreadable_at: None, ..guest.clone() };
+        assert_eq!(lost_at(&quiet), None);
+        let lines = lines(AccountStatus { guests: vec![guest], ..offline() });
+        let at = lines.iter().position(|line| line.starts_with("  groups ")).expect("a line");
+        assert_eq!(lines[at], "  groups       offline, trying again: other.example:4433");
+        assert_eq!(lines[at + 1].trim(), "→ no answer; check the network");
+        let lost = "→ 1 envelope unreadable, 2 envelopes dropped by that relay (last 1m ago)";
+        assert_eq!(lines[at + 2].trim(), lost);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Groups and who is in them.
 
-use hermes_api::{Group, GroupChange, GroupDetails, GroupNote, Member, Person, Role, SetRole, Standing};
+use hermes_api::{
+    Group, GroupChange, GroupDetails, GroupNote, Member, Person, Role, SetRole, Standing, WaitingPlace,
+};
 use jiff::tz::TimeZone;
 
-use super::{audit::counted, message::local_time};
+use super::{account::relay_host, audit::counted, message::local_time};
 use crate::output::{DIM, GOOD, Line, NAME, WARN};
 
 /// Columns of the names of facts.
@@ -44,8 +46,25 @@ pub(crate) fn details(details: &GroupDetails, zone: &TimeZone) -> Vec<Line> {
             format!("{}, for want of room in your mailbox", counted(group.missed, "post")),
         ));
     }
-    if !details.waiting.is_empty() {
-        lines.push(fact("to be added", details.waiting.join(", ")));
+    if !details.relay.is_empty() {
+        lines.push(fact("relay", relay_host(&details.relay)));
+    }
+    let elsewhere = |name: &String| details.places.iter().any(|place| place.name == *name);
+    let waiting: Vec<_> = details.waiting.iter().filter(|name| !elsewhere(name)).cloned().collect();
+    if !waiting.is_empty() {
+        lines.push(fact("to be added", waiting.join(", ")));
+    }
+    for WaitingPlace { name, problem } in &details.places {
+        match problem {
+            None => {
+                let relay = relay_host(&details.relay);
+                lines.push(fact("to be added", format!("{name}: waits for {name}'s mailbox at {relay}")));
+            }
+            Some(problem) => {
+                lines.push(fact("to be added", &problem.message));
+                lines.push(fact("", format!("→ {}", problem.hint)));
+            }
+        }
     }
     lines
 }
@@ -171,7 +190,11 @@ pub(crate) fn left(details: &GroupDetails) -> Line {
 /// What was asked for and is not so yet.
 pub(crate) fn to_come(details: &GroupDetails) -> Vec<Line> {
     let mut lines = Vec::new();
-    if !details.waiting.is_empty() {
+    if let Some(problem) = details.places.iter().find_map(|place| place.problem.as_ref()) {
+        let line = Line::default().styled(WARN, "warning: ").plain(&problem.message);
+        lines.push(line);
+        lines.push(Line::new(format!("  → {}", problem.hint)));
+    } else if !details.waiting.is_empty() {
         let names = details.waiting.join(", ");
         let line = Line::default().styled(WARN, "… ").styled(NAME, names);
         lines.push(line.plain(": added as soon as their client has been online"));
@@ -221,4 +244,50 @@ fn role(role: Role) -> &'static str {
 
 fn fact(name: &str, value: impl Into<String>) -> Line {
     Line::default().styled(DIM, format!("  {name:<FACT$}  ")).plain(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use hermes_api::{ErrorCode, Problem, UnixMillis, V1};
+
+    use super::*;
+
+    fn waiting(problem: Option<Problem>) -> GroupDetails {
+        GroupDetails {
+            v: V1,
+            group: Group {
+                name: "ops".into(),
+                title: "ops".into(),
+                standing: Standing::Member,
+                problem: None,
+                members: 1,
+                role: Role::Admin,
+                epoch: 0,
+                changing: true,
+                missed: 0,
+                since: UnixMillis(0),
+            },
+            members: Vec::new(),
+            waiting: vec!["bob".into(), "carol".into()],
+            places: vec![WaitingPlace { name: "bob".into(), problem }],
+            relay: "hermes://relay.example:4433#abc".into(),
+        }
+    }
+
+    fn shown(details: &GroupDetails) -> Vec<String> {
+        super::details(details, &TimeZone::UTC).iter().map(Line::text).collect()
+    }
+
+    #[test]
+    fn who_waits_for_a_mailbox_at_the_group_s_relay_is_told_apart() {
+        let lines = shown(&waiting(None));
+        assert!(lines.contains(&"  to be added     carol".to_owned()), "{lines:#?}");
+        let waits = "  to be added     bob: waits for bob's mailbox at relay.example:4433";
+        assert!(lines.contains(&waits.to_owned()), "{lines:#?}");
+        let problem =
+            Problem::new(ErrorCode::RegistrationRefused, "bob is not in ops yet", "have a token made");
+        let lines = shown(&waiting(Some(problem)));
+        let end = ["  to be added     bob is not in ops yet", "                  → have a token made"];
+        assert_eq!(lines[lines.len() - 2..], end, "{lines:#?}");
+    }
 }

@@ -3,6 +3,7 @@
 //! It takes what waits in the queue, commits all of it at once, and only then hands out replies, events and wakes.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
@@ -232,6 +233,8 @@ impl<R: Reopen> Owner<R> {
 
     fn dispatch(&mut self, effects: Vec<Effect>, mut waiting: Waiting) {
         let mut ack = None;
+        let mut guests = BTreeMap::new();
+        let mut strays = BTreeSet::new();
         for effect in effects {
             match effect {
                 Effect::Reply(id, reply) => waiting.reply(id, reply.map_err(CommandFailure::Refused)),
@@ -253,6 +256,14 @@ impl<R: Reopen> Owner<R> {
                 Effect::Due(at) => self.due = Some(self.due.map_or(at, |due| due.min(at))),
                 Effect::Ephemeral(ephemeral) => self.outlets.passing.send(*ephemeral),
                 Effect::Ack(sequence) => ack = ack.max(Some(sequence)),
+                Effect::GuestAck(guest, sequence) => {
+                    let ack = guests.entry(guest).or_insert(sequence);
+                    *ack = sequence.max(*ack);
+                }
+                Effect::GuestStrays(guest) => {
+                    strays.insert(guest);
+                }
+                Effect::Guests => self.outlets.wakes.guests(),
             }
         }
         // At the latest with the next beat.
@@ -261,7 +272,7 @@ impl<R: Reopen> Owner<R> {
         }
         for committed in waiting.commits {
             // The connection may be gone; the next one is sent the same again, and acknowledges it.
-            let _ = committed.send(Committed { ack });
+            let _ = committed.send(Committed { ack, guests: guests.clone(), strays: strays.clone() });
         }
     }
 

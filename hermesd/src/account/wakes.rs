@@ -7,7 +7,7 @@ use std::{
 };
 
 use hermes_engine::ChatId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// What the link has not looked at since the store changed. Bounded by the number of contacts.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(crate) struct Wakes {
     revocations: Notify,
     /// Something is to be done about the store claim.
     claim: Notify,
+    /// Rises when something is to be done about mailboxes at other relays; each of their connections looks by itself.
+    guests: watch::Sender<u64>,
 }
 
 /// Chats with something to send, chats that need a bundle, and whether there are blobs to fetch.
@@ -54,6 +56,7 @@ impl Wakes {
         self.lock().blobs = true;
         self.drops.notify_one();
         self.uploads.notify_one();
+        self.guests();
     }
 
     pub(super) fn key_packages(&self) {
@@ -62,10 +65,20 @@ impl Wakes {
 
     pub(super) fn revocations(&self) {
         self.revocations.notify_one();
+        self.guests();
     }
 
     pub(super) fn claim(&self) {
         self.claim.notify_one();
+    }
+
+    pub(super) fn guests(&self) {
+        self.guests.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Changes when something is to be done about mailboxes at other relays.
+    pub(crate) fn guests_wanted(&self) -> watch::Receiver<u64> {
+        self.guests.subscribe()
     }
 
     /// Waits until there is something to take. Cancel-safe.

@@ -1,6 +1,8 @@
 //! What is handed to an account's thread, and what comes back.
 
-use hermes_engine::{Command, CommandError, LinkEvent, Reply};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hermes_engine::{Command, CommandError, GuestEvent, GuestId, LinkEvent, Reply};
 use hermes_wire::Sequence;
 use tokio::sync::oneshot;
 
@@ -17,12 +19,26 @@ pub(crate) enum Work {
 }
 
 /// The commit that made an item true.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Committed {
     /// The highest sequence that was delivered and is safe; `None` when nothing was delivered. It may be acknowledged on
     /// the connection that delivered it, and on no other: a relay restored from an old copy gives old numbers to new
     /// mail.
     pub(crate) ack: Option<Sequence>,
+    /// The same, of mailboxes at other relays.
+    pub(crate) guests: BTreeMap<GuestId, Sequence>,
+    /// Mailboxes at other relays that are not to be served for a while.
+    pub(crate) strays: BTreeSet<GuestId>,
+}
+
+impl Committed {
+    /// What may be acknowledged on this mailbox's connection.
+    pub(crate) fn ack_of(&self, mailbox: Option<GuestId>) -> Option<Sequence> {
+        match mailbox {
+            None => self.ack,
+            Some(guest) => self.guests.get(&guest).copied(),
+        }
+    }
 }
 
 /// Why a command has no reply.
@@ -67,8 +83,12 @@ impl Work {
 
 fn event_bytes(event: &LinkEvent) -> usize {
     match event {
-        LinkEvent::Delivered(delivered) => delivered.body.len(),
-        LinkEvent::BlobFetched(_, bytes) => bytes.len(),
+        LinkEvent::Delivered(delivered) | LinkEvent::Guest(_, GuestEvent::Delivered(delivered)) => {
+            delivered.body.len()
+        }
+        LinkEvent::BlobFetched(_, bytes) | LinkEvent::Guest(_, GuestEvent::BlobFetched(_, bytes)) => {
+            bytes.len()
+        }
         _ => 0,
     }
 }

@@ -1,7 +1,7 @@
 //! Fetching a blob that something waits for: a welcome, or a commit too large for a post.
 
 use hermes_engine::{
-    LinkEvent,
+    GuestEvent, LinkEvent,
     query::{self, BlobFetch},
 };
 use hermes_link::{
@@ -22,8 +22,9 @@ use tokio::{
 use super::{Link, LinkError, board::Reason, relays::Relays, stream::pause};
 use crate::limits::FETCH;
 
-/// Asks until all of it is here, or is not to be had, or nobody waits for it any more. `turns` bounds how many are held
-/// in memory.
+/// Asks until all of it is here, or is not to be had, or nobody waits for it any more. `turns` bounds how many of one
+/// mailbox's are held in memory. A turn is kept through failures, so that what has come is not asked for again: all that one
+/// relay has come or fail together.
 pub(super) async fn fetch(
     link: &Link,
     relays: &Relays,
@@ -32,9 +33,12 @@ pub(super) async fn fetch(
 ) -> Result<(), LinkError> {
     // The semaphore is never closed.
     let Ok(_turn) = turns.acquire().await else { return Ok(()) };
-    let relay = relays.get(&wanted.relay);
     let mut bytes = Vec::new();
-    while link.read(query::blob_fetches).await?.contains(&wanted) {
+    // Where the relay is, is looked up each time: it may have moved.
+    while let Some(wanted) =
+        link.read(query::blob_fetches).await?.into_iter().find(|now| now.id() == wanted.id())
+    {
+        let relay = relays.get(&wanted.relay);
         let answer = match relay.connect().await {
             Ok(connection) => {
                 let _slot = relay.slot().await;
@@ -43,8 +47,8 @@ pub(super) async fn fetch(
             Err(reason) => Err(reason),
         };
         match answer {
-            Ok(Answer::Whole) => return link.tell(vec![LinkEvent::BlobFetched(wanted.blob, bytes)]).await,
-            Ok(Answer::Gone) => return link.tell(vec![LinkEvent::BlobGone(wanted.blob)]).await,
+            Ok(Answer::Whole) => return link.tell(vec![fetched(&wanted, bytes)]).await,
+            Ok(Answer::Gone) => return link.tell(vec![gone(&wanted)]).await,
             Err(reason) => {
                 tracing::info!(%reason, "a blob could not be fetched; it is tried again");
                 sleep(pause(&reason)).await;
@@ -52,6 +56,20 @@ pub(super) async fn fetch(
         }
     }
     Ok(())
+}
+
+fn fetched(wanted: &BlobFetch, bytes: Vec<u8>) -> LinkEvent {
+    match wanted.mailbox {
+        None => LinkEvent::BlobFetched(wanted.blob, bytes),
+        Some(guest) => LinkEvent::Guest(guest, GuestEvent::BlobFetched(wanted.blob, bytes)),
+    }
+}
+
+fn gone(wanted: &BlobFetch) -> LinkEvent {
+    match wanted.mailbox {
+        None => LinkEvent::BlobGone(wanted.blob),
+        Some(guest) => LinkEvent::Guest(guest, GuestEvent::BlobGone(wanted.blob)),
+    }
 }
 
 enum Answer {

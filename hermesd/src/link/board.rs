@@ -7,7 +7,7 @@ use std::{
 };
 
 use hermes_api::{RelayClock, UnixMillis};
-use hermes_engine::ChatId;
+use hermes_engine::{ChatId, GuestId};
 use hermes_link::client::ConnectError;
 use hermes_wire::{Refusal, Timestamp, limits::PREKEYS_PER_KIND, mailbox::PrekeyStock, prekey::PrekeyKind};
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ pub(crate) struct Board {
     stock: Mutex<Option<Vec<PrekeyStock>>>,
     relay_clock: Mutex<Option<RelayClock>>,
     delays: watch::Sender<BTreeMap<ChatId, Reason>>,
+    guests: watch::Sender<BTreeMap<GuestId, MailboxStatus>>,
 }
 
 /// The mailbox connection and since when it is as it is.
@@ -60,6 +61,9 @@ pub(crate) enum Reason {
     /// The relay answers what the protocol does not allow.
     #[error("the relay answers in a way this program does not understand")]
     Misbehaved,
+    /// The relay of a guest mailbox brings what belongs to no group there, and is left alone.
+    #[error("the relay brings what belongs to none of its groups; it is left alone for an hour")]
+    Strays,
     /// The relay asked to come back later.
     #[error("the relay said that it stops")]
     GoneAway,
@@ -91,6 +95,7 @@ impl Default for Board {
             stock: Mutex::default(),
             relay_clock: Mutex::default(),
             delays: watch::Sender::default(),
+            guests: watch::Sender::default(),
         }
     }
 }
@@ -119,6 +124,26 @@ impl Board {
     pub(super) fn set_relay_clock(&self, relay: Timestamp) {
         let clock = RelayClock { relay: UnixMillis(relay.0), local: UnixMillis(now().0) };
         *self.relay_clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+    }
+
+    /// The connections to mailboxes at other relays.
+    pub(crate) fn guests(&self) -> BTreeMap<GuestId, MailboxStatus> {
+        self.guests.borrow().clone()
+    }
+
+    /// How a mailbox's connection stands: the account's own, or one at another relay.
+    pub(super) fn set(&self, mailbox: Option<GuestId>, state: MailboxState) {
+        let Some(guest) = mailbox else { return self.set_mailbox(state) };
+        self.guests.send_modify(|guests| {
+            if guests.get(&guest).is_none_or(|status| status.state != state) {
+                guests.insert(guest, MailboxStatus { state, since: now() });
+            }
+        });
+    }
+
+    /// Forgets the connections to mailboxes that are not among these.
+    pub(super) fn keep_guests(&self, guests: &[GuestId]) {
+        self.guests.send_modify(|known| known.retain(|guest, _| guests.contains(guest)));
     }
 
     pub(super) fn set_mailbox(&self, state: MailboxState) {

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::FutureExt;
 use hermes_engine::{
-    ChatId,
+    ChatId, GuestId,
     query::{self, PendingFetch},
 };
 use hermes_link::quinn::Endpoint;
@@ -22,7 +22,7 @@ use tokio::{
 use super::{Link, LinkError, blob, ephemeral, fetch, relays::Relays, stream};
 use crate::{
     account::Sending,
-    limits::{BLOBS_AT_ONCE, CONNECTION_IDLE, EPHEMERALS_AT_ONCE},
+    limits::{BLOBS_AT_ONCE, CONNECTION_IDLE, EPHEMERALS_AT_ONCE, GUEST_BLOBS_AT_ONCE},
 };
 
 /// Runs as long as the link. Tasks of every kind end when they have nothing left to do.
@@ -34,7 +34,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
         fetches: BTreeSet::new(),
         blobs: BTreeSet::new(),
         ephemerals: 0,
-        blob_turns: Arc::new(Semaphore::new(BLOBS_AT_ONCE)),
+        blob_turns: BTreeMap::new(),
         running: JoinSet::new(),
     };
     // Marks may be from before the last start; what is in the store is what counts.
@@ -79,7 +79,7 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: Endpoint) -> Result<(), Link
 enum Ended {
     Delivery(ChatId, Result<(), LinkError>),
     Fetch(FetchId, Result<(), LinkError>),
-    Blob(BlobId, Result<(), LinkError>),
+    Blob((BlobId, Option<GuestId>), Result<(), LinkError>),
     Ephemeral,
 }
 
@@ -91,8 +91,9 @@ struct Tasks {
     /// Bundles being asked for. A chat may have two for a moment: the newer one, and one nobody waits for any more.
     fetches: BTreeSet<FetchId>,
     /// Blobs being asked for.
-    blobs: BTreeSet<BlobId>,
-    blob_turns: Arc<Semaphore>,
+    blobs: BTreeSet<(BlobId, Option<GuestId>)>,
+    /// Of each mailbox: what one relay is slow with holds up no other.
+    blob_turns: BTreeMap<Option<GuestId>, Arc<Semaphore>>,
     /// Tasks that each send something ephemeral.
     ephemerals: usize,
     running: JoinSet<Ended>,
@@ -129,10 +130,15 @@ impl Tasks {
     }
 
     async fn fetch_blobs(&mut self) -> Result<(), LinkError> {
+        // Whoever waits for a turn, or has one, holds the semaphore.
+        self.blob_turns.retain(|_, turns| Arc::strong_count(turns) > 1);
         for wanted in self.link.read(query::blob_fetches).await? {
-            let id = wanted.blob;
+            let id = wanted.id();
             if self.blobs.insert(id) {
-                let (link, relays, turns) = (self.link.clone(), self.relays.clone(), self.blob_turns.clone());
+                let turns = self.blob_turns.entry(wanted.mailbox).or_insert_with(|| {
+                    Arc::new(Semaphore::new(wanted.mailbox.map_or(BLOBS_AT_ONCE, |_| GUEST_BLOBS_AT_ONCE)))
+                });
+                let (link, relays, turns) = (self.link.clone(), self.relays.clone(), turns.clone());
                 self.running
                     .spawn(async move { Ended::Blob(id, blob::fetch(&link, &relays, &turns, wanted).await) });
             }

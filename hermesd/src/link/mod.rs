@@ -1,4 +1,5 @@
-//! An account's connections to relays: one to its own mailbox, and drop connections to the relays of its contacts.
+//! An account's connections to relays: one to its own mailbox, one to each of its mailboxes at other relays, and drop
+//! connections to the relays of its contacts.
 //!
 //! The link decides nothing. It carries what the store says there is to carry, and hands what it hears to the
 //! account's thread; it may be dropped at any moment and started again. Deliberately absent: any state that matters,
@@ -10,8 +11,10 @@ mod board;
 mod drops;
 mod ephemeral;
 mod fetch;
+mod guests;
 mod liveness;
 mod mailbox;
+mod pace;
 mod relays;
 mod stream;
 #[cfg(test)]
@@ -26,6 +29,7 @@ use hermes_wire::RunId;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 pub(crate) use self::board::{Board, MailboxState, MailboxStatus, Reason};
+use self::mailbox::Whose;
 use crate::{
     account::{Committed, Health, Sending, Wakes, Work},
     limits::LINK_RESTART,
@@ -118,17 +122,23 @@ impl Link {
         let (mailbox, drops) = (client::endpoint()?, client::endpoint()?);
         let _closing = (CloseOnDrop(mailbox.clone()), CloseOnDrop(drops.clone()));
         tokio::select! {
-            stopped = mailbox::run(self, &mailbox, &settings) => stopped,
+            stopped = mailbox::run(self, Whose::own(self.run), &mailbox, &settings) => stopped,
             failed = self.drops(drops) => failed,
+            failed = guests::run(self) => failed,
         }
     }
 
     /// What was sealed by a store that is behind must not leave, so everything waits until it is known not to be. A
     /// connection that is lost later closes nothing: the contacts' relays are other ones.
     async fn drops(self: &Arc<Self>, endpoint: Endpoint) -> Result<(), LinkError> {
-        // An error means that the link is gone, and this with it.
-        let _ = self.newest.subscribe().wait_for(|newest| *newest).await;
+        self.newest().await;
         drops::run(self, endpoint).await
+    }
+
+    /// Waits until the store is known to be the newest.
+    async fn newest(&self) {
+        // An error means that the link is gone, and whoever waits with it.
+        let _ = self.newest.subscribe().wait_for(|newest| *newest).await;
     }
 
     /// Asks the committed rows.

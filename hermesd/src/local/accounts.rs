@@ -153,7 +153,8 @@ pub(super) async fn shutdown(State(daemon): State<Daemon>) -> Reply<Shutdown> {
 
 pub(super) async fn status_of(daemon: &Daemon, account: &Account) -> Result<AccountStatus, Refused> {
     let summary = account.query(query::summary).await?;
-    Ok(show::account(account, summary, daemon.key_status(account.name())))
+    let guests = account.query(query::guests).await?;
+    Ok(show::account(account, summary, guests, daemon.key_status(account.name())))
 }
 
 /// What can be told of an account whose keys are locked away.

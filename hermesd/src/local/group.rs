@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use hermes_api::{
-    ChangeMembers, CreateGroup, ErrorCode, Forgotten, GroupDetails, Groups, LeaveGroup, Problem,
+    AddMembers, ChangeMembers, CreateGroup, ErrorCode, Forgotten, GroupDetails, Groups, LeaveGroup, Problem,
     RebuildGroup, RenameGroup, Role, SetRole, V1, limits,
 };
 use hermes_engine::{
-    ChatId, Command, Event, GroupChange, GroupEvent, GroupStanding, Reply as EngineReply, query,
+    ChatId, Command, Event, GroupChange, GroupEvent, GroupStanding, GuestRefusal, Reply as EngineReply, query,
 };
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -18,10 +18,11 @@ use tokio::{
 use super::{
     Daemon,
     messages::unexpected,
+    problem::no_place,
     reply::{Asked, Document, Refused, Reply},
     show,
 };
-use crate::account::Account;
+use crate::{account::Account, limits::PLACE};
 
 /// Account and group of a route.
 type Names = Path<(String, String)>;
@@ -54,10 +55,18 @@ pub(super) async fn create(
 pub(super) async fn add(
     State(daemon): State<Daemon>,
     names: Names,
-    Asked(asked): Asked<ChangeMembers>,
+    Asked(asked): Asked<AddMembers>,
 ) -> Reply<GroupDetails> {
     at_most(asked.members.len())?;
-    change(&daemon, names, GroupChange::Add(asked.members), asked.timeout_ms).await
+    let wanted = match (asked.registration_token, asked.members.as_slice()) {
+        (None, _) => GroupChange::Add(asked.members),
+        (Some(token), [one]) => GroupChange::AddGuest(one.clone(), token.expose().to_owned()),
+        (Some(_), _) => {
+            let message = "a registration token is for one contact, and more were named";
+            return Err(Refused::new(ErrorCode::Usage, message, "add them one by one, each with a token"));
+        }
+    };
+    change(&daemon, names, wanted, asked.timeout_ms).await
 }
 
 pub(super) async fn remove(
@@ -146,12 +155,18 @@ async fn carry_out(daemon: &Daemon, account: &str, command: Command, timeout_ms:
 /// Waits until nothing that was asked for is on its way.
 async fn settled(account: &Account, chat: ChatId, events: &mut Receiver<Event>) -> Result<(), Refused> {
     loop {
-        let group = details(account, chat).await?.group;
+        let query::GroupDetails { group, places, .. } = details(account, chat).await?;
         if !group.changing && group.standing != GroupStanding::Leaving {
             return Ok(());
         }
-        match news(chat, events).await {
+        // A contact that has to make a mailbox first may be away for days.
+        let patience = if places.is_empty() { limits::WAIT } else { PLACE };
+        let Ok(news) = timeout(patience, news(chat, events)).await else { return Ok(()) };
+        match news {
             News::Failed(reason) => return Err(Refused(failed(&group.name, &reason))),
+            News::NoPlace { contact, relay, reason } => {
+                return Err(Refused(no_place(&group.name, &contact, &relay, reason)));
+            }
             News::Some => {}
             News::Over => return Ok(()),
         }
@@ -161,6 +176,7 @@ async fn settled(account: &Account, chat: ChatId, events: &mut Receiver<Event>) 
 /// What was heard of a group.
 enum News {
     Failed(String),
+    NoPlace { contact: String, relay: String, reason: GuestRefusal },
     Some,
     Over,
 }
@@ -170,6 +186,11 @@ async fn news(chat: ChatId, events: &mut Receiver<Event>) -> News {
         match events.recv().await {
             Ok(Event::Group { chat: of, event: GroupEvent::ChangeFailed(reason), .. }) if of == chat => {
                 return News::Failed(reason);
+            }
+            Ok(Event::Group { chat: of, event: GroupEvent::NoPlace { contact, relay, reason }, .. })
+                if of == chat =>
+            {
+                return News::NoPlace { contact, relay, reason };
             }
             Ok(Event::Group { chat: of, .. }) if of == chat => return News::Some,
             Ok(_) => {}

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(super) use self::{
-    group::{stopped_group, who},
+    group::{no_place, stopped_group, who},
     refusal::closed_mailbox,
 };
 
@@ -145,7 +145,8 @@ impl ToProblem for CommandError {
             | Self::TooManyGroups(_)
             | Self::TooManyMembers(_)
             | Self::MemberKeyChanged(_)
-            | Self::OtherRelay(_)
+            | Self::NoTokenWanted(_)
+            | Self::TokenTooLong(_)
             | Self::Group(_) => group::of_group(self),
         };
         Problem::new(code, self.to_string(), hint)
@@ -419,6 +420,10 @@ impl ToProblem for Reason {
             Self::CopyStopped => (ErrorCode::StoreCopy, COPY_HINT),
             Self::CopySeen => (ErrorCode::StoreCopy, "stop the other copy; it is tried again by itself"),
             Self::Misbehaved => (ErrorCode::RelayRefused, "update the older side"),
+            Self::Strays => (
+                ErrorCode::RelayRefused,
+                "it is tried again by itself; if it goes on, leave the groups at this relay",
+            ),
             Self::Unreachable(_) => (
                 ErrorCode::RelayUnreachable,
                 "check the network and the address; it is tried again by itself",

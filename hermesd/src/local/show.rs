@@ -6,12 +6,12 @@ mod request;
 
 use hermes_api::{
     AccountStatus, Body, Connection, ConnectionState, Contact, ContactDetails, ContactState, Direction,
-    KeyChange, KeyPolicy, KeyStatus, Message, Problem, Restored, SessionFacts, SessionRenewal, StoreState,
-    StoreStatus, Trust, UnixMillis, Unreadable, V1, VerifiedBy,
+    GuestStatus, KeyChange, KeyPolicy, KeyStatus, Message, Problem, Restored, SessionFacts, SessionRenewal,
+    StoreState, StoreStatus, Trust, UnixMillis, Unreadable, V1, VerifiedBy,
 };
 use hermes_engine::{
     ChangePolicy, MessageState, Text,
-    query::{self, ContactView, MessageDirection, MessageView, StoreView, Summary},
+    query::{self, ContactView, GuestView, MessageDirection, MessageView, StoreView, Summary},
 };
 use hermes_wire::{Advice, Refusal, Timestamp, prekey::PrekeyKind};
 
@@ -149,8 +149,55 @@ pub(super) fn details(view: query::ContactDetails) -> ContactDetails {
     }
 }
 
-pub(super) fn account(account: &Account, summary: Summary, keys: Option<KeyStatus>) -> AccountStatus {
+/// A mailbox at another relay, and what is there.
+struct GuestStanding {
+    status: GuestStatus,
+    there: u64,
+}
+
+impl GuestStanding {
+    /// Envelopes that are a matter of moments: a relay that cannot be reached may stay so for days.
+    fn waiting(&self) -> u64 {
+        if self.status.connection.state == ConnectionState::Connected { self.there } else { 0 }
+    }
+
+    /// Whether there may be more in a moment.
+    fn is_under_way(&self) -> bool {
+        let Connection { state, reason, .. } = &self.status.connection;
+        match state {
+            ConnectionState::Connecting => reason.is_none(),
+            _ => self.waiting() > 0,
+        }
+    }
+}
+
+/// A mailbox whose connection has not been tried yet is about to be.
+fn guests(account: &Account, guests: Vec<GuestView>) -> Vec<GuestStanding> {
+    let board = account.board().guests();
+    let show = |guest: GuestView| {
+        let status = board.get(&guest.guest).cloned();
+        let status = status.unwrap_or(MailboxStatus { state: MailboxState::Connecting(None), since: now() });
+        let connection = connection(&status, guest.registered);
+        let status = GuestStatus {
+            relay: guest.relay.to_string(),
+            connection,
+            unreadable: guest.unreadable,
+            expired: guest.expired,
+            last_unreadable_at: guest.last_unreadable.map(time),
+        };
+        GuestStanding { status, there: guest.waiting }
+    };
+    guests.into_iter().map(show).collect()
+}
+
+pub(super) fn account(
+    account: &Account,
+    summary: Summary,
+    guest_views: Vec<GuestView>,
+    keys: Option<KeyStatus>,
+) -> AccountStatus {
     let mailbox = account.board().mailbox().borrow().clone();
+    let guests = guests(account, guest_views);
     let stock = account.board().stock();
     let on_hand = |kind| {
         let stock = stock.as_ref()?.iter().find(|stock| stock.kind == kind);
@@ -169,8 +216,9 @@ pub(super) fn account(account: &Account, summary: Summary, keys: Option<KeyStatu
                 reason: Some(Problem { message: reason, ..Reason::Store.problem() }),
             },
         },
-        caught_up: summary.caught_up,
-        waiting: summary.waiting,
+        caught_up: summary.caught_up && !guests.iter().any(GuestStanding::is_under_way),
+        waiting: guests.iter().fold(summary.waiting, |sum, guest| sum.saturating_add(guest.waiting())),
+        guests: guests.into_iter().map(|guest| guest.status).collect(),
         unread: summary.unread,
         requests: summary.requests,
         dnd_until: summary.quiet.filter(|until| *until > now()).map(time),
@@ -227,6 +275,7 @@ pub(super) fn failed_account(
         relay: String::new(),
         mailbox: String::new(),
         connection: Connection { state: ConnectionState::Refused, since, reason: Some(problem) },
+        guests: Vec::new(),
         caught_up: true,
         waiting: 0,
         unread: 0,

@@ -62,7 +62,24 @@ fn every_kind_round_trips() {
         Body::GroupInvite {
             welcome: crate::blob::seal(b"welcome", &mut crate::testing::rng(1)).unwrap().1,
             head: Head([8; 32]),
+            relay: None,
         },
+        Body::GroupInvite {
+            welcome: crate::blob::seal(b"welcome", &mut crate::testing::rng(1)).unwrap().1,
+            head: Head([8; 32]),
+            relay: Some(ticket(1).relay),
+        },
+        Body::GuestWanted { ask: AskId([4; 16]), relay: ticket(1).relay, registration_token: None },
+        Body::GuestWanted {
+            ask: AskId([4; 16]),
+            relay: ticket(1).relay,
+            registration_token: Some("t".repeat(REGISTRATION_TOKEN_CHARS)),
+        },
+        Body::GuestPlace {
+            ask: AskId([4; 16]),
+            answer: GuestAnswer::Package(ByteBuf::from(vec![3; KEY_PACKAGE_BYTES])),
+        },
+        Body::GuestPlace { ask: AskId([4; 16]), answer: GuestAnswer::Refused(GuestRefusal::NoRoom) },
     ] {
         let content = content(body);
         assert_eq!(Content::decode(&content.encode()), Ok(content.clone()));

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hermes_engine::{
-    ChatId, Command, CommandError, CommandId, ContactChange, Effect, Engine, GroupChange, Input, LinkEvent,
-    MessageChange, NewAccount, OutboxKey, Reference, Reply, Send, SendError,
-    query::{self, Claiming, PendingFetch, Place},
+    ChatId, Command, CommandError, CommandId, ContactChange, Effect, Engine, GroupChange, GuestEvent,
+    GuestId, Input, LinkEvent, MessageChange, NewAccount, OutboxKey, Reference, Reply, Send, SendError,
+    query::{self, BlobFetch, Claiming, PendingFetch, Place},
 };
 use hermes_wire::{
-    BlobId, FetchId, MailboxId, MoveClaim, RelayAddress, RelayPin, RunId, Sequence, Timestamp,
+    BlobId, FetchId, MailboxId, MoveClaim, RelayAddress, RunId, Sequence, Timestamp,
     blob::PutBlob,
     drop::ToDrop,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
@@ -19,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_bytes::ByteBuf;
 
 use super::{
+    abroad::GuestLink,
     relay::Attached,
     store::{Died, Doom, MemoryStore},
 };
@@ -33,8 +34,12 @@ pub struct Client {
     pub name: String,
     pub store: MemoryStore,
     pub mailbox: MailboxId,
+    /// Where that is.
+    pub home: RelayAddress,
     engine: Option<Engine>,
     pub link: Option<MailboxLink>,
+    /// Connections to mailboxes at other relays.
+    pub guests: BTreeMap<GuestId, GuestLink>,
     pub drops: BTreeMap<ChatId, DropLink>,
     /// Commands typed and not yet answered; typed again, with the same idempotency key, after a crash.
     pub typed: VecDeque<Typed>,
@@ -92,7 +97,7 @@ pub struct MailboxLink {
     /// Blobs of which the first piece was put on this connection.
     uploading: BTreeSet<BlobId>,
     /// Blobs that were asked for and have come, or are not to be had.
-    pub fetched: VecDeque<(BlobId, Option<Vec<u8>>)>,
+    pub fetched: VecDeque<(BlobFetch, Option<Vec<u8>>)>,
 }
 
 /// What arrives on a mailbox connection, control and deliveries alike.
@@ -115,6 +120,7 @@ pub struct DropLink {
 #[derive(Clone, Debug)]
 pub struct DropRequest {
     pub chat: ChatId,
+    pub relay: RelayAddress,
     pub place: Place,
     pub what: DropBody,
 }
@@ -127,9 +133,9 @@ pub enum DropBody {
 }
 
 impl Client {
-    pub fn new(name: &str, now: Timestamp, rng: &mut ChaCha8Rng) -> Self {
+    pub fn new(name: &str, relay: RelayAddress, now: Timestamp, rng: &mut ChaCha8Rng) -> Self {
         let mut store = MemoryStore::default();
-        let relay = RelayAddress::new("relay.test", 4433, RelayPin([0; 32])).expect("a valid address");
+        let home = relay.clone();
         let account = NewAccount { name: name.to_owned(), relay, registration_token: None };
         let (engine, _) =
             Engine::create(account, now, rng).commit(&mut store, now, rng).expect("the first commit");
@@ -138,8 +144,10 @@ impl Client {
             name: name.to_owned(),
             store,
             mailbox,
+            home,
             engine: Some(engine),
             link: None,
+            guests: BTreeMap::new(),
             drops: BTreeMap::new(),
             typed: VecDeque::new(),
             next_command: 0,
@@ -221,6 +229,7 @@ impl Client {
             link.fetched = Some(fetch.fetch);
             link.to_relay.push_back(DropRequest {
                 chat,
+                relay: fetch.destination.relay.clone(),
                 place: fetch.destination.place.clone(),
                 what: DropBody::Fetch(fetch.fetch),
             });
@@ -231,6 +240,7 @@ impl Client {
             link.sent_through = Some(row.key.position);
             link.to_relay.push_back(DropRequest {
                 chat,
+                relay: destination.relay.clone(),
                 place: destination.place.clone(),
                 what: DropBody::Row(row.key, Box::new(row.frame)),
             });
@@ -243,8 +253,10 @@ impl Client {
             name: self.name.clone(),
             store: self.store.clone(),
             mailbox: self.mailbox,
+            home: self.home.clone(),
             engine: None,
             link: None,
+            guests: BTreeMap::new(),
             drops: BTreeMap::new(),
             typed: VecDeque::new(),
             next_command: self.next_command,
@@ -266,6 +278,7 @@ impl Client {
     pub fn stop(&mut self) {
         self.engine = None;
         self.link = None;
+        self.guests.clear();
         self.drops.clear();
     }
 
@@ -324,6 +337,7 @@ impl Client {
         let arrived = |link: &MailboxLink| !link.to_client.is_empty() || !link.fetched.is_empty();
         !self.typed.is_empty()
             || self.link.as_ref().is_some_and(arrived)
+            || self.guests.values().any(|link| !link.to_client.is_empty())
             || self.drops.values().any(|link| !link.to_client.is_empty())
     }
 
@@ -349,15 +363,24 @@ impl Client {
                     frame => inputs.extend(input_from(frame)),
                 }
             }
-            for (blob, bytes) in link.fetched.drain(..) {
-                inputs.push(Input::Link(match bytes {
-                    Some(bytes) => LinkEvent::BlobFetched(blob, bytes),
-                    None => LinkEvent::BlobGone(blob),
+            for (fetch, bytes) in link.fetched.drain(..) {
+                let blob = fetch.blob;
+                inputs.push(Input::Link(match (bytes, fetch.mailbox) {
+                    (Some(bytes), None) => LinkEvent::BlobFetched(blob, bytes),
+                    (None, None) => LinkEvent::BlobGone(blob),
+                    (Some(bytes), Some(guest)) => {
+                        LinkEvent::Guest(guest, GuestEvent::BlobFetched(blob, bytes))
+                    }
+                    (None, Some(guest)) => LinkEvent::Guest(guest, GuestEvent::BlobGone(blob)),
                 }));
             }
             if std::mem::take(&mut link.claim_due) {
                 inputs.push(Input::Link(LinkEvent::ClaimDue));
             }
+        }
+        for (guest, link) in &mut self.guests {
+            let events = link.to_client.drain(..).map(|event| LinkEvent::Guest(*guest, event));
+            inputs.extend(events.map(Input::Link));
         }
         for link in self.drops.values_mut() {
             inputs.extend(link.to_client.drain(..).map(Input::Link));
@@ -457,6 +480,13 @@ impl Client {
                         link.more_claims = true;
                     }
                 }
+                Effect::GuestAck(guest, through) => {
+                    if let Some(link) = self.guests.get_mut(&guest) {
+                        link.acknowledge(through);
+                    }
+                }
+                // Whoever serves them looks into the store.
+                Effect::Guests | Effect::GuestStrays(_) => {}
                 // The drop links look into the store themselves.
                 Effect::Event(_) | Effect::Due(_) | Effect::Outbox(_) | Effect::Fetch(_) | Effect::Blobs => {}
                 // Nobody is promised any of it.

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use hermes_engine::{
-    ChatId, CommandError, GroupChange, GroupStanding, LinkEvent, MessageChange, OutboxKey, Reference, Text,
+    ChatId, CommandError, GroupChange, GroupStanding, GuestEvent, LinkEvent, MessageChange, OutboxKey,
+    Reference, Text,
     query::{self, GroupDetails, MessageDirection},
 };
 use hermes_protocol::{Content, group::Authenticator, identity::Fingerprint};
@@ -11,6 +12,7 @@ use hermes_relay::store::memory::MemoryStore as RelayStore;
 use hermes_wire::{ChannelId, Refusal, drop::ToDrop};
 
 use super::{
+    abroad::near,
     breach::{self, Breach, FalseWay},
     client::{DropBody, DropRequest, Typed},
     relay::Answer,
@@ -49,7 +51,15 @@ pub struct Death {
 impl Crowd {
     /// Contacts of the first, with key packages of each other.
     pub fn new(seed: u64, clients: usize) -> Self {
+        Self::of_two_relays(seed, clients, &[])
+    }
+
+    /// The same; these have their mailboxes at another relay than the first.
+    pub fn of_two_relays(seed: u64, clients: usize, far: &[usize]) -> Self {
         let mut world = World::new(seed, clients, RelayLife::Ordinary);
+        for client in far {
+            world.move_far(*client);
+        }
         for other in 1..clients {
             world.pair(0, other, calm(clients));
         }
@@ -187,6 +197,23 @@ impl Crowd {
         self.world.restart_relay();
     }
 
+    /// The first client's relay takes new mailboxes only with one of these registration tokens.
+    pub fn ask_for_tokens(&mut self, tokens: &[&str]) {
+        self.world.relay.ask_for_tokens(tokens, self.world.now);
+    }
+
+    /// The mailboxes at other relays that a client has.
+    pub fn guests(&self, client: usize) -> Vec<query::GuestView> {
+        query::guests(self.store(client)).expect("memory")
+    }
+
+    /// Something comes to a client's only mailbox at another relay that its relay makes up.
+    pub fn forge_at_guest(&mut self, client: usize, event: GuestEvent) {
+        let guest = self.guests(client)[0].guest;
+        let event = LinkEvent::Guest(guest, event);
+        self.world.clients[client].take(event, self.world.now, &mut self.world.rng);
+    }
+
     /// A client connects anew.
     pub fn reconnect(&mut self, client: usize) {
         self.world.clients[client].lose_mailbox();
@@ -283,6 +310,7 @@ impl Crowd {
     fn post(&mut self, channel: ChannelId, posts: impl IntoIterator<Item = ToDrop>) {
         let row = |post| DropRequest {
             chat: ChatId([0; 16]),
+            relay: near(),
             place: query::Place::Channel(channel),
             what: DropBody::Row(OutboxKey { chat: ChatId([0; 16]), position: 0 }, Box::new(post)),
         };

@@ -5,6 +5,7 @@
 //! given up, answers that never arrive, repeated deliveries, processes that die before and after every commit, a relay
 //! that dies between a commit and its answers. Everything follows from one seed, so a failure replays.
 
+mod abroad;
 mod breach;
 mod check;
 mod client;

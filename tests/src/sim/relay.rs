@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use hermes_engine::{LinkEvent, query::Place};
-use hermes_relay::{Outcome, Policy, Registration, Relay, Request, fanout::Seed, store::memory::MemoryStore};
+use hermes_relay::{
+    Outcome, Policy, Registration, Relay, Request,
+    fanout::Seed,
+    store::{TokenHash, TokenRow, memory::MemoryStore},
+};
 use hermes_wire::{
     BlobId, ChannelId, MailboxId, Sequence, Timestamp,
     blob::PutBlob,
@@ -49,6 +53,16 @@ impl SimRelay {
     fn start(store: MemoryStore) -> Relay<MemoryStore> {
         let policy = Policy { registration: Registration::Open, ..Policy::default() };
         Relay::new(store, policy).expect("memory")
+    }
+
+    /// Takes new mailboxes with one of these registration tokens only, each once.
+    pub fn ask_for_tokens(&mut self, tokens: &[&str], now: Timestamp) {
+        let policy = Policy { registration: Registration::Token, ..Policy::default() };
+        self.relay = Relay::new(self.copy(), policy).expect("memory");
+        for token in tokens {
+            let row = TokenRow { uses: 1, expiry: Timestamp(u64::MAX) };
+            self.apply(now, Request::AddToken { token: TokenHash::of(token), row });
+        }
     }
 
     /// Dies and starts again with what was committed.

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::{
+    abroad::{GuestLink, far, near},
     check::{Violation, check, check_stores},
     client::{Client, DropBody, DropRequest, FromMailbox, Typed},
     relay::{Answer, SimRelay},
@@ -65,6 +66,8 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) clients: Vec<Client>,
     pub(super) relay: SimRelay,
+    /// Another relay, of those who have their mailbox there.
+    pub(super) far: SimRelay,
     /// Requests whose stream was given up, still on their way, each stream's in order.
     orphans: Vec<VecDeque<DropRequest>>,
     texts: u64,
@@ -107,7 +110,7 @@ impl World {
     pub(super) fn new(seed: u64, clients: usize, relay_life: RelayLife) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Timestamp(1_790_000_000_000);
-        let clients = (0..clients).map(|i| Client::new(&format!("user{i}"), now, &mut rng)).collect();
+        let clients = (0..clients).map(|i| Client::new(&format!("user{i}"), near(), now, &mut rng)).collect();
         let relay = SimRelay::new();
         let relay_copy = relay.copy();
         let orphans = Vec::new();
@@ -116,6 +119,7 @@ impl World {
             now,
             clients,
             relay,
+            far: SimRelay::new(),
             orphans,
             texts: 0,
             faults: 0,
@@ -125,6 +129,11 @@ impl World {
             missing_blobs_are_gone: false,
             store_copies: BTreeMap::new(),
         }
+    }
+
+    /// A client that has done nothing yet has its mailbox at the other relay.
+    pub(super) fn move_far(&mut self, client: usize) {
+        self.clients[client] = Client::new(&format!("user{client}"), far(), self.now, &mut self.rng);
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
@@ -231,6 +240,7 @@ impl World {
             order.swap(i, self.below(i + 1));
         }
         for client in order {
+            self.serve_guests(client);
             self.serve_blobs(client);
             let count = self.below(4);
             self.take_control(client, count, doom);
@@ -250,14 +260,15 @@ impl World {
     }
 
     fn take_control(&mut self, client: usize, count: usize, doom: Option<Doom>) {
-        let mailbox = self.clients[client].mailbox;
+        let (mailbox, home) = (self.clients[client].mailbox, self.clients[client].home.clone());
         for _ in 0..count {
             let Some(link) = &mut self.clients[client].link else { return };
             let Some(frame) = link.to_relay.pop_front() else { return };
             if doom == Some(Doom::BeforeCommit) {
                 continue;
             }
-            let answers = self.relay.control(mailbox, &mut link.attached, frame, self.now);
+            let relay = if home == far() { &mut self.far } else { &mut self.relay };
+            let answers = relay.control(mailbox, &mut link.attached, frame, self.now);
             if doom.is_none() {
                 link.to_client.extend(answers.into_iter().map(|frame: ToClient| FromMailbox::Control(frame)));
             }
@@ -270,7 +281,11 @@ impl World {
         if doom == Some(Doom::BeforeCommit) {
             return;
         }
-        match self.relay.drop_requests(requests, self.now) {
+        let Some(address) = requests.first().map(|request| request.relay.clone()) else { return };
+        let now = self.now;
+        let answer = self.relay_at(&address).drop_requests(requests, now);
+        let Some(link) = self.clients[client].drops.get_mut(&chat) else { return };
+        match answer {
             _ if doom.is_some() => {}
             Answer::Events(events) => link.to_client.extend(events),
             Answer::Closed(events) => {
@@ -284,11 +299,11 @@ impl World {
     fn serve_blobs(&mut self, client: usize) {
         for fetch in query::blob_fetches(&self.clients[client].store).expect("memory") {
             let gone = self.without_blobs.contains(&client);
-            let bytes = self.relay.blob(fetch.blob);
+            let bytes = self.relay_at(&fetch.relay).blob(fetch.blob);
             if (bytes.is_some() || self.missing_blobs_are_gone)
                 && let Some(link) = &mut self.clients[client].link
             {
-                link.fetched.push_back((fetch.blob, bytes.filter(|_| !gone)));
+                link.fetched.push_back((fetch.clone(), bytes.filter(|_| !gone)));
             }
         }
     }
@@ -297,7 +312,9 @@ impl World {
     fn take_orphans(&mut self, which: usize, count: usize) {
         let stream = &mut self.orphans[which];
         let requests: Vec<_> = stream.drain(..count.min(stream.len())).collect();
-        if matches!(self.relay.drop_requests(requests, self.now), Answer::Closed(_)) {
+        let Some(address) = requests.first().map(|request| request.relay.clone()) else { return };
+        let now = self.now;
+        if matches!(self.relay_at(&address).drop_requests(requests, now), Answer::Closed(_)) {
             self.orphans[which].clear();
         }
         if self.orphans[which].is_empty() {
@@ -316,9 +333,10 @@ impl World {
     }
 
     fn deliver(&mut self, client: usize) {
-        let mailbox = self.clients[client].mailbox;
+        let (mailbox, home) = (self.clients[client].mailbox, self.clients[client].home.clone());
         if let Some(link) = &mut self.clients[client].link {
-            let frames = self.relay.deliver(mailbox, &mut link.attached);
+            let relay = if home == far() { &self.far } else { &self.relay };
+            let frames = relay.deliver(mailbox, &mut link.attached);
             link.to_client.extend(frames.into_iter().map(FromMailbox::Deliver));
         }
     }
@@ -398,6 +416,7 @@ impl World {
             now: self.now,
             clients: self.clients.iter().map(Client::fork).collect(),
             relay: self.relay.fork(),
+            far: self.far.fork(),
             orphans: Vec::new(),
             texts: self.texts,
             faults: 0,
@@ -450,6 +469,7 @@ impl World {
     /// Takes everything that a client puts under way, and delivers what there is for it.
     pub(super) fn serve(&mut self, client: usize) {
         self.clients[client].pump();
+        self.serve_guests(client);
         self.serve_blobs(client);
         self.take_control(client, usize::MAX, None);
         for chat in self.clients[client].drops.keys().copied().collect::<Vec<_>>() {
@@ -486,11 +506,14 @@ impl World {
     pub(super) fn is_at_rest(&self, client: &Client) -> bool {
         let links_empty =
             client.link.as_ref().is_some_and(|l| l.to_relay.is_empty() && l.to_client.is_empty())
+                && client.guests.values().all(GuestLink::is_empty)
                 && client.drops.values().all(|l| l.to_relay.is_empty() && l.to_client.is_empty());
         // What takes long to know comes last.
         client.typed.is_empty()
             && links_empty
             && self.relay.waiting(client.mailbox) == 0
+            && self.far.waiting(client.mailbox) == 0
+            && query::guests(&client.store).expect("memory").iter().all(|guest| guest.registered)
             && query::uploads(&client.store).expect("memory").is_empty()
             && query::blob_fetches(&client.store).expect("memory").is_empty()
             && query::outbox_chats(&client.store).expect("memory").is_empty()

@@ -105,6 +105,18 @@ impl World {
         self.settle(&self.home(name), name)
     }
 
+    /// The same at another relay.
+    pub fn account_at(&self, name: &str, relay: &Relay) -> Account {
+        let home = self.home(name);
+        home.start();
+        Account::create(&home, name, &relay.address().to_string())
+    }
+
+    /// Another relay that takes everyone. It lives in this world's directory, so it has to go first.
+    pub fn another_relay(&self, name: &str) -> Relay {
+        Relay::start(&self.directory.path().join(name), None, self.log)
+    }
+
     fn settle(&self, home: &Arc<Home>, name: &str) -> Account {
         home.start();
         Account::create(home, name, &self.relay.address().to_string())

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use hermes_wire::address::RelayAddress;
@@ -17,6 +18,8 @@ pub struct Relay {
     process: Process,
     state: PathBuf,
     address: RelayAddress,
+    /// Those that never change.
+    arguments: Vec<OsString>,
 }
 
 impl Relay {
@@ -27,24 +30,18 @@ impl Relay {
             .env("HERMES_HOME", directory)
             .env("HERMES_LOG", log.relay());
         let state = directory.join("state");
-        let mut arguments: Vec<OsString> =
-            ["--json", "--registration", "open", "--state-dir"].map(OsString::from).into();
+        let mut arguments: Vec<OsString> = ["--json", "--state-dir"].map(OsString::from).into();
         arguments.push(state.clone().into());
         if let Some(config) = config {
             let file = directory.join("relay.toml");
             fs::write(&file, config).expect("the relay's configuration can be written");
             arguments.extend(["--config".into(), file.into()]);
         }
-        let listening = |port: u16| {
-            let mut arguments = arguments.clone();
-            arguments.extend(["--listen".into(), format!("127.0.0.1:{port}").into()]);
-            arguments
-        };
-        process.set_arguments(listening(0));
+        process.set_arguments(with(&arguments, "open", 0));
         process.start();
         let address = announced(&process);
-        process.set_arguments(listening(address.port()));
-        Self { process, state, address }
+        process.set_arguments(with(&arguments, "open", address.port()));
+        Self { process, state, address, arguments }
     }
 
     /// What accounts are made with.
@@ -71,6 +68,24 @@ impl Relay {
         announced(&self.process);
     }
 
+    /// Restarts it as one that takes new mailboxes only with a registration token.
+    pub fn ask_for_tokens(&self) {
+        self.process.set_arguments(with(&self.arguments, "token", self.address.port()));
+        self.restart();
+    }
+
+    /// A new registration token.
+    pub fn token(&self) -> String {
+        let output = Command::new(Programs::get().relay())
+            .args(["token", "new", "--json", "--state-dir"])
+            .arg(&self.state)
+            .output()
+            .expect("the relay's program runs");
+        assert!(output.status.success(), "{output:?}");
+        let line: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+        line["token"].as_str().expect("a token is text").to_owned()
+    }
+
     /// Directory of everything it keeps.
     pub fn state(&self) -> &Path {
         &self.state
@@ -80,6 +95,11 @@ impl Relay {
     pub fn log(&self) -> &Path {
         self.process.log()
     }
+}
+
+fn with(arguments: &[OsString], registration: &str, port: u16) -> Vec<OsString> {
+    let more = ["--registration", registration, "--listen", &format!("127.0.0.1:{port}")].map(OsString::from);
+    arguments.iter().cloned().chain(more).collect()
 }
 
 /// Waits until the relay says where it listens.

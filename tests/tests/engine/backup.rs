@@ -157,3 +157,23 @@ fn what_had_not_left_leaves_from_the_restored_store() {
     };
     assert_eq!(log.iter().filter(|message| failed(message)).count(), 1);
 }
+
+/// Without the keys of that mailbox, nobody could add the account again without another registration.
+#[test]
+fn a_backup_has_the_mailboxes_at_other_relays() {
+    let mut crowd = Crowd::of_two_relays(31, 3, &[2]);
+    crowd.create(&[1, 2]);
+    let before = crowd.guests(2);
+    let restored = restore(&back_up(crowd.store(2)));
+    crowd.put_back(2, &restored);
+    crowd.settle();
+    crowd.wait(std::time::Duration::from_secs(3_600));
+    crowd.tick(2);
+    crowd.settle();
+    assert_eq!(crowd.standing(2), GroupStanding::Member);
+    let after = crowd.guests(2);
+    assert_eq!((after.len(), &after[0].guest), (1, &before[0].guest));
+    crowd.say(0, "again");
+    crowd.settle();
+    assert_eq!(crowd.heard(2), ["again"]);
+}

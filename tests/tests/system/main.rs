@@ -9,6 +9,7 @@ mod canary;
 mod certificates;
 mod changed_identity;
 mod cli;
+mod elsewhere;
 mod events;
 mod full_disk;
 mod groups;

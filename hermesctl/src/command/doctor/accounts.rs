@@ -1,16 +1,21 @@
 //! What the daemon says of an account.
 
 use hermes_api::{
-    AccountStatus, ConnectionState, ErrorCode, KeyKind, RelayClock, StoreState, limits::ONE_TIME_PREKEYS_LOW,
+    AccountStatus, Connection, ConnectionState, ErrorCode, GuestStatus, KeyKind, RelayClock, StoreState,
+    limits::ONE_TIME_PREKEYS_LOW,
 };
 
 use super::{Check, Verdict};
-use crate::{limits, render::account::relay_host};
+use crate::{
+    limits,
+    render::account::{lost_at, relay_host},
+};
 
 /// Whether the account is connected to its relay.
 pub(super) const RELAY: &str = "relay";
 
 pub(super) fn checks(account: &AccountStatus, clock: Option<RelayClock>) -> Vec<Check> {
+    let guests = account.guests.iter().map(guest);
     let checks = [
         connection(account),
         pin(account),
@@ -20,7 +25,7 @@ pub(super) fn checks(account: &AccountStatus, clock: Option<RelayClock>) -> Vec<
         store(account),
         messages(account),
     ];
-    checks.into_iter().flatten().map(|check| check.of(&account.name)).collect()
+    checks.into_iter().flatten().chain(guests).map(|check| check.of(&account.name)).collect()
 }
 
 fn is_locked(account: &AccountStatus) -> bool {
@@ -62,6 +67,33 @@ fn connection(account: &AccountStatus) -> Option<Check> {
         _ => Verdict::Fail,
     };
     Some(Check::private(RELAY, verdict, format!("not connected to {host}: {message}"), fact).advise(hint))
+}
+
+/// A mailbox at another relay.
+fn guest(guest: &GuestStatus) -> Check {
+    let host = relay_host(&guest.relay);
+    let Connection { state, reason, .. } = &guest.connection;
+    match (state, reason) {
+        (ConnectionState::Connected, _) => {
+            let text = format!("connected to {host}, for groups there");
+            match lost_at(guest) {
+                None => Check::private("other relay", Verdict::Ok, text, "connected"),
+                Some(lost) => {
+                    let fact = format!("connected; {lost}");
+                    Check::private("other relay", Verdict::Warn, format!("{text}; {lost}"), fact)
+                }
+            }
+        }
+        (_, None) => {
+            let text = format!("the connection to {host} is being made, for groups there");
+            Check::private("other relay", Verdict::Warn, text, "not connected: no reason yet")
+        }
+        (_, Some(reason)) => {
+            let text = format!("not connected to {host}, for groups there: {}", reason.message);
+            let fact = format!("not connected: {}", reason.code.as_str());
+            Check::private("other relay", Verdict::Fail, text, fact).advise(reason.hint.clone())
+        }
+    }
 }
 
 /// What the relay proved.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use hermes_engine::LinkEvent;
+use hermes_engine::{GuestEvent, LinkEvent};
 use hermes_link::frame::FrameReader;
 use hermes_wire::mailbox::{Credit, Deliver, ToRelay};
 use tokio::sync::oneshot::{self, error::RecvError};
@@ -10,7 +10,7 @@ use tokio::sync::oneshot::{self, error::RecvError};
 use super::{super::board::Reason, End, session::Session, uploads::BlobUpload};
 use crate::{
     account::Committed,
-    limits::{DELIVERY_BATCH, DELIVERY_BATCH_BYTES},
+    limits::{DELIVERY_BATCH, DELIVERY_BATCH_BYTES, GUEST_PAUSE},
 };
 
 /// A commit that the relay has to hear of.
@@ -40,9 +40,19 @@ impl Session<'_> {
             events.push(match frame {
                 Deliver::Envelope(delivered) => {
                     used = plus(used, delivered.body.len());
-                    LinkEvent::Delivered(delivered)
+                    match self.guest {
+                        None => LinkEvent::Delivered(delivered),
+                        Some(guest) => LinkEvent::Guest(guest, GuestEvent::Delivered(delivered)),
+                    }
                 }
-                Deliver::Gone(first, last) => LinkEvent::Gone(first, last),
+                Deliver::Gone(first, last) => match self.guest {
+                    None => LinkEvent::Gone(first, last),
+                    Some(guest) => LinkEvent::Guest(guest, GuestEvent::Gone(first, last)),
+                },
+                // No card lets in what is for this moment only.
+                Deliver::Ephemeral(_) if self.guest.is_some() => {
+                    return Err(End::Broken(Reason::Misbehaved));
+                }
                 Deliver::Ephemeral(passing) => {
                     used = plus(used, passing.body.len());
                     LinkEvent::Ephemeral(passing)
@@ -61,8 +71,11 @@ impl Session<'_> {
 
     /// A commit is done: only now the relay may forget, and send more.
     pub(super) async fn settle(&mut self, (committed, settles): (Committed, Settles)) -> Result<(), End> {
-        if let Some(sequence) = committed.ack {
+        if let Some(sequence) = committed.ack_of(self.guest) {
             self.writer.push(&ToRelay::Ack(sequence));
+        }
+        if self.guest.is_some_and(|guest| committed.strays.contains(&guest)) {
+            return Err(End::Later(Reason::Strays, GUEST_PAUSE));
         }
         match settles {
             Settles::Deliveries(used) => {

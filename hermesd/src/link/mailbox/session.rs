@@ -4,7 +4,7 @@ use std::{collections::VecDeque, mem, time::Duration};
 
 use futures_util::FutureExt;
 use hermes_engine::{
-    LinkEvent, PresenceDue,
+    GuestEvent, GuestId, LinkEvent, PresenceDue,
     query::{self, Claiming, MailboxSettings},
 };
 use hermes_link::{
@@ -12,17 +12,25 @@ use hermes_link::{
     quinn::Connection,
 };
 use hermes_wire::{
-    MoveClaim, VERSION,
+    MoveClaim, RelayAddress, VERSION,
     limits::{CREDIT_BYTES, CREDIT_ENVELOPES},
     mailbox::{Credit, Deliver, Register, Registered, ToClient, ToRelay},
     prekey::{PrekeyId, PrekeyKind},
 };
 use rand::RngExt;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep},
+};
 
 use super::{
-    super::{Link, board::Reason, liveness::Liveness},
-    End,
+    super::{
+        Link,
+        board::{MailboxState, Reason},
+        liveness::Liveness,
+        pace::Pace,
+    },
+    End, Whose,
     deliveries::{Pending, Settles, burst, first, until_committed},
     go_away, refused,
     uploads::BlobUpload,
@@ -34,6 +42,8 @@ use crate::{
 
 pub(super) struct Session<'a> {
     pub(super) link: &'a Link,
+    /// Which mailbox, if it is one at another relay.
+    pub(super) guest: Option<GuestId>,
     control: FrameReader<ToClient>,
     pub(super) writer: FrameWriter<ToRelay>,
     /// What the relay may still deliver.
@@ -50,6 +60,10 @@ pub(super) struct Session<'a> {
     asked: Option<Box<MoveClaim>>,
     /// How often it has refused, since it took one.
     refusals: u32,
+    /// How often the relay is heard, if a contact chose it.
+    pub(super) pace: &'a mut Option<Pace>,
+    /// Wakes it, if it is to one at another relay; since before anything was read.
+    wanted: watch::Receiver<u64>,
     /// Whether the relay has taken a claim on this connection: nothing is fetched or put before.
     pub(super) settled: bool,
 }
@@ -57,12 +71,15 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) async fn register(
         link: &'a Link,
+        whose: Whose,
         connection: &Connection,
         settings: &MailboxSettings,
+        pace: &'a mut Option<Pace>,
     ) -> Result<(Self, Registered), End> {
         let (send, receive) = connection.open_bi().await.map_err(|_| End::Broken(Reason::Lost))?;
         let mut session = Self {
             link,
+            guest: whose.guest,
             control: FrameReader::new(receive),
             writer: FrameWriter::new(send),
             credit: Credit { envelopes: 0, bytes: 0 },
@@ -72,16 +89,11 @@ impl<'a> Session<'a> {
             replaced: false,
             asked: None,
             refusals: 0,
+            pace,
+            wanted: link.wakes.guests_wanted(),
             settled: false,
         };
-        let register = Register {
-            version: VERSION,
-            instance: settings.instance,
-            run: link.run,
-            registration_token: settings.registration_token.clone(),
-            drop_key: settings.drop_key,
-        };
-        session.writer.send(&ToRelay::Register(register)).await?;
+        session.writer.send(&ToRelay::Register(registration(whose, settings))).await?;
         match session.control.next().await? {
             Some(ToClient::Registered(registered)) => Ok((session, registered)),
             Some(ToClient::Refused(refusal)) => Err(refused(refusal)),
@@ -92,7 +104,14 @@ impl<'a> Session<'a> {
     }
 
     /// Commits the registration, and with it what is to be claimed.
-    pub(super) async fn registered(&mut self, registered: Registered) -> Result<(), End> {
+    pub(super) async fn registered(
+        &mut self,
+        registered: Registered,
+        relay: &RelayAddress,
+    ) -> Result<(), End> {
+        if let Some(guest) = self.guest {
+            return self.guest_registered(guest, relay.clone(), &registered).await;
+        }
         self.link.board.set_stock(registered.stock.clone());
         self.link.board.set_relay_clock(registered.relay_time);
         let event = LinkEvent::Registered {
@@ -107,6 +126,25 @@ impl<'a> Session<'a> {
         let committed = self.link.tell_and_follow(vec![event]).await?;
         until_committed(committed).await;
         self.claim().await
+    }
+
+    /// A mailbox at another relay is open at once: the store is known to be the newest before it is asked for.
+    async fn guest_registered(
+        &mut self,
+        guest: GuestId,
+        relay: RelayAddress,
+        registered: &Registered,
+    ) -> Result<(), End> {
+        let Registered { relay_time, head, .. } = *registered;
+        let event = LinkEvent::Guest(guest, GuestEvent::Registered { relay, relay_time, head });
+        let committed = self.link.tell_and_follow(vec![event]).await?;
+        until_committed(committed).await;
+        self.settled = true;
+        tracing::info!("connected to a mailbox at another relay");
+        self.link.board.set(Some(guest), MailboxState::Connected);
+        self.revoke().await?;
+        self.grant(Credit { envelopes: CREDIT_ENVELOPES, bytes: CREDIT_BYTES });
+        self.upload_blob().await
     }
 
     /// Does the next thing about the store claim.
@@ -147,7 +185,8 @@ impl<'a> Session<'a> {
 
     /// Tells the relay which permissions it is to refuse. To say so twice does nothing.
     async fn revoke(&mut self) -> Result<(), End> {
-        for (contact, until) in self.link.read(query::revocations).await? {
+        let guest = self.guest;
+        for (contact, until) in self.link.read(move |view| query::revocations_at(view, guest)).await? {
             self.writer.push(&ToRelay::Revoke(contact, until));
         }
         Ok(())
@@ -182,6 +221,8 @@ impl<'a> Session<'a> {
 
     async fn serve_streams(&mut self, connection: &Connection) -> Result<std::convert::Infallible, End> {
         let link = self.link;
+        // What wakes the connection to the account's own mailbox wakes one connection only.
+        let own = self.guest.is_none();
         let mut liveness = Liveness::new(connection);
         let mut ping = every(PING);
         let mut awaiting = false;
@@ -191,25 +232,37 @@ impl<'a> Session<'a> {
         // The relay opens the stream with its first delivery, which may be long in coming.
         let mut deliveries: Option<FrameReader<Deliver>> = None;
         loop {
+            let pace = *self.pace;
             tokio::select! {
                 written = self.writer.flush(), if self.writer.pending() > 0 => written?,
-                frame = self.control.next() => self.control_frame(frame?).await?,
+                frame = async { ready(pace).await; self.control.next().await } => {
+                    self.count(1);
+                    self.control_frame(frame?).await?;
+                }
                 stream = connection.accept_uni(), if deliveries.is_none() => {
                     deliveries = Some(FrameReader::new(stream?));
                 }
-                batch = burst(&mut deliveries) => self.deliver(batch?).await?,
+                batch = async { ready(pace).await; burst(&mut deliveries).await } => {
+                    let batch = batch?;
+                    self.count(batch.len());
+                    self.deliver(batch).await?;
+                }
                 settled = first(&mut self.pending) => self.settle(settled).await?,
-                () = link.wakes.prekeys_wanted() => self.upload_prekeys().await?,
-                () = link.wakes.uploads_wanted() => self.upload_blob().await?,
+                () = link.wakes.prekeys_wanted(), if own => self.upload_prekeys().await?,
+                () = link.wakes.uploads_wanted(), if own => self.upload_blob().await?,
+                Ok(()) = self.wanted.changed(), if !own => {
+                    self.revoke().await?;
+                    self.upload_blob().await?;
+                }
                 () = self.blob.may_go_on() => self.upload_blob().await?,
-                () = link.wakes.key_packages_wanted(), if self.settled => self.give_key_packages().await?,
-                () = link.wakes.revocations_wanted(), if self.settled => self.revoke().await?,
-                () = link.wakes.claim_wanted() => self.claim().await?,
-                () = &mut claim_due => {
+                () = link.wakes.key_packages_wanted(), if own && self.settled => self.give_key_packages().await?,
+                () = link.wakes.revocations_wanted(), if own && self.settled => self.revoke().await?,
+                () = link.wakes.claim_wanted(), if own => self.claim().await?,
+                () = &mut claim_due, if own => {
                     link.tell(vec![LinkEvent::ClaimDue]).await?;
                     claim_due.as_mut().reset(Instant::now() + until_next_claim());
                 }
-                () = &mut beat => {
+                () = &mut beat, if own => {
                     if self.settled {
                         link.tell(vec![LinkEvent::PresenceDue(PresenceDue::Beat)]).await?;
                     }
@@ -231,8 +284,21 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn count(&mut self, frames: usize) {
+        if let Some(pace) = self.pace.as_mut() {
+            pace.count(frames, Instant::now());
+        }
+    }
+
     async fn control_frame(&mut self, frame: Option<ToClient>) -> Result<(), End> {
         match frame {
+            // A mailbox at another relay has no prekeys and no claim.
+            Some(
+                ToClient::PrekeysStored(_)
+                | ToClient::PrekeyStock(_)
+                | ToClient::Claimed(_)
+                | ToClient::ClaimRefused(_),
+            ) if self.guest.is_some() => Err(End::Broken(Reason::Misbehaved)),
             Some(ToClient::PrekeysStored(through)) => {
                 // Before the commit: a stock that the relay tells next has them in it.
                 self.link.board.add_stock(&self.uploading.as_mut().map(mem::take).unwrap_or_default());
@@ -256,7 +322,13 @@ impl<'a> Session<'a> {
                 let replaced = self.replaced;
                 self.claim_answered(LinkEvent::ClaimRefused { held, replaced }).await
             }
-            Some(ToClient::Revoked(contact)) => Ok(self.link.tell(vec![LinkEvent::Revoked(contact)]).await?),
+            Some(ToClient::Revoked(contact)) => {
+                let event = match self.guest {
+                    None => LinkEvent::Revoked(contact),
+                    Some(guest) => LinkEvent::Guest(guest, GuestEvent::Revoked(contact)),
+                };
+                Ok(self.link.tell(vec![event]).await?)
+            }
             Some(ToClient::Pong) => Ok(()),
             Some(ToClient::GoAway(delay)) => Err(go_away(delay)),
             Some(ToClient::Refused(refusal)) => Err(refused(refusal)),
@@ -265,6 +337,24 @@ impl<'a> Session<'a> {
             Some(ToClient::Registered(_)) => Err(End::Broken(Reason::Misbehaved)),
             None => Err(End::Broken(Reason::Lost)),
         }
+    }
+}
+
+/// What a relay is told of whose mailbox it is.
+pub(super) fn registration(whose: Whose, settings: &MailboxSettings) -> Register {
+    Register {
+        version: VERSION,
+        instance: settings.instance,
+        run: whose.run,
+        registration_token: settings.registration_token.clone(),
+        drop_key: settings.drop_key,
+    }
+}
+
+/// Waits until a relay is to be heard again. Cancel-safe.
+async fn ready(pace: Option<Pace>) {
+    if let Some(pace) = pace {
+        pace.ready().await;
     }
 }
 

@@ -2,7 +2,7 @@
 //! up to there.
 
 use hermes_engine::{
-    Command, LinkEvent,
+    Command, GuestEvent, LinkEvent,
     query::{self, Upload},
 };
 use hermes_wire::{Advice, BlobId, Refusal, blob::PutBlob, mailbox::ToRelay};
@@ -87,7 +87,8 @@ impl Session<'_> {
             return Ok(());
         }
         self.blob = BlobUpload::None;
-        match self.link.read(query::uploads).await?.first() {
+        let guest = self.guest;
+        match self.link.read(move |view| query::uploads_over(view, guest)).await?.first() {
             Some(upload) => self.put_part(*upload, 0, true).await,
             None => Ok(()),
         }
@@ -122,7 +123,11 @@ impl Session<'_> {
             // If it is not wanted any more, another may be.
             return if matches!(self.blob, BlobUpload::None) { self.upload_blob().await } else { Ok(()) };
         }
-        self.blob_done(LinkEvent::BlobStored(blob)).await
+        self.blob_done(match self.guest {
+            None => LinkEvent::BlobStored(blob),
+            Some(guest) => LinkEvent::Guest(guest, GuestEvent::BlobStored(blob)),
+        })
+        .await
     }
 
     /// The relay does not take a blob.
@@ -138,7 +143,11 @@ impl Session<'_> {
                 Ok(())
             }
             Advice::Permanent | Advice::CatchUp => {
-                self.blob_done(LinkEvent::BlobRefused(blob, refusal)).await
+                self.blob_done(match self.guest {
+                    None => LinkEvent::BlobRefused(blob, refusal),
+                    Some(guest) => LinkEvent::Guest(guest, GuestEvent::BlobRefused(blob, refusal)),
+                })
+                .await
             }
         }
     }

@@ -12,7 +12,11 @@ use tokio::sync::{
     watch,
 };
 
-use super::super::{group, pairing, problem::ToProblem, request, show};
+use super::super::{
+    group, pairing,
+    problem::{ToProblem, no_place},
+    request, show,
+};
 use crate::{
     account::{Account, Place},
     limits::EVENT_PAGE,
@@ -248,6 +252,9 @@ fn group_change(group: &str, event: GroupEvent) -> GroupChange {
         GroupEvent::Joined { by } => GroupChange::Joined { by },
         GroupEvent::Changed => GroupChange::Changed,
         GroupEvent::ChangeFailed(reason) => GroupChange::Failed { error: group::failed(group, &reason) },
+        GroupEvent::NoPlace { contact, relay, reason } => {
+            GroupChange::Failed { error: no_place(group, &contact, &relay, reason) }
+        }
         GroupEvent::Stopped => GroupChange::Stopped,
     }
 }

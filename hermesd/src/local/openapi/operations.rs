@@ -1,16 +1,16 @@
 //! Every operation, what it takes and what it gives.
 
 use hermes_api::{
-    AcceptInvite, AcceptRequest, AcceptedInvite, AckEvents, Audit, AuditQuery, BackUp, ChangeKeys,
-    ChangeMembers, ChatSettings, Chats, CloseRequests, ClosedRequests, ConfigInForce, ConsumerState,
-    Consumers, ContactDetails, Contacts, CreateAccount, CreateGroup, CreateInvite, CreatedAccount,
-    CreatedInvite, DaemonStatus, Diagnosis, Dnd, EditMessage, EventFrame, EventQuery, ForgetConsumer,
-    Forgotten, GroupDetails, Groups, InboxQuery, KeysChanged, LeaveGroup, LogQuery, MessageChanged,
-    MessageDetails, MessagePage, MuteChat, Outbox, OutboxQuery, Peers, PingContact, Pong, Profile, React,
-    ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RejectedRequest, RemoveAccount,
-    RemoveContact, RemovedAccount, RemovedContact, RenameContact, RenameGroup, Requests, SearchPage,
-    SearchQuery, SendMessage, SentMessages, SetDnd, SetKeyPolicy, SetProfile, SetRole, SetTtl, Shutdown,
-    Unlock, VerifyContact, WaitQuery, routes,
+    AcceptInvite, AcceptRequest, AcceptedInvite, AckEvents, AddMembers, Audit, AuditQuery, BackUp,
+    ChangeKeys, ChangeMembers, ChatSettings, Chats, CloseRequests, ClosedRequests, ConfigInForce,
+    ConsumerState, Consumers, ContactDetails, Contacts, CreateAccount, CreateGroup, CreateInvite,
+    CreatedAccount, CreatedInvite, DaemonStatus, Diagnosis, Dnd, EditMessage, EventFrame, EventQuery,
+    ForgetConsumer, Forgotten, GroupDetails, Groups, InboxQuery, KeysChanged, LeaveGroup, LogQuery,
+    MessageChanged, MessageDetails, MessagePage, MuteChat, Outbox, OutboxQuery, Peers, PingContact, Pong,
+    Profile, React, ReadMessages, ReadReceipt, RebuildGroup, Recover, Recovered, RejectedRequest,
+    RemoveAccount, RemoveContact, RemovedAccount, RemovedContact, RenameContact, RenameGroup, Requests,
+    SearchPage, SearchQuery, SendMessage, SentMessages, SetDnd, SetKeyPolicy, SetProfile, SetRole, SetTtl,
+    Shutdown, Unlock, VerifyContact, WaitQuery, routes,
 };
 use serde_json::Value;
 
@@ -122,7 +122,7 @@ fn groups(d: &mut Document) {
     d.get::<Groups>(at(routes::GROUPS, "groups", "Lists the groups."));
     d.post::<CreateGroup, GroupDetails>(at(routes::GROUPS, "createGroup", "Makes a group."));
     d.get::<GroupDetails>(at(routes::GROUP, "group", "One group in full."));
-    d.post::<ChangeMembers, GroupDetails>(at(routes::GROUP_ADD, "addMembers", "Adds contacts."));
+    d.post::<AddMembers, GroupDetails>(at(routes::GROUP_ADD, "addMembers", "Adds contacts."));
     d.post::<ChangeMembers, GroupDetails>(at(routes::GROUP_REMOVE, "removeMembers", "Removes members."));
     d.post::<RenameGroup, GroupDetails>(at(routes::GROUP_RENAME, "renameGroup", "Gives it another name."));
     d.post::<SetRole, GroupDetails>(at(routes::GROUP_ROLE, "setRole", "Makes an admin, or none any more."));

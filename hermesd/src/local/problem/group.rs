@@ -1,7 +1,7 @@
 //! What goes wrong with groups.
 
 use hermes_api::{ErrorCode, Person, Problem};
-use hermes_engine::{CommandError, GroupStanding, query::WayBack};
+use hermes_engine::{CommandError, GroupStanding, GuestRefusal, query::WayBack};
 
 use super::ToProblem;
 
@@ -51,10 +51,12 @@ pub(super) fn of_group(error: &CommandError) -> (ErrorCode, String) {
         CommandError::MemberKeyChanged(name) => {
             (ErrorCode::IdentityChanged, format!("look: hermesctl contact show {name}"))
         }
-        CommandError::OtherRelay(name) => (
-            ErrorCode::GroupChangeFailed,
-            format!("nothing was changed; leave {name} out, or pair with an account of theirs at your relay"),
-        ),
+        CommandError::NoTokenWanted(_) => {
+            (ErrorCode::Usage, "the same command without the token adds them".to_owned())
+        }
+        CommandError::TokenTooLong(_) => {
+            (ErrorCode::Usage, "name a file that holds the token and nothing else".to_owned())
+        }
         _ => (ErrorCode::GroupChangeFailed, "nothing was changed".to_owned()),
     }
 }
@@ -106,6 +108,35 @@ pub(in crate::local) fn stopped_group(
         }
     };
     Some(Problem::new(code, message, hint))
+}
+
+/// Why a contact of another relay has no mailbox at a group's, and what to do.
+pub(in crate::local) fn no_place(group: &str, contact: &str, relay: &str, reason: GuestRefusal) -> Problem {
+    let host = relay.strip_prefix("hermes://").unwrap_or(relay);
+    let host = host.split('#').next().unwrap_or(host);
+    let (code, why, hint) = match reason {
+        GuestRefusal::NoRegistration => (
+            ErrorCode::RegistrationRefused,
+            format!("{host} takes no new mailbox without a valid registration token"),
+            format!(
+                "have its operator make one (hermes-relay token new), then: hermesctl group add {group} {contact} \
+                 --token-file FILE"
+            ),
+        ),
+        GuestRefusal::NoRoom => (
+            ErrorCode::GroupChangeFailed,
+            format!("{contact} has as many mailboxes at other relays as there may be"),
+            format!(
+                "ask {contact} to leave a group there; or give it up: hermesctl group rm {group} {contact}"
+            ),
+        ),
+        GuestRefusal::Other => (
+            ErrorCode::GroupChangeFailed,
+            format!("{contact}'s client could not make a mailbox at {host}"),
+            format!("try again: hermesctl group add {group} {contact}"),
+        ),
+    };
+    Problem::new(code, format!("{contact} is not in {group} yet: {why}"), hint)
 }
 
 fn asked(admins: &[String]) -> String {

@@ -2,13 +2,17 @@
 
 use hermes_api::{
     Confirmed, Group, GroupDetails, GroupNote, Member, Person, Problem, Recipient, Role, Standing, V1,
+    WaitingPlace,
 };
 use hermes_engine::{
     Author, GroupStanding,
     query::{self, GroupView, PersonView, RecipientView},
 };
 
-use super::{super::problem::stopped_group, state, time};
+use super::{
+    super::problem::{no_place, stopped_group},
+    state, time,
+};
 
 pub(in crate::local) fn group(view: GroupView) -> Group {
     let problem = problem(&view);
@@ -37,7 +41,20 @@ pub(in crate::local) fn group(view: GroupView) -> Group {
 pub(in crate::local) fn group_details(details: query::GroupDetails) -> GroupDetails {
     let members = details.members.into_iter();
     let members = members.map(|member| Member { person: person(member.person), role: role(member.admin) });
-    GroupDetails { v: V1, group: group(details.group), members: members.collect(), waiting: details.waiting }
+    let relay = details.relay.to_string();
+    let name = details.group.name.clone();
+    let place = |place: query::PlaceView| WaitingPlace {
+        problem: place.refused.map(|reason| no_place(&name, &place.contact, &relay, reason)),
+        name: place.contact,
+    };
+    GroupDetails {
+        v: V1,
+        members: members.collect(),
+        waiting: details.waiting,
+        places: details.places.into_iter().map(place).collect(),
+        group: group(details.group),
+        relay: relay.clone(),
+    }
 }
 
 pub(in crate::local) fn person(view: PersonView) -> Person {

@@ -110,7 +110,7 @@ fn card() -> MemberCard {
 }
 
 fn invite(from: &mut Peer, to: &mut Peer, welcome: &BlobRef) {
-    let body = Body::GroupInvite { welcome: welcome.clone(), head: Head([0; 32]) };
+    let body = Body::GroupInvite { welcome: welcome.clone(), head: Head([0; 32]), relay: None };
     let flying = from.forge(to, body);
     to.take(flying.contact, flying.body);
 }
@@ -227,11 +227,13 @@ fn copies_without_room_are_counted() {
     let (mut alice, mut bob, _) = three();
     let (.., Welcome(reference, bytes)) = honest_group(&mut alice);
     let cards = rows(&bob, Table::Route).into_iter().filter(|(key, _)| key.len() == 17);
-    let of_alice: Vec<_> =
-        cards.filter(|(_, row)| field(row, "given").is_some()).map(|(key, _)| key).collect();
-    for card in &of_alice {
+    let of_alice: Vec<_> = cards.filter(|(_, row)| field(row, "given").is_some()).collect();
+    let mailbox = query::mailbox(&bob.store).unwrap().mailbox;
+    for (card, row) in &of_alice {
+        let key: CopyKey = field(row, "key").unwrap().deserialized().unwrap();
+        let body = message_to(ChannelId([9; 32]), 0).text().seal(&key, mailbox, &[0; 24]);
         for _ in 0..EARLY_COPIES + 7 {
-            bob.take(ContactId(card[..16].try_into().unwrap()), vec![1, 2, 3]);
+            bob.take(ContactId(card[..16].try_into().unwrap()), body.clone());
         }
     }
     assert_eq!(rows(&bob, Table::Early).len(), of_alice.len() * EARLY_COPIES as usize);
@@ -264,19 +266,18 @@ fn lose(peer: &mut Peer, chat: ChatId, channel: ChannelId) {
     copy_arrives(peer, chat, channel, 99);
 }
 
+fn message_to(channel: ChannelId, epoch: u64) -> Copy {
+    let (post, body) = (PostId([1; 16]), ByteBuf::from(vec![1, 1, 0]));
+    Copy::Message { channel, sequence: Sequence(9), epoch, post, body }
+}
+
 fn copy_arrives(peer: &mut Peer, chat: ChatId, channel: ChannelId, epoch: u64) {
     let in_group =
         |row: &[u8]| field(row, "group").and_then(|group| group.into_bytes().ok()) == Some(chat.0.to_vec());
     let cards = rows(peer, Table::Route).into_iter().filter(|(key, _)| key.len() == 17);
     let (card, row) = cards.into_iter().find(|(_, row)| in_group(row)).expect("a card");
     let key: CopyKey = field(&row, "key").unwrap().deserialized().unwrap();
-    let copy = Copy::Message {
-        channel,
-        sequence: Sequence(9),
-        epoch,
-        post: PostId([1; 16]),
-        body: ByteBuf::from(vec![1, 1, 0]),
-    };
+    let copy = message_to(channel, epoch);
     let mailbox = query::mailbox(&peer.store).unwrap().mailbox;
     peer.head += 1;
     peer.link(LinkEvent::Delivered(Delivered {

@@ -1,6 +1,8 @@
 //! Groups of engines.
 
 mod audit;
+mod elsewhere;
+mod guests;
 mod hostile;
 mod invitations;
 mod races;

@@ -3,14 +3,14 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use hermes_engine::{
-    ChangeSet, ChatId, Command, CommandError, Event, GroupChange, GroupEvent, GroupStanding, Input,
-    LinkEvent, LostReason, MessageState, Order, Range, Reply, SendError, Store, Table, View,
-    limits::OUTBOX_AGE,
+    ChangeSet, ChatId, Command, Event, GroupChange, GroupEvent, GroupStanding, Input, LinkEvent, LostReason,
+    MessageState, Order, Range, Reply, SendError, Store, Table, View,
+    limits::{GUESTS_BY_CONTACT, OUTBOX_AGE},
     query::{self, MessageDirection},
 };
 
-use hermes_protocol::{Body, ReceiptKind, group::GroupId};
-use hermes_tests::duo::{Peer, greet, paired, serve_fetches, settle};
+use hermes_protocol::{AskId, Body, ReceiptKind, group::GroupId};
+use hermes_tests::duo::{Peer, paired, serve_fetches, settle};
 use hermes_wire::{Refusal, RelayAddress, RelayPin, drop::ToDrop};
 
 /// Two contacts, the second of whom can be added to a group by the first.
@@ -50,29 +50,31 @@ fn state_of(peer: &Peer, text: &str) -> MessageDirection {
     log.into_iter().find(|message| message.text == wanted).expect("stored").direction
 }
 
-/// A group is at one relay. Whoever is at another is named, and nothing has been made, wanted or sent.
+/// Whoever is asked opens a connection to where the asker says, so there are only so many.
 #[test]
-fn a_contact_at_another_relay_is_named_before_anything_is_sent() {
-    let elsewhere = RelayAddress::new("elsewhere.test", 4433, RelayPin([1; 32])).unwrap();
-    let (mut alice, mut bob) = (Peer::new("alice", 1), Peer::at("bob", 2, elsewhere));
-    greet(&mut alice, &mut bob);
-    settle(&mut alice, &mut bob);
-    assert!(matches!(bob.command(Command::GiveKeyPackages), Ok(Reply::Given)));
-    settle(&mut alice, &mut bob);
-
-    let with_bob = Command::CreateGroup("ops".to_owned(), vec!["bob".to_owned()]);
-    let refusal = alice.command(with_bob).unwrap_err();
-    assert_eq!(refusal, CommandError::OtherRelay("bob".to_owned()));
-    assert!(refusal.to_string().contains("bob"), "{refusal}");
-    assert!(query::group_named(&alice.store, "ops").unwrap().is_none());
-
-    let chat = create(&mut alice, &[]);
-    let tables = [Table::Group, Table::Mls, Table::Outbox];
-    let before = rows(&alice, &tables);
-    let add = Command::Group("ops".to_owned(), GroupChange::Add(vec!["bob".to_owned()]));
-    assert_eq!(alice.command(add).unwrap_err(), CommandError::OtherRelay("bob".to_owned()));
-    assert_eq!(leaving(&alice, chat), ["create"]);
-    assert_eq!(rows(&alice, &tables), before);
+fn a_contact_has_only_so_many_mailboxes_made() {
+    let (mut alice, mut bob) = paired();
+    let mut asked = Vec::new();
+    let ask = |alice: &mut Peer, bob: &mut Peer, number: u8| {
+        let relay = RelayAddress::new("elsewhere.test", 4433, RelayPin([number; 32])).unwrap();
+        let body =
+            Body::GuestWanted { ask: AskId([number; 16]), relay: relay.clone(), registration_token: None };
+        let wanted = alice.forge(bob, body);
+        bob.take(wanted.contact, wanted.body);
+        relay
+    };
+    for number in 1..=9 {
+        asked.push(ask(&mut alice, &mut bob, number));
+    }
+    let made: Vec<_> = query::guests(&bob.store).unwrap().into_iter().map(|guest| guest.relay).collect();
+    assert_eq!(made, asked[..GUESTS_BY_CONTACT]);
+    // The own relay is none of them.
+    let own = query::mailbox(&bob.store).unwrap().relay;
+    let body = Body::GuestWanted { ask: AskId([20; 16]), relay: own, registration_token: None };
+    let wanted = alice.forge(&bob, body);
+    bob.take(wanted.contact, wanted.body);
+    assert_eq!(query::guests(&bob.store).unwrap().len(), GUESTS_BY_CONTACT);
+    assert_eq!(bob.summary().unreadable, 0);
 }
 
 /// Rows of a key agreement that cannot be read, as those of an earlier form, end the membership and nothing else.

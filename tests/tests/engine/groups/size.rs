@@ -57,7 +57,7 @@ fn member_of(members: usize) -> (u64, u64) {
     packages.push(package);
     let welcome = admin.add(packages).expect("a welcome");
     let (sealed, welcome) = blob::seal(&welcome, &mut admin.rng).unwrap();
-    let invitation = Body::GroupInvite { welcome: welcome.clone(), head: admin.head };
+    let invitation = Body::GroupInvite { welcome: welcome.clone(), head: admin.head, relay: None };
     let invitation = alice.forge(&bob, invitation);
     bob.take(invitation.contact, invitation.body);
     bob.link(LinkEvent::BlobFetched(welcome.id, sealed));
