@@ -40,6 +40,14 @@ kill rounds="20":
 full-disk levels="40":
     HERMES_DISK_LEVELS={{levels}} cargo test --workspace --test system full_disk -- --nocapture
 
+# Daemons and a relay over the real QUIC, on a network that loses and spoils packets: just link-sim 500, HERMES_SEED=7 just link-sim
+link-sim seeds="100":
+    HERMES_LINK_SEEDS={{seeds}} cargo test --workspace --bin hermesd link::simulation -- --nocapture
+
+# Power cuts of the disks of a relay and two daemons, at random moments: just power-cuts 200 (needs root)
+power-cuts cuts="50":
+    HERMES_POWER_CUTS={{cuts}} cargo test --workspace --test system power -- --nocapture
+
 # Accounts of real daemons that write for so many seconds while all is killed now and then: just soak 2000 600
 soak clients="200" seconds="120":
     HERMES_SOAK_CLIENTS={{clients}} HERMES_SOAK_SECONDS={{seconds}} HERMES_SOAK_RATE={{clients}} cargo test --release --workspace --test system soak -- --nocapture

@@ -11,6 +11,7 @@ use std::{
 use hermes_api::{ErrorCode, KeyKind, KeyStatus, Measure, Passphrase, Problem, UnixMillis};
 use hermes_config::{AccountName, Paths};
 use hermes_engine::{NewAccount, query};
+use hermes_link::client::{self, OpenEndpoint};
 use tokio::{
     sync::{self, watch},
     task,
@@ -42,6 +43,7 @@ struct Shared {
     creating: sync::Mutex<()>,
     stop: watch::Sender<bool>,
     notifier: Notifier,
+    open_endpoint: OpenEndpoint,
 }
 
 /// An account that is there.
@@ -74,6 +76,7 @@ impl Daemon {
             creating: sync::Mutex::default(),
             stop: watch::Sender::new(false),
             notifier,
+            open_endpoint: Arc::new(client::endpoint),
         }))
     }
 
@@ -83,6 +86,14 @@ impl Daemon {
         let paths = Paths::under(home).unwrap();
         let settings = Settings::read(paths.clone(), None).unwrap();
         Self::new(paths, settings, Notifier::none(), Vec::new())
+    }
+
+    /// The same, on a network of the test's.
+    #[cfg(test)]
+    pub(crate) fn of_tests_on(home: &std::path::Path, open_endpoint: OpenEndpoint) -> Self {
+        let mut daemon = Self::of_tests(home);
+        Arc::get_mut(&mut daemon.0).unwrap().open_endpoint = open_endpoint;
+        daemon
     }
 
     /// Opens every account that lies in the data directory. One that does not open does not keep others from it; when
@@ -440,9 +451,10 @@ impl Daemon {
     ) -> Result<Arc<Account>, AccountError> {
         let (keys, store) = (self.keys(name), self.0.paths.store(name));
         let (name, privacy) = (name.clone(), self.0.settings.privacy());
+        let open_endpoint = self.0.open_endpoint.clone();
         let opened = task::spawn_blocking(move || {
             let key = keys.unlock(typed.as_ref())?;
-            Account::open(name, store, key, privacy)
+            Account::open(name, store, key, privacy, open_endpoint)
         });
         match opened.await {
             Ok(opened) => {

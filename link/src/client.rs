@@ -46,6 +46,9 @@ pub enum ConnectError {
     Local(String),
 }
 
+/// Opens sockets for outgoing connections: [`endpoint`], unless the network is a simulated one.
+pub type OpenEndpoint = Arc<dyn Fn() -> io::Result<Endpoint> + Send + Sync>;
+
 /// Opens a UDP socket for outgoing connections, over IPv6 and IPv4 where the machine has both.
 ///
 /// Mailbox and drop connections belong on different endpoints: a shared source port would tell the relay who deposits.

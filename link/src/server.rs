@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use hermes_wire::{MailboxId, drop, introduction, mailbox};
 use quinn::{
-    Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, VarInt,
+    AsyncUdpSocket, Connection, Endpoint, EndpointConfig, Runtime, ServerConfig, TokioRuntime, VarInt,
     crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicServerConfig},
 };
 use rustls::pki_types::CertificateDer;
@@ -39,14 +39,20 @@ pub enum Peer {
 
 /// Listens for mailbox and drop connections. Must be called within a tokio runtime.
 pub fn listen(address: SocketAddr, identity: &RelayIdentity) -> Result<Endpoint, ListenError> {
+    let socket = TokioRuntime.wrap_udp_socket(std::net::UdpSocket::bind(address)?)?;
+    listen_on(socket, identity)
+}
+
+/// The same on a socket that is there, which may belong to a simulated network.
+pub fn listen_on(socket: Arc<dyn AsyncUdpSocket>, identity: &RelayIdentity) -> Result<Endpoint, ListenError> {
     let keys = endpoint_keys(identity)?;
     let server = config(identity, None)?;
     let mut endpoint = EndpointConfig::new(Arc::new(keys.reset));
     let connection_ids = keys.connection_ids;
     endpoint
         .cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(connection_ids)));
-    let socket = std::net::UdpSocket::bind(address)?;
-    Ok(Endpoint::new(endpoint, Some(server), socket, Arc::new(TokioRuntime))?)
+    let runtime = Arc::new(TokioRuntime);
+    Ok(Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime)?)
 }
 
 /// Lets newcomers come who have the relay's name alone, and shows them this certificate; or, without one, nobody any more.

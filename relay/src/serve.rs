@@ -89,6 +89,16 @@ impl Server {
     /// Listens and serves in tasks of the current tokio runtime.
     pub fn start(identity: &RelayIdentity, store: FjallStore, options: Options) -> Result<Self, StartError> {
         let endpoint = server::listen(options.listen, identity)?;
+        Self::start_on(endpoint, identity, store, options)
+    }
+
+    /// The same at an endpoint that listens already, wherever that is.
+    pub fn start_on(
+        endpoint: Endpoint,
+        identity: &RelayIdentity,
+        store: FjallStore,
+        options: Options,
+    ) -> Result<Self, StartError> {
         let relay = Relay::new(store.clone(), options.policy.clone())?;
         let (connected, metrics) = (Arc::new(Connected::default()), Metrics::default());
         let (committer, committing) =

@@ -20,6 +20,7 @@ use std::{
 
 use hermes_config::AccountName;
 use hermes_engine::{Command, Event, LinkEvent, PresenceDue, Privacy, ReadError, Reply};
+use hermes_link::client::OpenEndpoint;
 use hermes_wire::Timestamp;
 use tokio::{
     runtime::Handle,
@@ -113,6 +114,7 @@ impl Account {
         path: PathBuf,
         key: StoreKey,
         privacy: watch::Receiver<Privacy>,
+        open_endpoint: OpenEndpoint,
     ) -> Result<Self, AccountError> {
         let key = Arc::new(key);
         let source = Source { path, key: key.clone() };
@@ -135,7 +137,7 @@ impl Account {
         let runtime = Handle::current();
         let thread = thread::spawn(move || owner.run(&runtime));
         let board = Arc::new(Board::default());
-        let link = Link::new(reader.clone(), work.clone(), wakes, board.clone(), sendings);
+        let link = Link::new(reader.clone(), work.clone(), wakes, board.clone(), sendings, open_endpoint);
         let (whole, scrubbed) = watch::channel(None);
         let running = Running {
             link: tokio::spawn(link.clone().keep_running(watched.clone())),

@@ -16,6 +16,8 @@ mod liveness;
 mod mailbox;
 mod pace;
 mod relays;
+#[cfg(test)]
+mod simulation;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ mod window;
 use std::sync::Arc;
 
 use hermes_engine::{LinkEvent, ReadError, query};
-use hermes_link::{client, quinn::Endpoint};
+use hermes_link::{client::OpenEndpoint, quinn::Endpoint};
 use hermes_wire::RunId;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
@@ -50,6 +52,7 @@ pub(crate) struct Link {
     newest: watch::Sender<bool>,
     /// What is to be sent now or never.
     sendings: Mutex<mpsc::Receiver<Sending>>,
+    open_endpoint: OpenEndpoint,
 }
 
 /// Why the link cannot go on by itself; it is started anew.
@@ -76,11 +79,13 @@ impl Link {
         wakes: Arc<Wakes>,
         board: Arc<Board>,
         sendings: mpsc::Receiver<Sending>,
+        open_endpoint: OpenEndpoint,
     ) -> Arc<Self> {
         let run = RunId::random(&mut rng());
         let newest = watch::Sender::new(false);
         let sendings = Mutex::new(sendings);
-        Arc::new(Self { reader, work, wakes, board, restart: Notify::new(), run, newest, sendings })
+        let restart = Notify::new();
+        Arc::new(Self { reader, work, wakes, board, restart, run, newest, sendings, open_endpoint })
     }
 
     /// Starts over at once.
@@ -119,7 +124,7 @@ impl Link {
         self.newest.send_replace(false);
         let settings = self.read(query::mailbox).await?;
         // Two sockets: a shared source port would tell the relay which mailbox's owner deposits.
-        let (mailbox, drops) = (client::endpoint()?, client::endpoint()?);
+        let (mailbox, drops) = ((self.open_endpoint)()?, (self.open_endpoint)()?);
         let _closing = (CloseOnDrop(mailbox.clone()), CloseOnDrop(drops.clone()));
         tokio::select! {
             stopped = mailbox::run(self, Whose::own(self.run), &mailbox, &settings) => stopped,
