@@ -19,6 +19,7 @@ pub mod home;
 pub mod log;
 pub mod memory;
 pub mod outcome;
+pub mod power;
 pub mod process;
 pub mod programs;
 pub mod relay;

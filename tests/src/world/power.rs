@@ -1,0 +1,77 @@
+//! A disk whose power can be cut: what was not synced is really gone.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use super::wait::until;
+
+/// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH` (fs/ext4/ext4.h): from one moment to the next nothing reaches the
+/// device any more, not even what the journal has in memory. Said in Perl, which is wherever Debian is, because a call of
+/// the kernel that no crate wraps takes `unsafe`.
+const CUT: &str =
+    "open(my $d, '<', $ARGV[0]) or die; my $how = pack('L', 2); ioctl($d, 0x8004587d, $how) or die $!";
+
+/// An ext4 on a file, mounted until this is dropped.
+#[derive(Debug)]
+pub struct PowerDisk {
+    image: PathBuf,
+    path: PathBuf,
+}
+
+impl PowerDisk {
+    /// Makes one of so many MiB and mounts it at `path`. It takes rights and programs that not every machine gives its
+    /// tests.
+    pub fn mount(path: PathBuf, mebibytes: u64) -> io::Result<Self> {
+        fs::create_dir_all(&path)?;
+        let image = path.with_extension("ext4");
+        File::create(&image)?.set_len(mebibytes * 1024 * 1024)?;
+        succeeded(Command::new("mkfs.ext4").arg("-qF").arg(&image).output()?)?;
+        let disk = Self { image, path };
+        disk.attach()?;
+        Ok(disk)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Cuts the power. Whoever has files open there can only fail from here on.
+    pub fn cut(&self) -> io::Result<()> {
+        succeeded(Command::new("perl").args(["-e", CUT]).arg(&self.path).output()?)
+    }
+
+    /// Power is back: what is on the device is read again. Nobody has files open there.
+    pub fn restore(&self) {
+        // A process that was killed a moment ago may not have let go yet.
+        until("the disk is unmounted", || self.detach(&[]).is_ok());
+        self.attach().expect("what the journal says makes a whole file system");
+    }
+
+    fn attach(&self) -> io::Result<()> {
+        let mut mount = Command::new("mount");
+        succeeded(mount.args(["-o", "loop,nosuid,nodev"]).arg(&self.image).arg(&self.path).output()?)
+    }
+
+    fn detach(&self, options: &[&str]) -> io::Result<()> {
+        succeeded(Command::new("umount").args(options).arg(&self.path).output()?)
+    }
+}
+
+impl Drop for PowerDisk {
+    fn drop(&mut self) {
+        // Programs that were just killed may still have files open there.
+        let _ = self.detach(&["--lazy"]);
+    }
+}
+
+fn succeeded(output: Output) -> io::Result<()> {
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())),
+    }
+}

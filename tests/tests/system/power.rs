@@ -1,0 +1,103 @@
+//! The power goes at any moment: what was accepted was on the disk, and not only on its way there.
+//!
+//! As when everything is killed, but what the system has in its caches is lost with it. `HERMES_POWER_CUTS` sets the number
+//! of cuts, `HERMES_POWER_SEED` repeats a run's choices. Said to be skipped where no disk can be mounted.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    skip::skipped_because,
+    writer::{Finally, Writer, check_both_sides, random_below, setting},
+};
+use hermes_tests::world::{Account, Home, Log, Relay, power::PowerDisk, wait::until};
+use rand::RngExt;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// Cuts when nothing else is asked for.
+const CUTS: usize = 6;
+/// A cut comes at most this long after everyone made progress.
+const CUT_WITHIN: Duration = Duration::from_millis(200);
+/// Enough for a relay or a daemon.
+const MEBIBYTES: u64 = 256;
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_accepted() {
+    let cuts = setting("HERMES_POWER_CUTS").unwrap_or(CUTS);
+    let seed = setting("HERMES_POWER_SEED").unwrap_or_else(rand::random::<u64>);
+    println!("{cuts} cuts; repeat with HERMES_POWER_CUTS={cuts} HERMES_POWER_SEED={seed}");
+    let directory = tempfile::Builder::new().prefix("hm").tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let disks: Result<Vec<_>, _> = ["relay", "alice", "bob"].iter().map(|name| disk(place(name))).collect();
+    let disks = match disks {
+        Ok(disks) => disks,
+        Err(error) => {
+            return skipped_because(
+                "power cuts",
+                &format!("no disk can be mounted and cut off here: {error}"),
+            );
+        }
+    };
+    let relay = Relay::start(disks[0].path(), None, Log::Own);
+    let settle = |disk: &PowerDisk, name: &str| {
+        let home = Arc::new(Home::new(disk.path().join("home"), Log::Own));
+        home.start();
+        Account::create(&home, name, &relay.address().to_string())
+    };
+    let (alice, bob) = (settle(&disks[1], "alice"), settle(&disks[2], "bob"));
+    alice.pair(&bob);
+    let done = AtomicBool::new(false);
+    let (from_alice, from_bob) = (Writer::new(&alice, "bob"), Writer::new(&bob, "alice"));
+
+    thread::scope(|scope| {
+        scope.spawn(|| from_alice.write(seed ^ 1, &done));
+        scope.spawn(|| from_bob.write(seed ^ 2, &done));
+        let ended = Finally(&done);
+        cut_at_random(&relay, &disks, [&from_alice, &from_bob], cuts, seed);
+        drop(ended);
+    });
+
+    check_both_sides(&from_alice, &bob);
+    check_both_sides(&from_bob, &alice);
+    println!("{cuts} power cuts, {} messages accepted", from_alice.accepted() + from_bob.accepted());
+}
+
+fn disk(path: PathBuf) -> io::Result<PowerDisk> {
+    let disk = PowerDisk::mount(path, MEBIBYTES)?;
+    // Whoever may mount one and not cut it off is skipped and does not fail.
+    disk.cut()?;
+    disk.restore();
+    Ok(disk)
+}
+
+fn cut_at_random(relay: &Relay, disks: &[PowerDisk], writers: [&Writer<'_>; 2], cuts: usize, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for cut in 0..cuts {
+        let before = writers.map(Writer::accepted);
+        until(&format!("both writers get on before cut {cut}"), || {
+            writers.iter().zip(before).all(|(writer, before)| writer.accepted() > before)
+        });
+        // Of few cuts, some of each.
+        let victim = (cut + rng.random_range(0..2)) % disks.len();
+        thread::sleep(random_below(CUT_WITHIN, &mut rng));
+        disks[victim].cut().expect("it could be cut at first");
+        match victim {
+            0 => {
+                relay.process().kill();
+                disks[0].restore();
+                relay.restart();
+            }
+            victim => {
+                let home = &writers[victim - 1].account.home;
+                home.kill();
+                disks[victim].restore();
+                home.start();
+            }
+        }
+    }
+}
