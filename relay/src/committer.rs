@@ -102,7 +102,8 @@ fn commit_groups<S: Store>(
         let kinds: Vec<_> = requests.iter().map(Kind::of).collect();
         let begun = Instant::now();
         let is_here = |mailbox| connected.has(mailbox);
-        let (outcomes, committed) = relay.apply_for(clock::now(), requests, is_here)?;
+        let came = |committed| connected.committed(committed);
+        let outcomes = relay.apply_for(clock::now(), requests, is_here, came)?;
         let decided: Vec<_> = kinds.into_iter().zip(&outcomes).collect();
         metrics.sized(relay.size());
         metrics.committed(begun.elapsed(), &decided);
@@ -111,7 +112,6 @@ fn commit_groups<S: Store>(
                 connected.tell(mailbox, outcome);
             }
         }
-        connected.committed(committed);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever asked may have left; what was decided stands.
             let _ = answer.send(outcome);

@@ -21,7 +21,7 @@ use crate::{
     draft::Draft,
     entry::{self, Entry},
     fanout::Seed,
-    limits::Limits,
+    limits::{FRESH_BYTES, Limits},
     rate::Rates,
     store::{Changes, Contact, Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
 };
@@ -296,33 +296,36 @@ impl<S: Store> Relay<S> {
     /// After an error nothing of the group has happened, as far as anyone may say: the relay must stop and start again
     /// from its store.
     pub fn apply(&mut self, now: Timestamp, requests: Vec<Request>) -> Result<Vec<Outcome>, StoreError> {
-        let (outcomes, _) = self.apply_for(now, requests, |_| false)?;
-        Ok(outcomes)
+        self.apply_for(now, requests, |_| false, |_| {})
     }
 
-    /// As [`Self::apply`], and says what came into mailboxes: with what is in it for those whose owner `is_here`.
+    /// As [`Self::apply`], and tells `came` after each commit what it brought into mailboxes: with what is in it for those
+    /// whose owner `is_here`, as far as [`FRESH_BYTES`] go.
     pub(crate) fn apply_for(
         &mut self,
         now: Timestamp,
         requests: Vec<Request>,
         is_here: impl Fn(MailboxId) -> bool,
-    ) -> Result<(Vec<Outcome>, Vec<Committed>), StoreError> {
-        let (mut outcomes, mut committed) = (Vec::with_capacity(requests.len()), Vec::new());
+        came: impl Fn(Vec<Committed>),
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(requests.len());
         let mut requests = requests.into_iter().peekable();
         while requests.peek().is_some() {
             let changes = self.decide_some(now, &mut requests, &mut outcomes)?;
-            let came =
+            let rows =
                 changes.envelopes.iter().filter_map(|((mailbox, _), row)| Some((*mailbox, row.as_ref()?)));
-            committed.extend(came.map(|(mailbox, row)| Committed {
+            let committed = rows.map(|(mailbox, row)| Committed {
                 mailbox,
                 sequence: row.sequence,
-                envelope: is_here(mailbox).then(|| row.clone()),
-            }));
+                envelope: (row.body.len() <= FRESH_BYTES && is_here(mailbox)).then(|| row.clone()),
+            });
+            let committed = committed.collect();
             if !changes.is_empty() {
                 self.store.commit(changes)?;
             }
+            came(committed);
         }
-        Ok((outcomes, committed))
+        Ok(outcomes)
     }
 
     /// Decides as many requests as one commit takes, and at least one.
