@@ -1,7 +1,11 @@
 //! The certificate of an authority that a relay may have beside its own key, to be found by its name alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use der::{
+    AnyRef, Decode, Reader, SliceReader, Tag, Tagged,
+    asn1::{GeneralizedTime, UtcTime},
+};
 use rustls::{
     client::verify_server_name,
     crypto::aws_lc_rs,
@@ -9,6 +13,10 @@ use rustls::{
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
+use zeroize::Zeroizing;
+
+/// The first byte of a certificate's version: context-specific, constructed, number 0.
+const VERSION_TAG: u8 = 0xa0;
 
 /// A chain of certificates and the key of its first, as an authority's client leaves them.
 #[derive(Clone, Debug)]
@@ -36,8 +44,9 @@ impl RelayCertificate {
             .map_err(|error| CertificateError::Chain(error.to_string()))?;
         let first = chain.first().ok_or_else(|| CertificateError::Chain("there is none".to_owned()))?;
         ParsedCertificate::try_from(first).map_err(|error| CertificateError::Chain(error.to_string()))?;
-        let key =
-            PrivateKeyDer::from_pem_slice(key).map_err(|error| CertificateError::Key(error.to_string()))?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map(Zeroizing::new)
+            .map_err(|error| CertificateError::Key(error.to_string()))?;
         let signer = aws_lc_rs::sign::any_supported_type(&key)
             .map_err(|error| CertificateError::Key(error.to_string()))?;
         let certified = CertifiedKey::new(chain, signer);
@@ -52,6 +61,30 @@ impl RelayCertificate {
             (Ok(certificate), Ok(name)) => verify_server_name(&certificate, &name).is_ok(),
             _ => false,
         }
+    }
+
+    /// When the first of the chain's certificates ends, as time since the Unix epoch; `None` if it does not say so in a way
+    /// that can be read.
+    pub fn not_after(&self) -> Option<Duration> {
+        self.0.cert.iter().map(|certificate| not_after(certificate).ok()).min().flatten()
+    }
+}
+
+/// The end of a certificate's validity (RFC 5280, section 4.1).
+fn not_after(certificate: &[u8]) -> der::Result<Duration> {
+    let mut fields = SliceReader::new(AnyRef::from_der(certificate)?.value())?;
+    let mut fields = SliceReader::new(AnyRef::decode(&mut fields)?.value())?;
+    // The version may be left out; then come serial number, algorithm and issuer.
+    let optional = fields.peek_byte() == Some(VERSION_TAG);
+    for _ in 0..3 + usize::from(optional) {
+        AnyRef::decode(&mut fields)?;
+    }
+    let mut validity = SliceReader::new(AnyRef::decode(&mut fields)?.value())?;
+    AnyRef::decode(&mut validity)?;
+    let end = AnyRef::decode(&mut validity)?;
+    match end.tag() {
+        Tag::UtcTime => Ok(end.decode_as::<UtcTime>()?.to_unix_duration()),
+        _ => Ok(end.decode_as::<GeneralizedTime>()?.to_unix_duration()),
     }
 }
 
@@ -77,6 +110,22 @@ mod tests {
         assert!(matches!(read(&chain, &chain), Err(CertificateError::Key(_))));
         // Half a file, as one finds it while it is written.
         assert!(matches!(read(&chain[..chain.len() / 2], &key), Err(CertificateError::Chain(_))));
+    }
+
+    /// Years up to 2049 are written in another way than those from then on.
+    #[test]
+    fn it_ends_when_the_first_of_its_chain_does() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = |year| {
+            let mut params = rcgen::CertificateParams::new(["relay.example".to_owned()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            params.self_signed(&key).unwrap().pem()
+        };
+        for (years, days) in [(&[2031, 2060][..], 22_280), (&[2060, 2031], 22_280), (&[2060], 32_872)] {
+            let chain: String = years.iter().map(|year| made(*year)).collect();
+            let read = RelayCertificate::from_pem(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+            assert_eq!(read.not_after(), Some(Duration::from_secs(days * 86_400)), "{years:?}");
+        }
     }
 
     #[test]

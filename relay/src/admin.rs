@@ -90,6 +90,9 @@ pub struct Status {
     pub store_bytes: u64,
     /// Whether it is about to stop.
     pub draining: bool,
+    /// When the certificate ends that newcomers are shown (ms since the Unix epoch), if they are shown one.
+    #[serde(default)]
+    pub certificate_not_after: Option<u64>,
 }
 
 /// A registration token. The token itself is nowhere.

@@ -1,18 +1,21 @@
 //! The files with the certificate that an authority's client keeps up to date, and when they have changed.
 
 use std::{
-    fs::File,
+    fs::OpenOptions,
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use hermes_link::certificate::{CertificateError, RelayCertificate};
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::limits::CERTIFICATE_FILE_BYTES;
 
 /// Where the certificate is, and what was in its files when they were last read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CertificateFiles {
     chain: PathBuf,
     key: PathBuf,
@@ -59,14 +62,14 @@ impl CertificateFiles {
         Self { chain, key, seen: None }
     }
 
-    /// Reads the files; `None` if there is nothing in them that was not there the last time.
+    /// Reads the files, which may wait for the disk; `None` if there is nothing in them that was not there the last time.
     ///
     /// Their contents are compared: dates of files lie, and the two are replaced one after the other. A pair that does not
     /// fit is an error, and another look finds the other half.
     pub fn changed(&mut self) -> Option<Result<RelayCertificate, CertificateFileError>> {
         let read = self.read();
         let seen = match &read {
-            Ok(files) => Ok(files.each_ref().map(|bytes| Sha256::digest(bytes).into())),
+            Ok(files) => Ok(files.each_ref().map(|bytes| Sha256::digest(bytes.as_slice()).into())),
             Err(error) => Err(error.to_string()),
         };
         if self.seen.as_ref() == Some(&seen) {
@@ -76,7 +79,7 @@ impl CertificateFiles {
         Some(read.and_then(|[chain, key]| self.parse(&chain, &key)))
     }
 
-    fn read(&self) -> Result<[Vec<u8>; 2], CertificateFileError> {
+    fn read(&self) -> Result<[Zeroizing<Vec<u8>>; 2], CertificateFileError> {
         Ok([read(&self.chain)?, read(&self.key)?])
     }
 
@@ -90,11 +93,23 @@ impl CertificateFiles {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CertificateFileError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(CERTIFICATE_FILE_BYTES).read_to_end(&mut bytes))
-        .map_err(|error| CertificateFileError::Read { path: path.to_owned(), error })?;
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertificateFileError> {
+    read_file(path).map_err(|error| CertificateFileError::Read { path: path.to_owned(), error })
+}
+
+/// What is in a regular file: a pipe in its place would have whoever opens it wait for somebody to write.
+fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    // With room for all of it from the beginning: what grows leaves copies behind, and of a key none should be.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(CERTIFICATE_FILE_BYTES + 1));
+    file.take(CERTIFICATE_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > CERTIFICATE_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too long for a certificate or a key"));
+    }
     Ok(bytes)
 }
 
@@ -102,7 +117,24 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateFileError> {
 mod tests {
     use std::fs;
 
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
+
+    #[test]
+    fn only_a_regular_file_of_some_size_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, vec![0; CERTIFICATE_FILE_BYTES]).unwrap();
+        assert_eq!(read_file(&file).unwrap().len(), CERTIFICATE_FILE_BYTES);
+        fs::write(&file, vec![0; CERTIFICATE_FILE_BYTES + 1]).unwrap();
+        assert_eq!(read_file(&file).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        let pipe = directory.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for path in [&pipe, Path::new("/dev/zero"), directory.path()] {
+            assert_eq!(read_file(path).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
+        }
+    }
 
     #[test]
     fn a_change_is_seen_once_and_half_of_one_is_an_error() {

@@ -173,7 +173,7 @@ pub const MONITOR_CONNECTIONS: usize = 8;
 /// See [`MONITOR_CONNECTIONS`].
 pub const MONITOR_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a file with a certificate or its key: a chain of three has 6,000.
-pub const CERTIFICATE_FILE_BYTES: u64 = 256 * 1024;
+pub const CERTIFICATE_FILE_BYTES: usize = 256 * 1024;
 /// How often the files of the certificate are looked at. Authorities have them replaced weeks before they expire.
 pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(60);
 /// A newcomer has this long to hear which key the relay has, and to go.
@@ -188,6 +188,8 @@ pub const DROP_CONNECTION_IDLE: Duration = Duration::from_secs(60);
 pub const HEARD: Duration = Duration::from_secs(10);
 /// A client that does not take an answer for this long is gone, or holds its place without wanting anything.
 pub const ANSWER: Duration = Duration::from_secs(30);
+/// A relay that starts waits this long for what is in them; then it starts without, and takes them when they have come.
+pub const CERTIFICATE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a last frame may take to reach a client before its connection is closed.
 pub const LAST_FRAME: Duration = Duration::from_secs(2);
 /// How long a stopping relay waits for its clients to leave.

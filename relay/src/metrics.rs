@@ -33,7 +33,12 @@ pub(crate) struct Metrics {
     pub(crate) retried: Counter,
     /// Connections that never became one.
     pub(crate) broken_handshakes: Counter,
+    /// When the certificate ends that newcomers are shown, if they are shown one.
+    certificate_end: Family<Unlabelled, Gauge>,
 }
+
+/// A family with this has one metric at most, and none until it is set.
+type Unlabelled = [(&'static str, &'static str); 0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decided {
@@ -100,6 +105,7 @@ impl Default for Metrics {
             turned_away: Counter::default(),
             retried: Counter::default(),
             broken_handshakes: Counter::default(),
+            certificate_end: Family::default(),
         }
     }
 }
@@ -128,6 +134,12 @@ impl Metrics {
         );
         registry.register("mailboxes", "Mailboxes", self.mailboxes.clone());
         registry.register("channels", "Channels", self.channels.clone());
+        registry.register_with_unit(
+            "certificate_not_after",
+            "End of the certificate that newcomers are shown, since the Unix epoch",
+            Unit::Seconds,
+            self.certificate_end.clone(),
+        );
         registry.register("handshakes_failed", "Handshakes that failed", self.broken_handshakes.clone());
     }
 
@@ -135,6 +147,20 @@ impl Metrics {
     pub(crate) fn sized(&self, (mailboxes, channels): (u64, u64)) {
         self.mailboxes.set(i64::try_from(mailboxes).unwrap_or(i64::MAX));
         self.channels.set(i64::try_from(channels).unwrap_or(i64::MAX));
+    }
+
+    /// Notes until when the certificate is good that newcomers are shown.
+    pub(crate) fn certified(&self, end: Option<Duration>) {
+        match end.and_then(|end| i64::try_from(end.as_secs()).ok()) {
+            Some(end) => drop(self.certificate_end.get_or_create(&[]).set(end)),
+            None => self.certificate_end.clear(),
+        }
+    }
+
+    /// When it ends, since the Unix epoch.
+    pub(crate) fn certificate_end(&self) -> Option<Duration> {
+        let end = self.certificate_end.get(&[])?.get();
+        Some(Duration::from_secs(end.unsigned_abs()))
     }
 
     /// Counts a commit.

@@ -119,7 +119,9 @@ impl Server {
         identity: &RelayIdentity,
         certificate: &RelayCertificate,
     ) -> Result<(), ListenError> {
-        server::certify(&self.endpoint, identity, Some(certificate))
+        server::certify(&self.endpoint, identity, Some(certificate))?;
+        self.metrics.certified(certificate.not_after());
+        Ok(())
     }
 
     /// Takes its operator's orders at `path`, until what this returns is closed. `address` is what clients have.

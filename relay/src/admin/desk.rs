@@ -98,6 +98,7 @@ impl Desk {
         let tokens = self.store.tokens(SHOWN_TOKENS)?;
         let now = clock::now();
         let usable = tokens.iter().filter(|(_, row)| row.expiry >= now);
+        let end = running.metrics.certificate_end();
         Ok(Answer::Status(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: running.address.clone(),
@@ -116,6 +117,7 @@ impl Desk {
             registrations_left: usable.map(|(_, row)| u64::from(row.uses)).sum(),
             store_bytes: self.store.disk_bytes()?,
             draining: *running.draining.borrow(),
+            certificate_not_after: end.map(|end| u64::try_from(end.as_millis()).unwrap_or(u64::MAX)),
         }))
     }
 

@@ -156,6 +156,10 @@ fn status_text(status: &Status) -> String {
         "token" => format!("by token; tokens are good for {} more", status.registrations_left),
         other => other.to_owned(),
     };
+    let certificate = match status.certificate_not_after {
+        Some(end) => format!("\ncertificate   {}", certificate_text(end)),
+        None => String::new(),
+    };
     format!(
         "{state} for {}, version {}\n\
          address       {}\n\
@@ -163,7 +167,7 @@ fn status_text(status: &Status) -> String {
          mailboxes     {} of at most {}\n\
          channels      {}\n\
          registration  {tokens}\n\
-         store         {} on the disk",
+         store         {} on the disk{certificate}",
         duration(Duration::from_millis(status.uptime_ms)),
         status.version,
         status.address,
@@ -174,6 +178,14 @@ fn status_text(status: &Status) -> String {
         status.channels,
         bytes(status.store_bytes),
     )
+}
+
+/// Until when newcomers are content with the certificate.
+fn certificate_text(end: u64) -> String {
+    match end.saturating_sub(clock::now().0) {
+        0 => "has ended: nobody can come by name until there is a new one in its files".to_owned(),
+        left => format!("for newcomers who come by name, ends in {}", duration(Duration::from_millis(left))),
+    }
 }
 
 fn token_text(token: &TokenLine) -> String {

@@ -17,7 +17,11 @@ use hermes_wire::RelayName;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, certify::Certifier, issue, open_state};
+use super::{
+    Failure,
+    certify::{Certifier, Found},
+    issue, open_state,
+};
 use crate::{
     cli::{FIRST_TOKEN_DAYS, Run},
     greeting::{Greeting, public_address},
@@ -52,7 +56,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         let mut certifier = files.map(|files| Certifier::new(files, name.clone(), identity.clone()));
         if let Some(certifier) = &mut certifier {
             // Before anybody hears of the name.
-            certifier.look(&server);
+            certifier.begin(&server).await;
         }
         let name = certifier.is_some().then_some(name);
         let socket = state.admin_socket();
@@ -78,10 +82,10 @@ fn monitor(server: &Server, address: SocketAddr) -> Result<hermes_relay::Monitor
     server.monitor(address).map_err(|error| Failure::Monitor { address, error })
 }
 
-/// Waits until it is time to look at the certificate's files; for ever when there are none.
-async fn due(certifier: &mut Option<Certifier>) {
+/// Waits until the certificate's files were looked at; for ever when there are none.
+async fn found(certifier: &mut Option<Certifier>) -> Found {
     match certifier {
-        Some(certifier) => certifier.due().await,
+        Some(certifier) => certifier.found().await,
         None => std::future::pending().await,
     }
 }
@@ -102,15 +106,15 @@ async fn serve_until_told(server: Server, mut certifier: Option<Certifier>) -> R
                 true => tracing::info!("stopping: the terminal is closed"),
                 false => {
                     match &mut certifier {
-                        Some(certifier) => certifier.look(&server),
+                        Some(certifier) => certifier.look(),
                         None => tracing::info!("there is no certificate whose files could be read again"),
                     }
                     continue;
                 }
             },
-            () = due(&mut certifier) => {
-                if let Some(certifier) = &mut certifier {
-                    certifier.look(&server);
+            found = found(&mut certifier) => {
+                if let Some(certifier) = &certifier {
+                    certifier.show(found, &server);
                 }
                 continue;
             }

@@ -14,8 +14,9 @@ use hermes_wire::{
 use crate::common::{
     authority::{Authority, Files, NOW},
     client::{Mailbox, owner},
-    program::{Running, hermes_relay, order},
+    program::{Running, hermes_relay, order, order_json},
 };
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 fn start(directory: &Path, files: &Files) -> Running {
     let config = files.config("127.0.0.1");
@@ -47,6 +48,8 @@ async fn a_certificate_is_read_again_while_clients_stay_connected() {
     let relay = start(&directory.path().join("relay"), &files);
     let address = relay.address();
     assert_eq!(ask(&relay, &old).await.unwrap(), address.pin());
+    let end = order_json(&directory.path().join("relay"), &["status"])["certificate_not_after"].as_u64();
+    assert_eq!(end, Some(7_258_118_400_000), "the first day of 2200");
     let (bob, credential) = owner(1);
     let mut mailbox = Mailbox::connect(&address, &credential, bob.register(None)).await;
 
@@ -84,6 +87,22 @@ async fn a_certificate_that_is_no_good_leaves_the_relay_as_it_was() {
     relay.hang_up();
     until(&relay, &authority, |said| matches!(said, Err(IntroductionError::Expired))).await;
     assert_eq!(mailbox.ask(ToRelay::Ping).await, ToClient::Pong);
+}
+
+/// Whoever opens a pipe waits for its other end, unless he says that he does not.
+#[tokio::test]
+async fn a_pipe_in_place_of_a_certificate_holds_nobody_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = Files::new(directory.path());
+    mknodat(CWD, &files.chain, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let state = directory.path().join("relay");
+    let relay = start(&state, &files);
+    assert!(order_json(&state, &["status"])["certificate_not_after"].is_null());
+    let authority = Authority::new();
+    std::fs::remove_file(&files.chain).unwrap();
+    files.put(&authority.certify("127.0.0.1", NOW));
+    relay.hang_up();
+    until(&relay, &authority, |said| said.is_ok()).await;
 }
 
 /// systemd's `reload` is the same whether there is a certificate or not.
