@@ -260,11 +260,14 @@ pub enum Outcome {
 }
 
 /// An envelope that came into a mailbox.
-pub(crate) struct Committed {
-    pub(crate) mailbox: MailboxId,
-    pub(crate) sequence: Sequence,
-    /// It, if it was asked for.
-    pub(crate) envelope: Option<Delivered>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Whose.
+    pub mailbox: MailboxId,
+    /// Its place there.
+    pub sequence: Sequence,
+    /// It, if it was asked for and is not too long to be kept in memory.
+    pub envelope: Option<Delivered>,
 }
 
 /// A relay: its rows, its rules, and the rates of its depositors.
@@ -299,9 +302,10 @@ impl<S: Store> Relay<S> {
         self.apply_for(now, requests, |_| false, |_| {})
     }
 
-    /// As [`Self::apply`], and tells `came` after each commit what it brought into mailboxes: with what is in it for those
-    /// whose owner `is_here`, as far as [`FRESH_BYTES`] go.
-    pub(crate) fn apply_for(
+    /// As [`Self::apply`], and tells `came` after each commit, when whoever reads the store finds it there, what it brought
+    /// into mailboxes: with what is in it for those whose owner `is_here`, if it has no more than [`FRESH_BYTES`]. It stays
+    /// true if a later commit of the group fails.
+    pub fn apply_for(
         &mut self,
         now: Timestamp,
         requests: Vec<Request>,

@@ -1,9 +1,9 @@
 //! Channels: one order for everyone, the first commit of an epoch wins, and who receives what.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use crate::common::{
-    Ask, DAY, NOW, at,
+    Ask, DAY, NOW, PLENTY, at,
     backend::Backend,
     counting::Counting,
     deposit,
@@ -12,11 +12,12 @@ use crate::common::{
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     channel::{Standing, admit},
-    limits::{CHANNEL_IDLE, MAILBOX_CHANNELS, Rate},
-    store::{About, Hour, memory::MemoryStore},
+    limits::{CHANNEL_IDLE, COMMIT_COPIES, MAILBOX_CHANNELS, Rate},
+    relay::Committed,
+    store::{About, Hour, fjall::FjallStore, memory::MemoryStore},
 };
 use hermes_wire::{
-    ChannelId, Refusal,
+    ChannelId, Refusal, Sequence,
     channel::{Copy, PostToken, Roster, RosterKey},
     limits::POST_BYTES,
     token::Permission,
@@ -48,6 +49,39 @@ fn with_group(limits: Limits, members: &[&Member]) -> (Relay<MemoryStore>, Group
     let group = Group::new(1, members);
     assert_eq!(group.creates(&mut relay), Outcome::Created);
     (relay, group)
+}
+
+/// Who is told of an envelope reads the store at once: it has to be there, and what comes later not yet.
+#[test]
+fn owners_are_told_after_each_commit_of_a_group_what_is_in_the_store_then() {
+    const MEMBERS: u8 = 64;
+    const POSTS: u64 = 3 * (COMMIT_COPIES / MEMBERS as usize) as u64 / 2;
+    let directory = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(directory.path()).unwrap();
+    let members: Vec<_> = (0..MEMBERS).map(Member::new).collect();
+    let members: Vec<_> = members.iter().collect();
+    let mut relay = started(store.clone(), &members);
+    let group = Group::new(1, &members);
+    assert_eq!(group.creates(&mut relay), Outcome::Created);
+    let posts = (0..POSTS).map(|number| group.post_request(group.post(number, b"text"))).collect();
+    let told = RefCell::new(Vec::new());
+    let here = members[0].owner.mailbox;
+    let came = |committed: Vec<Committed>| {
+        let last = committed.iter().map(|one| one.sequence).max().unwrap();
+        for one in &committed {
+            assert_eq!(store.mailbox(one.mailbox).unwrap().unwrap().head, last);
+            let row = store.envelopes(one.mailbox, Sequence(one.sequence.0 - 1), PLENTY).unwrap().remove(0);
+            assert_eq!(row.sequence, one.sequence);
+            assert_eq!(one.envelope, (one.mailbox == here).then_some(row));
+        }
+        told.borrow_mut()
+            .extend(committed.iter().filter(|one| one.mailbox == here).map(|one| one.sequence.0));
+        told.borrow_mut().push(0);
+    };
+    relay.apply_for(NOW, posts, |mailbox| mailbox == here, came).unwrap();
+    let first = (COMMIT_COPIES / usize::from(MEMBERS)) as u64;
+    let expected: Vec<_> = (1..=first).chain([0]).chain(first + 1..=POSTS).chain([0]).collect();
+    assert_eq!(told.into_inner(), expected);
 }
 
 fn everyone_gets_a_copy_in_one_order<B: Backend>(backend: &B) {
