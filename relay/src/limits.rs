@@ -217,3 +217,6 @@ pub const OPERATOR_PATIENCE: Duration = Duration::from_secs(10);
 pub const BACKUP_FRAME_BYTES: usize = 512 * 1024;
 /// Bytes of the relay's key file: an Ed25519 key in PEM has about 120.
 pub const KEY_FILE_BYTES: u64 = 4 * 1024;
+/// Tables of the store that are kept open, of up to 64 MiB each. A system allows 1,024 descriptors if nobody says otherwise, and
+/// connections need none.
+pub const STORE_FILES: usize = 256;

@@ -19,6 +19,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
 pub use self::whole::{Inventory, RawRow};
+use crate::limits::STORE_FILES;
+
 use super::{
     About, Blob, Budget, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered,
     Reminder, Store, StoreError, TokenHash, TokenRow,
@@ -58,7 +60,7 @@ pub struct FjallStore {
 impl FjallStore {
     /// Opens the store in `directory`, making it if it is not there.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let database = Database::builder(directory).open()?;
+        let database = Database::builder(directory).max_cached_files(Some(STORE_FILES)).open()?;
         let table = |name| Table::open(&database, name);
         let store = Self {
             mailboxes: table("mailboxes")?,

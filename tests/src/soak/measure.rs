@@ -10,8 +10,10 @@ use crate::world::memory;
 pub struct Use {
     /// Resident memory in KiB (`VmRSS` of proc(5)).
     pub memory: u64,
-    /// Open descriptors.
-    pub descriptors: u64,
+    /// Open descriptors of files.
+    pub files: u64,
+    /// Open descriptors of anything else: sockets, pipes, timers.
+    pub others: u64,
 }
 
 /// One look at all of them.
@@ -53,24 +55,30 @@ impl Course {
 
 impl Use {
     fn plus(self, other: Self) -> Self {
-        Self { memory: self.memory + other.memory, descriptors: self.descriptors + other.descriptors }
+        let (files, others) = (self.files + other.files, self.others + other.others);
+        Self { memory: self.memory + other.memory, files, others }
     }
 }
 
 impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Use { memory, descriptors } = self.relay;
-        write!(f, "{:>5} s  relay {:>5} MiB, {descriptors} descriptors", self.at.as_secs(), memory / 1024)?;
-        let Use { memory, descriptors } = self.daemons;
-        write!(f, "; daemons {:>6} MiB, {descriptors} descriptors", memory / 1024)
+        let Use { memory, files, others } = self.relay;
+        let (at, memory) = (self.at.as_secs(), memory / 1024);
+        write!(f, "{at:>5} s  relay {memory:>5} MiB, descriptors of {files} files and {others} others")?;
+        let Use { memory, files, others } = self.daemons;
+        write!(f, "; daemons {:>6} MiB, {files} and {others}", memory / 1024)
     }
 }
 
 fn of(pid: Option<u32>) -> Option<Use> {
     let pid = pid?;
     let memory = memory::resident(pid)?;
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
-    Some(Use { memory, descriptors })
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    // One that was closed meanwhile leads nowhere.
+    let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok());
+    let (files, others): (Vec<_>, Vec<_>) =
+        targets.partition(|target| target.is_absolute() && !target.starts_with("/dev"));
+    Some(Use { memory, files: files.len() as u64, others: others.len() as u64 })
 }
 
 fn median(looks: &[Look]) -> Look {
@@ -81,10 +89,15 @@ fn median(looks: &[Look]) -> Look {
     };
     Look {
         at: looks[looks.len() / 2].at,
-        relay: Use { memory: of(|look| look.relay.memory), descriptors: of(|look| look.relay.descriptors) },
+        relay: Use {
+            memory: of(|look| look.relay.memory),
+            files: of(|look| look.relay.files),
+            others: of(|look| look.relay.others),
+        },
         daemons: Use {
             memory: of(|look| look.daemons.memory),
-            descriptors: of(|look| look.daemons.descriptors),
+            files: of(|look| look.daemons.files),
+            others: of(|look| look.daemons.others),
         },
     }
 }
