@@ -170,6 +170,9 @@ pub const UNPROVEN_FRAMES: usize = 512;
 pub const UNPROVEN_FRAME: Duration = Duration::from_secs(2);
 /// Connections to the monitor at a time, and how long each may take.
 pub const MONITOR_CONNECTIONS: usize = 8;
+/// What beginning handshakes takes in processor time before nothing is begun for as long: about four of them, and as short as
+/// timers are.
+pub const HANDSHAKES_TURN: Duration = Duration::from_millis(1);
 /// See [`MONITOR_CONNECTIONS`].
 pub const MONITOR_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a file with a certificate or its key: a chain of three has 6,000.

@@ -1,19 +1,26 @@
 //! The relay on the network: QUIC connections around the rules.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Instant};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use hermes_link::{
     certificate::RelayCertificate,
     close,
     credential::RelayIdentity,
     introduction,
-    quinn::{Endpoint, Incoming},
+    quinn::{Connecting, Endpoint},
     server::{self, ListenError, Peer},
 };
 use hermes_wire::{RelayAddress, RelayPin, mailbox::Register};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{
@@ -24,7 +31,9 @@ use crate::{
     committer::Committer,
     connected::Connected,
     depositor,
-    limits::{DRAIN, FIRST_FRAME, INTRODUCTION, SWEEP, UNPROVEN_FRAMES, UNPROVEN_HANDSHAKES},
+    limits::{
+        DRAIN, FIRST_FRAME, HANDSHAKES_TURN, INTRODUCTION, SWEEP, UNPROVEN_FRAMES, UNPROVEN_HANDSHAKES,
+    },
     metrics::Metrics,
     monitor::Monitor,
     owner,
@@ -224,6 +233,9 @@ impl Shared {
 async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics: Metrics) {
     let places = Arc::new(Semaphore::new(connections));
     let handshakes = Arc::new(Semaphore::new(UNPROVEN_HANDSHAKES));
+    // Keys are agreed on and a signature is made as soon as a connection is accepted, and what arrives for all others waits
+    // meanwhile. So there is one at a time, and those who are connected have as much of the time as those who come.
+    let mut spent = Duration::ZERO;
     for accepted in 0.. {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
@@ -238,30 +250,34 @@ async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics:
             continue;
         }
         let handshake = handshakes.clone().try_acquire_owned().ok();
-        match places.clone().try_acquire_owned() {
-            Ok(place) => {
-                tokio::spawn(serve(
-                    shared.clone(),
-                    (accepted, incoming),
-                    metrics.clone(),
-                    (place, handshake),
-                ));
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            metrics.turned_away.inc();
+            incoming.refuse();
+            continue;
+        };
+        let begun = Instant::now();
+        match incoming.accept() {
+            Ok(connecting) => {
+                let places = (place, handshake);
+                tokio::spawn(serve(shared.clone(), (accepted, connecting), metrics.clone(), places));
             }
-            Err(_) => {
-                metrics.turned_away.inc();
-                incoming.refuse();
-            }
+            Err(_) => drop(metrics.broken_handshakes.inc()),
+        }
+        spent += begun.elapsed();
+        if spent >= HANDSHAKES_TURN {
+            sleep(spent).await;
+            spent = Duration::ZERO;
         }
     }
 }
 
 async fn serve(
     shared: Shared,
-    (accepted, incoming): (u64, Incoming),
+    (accepted, connecting): (u64, Connecting),
     metrics: Metrics,
     (_place, handshake): (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 ) {
-    let Ok(Ok(connection)) = timeout(FIRST_FRAME, incoming.into_future()).await else {
+    let Ok(Ok(connection)) = timeout(FIRST_FRAME, connecting).await else {
         metrics.broken_handshakes.inc();
         return;
     };
