@@ -10,13 +10,14 @@ use std::{
     time::Instant,
 };
 
-use hermes_wire::{ContactId, MailboxId, Refusal};
+use hermes_wire::{ContactId, MailboxId, Refusal, Sequence};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    acks::Acks,
     clock,
     connected::Connected,
-    limits::{ARRIVING_REQUESTS, STORE_RETRY, WAITING_REQUESTS},
+    limits::{ARRIVING_REQUESTS, GROUP_ACKS, STORE_RETRY, WAITING_REQUESTS},
     metrics::{Kind, Metrics},
     relay::{Outcome, Relay, Request, millis},
     store::{Store, StoreError},
@@ -27,16 +28,17 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Committer {
     jobs: mpsc::Sender<Job>,
+    acks: Arc<Acks>,
 }
 
 /// The same for those who must not keep the thread from ending.
-pub(crate) struct WeakCommitter(mpsc::WeakSender<Job>);
+pub(crate) struct WeakCommitter(mpsc::WeakSender<Job>, Arc<Acks>);
 
 impl WeakCommitter {
     /// As [`Committer::submit`]; a relay that has stopped decides nothing any more.
     pub(crate) async fn submit(&self, request: Request) -> Outcome {
         match self.0.upgrade() {
-            Some(jobs) => Committer { jobs }.submit(request).await,
+            Some(jobs) => Committer { jobs, acks: self.1.clone() }.submit(request).await,
             None => Outcome::Refused(Refusal::Draining { delay_ms: millis(STORE_RETRY) }),
         }
     }
@@ -47,9 +49,22 @@ impl WeakCommitter {
     }
 }
 
-struct Job {
+enum Job {
+    /// Something is to be decided.
+    Ask(Question),
+    /// There are acknowledgements.
+    Acks,
+}
+
+struct Question {
     request: Request,
     answer: oneshot::Sender<Outcome>,
+}
+
+/// What one commit decides.
+struct Turn {
+    acks: Vec<(MailboxId, Sequence)>,
+    questions: Vec<Question>,
 }
 
 impl Committer {
@@ -60,25 +75,36 @@ impl Committer {
         connected: Arc<Connected>,
         metrics: Metrics,
     ) -> std::io::Result<(Self, JoinHandle<Result<(), StoreError>>)> {
-        let (jobs, waiting) = mpsc::channel(ARRIVING_REQUESTS);
+        let (jobs, arriving) = mpsc::channel(ARRIVING_REQUESTS);
+        let acks = Arc::<Acks>::default();
+        let queue =
+            Queue { waiting: VecDeque::with_capacity(WAITING_REQUESTS), arriving, acks: acks.clone() };
         let thread = thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || commit_groups(relay, waiting, &connected, &metrics))?;
-        Ok((Self { jobs }, thread))
+            .spawn(move || commit_turns(relay, queue, &connected, &metrics))?;
+        Ok((Self { jobs, acks }, thread))
+    }
+
+    /// Has an acknowledgement taken in by and by, before whatever is submitted later. Its owner hears only if it is refused.
+    pub(crate) fn acknowledge(&self, mailbox: MailboxId, upto: Sequence) {
+        if self.acks.note(mailbox, upto) {
+            // Where there is no room, the thread has work, and finds it by itself.
+            let _ = self.jobs.try_send(Job::Acks);
+        }
     }
 
     /// Waits until `request` is decided and durable. The request is decided even if the caller stops waiting.
     pub(crate) async fn submit(&self, request: Request) -> Outcome {
         let (answer, outcome) = oneshot::channel();
         let failed = || Outcome::Refused(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) });
-        if self.jobs.send(Job { request, answer }).await.is_err() {
+        if self.jobs.send(Job::Ask(Question { request, answer })).await.is_err() {
             return failed();
         }
         outcome.await.unwrap_or_else(|_| failed())
     }
 
     pub(crate) fn downgrade(&self) -> WeakCommitter {
-        WeakCommitter(self.jobs.downgrade())
+        WeakCommitter(self.jobs.downgrade(), self.acks.clone())
     }
 
     /// Waits until the thread has ended, because the store failed.
@@ -87,32 +113,40 @@ impl Committer {
     }
 }
 
-fn commit_groups<S: Store>(
+fn commit_turns<S: Store>(
     mut relay: Relay<S>,
-    mut arriving: mpsc::Receiver<Job>,
+    mut queue: Queue,
     connected: &Connected,
     metrics: &Metrics,
 ) -> Result<(), StoreError> {
-    let mut waiting = VecDeque::with_capacity(WAITING_REQUESTS);
     metrics.sized(relay.size());
-    while let Some(jobs) = next_group(&mut waiting, &mut arriving) {
+    while let Some(Turn { acks, questions }) = queue.next() {
+        let owners: Vec<_> = acks.iter().map(|(mailbox, _)| *mailbox).collect();
+        let acks = acks.into_iter().map(|(mailbox, upto)| Request::Ack { mailbox, upto });
         let (requests, answers): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.request, job.answer)).unzip();
+            questions.into_iter().map(|question| (question.request, question.answer)).unzip();
         let mailboxes: Vec<_> = requests.iter().map(written_mailbox).collect();
+        let requests: Vec<_> = acks.chain(requests).collect();
         let kinds: Vec<_> = requests.iter().map(Kind::of).collect();
         let begun = Instant::now();
         let is_here = |mailbox| connected.has(mailbox);
         let came = |committed| connected.committed(committed);
-        let outcomes = relay.apply_for(clock::now(), requests, is_here, came)?;
+        let mut outcomes = relay.apply_for(clock::now(), requests, is_here, came)?;
         let decided: Vec<_> = kinds.into_iter().zip(&outcomes).collect();
         metrics.sized(relay.size());
         metrics.committed(begun.elapsed(), &decided);
-        for (mailbox, outcome) in mailboxes.into_iter().zip(&outcomes) {
+        let answered = outcomes.split_off(owners.len());
+        for (mailbox, outcome) in owners.into_iter().zip(outcomes) {
+            if matches!(outcome, Outcome::Refused(Refusal::BadFrame)) {
+                connected.refuse_ack(mailbox);
+            }
+        }
+        for (mailbox, outcome) in mailboxes.into_iter().zip(&answered) {
             if let Some(mailbox) = mailbox {
                 connected.tell(mailbox, outcome);
             }
         }
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        for (answer, outcome) in answers.into_iter().zip(answered) {
             // Whoever asked may have left; what was decided stands.
             let _ = answer.send(outcome);
         }
@@ -120,17 +154,40 @@ fn commit_groups<S: Store>(
     Ok(())
 }
 
-/// What the next commit decides, which is waited for if nothing is there; `None` when nothing can come any more.
-fn next_group(waiting: &mut VecDeque<Job>, arriving: &mut mpsc::Receiver<Job>) -> Option<Vec<Job>> {
-    if waiting.is_empty() {
-        waiting.push_back(arriving.blocking_recv()?);
+/// What waits for a commit.
+struct Queue {
+    waiting: VecDeque<Question>,
+    arriving: mpsc::Receiver<Job>,
+    acks: Arc<Acks>,
+}
+
+impl Queue {
+    /// What the next commit decides, which is waited for if nothing is there; `None` when nothing can come any more.
+    fn next(&mut self) -> Option<Turn> {
+        loop {
+            while self.waiting.len() < WAITING_REQUESTS
+                && let Ok(job) = self.arriving.try_recv()
+            {
+                self.take_in(job);
+            }
+            // After what has arrived, so that what was acknowledged before it is decided before it.
+            let acks = self.acks.take(GROUP_ACKS);
+            let questions =
+                turns::take(&mut self.waiting, |question: &Question| depositor(&question.request));
+            if !acks.is_empty() || !questions.is_empty() {
+                return Some(Turn { acks, questions });
+            }
+            let job = self.arriving.blocking_recv()?;
+            self.take_in(job);
+        }
     }
-    while waiting.len() < WAITING_REQUESTS
-        && let Ok(job) = arriving.try_recv()
-    {
-        waiting.push_back(job);
+
+    fn take_in(&mut self, job: Job) {
+        match job {
+            Job::Ask(question) => self.waiting.push_back(question),
+            Job::Acks => {}
+        }
     }
-    Some(turns::take(waiting, |job| depositor(&job.request)))
 }
 
 /// Which contact of which mailbox a request is of.
@@ -151,7 +208,7 @@ fn written_mailbox(request: &Request) -> Option<MailboxId> {
 #[cfg(test)]
 mod tests {
     use hermes_wire::{
-        BlobId, ChannelId, EnvelopeId, FetchId, PostId, Sequence, Timestamp,
+        BlobId, ChannelId, EnvelopeId, FetchId, PostId, Timestamp,
         mailbox::{Credit, Delivered},
         prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
         token::{DropToken, Permission},
@@ -186,30 +243,54 @@ mod tests {
 
     #[tokio::test]
     async fn of_one_contact_a_commit_takes_one_request_whatever_waits() {
-        let (jobs, mut arriving) = mpsc::channel(ARRIVING_REQUESTS);
+        let (jobs, arriving) = mpsc::channel(ARRIVING_REQUESTS);
         let fetch = |contact: u8| {
             let contact = ContactId([contact; 16]);
             let expiry = Timestamp(u64::MAX);
             let token = DropToken { contact, permission: Permission::Deposit, expiry, uses: None };
             let entry = Entry::unchecked(MailboxId([1; 32]), token);
-            Job {
-                request: Request::FetchPrekeys { entry, fetch: FetchId([1; 16]) },
-                answer: oneshot::channel().0,
-            }
+            let request = Request::FetchPrekeys { entry, fetch: FetchId([1; 16]) };
+            Job::Ask(Question { request, answer: oneshot::channel().0 })
         };
         for contact in [1, 1, 1, 2] {
             assert!(jobs.try_send(fetch(contact)).is_ok());
         }
         drop(jobs);
         let groups = tokio::task::spawn_blocking(move || {
-            let mut waiting = VecDeque::new();
-            let mut groups = Vec::new();
-            while let Some(group) = next_group(&mut waiting, &mut arriving) {
-                groups.push(group.len());
-            }
-            groups
+            let mut queue = Queue { waiting: VecDeque::new(), arriving, acks: Arc::default() };
+            std::iter::from_fn(|| queue.next()).map(|turn| turn.questions.len()).collect::<Vec<_>>()
         });
         assert_eq!(groups.await.unwrap(), [2, 1, 1]);
+    }
+
+    /// Nobody waits for them, so nobody must be needed to have them taken in.
+    #[tokio::test]
+    async fn acknowledgements_wake_the_committer_and_are_taken_in_together() {
+        let (jobs, arriving) = mpsc::channel(1);
+        let committer = Committer { jobs, acks: Arc::default() };
+        let mut queue = Queue { waiting: VecDeque::new(), arriving, acks: committer.acks.clone() };
+        let acknowledge = |count: u64| {
+            for number in 0..count {
+                let mut mailbox = [0; 32];
+                mailbox[..8].copy_from_slice(&number.to_be_bytes());
+                committer.acknowledge(MailboxId(mailbox), Sequence(1));
+            }
+        };
+        let many = GROUP_ACKS as u64 + 1;
+        acknowledge(many);
+        let taken = tokio::task::spawn_blocking(move || {
+            let counts = [(); 2].map(|()| queue.next().unwrap().acks.len());
+            (counts, queue)
+        });
+        let (counts, mut queue) = taken.await.unwrap();
+        assert_eq!(counts, [GROUP_ACKS, 1]);
+        // There is no room to say that there are some, which is said already.
+        acknowledge(2);
+        drop(committer);
+        let rest = tokio::task::spawn_blocking(move || {
+            std::iter::from_fn(|| queue.next()).map(|turn| turn.acks.len()).collect::<Vec<_>>()
+        });
+        assert_eq!(rest.await.unwrap(), [2]);
     }
 
     /// Reads as empty, and cannot be written.

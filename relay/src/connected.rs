@@ -31,6 +31,8 @@ pub(crate) struct News {
     pub(crate) superseded: Option<InstanceId>,
     /// The operator closed the mailbox.
     pub(crate) closed: bool,
+    /// The owner acknowledged what never was.
+    pub(crate) ack_refused: bool,
 }
 
 /// The connected owners; at most as many as there are connections.
@@ -58,7 +60,7 @@ struct Owner {
     passing: mpsc::Sender<Passing>,
     entry: Entry,
     /// When it last said something.
-    heard: Instant,
+    heard: Arc<Mutex<Instant>>,
 }
 
 /// An owner's place among the connected; dropping it gives the place up.
@@ -72,6 +74,7 @@ pub(crate) struct Place {
     pub(crate) passing: Option<mpsc::Receiver<Passing>>,
     /// Whether it was taken from another run of the owner's daemon that was alive.
     pub(crate) replaced: bool,
+    heard: Arc<Mutex<Instant>>,
 }
 
 impl Connected {
@@ -88,13 +91,15 @@ impl Connected {
             return None;
         }
         let fresh = Arc::<Mutex<Fresh>>::default();
+        let heard = Arc::new(Mutex::new(Instant::now()));
         let owner =
-            Owner { news: sender, fresh: fresh.clone(), passing: passed, entry, heard: Instant::now() };
+            Owner { news: sender, fresh: fresh.clone(), passing: passed, entry, heard: heard.clone() };
         let replaced = owners.insert(mailbox, owner).is_some_and(|older| {
             older.news.send_modify(|news| news.superseded = Some(entry.instance));
-            older.entry.run != entry.run && older.heard.elapsed() < HEARD
+            let heard = *older.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            older.entry.run != entry.run && heard.elapsed() < HEARD
         });
-        Some(Place { mailbox, connected: self.clone(), news, fresh, passing: Some(passing), replaced })
+        Some(Place { mailbox, connected: self.clone(), news, fresh, passing: Some(passing), replaced, heard })
     }
 
     /// Tells a mailbox's owner, if it is connected, what a depositor's request came to.
@@ -134,6 +139,13 @@ impl Connected {
         self.owners().contains_key(&mailbox)
     }
 
+    /// Ends the connection of a mailbox's owner, who acknowledged what never was.
+    pub(crate) fn refuse_ack(&self, mailbox: MailboxId) {
+        if let Some(owner) = self.owners().get(&mailbox) {
+            owner.news.send_modify(|news| news.ack_refused = true);
+        }
+    }
+
     /// Ends the connection of a mailbox's owner, if it is connected.
     pub(crate) fn cut(&self, mailbox: MailboxId) {
         if let Some(owner) = self.owners().get(&mailbox) {
@@ -150,10 +162,7 @@ impl Connected {
 impl Place {
     /// Notes that the owner has said something.
     pub(crate) fn heard(&self) {
-        let mut owners = self.connected.owners();
-        if let Some(owner) = owners.get_mut(&self.mailbox).filter(|owner| self.is_of(owner)) {
-            owner.heard = Instant::now();
-        }
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// A newer connection may have the place already.

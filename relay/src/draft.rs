@@ -1,6 +1,6 @@
 //! The store as a group of requests sees it: what is committed, overlaid with what the group is about to commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use hermes_wire::{
     ContactId, EnvelopeId, FetchId, MailboxId, Sequence, Timestamp,
@@ -10,6 +10,7 @@ use hermes_wire::{
 
 use crate::{
     limits,
+    recent::{Recent, Stub},
     store::{
         Changes, Contact, Hour, Mailbox, Receipt, Reminder, Store, StoreError, TokenHash, TokenRow, Usage,
     },
@@ -19,6 +20,7 @@ mod channel;
 
 pub(crate) struct Draft<'a, S> {
     store: &'a S,
+    recent: &'a Recent,
     changes: Changes,
     /// What may still be deleted.
     removable: Usage,
@@ -29,7 +31,8 @@ pub(crate) struct Draft<'a, S> {
 /// Envelopes that a draft took out.
 #[derive(Debug, Default)]
 pub(crate) struct Removed {
-    pub(crate) ids: Vec<EnvelopeId>,
+    /// Those whose deposits may be remembered.
+    pub(crate) receipts: Vec<EnvelopeId>,
     pub(crate) by_contact: BTreeMap<ContactId, Usage>,
     pub(crate) last: Sequence,
     /// There may be more of them after `last`, for which this draft has no room.
@@ -37,9 +40,9 @@ pub(crate) struct Removed {
 }
 
 impl<'a, S: Store> Draft<'a, S> {
-    pub(crate) fn new(store: &'a S) -> Self {
+    pub(crate) fn new(store: &'a S, recent: &'a Recent) -> Self {
         let removable = Usage { envelopes: limits::REMOVED_ROWS, bytes: limits::REMOVED_BYTES };
-        Self { store, changes: Changes::default(), removable, copies: 0 }
+        Self { store, recent, changes: Changes::default(), removable, copies: 0 }
     }
 
     pub(crate) fn into_changes(self) -> Changes {
@@ -52,7 +55,7 @@ impl<'a, S: Store> Draft<'a, S> {
     }
 
     pub(crate) fn mailbox(&self, mailbox: MailboxId) -> Result<Option<Mailbox>, StoreError> {
-        match self.changes.mailboxes.get(&mailbox) {
+        match self.changes.mailboxes.get(&mailbox).or_else(|| self.recent.mailbox(mailbox)) {
             Some(row) => Ok(Some(row.clone())),
             None => self.store.mailbox(mailbox),
         }
@@ -63,7 +66,8 @@ impl<'a, S: Store> Draft<'a, S> {
     }
 
     pub(crate) fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Result<Contact, StoreError> {
-        let row = match self.changes.contacts.get(&(mailbox, contact)) {
+        let known = self.changes.contacts.get(&(mailbox, contact));
+        let row = match known.or_else(|| self.recent.contact(mailbox, contact)) {
             Some(row) => row.clone(),
             None => self.store.contact(mailbox, contact)?,
         };
@@ -105,6 +109,31 @@ impl<'a, S: Store> Draft<'a, S> {
         self.removable.envelopes == 0 || self.removable.bytes == 0
     }
 
+    /// Takes out the envelopes after `after` up to `upto` until the draft is full, without reading them where it is known which
+    /// they are.
+    pub(crate) fn remove_acknowledged(
+        &mut self,
+        mailbox: MailboxId,
+        after: Sequence,
+        upto: Sequence,
+    ) -> Result<Removed, StoreError> {
+        let Some(known) = self.recent.envelopes(mailbox, after, upto) else {
+            return self.remove_envelopes(mailbox, after, |row| row.sequence <= upto);
+        };
+        let mut removed = Removed { last: after, ..Removed::default() };
+        for stub in known {
+            if self.is_full() {
+                return Ok(Removed { unfinished: true, ..removed });
+            }
+            // Its time may have been over in this very commit.
+            if let Entry::Vacant(place) = self.changes.envelopes.entry((mailbox, stub.sequence)) {
+                place.insert(None);
+                self.removable = self.removable.minus(removed.add(&stub));
+            }
+        }
+        Ok(removed)
+    }
+
     /// Takes out the envelopes after `after`, in order, until `wanted` says no or the draft is full.
     pub(crate) fn remove_envelopes(
         &mut self,
@@ -135,7 +164,7 @@ impl<'a, S: Store> Draft<'a, S> {
                 if self.is_full() {
                     return Ok(Removed { unfinished: true, ..removed });
                 }
-                self.removable = self.removable.minus(removed.add(&row));
+                self.removable = self.removable.minus(removed.add(&Stub::from(&row)));
                 self.changes.envelopes.insert((mailbox, row.sequence), None);
             }
         }
@@ -144,7 +173,7 @@ impl<'a, S: Store> Draft<'a, S> {
         for (_, row) in drafted.take_while(|((owner, _), _)| *owner == mailbox) {
             match row {
                 Some(envelope) if wanted(envelope) => {
-                    self.removable = self.removable.minus(removed.add(envelope))
+                    self.removable = self.removable.minus(removed.add(&Stub::from(&*envelope)))
                 }
                 Some(_) => break,
                 None => continue,
@@ -239,9 +268,11 @@ impl<'a, S: Store> Draft<'a, S> {
 
 impl Removed {
     /// Notes an envelope, and returns what it took up.
-    fn add(&mut self, envelope: &Delivered) -> Usage {
-        let one = Usage { envelopes: 1, bytes: envelope.body.len() as u64 };
-        self.ids.push(envelope.envelope);
+    fn add(&mut self, envelope: &Stub) -> Usage {
+        let one = Usage { envelopes: 1, bytes: envelope.bytes };
+        if envelope.may_have_receipt {
+            self.receipts.push(envelope.envelope);
+        }
         let usage = self.by_contact.entry(envelope.contact).or_default();
         usage.envelopes += one.envelopes;
         usage.bytes += one.bytes;

@@ -10,6 +10,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod acks;
 pub mod admin;
 pub mod backup;
 pub mod blob;
@@ -32,6 +33,7 @@ mod monitor;
 mod owner;
 mod prekeys;
 mod rate;
+mod recent;
 pub mod registration;
 pub mod relay;
 mod removal;

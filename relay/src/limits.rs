@@ -141,6 +141,15 @@ pub const SWEEP_REMINDERS: usize = 64;
 
 /// Requests decided in one commit, but for [`COMMIT_COPIES`]: at 128 the fsync is already a small part of the cost.
 pub const GROUP_REQUESTS: usize = 128;
+/// Rows of mailboxes, and as many of contacts, that are kept in memory as they were committed last: about 500 bytes each. When there
+/// are more, all are forgotten, and read again as they are needed.
+pub const RECENT_ROWS: usize = 16_384;
+/// Envelopes of which all but the body is kept in memory until they are acknowledged, about 64 bytes each; in the same way.
+pub const RECENT_ENVELOPES: usize = 65_536;
+/// Those of one mailbox: its owner keeps up, or reads from the store.
+pub const RECENT_OF_MAILBOX: usize = 256;
+/// Acknowledgements decided in one commit besides: each is a few short rows, and all who deposit wait meanwhile.
+pub const GROUP_ACKS: usize = 256;
 /// Requests that wait for the next commit or the one after it (with their deposits about 40 MiB); then those wait that are
 /// [`ARRIVING_REQUESTS`], then connections, and QUIC's flow control with them.
 pub const WAITING_REQUESTS: usize = 256;
@@ -161,6 +170,9 @@ pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 pub const CONNECTIONS: usize = 10_000;
 /// Handshakes at a time before clients have to prove their address first, which costs them a round trip.
 pub const UNPROVEN_HANDSHAKES: usize = 256;
+/// What beginning handshakes takes in processor time before nothing is begun for as long: about four of them, and as short as
+/// timers are.
+pub const HANDSHAKES_TURN: Duration = Duration::from_millis(1);
 /// Bytes of the frame with which a client introduces itself: a version, an id and a token.
 pub const FIRST_FRAME_BYTES: usize = 2 * 1024;
 /// Long frames under way to channels, 64 KiB each, on streams on which nothing was posted yet: a post shows its token only
@@ -170,15 +182,14 @@ pub const UNPROVEN_FRAMES: usize = 512;
 pub const UNPROVEN_FRAME: Duration = Duration::from_secs(2);
 /// Connections to the monitor at a time, and how long each may take.
 pub const MONITOR_CONNECTIONS: usize = 8;
-/// What beginning handshakes takes in processor time before nothing is begun for as long: about four of them, and as short as
-/// timers are.
-pub const HANDSHAKES_TURN: Duration = Duration::from_millis(1);
 /// See [`MONITOR_CONNECTIONS`].
 pub const MONITOR_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a file with a certificate or its key: a chain of three has 6,000.
 pub const CERTIFICATE_FILE_BYTES: usize = 256 * 1024;
 /// How often the files of the certificate are looked at. Authorities have them replaced weeks before they expire.
 pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(60);
+/// A relay that starts waits this long for what is in them; then it starts without, and takes them when they have come.
+pub const CERTIFICATE_PATIENCE: Duration = Duration::from_secs(5);
 /// A newcomer has this long to hear which key the relay has, and to go.
 pub const INTRODUCTION: Duration = Duration::from_secs(5);
 /// A client that has connected must say something meaningful within this time.
@@ -191,8 +202,6 @@ pub const DROP_CONNECTION_IDLE: Duration = Duration::from_secs(60);
 pub const HEARD: Duration = Duration::from_secs(10);
 /// A client that does not take an answer for this long is gone, or holds its place without wanting anything.
 pub const ANSWER: Duration = Duration::from_secs(30);
-/// A relay that starts waits this long for what is in them; then it starts without, and takes them when they have come.
-pub const CERTIFICATE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a last frame may take to reach a client before its connection is closed.
 pub const LAST_FRAME: Duration = Duration::from_secs(2);
 /// How long a stopping relay waits for its clients to leave.
@@ -218,8 +227,8 @@ pub const ORDER_BYTES: u64 = 4 * 1024;
 pub const OPERATOR_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest frame of a backup: a table's name, or a key and a row.
 pub const BACKUP_FRAME_BYTES: usize = 512 * 1024;
-/// Bytes of the relay's key file: an Ed25519 key in PEM has about 120.
-pub const KEY_FILE_BYTES: u64 = 4 * 1024;
 /// Tables of the store that are kept open, of up to 64 MiB each. A system allows 1,024 descriptors if nobody says otherwise, and
 /// connections need none.
 pub const STORE_FILES: usize = 256;
+/// Bytes of the relay's key file: an Ed25519 key in PEM has about 120.
+pub const KEY_FILE_BYTES: u64 = 4 * 1024;

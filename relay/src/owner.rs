@@ -4,7 +4,10 @@
 //! envelopes as far as the owner's credit goes. Neither waits for the other, so a full deliver stream never blocks the
 //! acks that would empty it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use hermes_link::{
     close,
@@ -42,7 +45,7 @@ pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: Mai
         return connection.close(close::TOO_SLOW, b"");
     };
     let reader = FrameReader::limited(receive, FIRST_FRAME_BYTES);
-    let mut control = Control { shared, mailbox, reader, writer: FrameWriter::new(send) };
+    let mut control = Control { shared, mailbox, reader, writer: FrameWriter::new(send), acknowledged: None };
     let Farewell(last, code) = control.run(connection, accepted).await;
     if let Some(last) = last {
         // Whoever reads nothing would otherwise keep its place for ever.
@@ -56,6 +59,8 @@ struct Control<'a> {
     mailbox: MailboxId,
     reader: FrameReader<ToRelay>,
     writer: FrameWriter<ToClient>,
+    /// What the owner has said that it has, since a ping was answered last.
+    acknowledged: Option<Sequence>,
 }
 
 impl Control<'_> {
@@ -127,6 +132,9 @@ impl Control<'_> {
                         let refusal = Refusal::Superseded { instance };
                         return Farewell(Some(ToClient::Refused(refusal)), close::SUPERSEDED);
                     }
+                    if news.ack_refused {
+                        return Farewell::bad_frame();
+                    }
                     if news.closed {
                         let refusal = Refusal::RegistrationRefused;
                         return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED);
@@ -149,7 +157,7 @@ impl Control<'_> {
     async fn answer_one(&mut self, frame: ToRelay, purse: &Purse) -> Result<(), Farewell> {
         let mailbox = self.mailbox;
         let answer = match frame {
-            ToRelay::Ping => Some(ToClient::Pong),
+            ToRelay::Ping => Some(self.pong().await),
             ToRelay::Credit(credit) => {
                 purse.earn(credit);
                 None
@@ -159,7 +167,11 @@ impl Control<'_> {
             ToRelay::PutBlob(put) => return self.put_blob(put).await,
             ToRelay::DropPrekeys(below) => self.ask(Request::DropPrekeys { mailbox, below }).await,
             ToRelay::Revoke(contact, until) => self.ask(Request::Revoke { mailbox, contact, until }).await,
-            ToRelay::Ack(upto) => self.ask(Request::Ack { mailbox, upto }).await,
+            ToRelay::Ack(upto) => {
+                self.shared.committer.acknowledge(mailbox, upto);
+                self.acknowledged = self.acknowledged.max(Some(upto));
+                None
+            }
             ToRelay::Claim(claim) => return self.claim(claim).await,
         };
         match answer {
@@ -167,6 +179,13 @@ impl Control<'_> {
             Some(answer) => self.say(&answer).await,
             None => Ok(()),
         }
+    }
+
+    /// The answer to a ping says that what the owner acknowledged before is taken in.
+    async fn pong(&mut self) -> ToClient {
+        let Some(upto) = self.acknowledged.take() else { return ToClient::Pong };
+        let again = Request::Ack { mailbox: self.mailbox, upto };
+        self.ask(again).await.unwrap_or(ToClient::Pong)
     }
 
     /// Moves the store claim on, and tells what is left of the prekeys if that dropped them.
@@ -233,11 +252,15 @@ impl Farewell {
 struct Purse {
     credit: Mutex<Credit>,
     earned: Notify,
+    /// Whether more credit may be waited for. An owner that keeps up earns some with each envelope, and it is nothing to wake
+    /// anybody for.
+    wanted: AtomicBool,
 }
 
 impl Purse {
     fn empty() -> Self {
-        Self { credit: Mutex::new(Credit { envelopes: 0, bytes: 0 }), earned: Notify::new() }
+        let credit = Mutex::new(Credit { envelopes: 0, bytes: 0 });
+        Self { credit, earned: Notify::new(), wanted: AtomicBool::new(false) }
     }
 
     /// Adds credit, up to what a client may have outstanding.
@@ -246,7 +269,9 @@ impl Purse {
             envelopes: credit.envelopes.saturating_add(more.envelopes).min(CREDIT_ENVELOPES),
             bytes: credit.bytes.saturating_add(more.bytes).min(CREDIT_BYTES),
         });
-        self.earned.notify_one();
+        if self.wanted.load(Ordering::SeqCst) {
+            self.earned.notify_one();
+        }
     }
 
     fn spend(&self, bytes: usize) {
@@ -329,8 +354,14 @@ impl Delivery<'_> {
 
     /// What the credit allows of what is committed and not sent.
     async fn next(&self) -> Vec<Deliver> {
+        if self.after >= self.head {
+            self.purse.wanted.store(false, Ordering::SeqCst);
+            return Vec::new();
+        }
+        // Before the credit is looked at: what is earned from here on is said.
+        self.purse.wanted.store(true, Ordering::SeqCst);
         let credit = self.purse.change(|credit| credit);
-        if self.after >= self.head || credit.envelopes == 0 {
+        if credit.envelopes == 0 {
             return Vec::new();
         }
         let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take(self.after, credit);

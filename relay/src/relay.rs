@@ -23,6 +23,7 @@ use crate::{
     fanout::Seed,
     limits::{FRESH_BYTES, Limits},
     rate::Rates,
+    recent::Recent,
     store::{Changes, Contact, Hour, Mailbox, Store, StoreError, TokenHash, TokenRow},
 };
 
@@ -276,6 +277,8 @@ pub struct Relay<S> {
     store: S,
     policy: Policy,
     rates: Rates,
+    /// What of the store is known without reading it.
+    recent: Recent,
     /// How many mailboxes the store holds.
     mailboxes: u64,
     /// How many channels the store holds.
@@ -290,7 +293,15 @@ impl<S: Store> Relay<S> {
     pub fn new(store: S, policy: Policy) -> Result<Self, StoreError> {
         let (mailboxes, channels) = (store.mailbox_count()?, store.channel_count()?);
         let closed = store.closed()?.into_iter().collect();
-        Ok(Self { store, policy, rates: Rates::default(), mailboxes, channels, closed })
+        Ok(Self {
+            store,
+            policy,
+            rates: Rates::default(),
+            recent: Recent::default(),
+            mailboxes,
+            channels,
+            closed,
+        })
     }
 
     /// Decides `requests` in order and commits them together, or in several commits when posts make many copies. There is
@@ -325,6 +336,7 @@ impl<S: Store> Relay<S> {
             });
             let committed = committed.collect();
             if !changes.is_empty() {
+                self.recent.note(&changes);
                 self.store.commit(changes)?;
             }
             came(committed);
@@ -341,7 +353,7 @@ impl<S: Store> Relay<S> {
     ) -> Result<Changes, StoreError> {
         let mut group = Group {
             now,
-            draft: Draft::new(&self.store),
+            draft: Draft::new(&self.store, &self.recent),
             policy: &self.policy,
             rates: &mut self.rates,
             mailboxes: self.mailboxes,

@@ -18,8 +18,8 @@ impl<S: Store> Group<'_, S> {
             return Err(Refusal::BadFrame.into());
         }
         if upto > row.acked {
-            let after = row.acked;
-            self.remove(mailbox, Mailbox { acked: upto, ..row }, after, |row| row.sequence <= upto)?;
+            let removed = self.draft.remove_acknowledged(mailbox, row.acked, upto)?;
+            self.settle(mailbox, Mailbox { acked: upto, ..row }, removed)?;
         }
         Ok(Outcome::Acked)
     }
@@ -75,6 +75,11 @@ impl<S: Store> Group<'_, S> {
         wanted: impl Fn(&Delivered) -> bool,
     ) -> Result<(), StoreError> {
         let removed = self.draft.remove_envelopes(mailbox, after, wanted)?;
+        self.settle(mailbox, row, removed)
+    }
+
+    /// Leaves what is too much for one commit to a sweep, and books the rest out.
+    fn settle(&mut self, mailbox: MailboxId, row: Mailbox, removed: Removed) -> Result<(), StoreError> {
         if removed.unfinished {
             let about = About::Mailbox(mailbox, Matter::Removal(removed.last));
             self.draft.remind(Reminder { due: self.this_hour(), about }, Vec::new());
@@ -92,7 +97,7 @@ impl<S: Store> Group<'_, S> {
             let missed = from.missed && left != Usage::default();
             self.draft.put_contact(mailbox, contact, Contact { stored: left, missed, ..from });
         }
-        self.remember_receipts(mailbox, removed.last, &removed.ids);
+        self.remember_receipts(mailbox, removed.last, &removed.receipts);
         self.draft.put_mailbox(mailbox, Mailbox { stored, ..row });
         Ok(())
     }

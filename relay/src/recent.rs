@@ -1,0 +1,195 @@
+//! Rows that were committed last, in memory: whoever keeps up is sent to, and acknowledges, without a read of the store.
+//!
+//! All rows are written by one thread, which notes here what it has committed; what is not here is in the store.
+
+use std::collections::{HashMap, VecDeque};
+
+use hermes_wire::{ContactId, EnvelopeId, MailboxId, Sequence, mailbox::Delivered};
+
+use crate::{
+    limits::{RECENT_ENVELOPES, RECENT_OF_MAILBOX, RECENT_ROWS},
+    store::{Changes, Contact, Mailbox},
+};
+
+/// What of the store is known without reading it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recent {
+    mailboxes: HashMap<MailboxId, Mailbox>,
+    contacts: HashMap<(MailboxId, ContactId), Option<Contact>>,
+    /// Of each mailbox the last that came, with consecutive sequences, as far as they are there.
+    envelopes: HashMap<MailboxId, VecDeque<Stub>>,
+    /// How many those are.
+    stubs: usize,
+}
+
+/// An envelope without its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stub {
+    pub(crate) sequence: Sequence,
+    pub(crate) envelope: EnvelopeId,
+    pub(crate) contact: ContactId,
+    pub(crate) bytes: u64,
+    /// Whether its deposit may be remembered. The copy of a post has none: the post is.
+    pub(crate) may_have_receipt: bool,
+}
+
+impl From<&Delivered> for Stub {
+    fn from(row: &Delivered) -> Self {
+        let Delivered { sequence, envelope, contact, .. } = *row;
+        Self { sequence, envelope, contact, bytes: row.body.len() as u64, may_have_receipt: true }
+    }
+}
+
+impl Recent {
+    /// A mailbox's row, if it is known.
+    pub(crate) fn mailbox(&self, mailbox: MailboxId) -> Option<&Mailbox> {
+        self.mailboxes.get(&mailbox)
+    }
+
+    /// A contact's row, if it is known, or that there is none, if that is.
+    pub(crate) fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Option<&Option<Contact>> {
+        self.contacts.get(&(mailbox, contact))
+    }
+
+    /// All envelopes after `after` up to `upto`, if every one of these sequences is known.
+    pub(crate) fn envelopes(
+        &self,
+        mailbox: MailboxId,
+        after: Sequence,
+        upto: Sequence,
+    ) -> Option<impl Iterator<Item = Stub> + use<'_>> {
+        let known = self.envelopes.get(&mailbox)?;
+        let whole = known.front()?.sequence.0 <= after.0.saturating_add(1) && upto <= known.back()?.sequence;
+        let wanted = known.iter().skip_while(move |stub| stub.sequence <= after);
+        whole.then(|| wanted.take_while(move |stub| stub.sequence <= upto).copied())
+    }
+
+    /// Notes what is about to be committed. If that fails, nothing here is ever looked at again.
+    pub(crate) fn note(&mut self, changes: &Changes) {
+        for ((mailbox, sequence), row) in &changes.envelopes {
+            match row {
+                // A receipt is made in the commit of its envelope or never.
+                Some(row) => {
+                    let may_have_receipt = changes.receipts.contains_key(&(*mailbox, row.envelope));
+                    self.add(*mailbox, Stub { may_have_receipt, ..row.into() });
+                }
+                None => self.remove(*mailbox, *sequence),
+            }
+        }
+        if self.stubs > RECENT_ENVELOPES {
+            (self.envelopes, self.stubs) = (HashMap::new(), 0);
+        }
+        if self.mailboxes.len() + changes.mailboxes.len() > RECENT_ROWS {
+            self.mailboxes = HashMap::new();
+        }
+        if self.contacts.len() + changes.contacts.len() > RECENT_ROWS {
+            self.contacts = HashMap::new();
+        }
+        self.mailboxes.extend(changes.mailboxes.iter().map(|(mailbox, row)| (*mailbox, row.clone())));
+        self.contacts.extend(changes.contacts.iter().map(|(key, row)| (*key, row.clone())));
+    }
+
+    fn add(&mut self, mailbox: MailboxId, stub: Stub) {
+        let known = self.envelopes.entry(mailbox).or_default();
+        self.stubs -= known.len();
+        let follows = known.back().is_none_or(|last| last.sequence.0.saturating_add(1) == stub.sequence.0);
+        if !follows || known.len() >= RECENT_OF_MAILBOX {
+            known.clear();
+        }
+        known.push_back(stub);
+        self.stubs += known.len();
+    }
+
+    /// Envelopes go in their order, but for those of which the time is over.
+    fn remove(&mut self, mailbox: MailboxId, sequence: Sequence) {
+        let Some(known) = self.envelopes.get_mut(&mailbox) else { return };
+        self.stubs -= known.len();
+        match known.front().map(|first| sequence.cmp(&first.sequence)) {
+            Some(std::cmp::Ordering::Equal) => drop(known.pop_front()),
+            Some(std::cmp::Ordering::Greater) => known.clear(),
+            _ => {}
+        }
+        self.stubs += known.len();
+        if known.is_empty() {
+            self.envelopes.remove(&mailbox);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hermes_wire::Timestamp;
+    use serde_bytes::ByteBuf;
+
+    use super::*;
+
+    const MAILBOX: MailboxId = MailboxId([1; 32]);
+
+    fn row(sequence: u64) -> Delivered {
+        let (envelope, contact) = (EnvelopeId([2; 16]), ContactId([3; 16]));
+        Delivered {
+            sequence: Sequence(sequence),
+            envelope,
+            contact,
+            stored: Timestamp(0),
+            body: ByteBuf::from(b"text"),
+        }
+    }
+
+    fn note(recent: &mut Recent, rows: impl IntoIterator<Item = (u64, Option<Delivered>)>) {
+        let envelopes: BTreeMap<_, _> =
+            rows.into_iter().map(|(sequence, row)| ((MAILBOX, Sequence(sequence)), row)).collect();
+        recent.note(&Changes { envelopes, ..Changes::default() });
+        assert_eq!(recent.stubs, recent.envelopes.values().map(VecDeque::len).sum::<usize>());
+    }
+
+    fn come(recent: &mut Recent, sequences: impl IntoIterator<Item = u64>) {
+        note(recent, sequences.into_iter().map(|sequence| (sequence, Some(row(sequence)))));
+    }
+
+    fn known(recent: &Recent, after: u64, upto: u64) -> Option<Vec<u64>> {
+        let known = recent.envelopes(MAILBOX, Sequence(after), Sequence(upto))?;
+        Some(known.map(|stub| stub.sequence.0).collect())
+    }
+
+    #[test]
+    fn a_range_is_known_whole_or_not_at_all() {
+        let mut recent = Recent::default();
+        assert_eq!(known(&recent, 0, 1), None);
+        come(&mut recent, 3..6);
+        assert_eq!(known(&recent, 2, 5), Some(vec![3, 4, 5]));
+        assert_eq!(known(&recent, 3, 4), Some(vec![4]));
+        assert_eq!(known(&recent, 1, 5), None, "one before may be there");
+        assert_eq!(known(&recent, 2, 6), None);
+        note(&mut recent, [(3, None), (6, Some(row(6)))]);
+        assert_eq!(known(&recent, 3, 6), Some(vec![4, 5, 6]));
+        assert_eq!(known(&recent, 2, 6), None);
+        note(&mut recent, [(5, None)]);
+        assert_eq!(known(&recent, 3, 4), None, "one in the middle is gone");
+        come(&mut recent, [7, 9, 10]);
+        assert_eq!(known(&recent, 8, 10), Some(vec![9, 10]));
+        note(&mut recent, [(9, None), (10, None)]);
+        assert!(recent.envelopes.is_empty());
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_is_kept() {
+        let mut recent = Recent::default();
+        let most = RECENT_OF_MAILBOX as u64;
+        come(&mut recent, 1..=most);
+        assert_eq!(known(&recent, 0, most).unwrap().len(), RECENT_OF_MAILBOX);
+        come(&mut recent, [most + 1]);
+        assert_eq!((known(&recent, 0, most), recent.stubs), (None, 1));
+        let contacts = |from: usize, count: usize| {
+            let of = |number: usize| ContactId((number as u128).to_be_bytes());
+            let contacts = (from..from + count).map(|number| ((MAILBOX, of(number)), None)).collect();
+            Changes { contacts, ..Changes::default() }
+        };
+        recent.note(&contacts(0, RECENT_ROWS));
+        assert_eq!(recent.contacts.len(), RECENT_ROWS);
+        recent.note(&contacts(RECENT_ROWS, 1));
+        assert_eq!(recent.contacts.len(), 1);
+    }
+}
