@@ -49,12 +49,8 @@ impl WeakCommitter {
     }
 }
 
-enum Job {
-    /// Something is to be decided.
-    Ask(Question),
-    /// There are acknowledgements.
-    Acks,
-}
+/// What is to be decided; `None` says that there are acknowledgements.
+type Job = Option<Question>;
 
 struct Question {
     request: Request,
@@ -89,7 +85,7 @@ impl Committer {
     pub(crate) fn acknowledge(&self, mailbox: MailboxId, upto: Sequence) {
         if self.acks.note(mailbox, upto) {
             // Where there is no room, the thread has work, and finds it by itself.
-            let _ = self.jobs.try_send(Job::Acks);
+            let _ = self.jobs.try_send(None);
         }
     }
 
@@ -97,7 +93,7 @@ impl Committer {
     pub(crate) async fn submit(&self, request: Request) -> Outcome {
         let (answer, outcome) = oneshot::channel();
         let failed = || Outcome::Refused(Refusal::StoreUnavailable { retry_ms: millis(STORE_RETRY) });
-        if self.jobs.send(Job::Ask(Question { request, answer })).await.is_err() {
+        if self.jobs.send(Some(Question { request, answer })).await.is_err() {
             return failed();
         }
         outcome.await.unwrap_or_else(|_| failed())
@@ -168,7 +164,7 @@ impl Queue {
             while self.waiting.len() < WAITING_REQUESTS
                 && let Ok(job) = self.arriving.try_recv()
             {
-                self.take_in(job);
+                self.waiting.extend(job);
             }
             // After what has arrived, so that what was acknowledged before it is decided before it.
             let acks = self.acks.take(GROUP_ACKS);
@@ -178,14 +174,7 @@ impl Queue {
                 return Some(Turn { acks, questions });
             }
             let job = self.arriving.blocking_recv()?;
-            self.take_in(job);
-        }
-    }
-
-    fn take_in(&mut self, job: Job) {
-        match job {
-            Job::Ask(question) => self.waiting.push_back(question),
-            Job::Acks => {}
+            self.waiting.extend(job);
         }
     }
 }
@@ -250,7 +239,7 @@ mod tests {
             let token = DropToken { contact, permission: Permission::Deposit, expiry, uses: None };
             let entry = Entry::unchecked(MailboxId([1; 32]), token);
             let request = Request::FetchPrekeys { entry, fetch: FetchId([1; 16]) };
-            Job::Ask(Question { request, answer: oneshot::channel().0 })
+            Some(Question { request, answer: oneshot::channel().0 })
         };
         for contact in [1, 1, 1, 2] {
             assert!(jobs.try_send(fetch(contact)).is_ok());
