@@ -1,8 +1,9 @@
 //! A disk whose power can be cut: what was not synced is really gone.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -32,6 +33,8 @@ impl PowerDisk {
         succeeded(Command::new("mkfs.ext4").arg("-qF").arg(&image).output()?)?;
         let disk = Self { image, path };
         disk.attach()?;
+        // As what is secret wants its directory.
+        fs::set_permissions(&disk.path, Permissions::from_mode(0o700))?;
         Ok(disk)
     }
 

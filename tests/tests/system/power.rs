@@ -15,7 +15,7 @@ use crate::{
     skip::skipped_because,
     writer::{Finally, Writer, check_both_sides, random_below, setting},
 };
-use hermes_tests::world::{Account, Home, Log, Relay, power::PowerDisk, wait::until};
+use hermes_tests::world::{Account, Home, Log, Relay, World, power::PowerDisk, wait::until};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -65,6 +65,73 @@ fn a_power_cut_loses_nothing_that_was_accepted() {
     check_both_sides(&from_alice, &bob);
     check_both_sides(&from_bob, &alice);
     println!("{cuts} power cuts, {} messages accepted", from_alice.accepted() + from_bob.accepted());
+}
+
+/// From one moment to the next every read, write and sync of its disk fails.
+#[test]
+fn a_daemon_whose_disk_fails_accepts_nothing_more_and_goes_on_when_it_is_back() {
+    let world = World::new();
+    let home = world.home("bob");
+    let Some(disk) = disk_or_skip("a disk that fails", home.path().join("data")) else { return };
+    let alice = world.account("alice");
+    home.start();
+    let bob = Account::create(&home, "bob", &world.relay.address().to_string());
+    alice.pair(&bob);
+    let accepted: Vec<_> = (0..5).map(|number| format!("while all is well {number}")).collect();
+    accepted.iter().for_each(|text| drop(bob.send("alice", text)));
+    disk.cut().unwrap();
+    for number in 0..5 {
+        bob.ctl(&["send", "alice", &format!("while the disk fails {number}")]).refused(3);
+    }
+    alice.send("bob", "are you there?");
+
+    home.kill();
+    disk.restore();
+    home.start();
+    until("bob has it", || bob.received("alice") == ["are you there?"]);
+    bob.send("alice", "back");
+    until("alice has it", || alice.received("bob").last().is_some_and(|text| text == "back"));
+    // What was refused is nowhere.
+    assert_eq!(alice.received("bob"), [accepted.as_slice(), &["back".to_owned()]].concat());
+}
+
+#[test]
+fn a_relay_whose_disk_fails_ends_and_loses_nothing() {
+    let directory = tempfile::Builder::new().prefix("hm").tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let state = place("relay").join("state");
+    let Some(disk) = disk_or_skip("a relay's disk that fails", state) else { return };
+    let relay = Relay::start(&place("relay"), None, Log::Own);
+    let settle = |name: &str| {
+        let home = Arc::new(Home::new(place(name), Log::Own));
+        home.start();
+        Account::create(&home, name, &relay.address().to_string())
+    };
+    let (alice, bob) = (settle("alice"), settle("bob"));
+    alice.pair(&bob);
+    bob.home.stop();
+    let texts: Vec<_> = (0..10).map(|number| number.to_string()).collect();
+    texts[..5].iter().for_each(|text| drop(alice.send("bob", text)));
+    until("the relay has them", || alice.status().is_some_and(|status| status.outbox == 0));
+    disk.cut().unwrap();
+    texts[5..].iter().for_each(|text| drop(alice.send("bob", text)));
+    until("the relay ends", || relay.process().ended().is_some_and(|status| !status.success()));
+    assert!(alice.status().unwrap().outbox > 0, "nothing was durable any more");
+
+    relay.process().kill();
+    disk.restore();
+    relay.restart();
+    bob.home.start();
+    until("all is there", || bob.received("alice").len() == texts.len());
+    assert_eq!(bob.received("alice"), texts);
+}
+
+fn disk_or_skip(what: &str, path: PathBuf) -> Option<PowerDisk> {
+    let mounted = disk(path);
+    if let Err(error) = &mounted {
+        skipped_because(what, &format!("no disk can be mounted and cut off here: {error}"));
+    }
+    mounted.ok()
 }
 
 fn disk(path: PathBuf) -> io::Result<PowerDisk> {
