@@ -49,6 +49,11 @@ impl Home {
         Self { daemon, ..self }
     }
 
+    /// Has the daemon run in a network namespace.
+    pub fn inside(self, namespace: String) -> Self {
+        Self { daemon: self.daemon.inside(namespace), ..self }
+    }
+
     /// Has the daemon trust the authorities in this file, and no others.
     pub fn with_authorities(self, file: &Path) -> Self {
         Self { daemon: self.daemon.env("SSL_CERT_FILE", file), ..self }

@@ -24,6 +24,7 @@ pub mod process;
 pub mod programs;
 pub mod relay;
 pub mod wait;
+pub mod wires;
 
 use std::{
     fs,

@@ -19,6 +19,8 @@ pub struct Process {
     program: PathBuf,
     arguments: Mutex<Vec<OsString>>,
     environment: Vec<(OsString, OsString)>,
+    /// The network namespace that it runs in, if not the test's own.
+    namespace: Option<String>,
     output: PathBuf,
     log: PathBuf,
     child: Mutex<Option<Child>>,
@@ -32,6 +34,7 @@ impl Process {
             program,
             arguments: Mutex::default(),
             environment: Vec::new(),
+            namespace: None,
             output: directory.join("stdout"),
             log: directory.join("log"),
             child: Mutex::default(),
@@ -41,6 +44,12 @@ impl Process {
     /// Sets a variable of the program's environment.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Has the program run in a network namespace.
+    pub fn inside(mut self, namespace: String) -> Self {
+        self.namespace = Some(namespace);
         self
     }
 
@@ -56,7 +65,8 @@ impl Process {
         let output = File::create(&self.output).expect("the output file can be made");
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("the log can be made");
         let arguments = self.arguments.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let started = Command::new(&self.program)
+        let started = self
+            .command()
             .args(arguments)
             .env_remove("HERMES_SOCKET")
             .envs(self.environment.iter().cloned())
@@ -66,6 +76,20 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.program.display()));
         *child = Some(started);
+    }
+
+    fn command(&self) -> Command {
+        let Some(namespace) = &self.namespace else { return Command::new(&self.program) };
+        // It executes the program in its own place, so that the process is the program.
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(&self.program);
+        command
+    }
+
+    /// Has the program stand still, as on a computer that sleeps, or go on.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        kill_process(pid.expect("the program runs"), signal).expect("a child can be signalled");
     }
 
     /// Kills the program with SIGKILL, if it runs, and waits for its end.
@@ -78,9 +102,8 @@ impl Process {
 
     /// Asks the program to end with SIGTERM and waits until it has.
     pub fn terminate(&self) -> ExitStatus {
+        self.signal(Signal::TERM);
         let mut child = self.child().take().expect("the program runs");
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a number");
-        kill_process(pid, Signal::TERM).expect("a child can be signalled");
         let mut status = None;
         until(&format!("{} ends", self.program.display()), || {
             status = child.try_wait().expect("a child can be waited for");

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -18,6 +19,7 @@ pub struct Relay {
     process: Process,
     state: PathBuf,
     address: RelayAddress,
+    listen: SocketAddr,
     /// Those that never change.
     arguments: Vec<OsString>,
 }
@@ -25,10 +27,15 @@ pub struct Relay {
 impl Relay {
     /// Starts a relay that takes everyone, with its state and its log under `directory`. `config` is its TOML.
     pub fn start(directory: &Path, config: Option<&str>, log: Log) -> Self {
-        fs::create_dir_all(directory).expect("the relay's directory can be made");
-        let process = Process::new(Programs::get().relay(), directory)
-            .env("HERMES_HOME", directory)
-            .env("HERMES_LOG", log.relay());
+        Self::run(directory, config, process(directory, log), Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same at an address of a network namespace.
+    pub fn start_inside(directory: &Path, (namespace, at): (String, IpAddr), log: Log) -> Self {
+        Self::run(directory, None, process(directory, log).inside(namespace), at)
+    }
+
+    fn run(directory: &Path, config: Option<&str>, process: Process, at: IpAddr) -> Self {
         let state = directory.join("state");
         let mut arguments: Vec<OsString> = ["--json", "--state-dir"].map(OsString::from).into();
         arguments.push(state.clone().into());
@@ -37,11 +44,12 @@ impl Relay {
             fs::write(&file, config).expect("the relay's configuration can be written");
             arguments.extend(["--config".into(), file.into()]);
         }
-        process.set_arguments(with(&arguments, "open", 0));
+        process.set_arguments(with(&arguments, "open", SocketAddr::new(at, 0)));
         process.start();
         let address = announced(&process);
-        process.set_arguments(with(&arguments, "open", address.port()));
-        Self { process, state, address, arguments }
+        let listen = SocketAddr::new(at, address.port());
+        process.set_arguments(with(&arguments, "open", listen));
+        Self { process, state, address, listen, arguments }
     }
 
     /// What accounts are made with.
@@ -70,7 +78,7 @@ impl Relay {
 
     /// Restarts it as one that takes new mailboxes only with a registration token.
     pub fn ask_for_tokens(&self) {
-        self.process.set_arguments(with(&self.arguments, "token", self.address.port()));
+        self.process.set_arguments(with(&self.arguments, "token", self.listen));
         self.restart();
     }
 
@@ -97,8 +105,15 @@ impl Relay {
     }
 }
 
-fn with(arguments: &[OsString], registration: &str, port: u16) -> Vec<OsString> {
-    let more = ["--registration", registration, "--listen", &format!("127.0.0.1:{port}")].map(OsString::from);
+fn process(directory: &Path, log: Log) -> Process {
+    fs::create_dir_all(directory).expect("the relay's directory can be made");
+    Process::new(Programs::get().relay(), directory)
+        .env("HERMES_HOME", directory)
+        .env("HERMES_LOG", log.relay())
+}
+
+fn with(arguments: &[OsString], registration: &str, listen: SocketAddr) -> Vec<OsString> {
+    let more = ["--registration", registration, "--listen", &listen.to_string()].map(OsString::from);
     arguments.iter().cloned().chain(more).collect()
 }
 

@@ -15,6 +15,7 @@ mod full_disk;
 mod groups;
 mod keys;
 mod kill;
+mod network;
 mod notifications;
 mod on;
 mod power;
