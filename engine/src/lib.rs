@@ -89,6 +89,6 @@ pub use row::{
 };
 pub use rows::{ReadError, StoreResult};
 pub use step::{Engine, Step};
-pub use store::{Order, Range, Store, Table, Value, View};
+pub use store::{Order, Range, Sifted, Store, Table, Value, View};
 pub use trust::{ChangePolicy, Trust, VerifiedBy};
 pub use verify::NumberOf;

@@ -271,6 +271,9 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// What takes the keys of a range, and the values that were wanted, until it breaks.
+pub type Sifted<'a> = dyn FnMut(&[u8], Option<Value>) -> ControlFlow<()> + 'a;
+
 /// Reads of committed rows.
 pub trait View {
     /// Why a read or commit failed. After one, the engine is gone and has to be loaded again.
@@ -287,6 +290,19 @@ pub trait View {
         order: Order,
         visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
     ) -> Result<(), Self::Error>;
+
+    /// The same, for few among many: `visit` gets the values that are `wanted`, and of other rows the key alone. What is
+    /// wanted may be asked on several threads, and of rows that `visit` does not come to.
+    fn sift(
+        &self,
+        table: Table,
+        range: &Range,
+        order: Order,
+        wanted: &(dyn Fn(&[u8]) -> bool + Sync),
+        visit: &mut Sifted<'_>,
+    ) -> Result<(), Self::Error> {
+        self.scan(table, range, order, &mut |key, value| visit(key, wanted(&value).then_some(value)))
+    }
 }
 
 /// A view that can be changed, all or nothing.

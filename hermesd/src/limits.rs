@@ -13,8 +13,13 @@ pub(crate) const IDLE_READERS: usize = 4;
 pub(crate) const READER_CACHE_KIB: i64 = 512;
 /// Rows of a scan that are opened one by one, before it has shown to be a long one.
 pub(crate) const SHORT_SCAN: usize = 256;
-/// Rows of a long scan that are opened at a time, by several threads.
+/// Rows of a long scan that are opened at a time, by several threads,
 pub(crate) const SCAN_BATCH: usize = 1_024;
+/// and bytes from which on they are enough. Two such batches are in memory, one that is read and one that is opened. Pieces
+/// of 128 KiB and more have the allocator keep twice as much for each thread (mallopt(3), M_MMAP_THRESHOLD).
+pub(crate) const SCAN_BATCH_BYTES: usize = 64 * 1024;
+/// Rows that a thread takes at once.
+pub(crate) const SCAN_SHARE: usize = 32;
 /// Threads that open them.
 pub(crate) const SCAN_THREADS: usize = 4;
 /// Names that stand for nothing of which one command is told what may have been meant: each is compared with all.

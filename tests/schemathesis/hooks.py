@@ -13,11 +13,13 @@ NAMES = {
 }
 # What would leave nothing for the others to try is done to what is there for that.
 SPARE = {
-    "removeContact": {"contact": ["carol", "dave"]},
-    "forgetGroup": {"group": ["spare"]},
-    "removeMembers": {"group": ["spare"]},
+    "removeContact": {"contact": ["carol", "dave", "eve"]},
+    "forgetGroup": {"group": ["spare", "extra"]},
+    "removeMembers": {"group": ["spare", "extra"]},
     "cancel": {"message": ["bob%2313", "bob%2314"]},
     "unsend": {"message": ["bob%2315", "bob%2316"]},
+    "renameContact": {"contact": ["dave", "eve"]},
+    "renameGroup": {"group": ["spare", "extra"]},
 }
 # Names that stand in bodies.
 FIELDS = {
@@ -29,8 +31,11 @@ FIELDS = {
     "markRead": {"refs": [["bob#2"], ["@last"]]},
     "ackEvents": {"consumer": ["listener"], "seq": [0, 1, 2]},
     "forgetConsumer": {"consumer": ["spare"]},
-    "renameContact": {"name": ["bob"]},
-    "renameGroup": {"name": ["ops"]},
+}
+# New names, of which there are no others: whoever got one that was made up would not be found again.
+RENAMES = {
+    "renameContact": ["dave", "eve"],
+    "renameGroup": ["spare", "extra"],
 }
 
 # Milliseconds.
@@ -61,3 +66,6 @@ def before_call(context, case, kwargs):
         for name, known in FIELDS.get(operation, {}).items():
             if name in case.body:
                 case.body[name] = chosen(case.body[name], known)
+        if operation in RENAMES and "name" in case.body:
+            names = RENAMES[operation]
+            case.body["name"] = names[sum(repr(case.body["name"]).encode()) % len(names)]

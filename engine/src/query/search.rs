@@ -76,10 +76,11 @@ pub fn search<V: View>(view: &V, filter: &SearchFilter) -> StoreResult<Found, V>
     }
     let (mut found, mut failure, mut next) = (Vec::new(), None, None);
     let mut read = 0_u64;
-    let scanned = view.scan(Table::Message, &range, Order::Descending, &mut |key, value| {
+    let wanted = |row: &[u8]| needle.may_be_in(row);
+    let scanned = view.sift(Table::Message, &range, Order::Descending, &wanted, &mut |key, value| {
         read = read.saturating_add(1);
         let Some(place) = Place::from_bytes(key) else { return ControlFlow::Continue(()) };
-        if needle.may_be_in(&value) {
+        if let Some(value) = value {
             match rows::decode::<MessageRecord, V::Error>(&value) {
                 Ok(record) if needle.is_in(&record.text) => {
                     keep(&mut found, (record.stored, place, record), limit)

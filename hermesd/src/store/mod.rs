@@ -166,7 +166,7 @@ impl View for SqliteStore {
         order: Order,
         visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        rows::scan(&self.connection, &self.sealer, table, range, order, visit)
+        rows::scan_all(&self.connection, &self.sealer, table, range, order, visit)
     }
 }
 

@@ -6,14 +6,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use hermes_engine::{Order, Range, ReadError, Table, Value, View};
+use hermes_engine::{Order, Range, ReadError, Sifted, Table, Value, View};
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::{
     sync::{Semaphore, SemaphorePermit, watch},
     task,
 };
 
-use super::{error::StoreError, rows, sealing::Sealer};
+use super::{batch::Opener, error::StoreError, rows, sealing::Sealer};
 use crate::limits::{BUSY_TIMEOUT, IDLE_READERS, QUERIES, READER_CACHE_KIB, STATEMENTS};
 
 /// Opens snapshots of one store, as long as any clone of it lives.
@@ -136,7 +136,19 @@ impl View for Snapshot {
         order: Order,
         visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        rows::scan(self.connection(), &self.sealer, table, range, order, visit)
+        rows::scan_all(self.connection(), &self.sealer, table, range, order, visit)
+    }
+
+    fn sift(
+        &self,
+        table: Table,
+        range: &Range,
+        order: Order,
+        wanted: &(dyn Fn(&[u8]) -> bool + Sync),
+        visit: &mut Sifted<'_>,
+    ) -> Result<(), StoreError> {
+        let opener = Opener { sealer: &self.sealer, table, wanted: Some(wanted) };
+        rows::scan(self.connection(), opener, range, order, visit)
     }
 }
 

@@ -2,11 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use hermes_engine::{Order, Range, Table, Value};
-use rusqlite::{Connection, OptionalExtension, params};
+use hermes_engine::{Order, Range, Sifted, Table, Value};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{batch::Batch, error::StoreError, schema::Sql, sealing::Sealer};
-use crate::limits::{SCAN_BATCH, SHORT_SCAN};
+use super::{
+    batch::{self, Opener},
+    error::StoreError,
+    schema::Sql,
+    sealing::Sealer,
+};
+use crate::limits::SHORT_SCAN;
 
 pub(super) fn get(
     connection: &Connection,
@@ -21,7 +26,8 @@ pub(super) fn get(
         .transpose()
 }
 
-pub(super) fn scan(
+/// Hands over every value of a range.
+pub(super) fn scan_all(
     connection: &Connection,
     sealer: &Sealer,
     table: Table,
@@ -29,30 +35,53 @@ pub(super) fn scan(
     order: Order,
     visit: &mut dyn FnMut(&[u8], Value) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(Sql::of(table).scan(order, range.to.is_some()))?;
+    let opener = Opener { sealer, table, wanted: None };
+    // Without a choice, every value comes.
+    scan(connection, opener, range, order, &mut |key, value| visit(key, value.unwrap_or_default()))
+}
+
+pub(super) fn scan(
+    connection: &Connection,
+    opener: Opener<'_>,
+    range: &Range,
+    order: Order,
+    visit: &mut Sifted<'_>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(Sql::of(opener.table).scan(order, range.to.is_some()))?;
     let mut rows = match &range.to {
         Some(to) => statement.query(params![range.from, to])?,
         None => statement.query(params![range.from])?,
     };
-    let (mut read, mut batch) = (0_usize, Batch::default());
-    while let Some(row) = rows.next()? {
-        let key = row.get_ref(0)?.as_blob().map_err(|_| StoreError::Corrupt(Some(table.name())))?;
-        let sealed = row.get_ref(1)?.as_blob().map_err(|_| StoreError::Corrupt(Some(table.name())))?;
-        read = read.saturating_add(1);
-        if read <= SHORT_SCAN {
-            if visit(key, open(sealer, table, key, sealed)?).is_break() {
-                return Ok(());
-            }
-            continue;
-        }
-        batch.add(key, sealed);
-        if batch.len() >= SCAN_BATCH && batch.visit(sealer, table, visit)?.is_break() {
+    let mut room = Value::default();
+    for _ in 0..SHORT_SCAN {
+        let Some(row) = rows.next()? else { return Ok(()) };
+        let (key, sealed) = columns(row, opener.table)?;
+        if visit(key, opener.open(key, sealed, &mut room)?).is_break() {
             return Ok(());
         }
     }
-    batch.visit(sealer, table, visit).map(|_| ())
+    batch::visit(&mut rows, opener, visit)
 }
 
-pub(super) fn open(sealer: &Sealer, table: Table, key: &[u8], sealed: &[u8]) -> Result<Value, StoreError> {
-    sealer.open(table.name(), key, sealed).map_err(|_| StoreError::Corrupt(Some(table.name())))
+/// A row's key and its sealed value.
+pub(super) fn columns<'a>(row: &'a Row<'_>, table: Table) -> Result<(&'a [u8], &'a [u8]), StoreError> {
+    let column = |at| row.get_ref(at)?.as_blob().map_err(|_| StoreError::Corrupt(Some(table.name())));
+    Ok((column(0)?, column(1)?))
+}
+
+fn open(sealer: &Sealer, table: Table, key: &[u8], sealed: &[u8]) -> Result<Value, StoreError> {
+    let mut value = Value::default();
+    open_into(sealer, table, key, sealed, &mut value)?;
+    Ok(value)
+}
+
+/// Puts a row's value where another one was.
+pub(super) fn open_into(
+    sealer: &Sealer,
+    table: Table,
+    key: &[u8],
+    sealed: &[u8],
+    value: &mut Value,
+) -> Result<(), StoreError> {
+    sealer.open_into(table.name(), key, sealed, value).map_err(|_| StoreError::Corrupt(Some(table.name())))
 }

@@ -50,9 +50,27 @@ impl Sealer {
     }
 
     pub(crate) fn open(&self, table: &str, key: &[u8], sealed: &[u8]) -> Result<Value, Forged> {
+        let mut value = Value::default();
+        self.open_into(table, key, sealed, &mut value)?;
+        Ok(value)
+    }
+
+    /// The same, in the memory of another value, which ends with this.
+    pub(crate) fn open_into(
+        &self,
+        table: &str,
+        key: &[u8],
+        sealed: &[u8],
+        value: &mut Value,
+    ) -> Result<(), Forged> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Forged)?;
         let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Forged)?;
-        let mut value = Zeroizing::new(body.to_vec());
+        value.clear();
+        if value.capacity() < body.len() {
+            // Growing would leave a copy of what was there behind in freed memory.
+            *value = Zeroizing::new(Vec::with_capacity(body.len()));
+        }
+        value.extend_from_slice(body);
         self.cipher()
             .decrypt_inout_detached(
                 &XNonce::from(*nonce),
@@ -60,8 +78,7 @@ impl Sealer {
                 value.as_mut_slice().into(),
                 &(*tag).into(),
             )
-            .map_err(|_| Forged)?;
-        Ok(value)
+            .map_err(|_| Forged)
     }
 
     /// For one row, and wiped behind it: only the key itself stays, where it is locked.

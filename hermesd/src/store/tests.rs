@@ -118,6 +118,54 @@ fn a_long_scan_is_as_a_short_one() {
 }
 
 #[test]
+fn of_many_rows_only_those_that_are_wanted_come_with_their_values() {
+    const ROWS: u16 = 3_000;
+    let world = World::new();
+    let mut store = world.create();
+    let numbers: Vec<_> = (0..ROWS).map(u16::to_be_bytes).collect();
+    // Now and then a long one, so that batches are full of bytes before they are full of rows.
+    let value = |number: &[u8; 2]| number.repeat(if number[1] == 7 { 100_000 } else { 1 });
+    let values: Vec<_> = numbers.iter().map(value).collect();
+    let rows = numbers.iter().zip(&values);
+    let rows: Vec<_> = rows.map(|(key, value)| (Table::Message, &key[..], &value[..])).collect();
+    store.commit(&put(&rows)).unwrap();
+    let wanted = |value: &[u8]| value[1].is_multiple_of(7);
+    let expected: Vec<_> = numbers.iter().zip(&values).rev().collect();
+    for view in [&store.reader().snapshot().unwrap() as &dyn Sifts, &store] {
+        for most in [1, 256, 257, 1_281, usize::from(ROWS)] {
+            let seen = view.sifted(&wanted, most);
+            assert_eq!(seen.len(), most);
+            for ((key, value), (number, all)) in seen.iter().zip(&expected) {
+                assert_eq!(key, &number[..]);
+                assert_eq!(value.as_deref(), wanted(all).then_some(&all[..]));
+            }
+        }
+    }
+}
+
+/// Sifting backwards, by whatever can.
+trait Sifts {
+    fn sifted(&self, wanted: &(dyn Fn(&[u8]) -> bool + Sync), most: usize)
+    -> Vec<(Vec<u8>, Option<Vec<u8>>)>;
+}
+
+impl<V: View> Sifts for V {
+    fn sifted(
+        &self,
+        wanted: &(dyn Fn(&[u8]) -> bool + Sync),
+        most: usize,
+    ) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let mut seen = Vec::new();
+        self.sift(Table::Message, &Range::all(), Order::Descending, wanted, &mut |key, value| {
+            seen.push((key.to_vec(), value.map(|value| value.to_vec())));
+            if seen.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .unwrap();
+        seen
+    }
+}
+
+#[test]
 fn a_snapshot_stays_as_it_was() {
     let world = World::new();
     let mut store = world.create();
