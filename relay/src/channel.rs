@@ -64,11 +64,18 @@ impl<S: Store> Group<'_, S> {
         let Create { post, number, epoch } = create;
         let first = epoch.change.entering().next().ok_or(Refusal::RosterMismatch)?;
         let contact = self.check_entry(first)?;
-        self.rates.take(Bucket::Channels(first.mailbox, contact), TOKEN_CHANNELS, self.now)?;
-        self.rates.take(Bucket::MailboxChannels(first.mailbox), MAILBOX_CHANNELS, self.now)?;
+        let is_there = self.draft.channel(channel)?.is_some();
+        if is_there {
+            // Who hears no answer asks again and again; it makes none, and costs what any deposit costs.
+            let deposits = Bucket::Deposits(first.mailbox, contact);
+            self.rates.take(deposits, self.policy.limits.deposits, self.now)?;
+        } else {
+            self.rates.take(Bucket::Channels(first.mailbox, contact), TOKEN_CHANNELS, self.now)?;
+            self.rates.take(Bucket::MailboxChannels(first.mailbox), MAILBOX_CHANNELS, self.now)?;
+        }
         let parts: [&[u8]; 3] = [epoch.token.as_bytes(), epoch.roster.as_bytes(), &number.to_be_bytes()];
         let content = content(b"create", &parts);
-        if self.draft.channel(channel)?.is_some() {
+        if is_there {
             return match self.posted_before(channel, post, content)? {
                 Some(_) => Ok(Outcome::Created),
                 None => Err(Refusal::IdConflict.into()),

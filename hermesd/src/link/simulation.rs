@@ -48,6 +48,8 @@ const FAULTS: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(60);
 /// Nobody waits longer than this for anything, after the last fault.
 const SETUP: Duration = Duration::from_secs(120);
+/// All should have been there by then, after the last fault; whatever is not is shown.
+const LATE: Duration = Duration::from_secs(50);
 /// How often something is looked at again.
 const LOOK: Duration = Duration::from_millis(200);
 /// Texts of one account at most.
@@ -161,6 +163,7 @@ impl World {
     }
 
     async fn run(mut self) -> (u64, Duration) {
+        tokio::spawn(tell_when_late(self.accounts.clone(), self.over + LATE));
         for (inviter, invited) in [(0, 1), (0, 2), (1, 2)] {
             self.pair(inviter, invited).await;
         }
@@ -232,6 +235,19 @@ impl World {
             })
             .await;
         }
+    }
+}
+
+/// Says for whoever looks into a failure how everybody stands.
+async fn tell_when_late(accounts: Vec<Arc<Account>>, late: Instant) {
+    tokio::time::sleep_until(late).await;
+    for account in accounts {
+        let stand = |view: &_| Ok((query::summary(view)?, query::groups(view)?, query::blob_fetches(view)?));
+        let stand = account.query(stand).await;
+        let group = account.query(|view| query::group_named(view, GROUP)).await;
+        let (mailbox, delays) =
+            (account.board().mailbox().borrow().clone(), account.board().delays().borrow().clone());
+        eprintln!("late: {}: {mailbox:?}, {delays:?}, {stand:#?}, {group:#?}", account.name());
     }
 }
 
