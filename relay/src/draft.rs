@@ -109,6 +109,11 @@ impl<'a, S: Store> Draft<'a, S> {
         self.removable.envelopes == 0 || self.removable.bytes == 0
     }
 
+    /// What was deleted up to here does not count any more.
+    pub(crate) fn make_room(&mut self) {
+        self.removable = Usage { envelopes: limits::REMOVED_ROWS, bytes: limits::REMOVED_BYTES };
+    }
+
     /// Takes out the envelopes after `after` up to `upto` until the draft is full, without reading them where it is known which
     /// they are.
     pub(crate) fn remove_acknowledged(
@@ -122,13 +127,11 @@ impl<'a, S: Store> Draft<'a, S> {
         };
         let mut removed = Removed { last: after, ..Removed::default() };
         for stub in known {
-            if self.is_full() {
-                return Ok(Removed { unfinished: true, ..removed });
-            }
-            // Its time may have been over in this very commit.
+            // Not a part of what may be deleted in one commit: nothing is read for it, and there is a limit to what is known. Its
+            // time may have been over in this very commit.
             if let Entry::Vacant(place) = self.changes.envelopes.entry((mailbox, stub.sequence)) {
                 place.insert(None);
-                self.removable = self.removable.minus(removed.add(&stub));
+                removed.add(&stub);
             }
         }
         Ok(removed)

@@ -31,6 +31,7 @@ pub mod limits;
 mod metrics;
 mod monitor;
 mod owner;
+mod places;
 mod prekeys;
 mod rate;
 mod recent;

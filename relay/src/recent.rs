@@ -94,7 +94,7 @@ impl Recent {
         self.stubs -= known.len();
         let follows = known.back().is_none_or(|last| last.sequence.0.saturating_add(1) == stub.sequence.0);
         if !follows || known.len() >= RECENT_OF_MAILBOX {
-            known.clear();
+            *known = VecDeque::new();
         }
         known.push_back(stub);
         self.stubs += known.len();
@@ -106,8 +106,12 @@ impl Recent {
         self.stubs -= known.len();
         match known.front().map(|first| sequence.cmp(&first.sequence)) {
             Some(std::cmp::Ordering::Equal) => drop(known.pop_front()),
-            Some(std::cmp::Ordering::Greater) => known.clear(),
+            Some(std::cmp::Ordering::Greater) => *known = VecDeque::new(),
             _ => {}
+        }
+        // What is counted is what is held.
+        if known.capacity() > 4 * known.len() + 8 {
+            known.shrink_to(2 * known.len());
         }
         self.stubs += known.len();
         if known.is_empty() {

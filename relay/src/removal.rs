@@ -26,6 +26,8 @@ impl<S: Store> Group<'_, S> {
 
     /// Sees to the reminders that are due, as far as one commit may.
     pub(crate) fn sweep(&mut self) -> Result<Outcome, Halt> {
+        // What the same commit deletes for others is no reason to leave all of it.
+        self.draft.make_room();
         let due = self.draft.due(self.this_hour(), SWEEP_REMINDERS)?;
         let full = due.len() == SWEEP_REMINDERS;
         for (reminder, ids) in due {

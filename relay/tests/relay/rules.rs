@@ -132,10 +132,10 @@ fn a_mailbox_is_emptied_in_pieces_and_what_is_acknowledged_stays_away() {
     let (mut relay, bob) = with_many(&[1], MANY);
     let stored =
         |relay: &Relay<MemoryStore>| relay.store().mailbox(bob.mailbox).unwrap().unwrap().stored.envelopes;
-    // However many acks share a commit, they share its limit.
+    // However many acks share a commit, they share its limit; but not for what came last and nobody has to look for.
     let acks = [MANY - 5, MANY - 3].map(|upto| Request::Ack { mailbox: bob.mailbox, upto: Sequence(upto) });
     assert_eq!(relay.apply(NOW, acks.to_vec()).unwrap(), [Outcome::Acked, Outcome::Acked]);
-    assert_eq!(stored(&relay), MANY - REMOVED_ROWS);
+    assert_eq!(stored(&relay), MANY - REMOVED_ROWS - 2);
     let waiting = [(MANY - 2, MANY - 2), (MANY - 1, MANY - 1), (MANY, MANY)];
     for after in [0, 1, REMOVED_ROWS, REMOVED_ROWS + 1, MANY - 3] {
         assert_eq!(
@@ -151,7 +151,7 @@ fn a_mailbox_is_emptied_in_pieces_and_what_is_acknowledged_stays_away() {
     let policy = Policy { registration: Registration::Open, limits: Limits::default() };
     let mut relay = Relay::new(relay.into_store(), policy).unwrap();
     assert_eq!(relay.ask(NOW, Request::Sweep), Outcome::Swept { more: true });
-    assert_eq!(stored(&relay), MANY - 2 * REMOVED_ROWS);
+    assert_eq!(stored(&relay), MANY - 2 * REMOVED_ROWS - 2);
     relay.sweeps(NOW);
     assert_eq!(stored(&relay), 3);
     let rows = relay.store().envelopes(bob.mailbox, Sequence(0), PLENTY).unwrap();
@@ -212,6 +212,27 @@ fn large_envelopes_are_deleted_in_smaller_pieces() {
 }
 
 /// A relay where owners have so many empty envelopes each, deposited as fast as the rate allows. Bob is the first.
+#[test]
+fn owners_who_keep_up_are_no_part_of_that_limit_nor_is_the_sweep() {
+    const EACH: u64 = 200;
+    let owners: Vec<u8> = (1..=25).collect();
+    let (mut relay, _) = with_many(&owners, EACH);
+    let stored = |relay: &Relay<MemoryStore>, owner: u8| {
+        relay.store().mailbox(Owner::new(owner).mailbox).unwrap().unwrap().stored.envelopes
+    };
+    let ack = |owner: u8, upto| Request::Ack { mailbox: Owner::new(owner).mailbox, upto: Sequence(upto) };
+    let acks: Vec<_> = owners.iter().map(|owner| ack(*owner, EACH)).collect();
+    assert!(relay.apply(NOW, acks).unwrap().iter().all(|outcome| *outcome == Outcome::Acked));
+    assert!(EACH * 25 > REMOVED_ROWS && owners.iter().all(|owner| stored(&relay, *owner) == 0));
+
+    const MANY: u64 = 2 * REMOVED_ROWS;
+    let (mut relay, _) = with_many(&[1, 2], MANY);
+    relay.apply(NOW, vec![ack(1, MANY)]).unwrap();
+    let outcomes = relay.apply(NOW, vec![ack(2, MANY), Request::Sweep]).unwrap();
+    assert_eq!(outcomes, [Outcome::Acked, Outcome::Swept { more: true }]);
+    assert_eq!((stored(&relay, 1), stored(&relay, 2)), (0, MANY - REMOVED_ROWS));
+}
+
 fn with_many(owners: &[u8], many: u64) -> (Relay<MemoryStore>, Owner) {
     let deposits = Rate { burst: u32::MAX, period: Duration::from_nanos(1) };
     let mut relay = relay(Limits { deposits, ..Limits::default() });
