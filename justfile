@@ -92,6 +92,22 @@ bench-check:
     cd bench && cargo clippy --workspace --all-targets -- -D warnings
     cd bench && cargo test --all-targets
 
+# What the programs are made of, as CycloneDX: a file beside each package's Cargo.toml (needs cargo-cyclonedx).
+sbom:
+    cargo cyclonedx --format json --describe binaries
+
+# The large figures, one after the other: most of a day on two cores, and root for disks.
+nightly: deny models constant-time formal sbom
+    just sim 100000
+    just storm 1000
+    just link-sim 2000
+    just kill 10000
+    just power-cuts 2000
+    just full-disk 40
+    just soak 2000 1800
+    for target in $(ls fuzz/corpus); do just fuzz $target 600; done
+    just mutants
+
 # Does a test notice when the code is wrong? just mutants --file protocol/src/kdf.rs (needs cargo-mutants)
 mutants *args:
     -cargo mutants --package hermes-protocol --cargo-arg=--lib {{args}}
