@@ -12,7 +12,7 @@ use crate::{
     effect::{CommandError, Effect, Reply},
     group::{CardKey, CardRecord},
     id::{ChatId, GuestId},
-    limits::{REVOCATIONS, SWEEP_ROWS},
+    limits::{GUEST_REVOCATIONS, REVOCATIONS, SWEEP_ROWS},
     row::ContactRecord,
     rows::{ChatCountersKey, ChatRow, Key, RouteRow, StoreResult, rows},
     store::{Range, View},
@@ -105,9 +105,12 @@ impl<V: View> Turn<'_, V> {
         if self.get::<RevokedRecord>(&RevokedKey(route))?.is_some() {
             return Ok(());
         }
-        let pending = self.scan::<RevokedRecord>(&Range::all(), REVOCATIONS)?.len() < REVOCATIONS;
         let until = self.now.after(CONTACT_TOKEN_VALIDITY);
         let at = self.get::<CardRecord>(&CardKey(route))?.and_then(|card| card.at).map(|place| place.guest);
+        let rows = self.scan::<RevokedRecord>(&Range::all(), SWEEP_ROWS)?;
+        // What one relay does not confirm takes no room at another.
+        let there = rows.into_iter().filter(|(_, row)| row.at == at).count();
+        let pending = there < at.map_or(REVOCATIONS, |_| GUEST_REVOCATIONS);
         self.put(&RevokedKey(route), &RevokedRecord { until, pending, at });
         self.effects.push(Effect::Revocations);
         Ok(())

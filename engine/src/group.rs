@@ -45,3 +45,4 @@ pub(crate) use self::record::{
     VoiceKey, VoiceRecord,
 };
 pub use self::record::{GroupStanding, LostReason, Post};
+pub(crate) use self::rejoin::apart;

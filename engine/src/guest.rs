@@ -49,6 +49,8 @@ pub(crate) struct GuestRecord {
     drop: SecretBytes<32>,
     /// The contact that asked for it first.
     by: ChatId,
+    /// Who named the address that led to it.
+    named_by: ChatId,
     /// Whether the relay has taken it.
     pub(crate) registered: bool,
     /// Under which addresses else contacts have named the relay, the newest of each.
@@ -166,9 +168,12 @@ impl<V: View> Turn<'_, V> {
     /// The relay has shown that it has its key, at this address.
     fn reached_guest_at(&mut self, guest: GuestId, record: &mut GuestRecord, relay: RelayAddress) {
         if record.relay != relay && record.relay.is_same(&relay) {
-            record.also.retain(|(_, address)| *address != relay);
-            record.relay = relay;
-            self.put(&guest, record);
+            // The former one may lead there again, or have been the honest one.
+            if let Some((by, address)) = record.also.iter_mut().find(|(_, address)| *address == relay) {
+                std::mem::swap(by, &mut record.named_by);
+                std::mem::swap(address, &mut record.relay);
+                self.put(&guest, record);
+            }
         }
     }
 
@@ -370,12 +375,22 @@ impl GuestRecord {
     /// leads nowhere keeps nobody from it who knows a better one.
     fn note_address(&mut self, by: ChatId, relay: RelayAddress) {
         self.also.retain(|(named_by, _)| *named_by != by);
-        if self.relay == relay {
+        if self.named_by == by && self.relay == relay {
             return;
         }
         self.also.push((by, relay));
         if self.also.len() > GUEST_ADDRESSES {
             self.also.remove(0);
+        }
+    }
+
+    /// What a contact has named counts no more, as far as somebody else has named one.
+    fn unname(&mut self, by: ChatId) {
+        self.also.retain(|(named_by, _)| *named_by != by);
+        if self.named_by == by
+            && let Some((named_by, relay)) = self.also.pop()
+        {
+            (self.named_by, self.relay) = (named_by, relay);
         }
     }
 

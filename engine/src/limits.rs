@@ -97,6 +97,8 @@ pub const READ_RECEIPT_MOST: Duration = Duration::from_secs(15);
 pub const READ_RECEIPTS_AT_ONCE: usize = 4_096;
 /// Permissions that the relay is told to refuse, at a time: half of what it takes for a mailbox.
 pub const REVOCATIONS: usize = 5_000;
+/// The same of one guest mailbox, whose relay confirms them or loses its say.
+pub const GUEST_REVOCATIONS: usize = 500;
 /// Messages held for a contact whose identity key changed, until the user decides: a busy day's worth, and with full
 /// envelopes 6 MiB. What comes beyond is put on record and not kept.
 pub const HELD: u64 = 100;

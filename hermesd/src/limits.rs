@@ -117,6 +117,8 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 pub(crate) const DELIVERY_BATCH: usize = 128;
 /// Bytes of envelopes handed to the account's thread as one item.
 pub(crate) const DELIVERY_BATCH_BYTES: usize = 512 * 1024;
+/// Between two beginnings of the connection to a guest mailbox with different registration tokens, which contacts name.
+pub(crate) const GUEST_RESTART: Duration = Duration::from_secs(10);
 /// A guest mailbox's relay is one that a contact chose: it is heard once in so long, 50 times a second...
 pub(crate) const GUEST_FRAME: Duration = Duration::from_millis(20);
 /// ... and what it has not said meanwhile, up to this long, at once: a credit's worth of envelopes.

@@ -63,7 +63,11 @@ impl<V: View> Turn<'_, V> {
         let key = InvitationKey(chat, invitation.welcome.id);
         let all = self.scan::<InvitationRecord>(&Range::all(), INVITATIONS)?;
         let waiting = all.iter().filter(|(other, _)| *other != key);
-        let of_contact = waiting.clone().filter(|(other, _)| other.0 == chat).count();
+        let mut of_contact = 0_usize;
+        for (_, other) in waiting.clone().filter(|(other, _)| other.0 == chat) {
+            let there = mailbox_at(&self.overlay(), &self.account.relay, other.relay.as_ref())?;
+            of_contact = of_contact.saturating_add(usize::from(there == Some(mailbox)));
+        }
         let groups = self.scan::<GroupRecord>(&Range::all(), GROUPS)?;
         let led_by = groups.iter().filter(|(_, group)| group.by == Some(chat)).count();
         // Each uses up a key package, so that honest ones are no more than there are of those.
@@ -152,6 +156,8 @@ impl<V: View> Turn<'_, V> {
         let (chat, name, since, by) = match earlier {
             Some((chat, group)) => {
                 self.forget_agreement(chat)?;
+                // Who was in the group knows it.
+                self.revoke_at_guest(group.card)?;
                 self.forget_card(group.card)?;
                 if matches!(group.standing, GroupStanding::Removed(_) | GroupStanding::Left) {
                     self.hear_anew(chat)?;

@@ -128,6 +128,7 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         for card in std::mem::take(&mut contact.given) {
+            self.revoke_at_guest(card)?;
             self.forget_key_package(card)?;
         }
         self.put(&chat, &contact);

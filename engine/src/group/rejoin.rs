@@ -154,7 +154,7 @@ impl<V: View> Turn<'_, V> {
         let here = group.context.relay.is_same(&self.account.relay);
         let guest = if here { None } else { self.guest_at(&group.context.relay)? };
         // Without its mailbox there is no way back: an admin has to remove it and add it.
-        if guest.is_none() && !here {
+        if !here && !guest.as_ref().is_some_and(|(_, record)| record.registered) {
             return Ok(false);
         }
         let at = guest.as_ref().map(|(guest, record)| (*guest, record));
@@ -276,6 +276,6 @@ impl<V: View> Turn<'_, V> {
 }
 
 /// Between two readings of a clock that may have been set.
-fn apart(one: Timestamp, other: Timestamp) -> Duration {
+pub(crate) fn apart(one: Timestamp, other: Timestamp) -> Duration {
     one.since(other).max(other.since(one))
 }

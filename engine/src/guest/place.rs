@@ -7,6 +7,7 @@ use serde_bytes::ByteBuf;
 use super::{GivenPlace, GuestRecord, SecretBytes, Waiting};
 use crate::{
     effect::Effect,
+    group::apart,
     group::{CardKey, CardRecord, GivenFor, KeyPackageRow},
     id::{ChatId, GuestId},
     limits::{
@@ -109,6 +110,7 @@ impl<V: View> Turn<'_, V> {
             mailbox,
             drop,
             by,
+            named_by: by,
             registered: false,
             also: Vec::new(),
             waiting: Vec::new(),
@@ -140,7 +142,7 @@ impl<V: View> Turn<'_, V> {
             return Ok(());
         }
         // Each has a permission of its own, which lasts: none gives way to another.
-        contact.places.retain(|given| self.now.since(*given) < GUEST_PLACES_IN);
+        contact.places.retain(|given| apart(*given, self.now) < GUEST_PLACES_IN);
         if self.places_of(&contact)? >= KEY_PACKAGES_KEPT || contact.places.len() >= GUEST_PLACES {
             return self.refuse_place(to, ask, GuestRefusal::NoRoom);
         }
@@ -231,7 +233,7 @@ impl<V: View> Turn<'_, V> {
         let lived_in = self.guests_lived_in()?;
         for (guest, mut record) in guests {
             record.waiting.retain(|waiting| waiting.contact != chat);
-            record.also.retain(|(by, _)| *by != chat);
+            record.unname(chat);
             record.given.retain(|given| given.to != chat);
             self.put(&guest, &record);
             let others = !(record.waiting.is_empty() && record.given.is_empty());
@@ -281,6 +283,7 @@ impl<V: View> Turn<'_, V> {
         }
         for card in same.iter().take(same.len().saturating_sub(KEY_PACKAGES_KEPT)) {
             contact.given.retain(|given| given != card);
+            self.revoke_at_guest(*card)?;
             self.forget_key_package(*card)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::GuestPlace;
 use crate::{
     effect::Effect,
+    group::apart,
     id::GuestId,
     limits::{EARLY_BYTES, EARLY_BYTES_OF_GUEST, GUEST_STRAYS, GUEST_STRAYS_IN},
     rows::{Key, StoreResult, rows},
@@ -56,9 +57,7 @@ impl GuestTally {
 
     /// Whether there have been too many.
     fn note_stray(&mut self, now: Timestamp) -> bool {
-        // Between two readings of a clock that may have been set.
-        let apart = now.since(self.strays_since).max(self.strays_since.since(now));
-        if self.strays == 0 || apart >= GUEST_STRAYS_IN {
+        if self.strays == 0 || apart(now, self.strays_since) >= GUEST_STRAYS_IN {
             (self.strays_since, self.strays) = (now, 0);
         }
         self.strays = self.strays.saturating_add(1);

@@ -349,9 +349,9 @@ pub fn revocations_at<V: View>(
     view: &V,
     mailbox: Option<GuestId>,
 ) -> StoreResult<Vec<(ContactId, Timestamp)>, V> {
-    let rows = rows::scan::<RevokedRecord, _>(view, &Range::all(), Order::Ascending, QUERY_ROWS)?;
+    let rows = rows::scan::<RevokedRecord, _>(view, &Range::all(), Order::Ascending, limits::SWEEP_ROWS)?;
     let pending = rows.into_iter().filter(|(_, row)| row.pending && row.at == mailbox);
-    Ok(pending.map(|(key, row)| (key.0, row.until)).collect())
+    Ok(pending.take(QUERY_ROWS).map(|(key, row)| (key.0, row.until)).collect())
 }
 
 /// Prekeys below this id are not to be given out by a relay.

@@ -7,14 +7,14 @@ use hermes_engine::{GuestId, query};
 use hermes_link::client;
 use tokio::{
     task::{AbortHandle, JoinSet},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     CloseOnDrop, Link, LinkError,
     mailbox::{self, Whose},
 };
-use crate::limits::LINK_RESTART;
+use crate::limits::{GUEST_RESTART, LINK_RESTART};
 
 /// Runs as long as the link. A store that is behind would acknowledge what another copy has to have, so everything waits
 /// until it is known not to be.
@@ -28,7 +28,13 @@ pub(super) async fn run(link: &std::sync::Arc<Link>) -> Result<(), LinkError> {
         let guests = link.read(query::guests).await?;
         let known: Vec<_> = guests.iter().map(|view| view.guest).collect();
         link.board.keep_guests(&known);
-        tasks.retain(|guest, task| known.contains(guest) || task.end());
+        tasks.retain(|guest, task| {
+            let stays = known.contains(guest);
+            if !stays {
+                task.end();
+            }
+            stays
+        });
         for query::GuestView { guest, registered, .. } in guests {
             let token = link.read(move |view| query::guest_mailbox(view, guest)).await?;
             let token = token.and_then(|settings| settings.registration_token);
@@ -37,11 +43,16 @@ pub(super) async fn run(link: &std::sync::Arc<Link>) -> Result<(), LinkError> {
             if tasks.get(&guest).is_some_and(stands) {
                 continue;
             }
-            let link = link.clone();
-            let handle = running.spawn(async move { keep(&link, guest).await });
-            if let Some(former) = tasks.insert(guest, Task { token, handle }) {
-                former.end();
-            }
+            // However often a contact brings another token, its relay is not dialled more often.
+            let former = tasks.remove(&guest);
+            let start = former.as_ref().map_or(Instant::now(), |task| task.start + GUEST_RESTART);
+            former.iter().for_each(Task::end);
+            let (link, start) = (link.clone(), start.max(Instant::now()));
+            let handle = running.spawn(async move {
+                sleep_until(start).await;
+                keep(&link, guest).await
+            });
+            tasks.insert(guest, Task { token, start, handle });
         }
         tokio::select! {
             changed = wanted.changed() => if changed.is_err() {
@@ -59,14 +70,14 @@ pub(super) async fn run(link: &std::sync::Arc<Link>) -> Result<(), LinkError> {
 /// The connection to one mailbox, and with which token it was first opened.
 struct Task {
     token: Option<String>,
+    /// When it began, or is to begin.
+    start: Instant,
     handle: AbortHandle,
 }
 
 impl Task {
-    /// Ends it, and says that it is no more.
-    fn end(&self) -> bool {
+    fn end(&self) {
         self.handle.abort();
-        false
     }
 }
 

@@ -121,12 +121,17 @@ fn copy(bob: &Peer, guest: GuestId, key: &CopyKey, bytes: usize) -> Vec<u8> {
 }
 
 /// A welcome that nobody can join with.
-fn welcome() -> (Vec<u8>, blob::BlobRef) {
-    blob::seal(&[1; 100], &mut ChaCha8Rng::seed_from_u64(1)).expect("sealed")
+fn welcome(number: u64) -> (Vec<u8>, blob::BlobRef) {
+    blob::seal(&[1; 100], &mut ChaCha8Rng::seed_from_u64(number)).expect("sealed")
 }
 
 fn invite(from: &mut Peer, bob: &mut Peer, relay: Option<RelayAddress>) {
-    let flying = from.forge(bob, Body::GroupInvite { welcome: welcome().1, head: Head([0; 32]), relay });
+    invite_with(from, bob, 1, relay);
+}
+
+fn invite_with(from: &mut Peer, bob: &mut Peer, number: u64, relay: Option<RelayAddress>) {
+    let flying =
+        from.forge(bob, Body::GroupInvite { welcome: welcome(number).1, head: Head([0; 32]), relay });
     bob.take(flying.contact, flying.body);
 }
 
@@ -206,7 +211,7 @@ fn what_one_relay_says_of_a_blob_ends_no_fetching_at_another() {
     let (mut bob, [mut alice, mut mallory]) = bob_and();
     ask(&mut mallory, &mut bob, 1, relay(1), None);
     let guest = registered(&mut bob);
-    let (bytes, welcome) = welcome();
+    let (bytes, welcome) = welcome(1);
     invite(&mut alice, &mut bob, None);
     invite(&mut mallory, &mut bob, Some(relay(1)));
     let wanted = |bob: &Peer| {
@@ -324,7 +329,11 @@ fn a_name_that_leads_nowhere_keeps_nobody_from_a_relay() {
     let addresses = |bob: &Peer| query::guest_addresses(&bob.store, view.guest).expect("memory");
     assert_eq!(addresses(&bob), [dead.clone(), relay(1)]);
     reached(&mut bob, &view, relay(1));
-    assert_eq!((addresses(&bob), cards(&bob).len()), (vec![relay(1)], 2));
+    assert_eq!((addresses(&bob), cards(&bob).len()), (vec![relay(1), dead.clone()], 2));
+    // Nor does a name that leads there by way of somebody else last longer than the contact that gave it.
+    reached(&mut bob, &view, dead.clone());
+    assert_eq!(addresses(&bob), [dead.clone(), relay(1)]);
+    reached(&mut bob, &view, relay(1));
     // However many names a contact knows.
     for number in 3..=10 {
         ask(&mut mallory, &mut bob, number, dead.clone(), None);
@@ -337,6 +346,10 @@ fn a_name_that_leads_nowhere_keeps_nobody_from_a_relay() {
         );
     }
     assert_eq!(addresses(&bob).len(), 2);
+    let also = addresses(&bob)[1].clone();
+    reached(&mut bob, &view, also);
+    bob.command(Command::Contact("contact0".to_owned(), ContactChange::Block)).expect("blocked");
+    assert_eq!(addresses(&bob), [relay(1)], "it goes with the contact that named it");
     let other = RelayAddress::new("other.test", 1, RelayPin([2; 32])).expect("valid");
     reached(&mut bob, &view, other.clone());
     assert!(!addresses(&bob).contains(&other), "another relay is another one");
@@ -422,6 +435,26 @@ fn an_invitation_s_address_is_not_where_its_welcome_is_fetched() {
     }
     pass(&mut bob, INVITATION_KEPT);
     assert!(query::blob_fetches(&bob.store).expect("memory").is_empty());
+}
+
+#[test]
+fn invitations_to_groups_at_several_relays_wait_beside_each_other() {
+    let (mut bob, [mut alice]) = bob_and();
+    for number in [1, 2] {
+        ask(&mut alice, &mut bob, number, relay(number), None);
+    }
+    for view in guests(&bob) {
+        reached(&mut bob, &view, view.relay.clone());
+    }
+    for (number, relay) in [(1, Some(relay(1))), (2, Some(relay(2))), (3, None), (4, None)] {
+        invite_with(&mut alice, &mut bob, number, relay);
+    }
+    assert_eq!(query::blob_fetches(&bob.store).expect("memory").len(), 4);
+    // No more of each than there are places.
+    for (number, relay) in [(5, Some(relay(1))), (6, None)] {
+        invite_with(&mut alice, &mut bob, number, relay);
+    }
+    assert_eq!(query::blob_fetches(&bob.store).expect("memory").len(), 4);
 }
 
 #[test]
