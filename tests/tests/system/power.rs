@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     thread,
     time::Duration,
@@ -18,6 +18,7 @@ use crate::{
 use hermes_tests::world::{Account, Home, Log, Relay, World, power::PowerDisk, wait::until};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use tempfile::TempDir;
 
 /// Cuts when nothing else is asked for.
 const CUTS: usize = 6;
@@ -31,7 +32,7 @@ fn a_power_cut_loses_nothing_that_was_accepted() {
     let cuts = setting("HERMES_POWER_CUTS").unwrap_or(CUTS);
     let seed = setting("HERMES_POWER_SEED").unwrap_or_else(rand::random::<u64>);
     println!("{cuts} cuts; repeat with HERMES_POWER_CUTS={cuts} HERMES_POWER_SEED={seed}");
-    let directory = tempfile::Builder::new().prefix("hm").tempdir().unwrap();
+    let directory = KeptOnPanic(Some(tempfile::Builder::new().prefix("hm").tempdir().unwrap()));
     let place = |name: &str| directory.path().join(name);
     let disks: Result<Vec<_>, _> = ["relay", "alice", "bob"].iter().map(|name| disk(place(name))).collect();
     let disks = match disks {
@@ -65,6 +66,25 @@ fn a_power_cut_loses_nothing_that_was_accepted() {
     check_both_sides(&from_alice, &bob);
     check_both_sides(&from_bob, &alice);
     println!("{cuts} power cuts, {} messages accepted", from_alice.accepted() + from_bob.accepted());
+}
+
+/// Leaves the disks to whoever wants to know why the test failed.
+struct KeptOnPanic(Option<TempDir>);
+
+impl KeptOnPanic {
+    fn path(&self) -> &Path {
+        self.0.as_ref().expect("it is there until the end").path()
+    }
+}
+
+impl Drop for KeptOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking()
+            && let Some(directory) = self.0.take()
+        {
+            println!("the disks are kept in {}", directory.keep().display());
+        }
+    }
 }
 
 /// From one moment to the next every read, write and sync of its disk fails.

@@ -83,10 +83,23 @@ pub(crate) fn check_both_sides(writer: &Writer, reader: &Account) {
     let (account, texts) = (writer.account, writer.texts());
     let settled = wait::eventually(SETTLE, || account.all_delivered(writer.to));
     same(&texts, &account.sent(writer.to), &format!("sent by {}", account.name));
-    same(&texts, &reader.received(&account.name), &format!("received by {}", reader.name));
+    let received = reader.received(&account.name);
+    if let Some(lost) = texts.iter().find(|text| !received.contains(text)) {
+        println!("{lost:?} did not arrive; {} says of it:", account.name);
+        println!("{}", testimony(account, &["log", &reader.name, "-n", "10000"], lost));
+        println!("and {} of what is missing:\n{}", reader.name, testimony(reader, &["audit", "--json"], ""));
+    }
+    same(&texts, &received, &format!("received by {}", reader.name));
     assert!(settled, "{} does not know that everything is delivered", account.name);
     let status = reader.status().expect("the daemon runs");
     assert_eq!(status.unreadable, 0, "{} could not read everything", reader.name);
+}
+
+/// The lines of what a command says that have this in them.
+fn testimony(account: &Account, arguments: &[&str], about: &str) -> String {
+    let output = account.home.spawn_ctl(&account.arguments(arguments)).wait_with_output();
+    let said = String::from_utf8_lossy(&output.expect("a child can be waited for").stdout).into_owned();
+    said.lines().filter(|line| line.contains(about)).collect::<Vec<_>>().join("\n")
 }
 
 fn same(expected: &[String], found: &[String], what: &str) {
