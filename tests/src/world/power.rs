@@ -52,7 +52,10 @@ impl PowerDisk {
     pub fn restore(&self) {
         // A process that was killed a moment ago may not have let go yet.
         until("the disk is unmounted", || self.detach(&[]).is_ok());
-        self.attach().expect("what the journal says makes a whole file system");
+        // Who else mounts a disk at this moment may be given the same loop device, and one of the two is refused.
+        until("the disk is mounted, for what the journal says makes a whole file system", || {
+            self.attach().is_ok()
+        });
     }
 
     fn attach(&self) -> io::Result<()> {
