@@ -18,6 +18,7 @@ use crate::{
 use hermes_tests::world::{Account, Home, Log, Relay, World, power::PowerDisk, wait::until};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// Cuts when nothing else is asked for.
@@ -172,6 +173,13 @@ fn cut_at_random(relay: &Relay, disks: &[PowerDisk], writers: [&Writer<'_>; 2], 
         // Of few cuts, some of each.
         let victim = (cut + rng.random_range(0..2)) % disks.len();
         thread::sleep(random_below(CUT_WITHIN, &mut rng));
+        let program = match victim {
+            0 => relay.process(),
+            victim => writers[victim - 1].account.home.daemon(),
+        };
+        // Whoever has no power says nothing more, and so nothing of a sync that the cut ended: the kernel's answer to one
+        // that was under way is not to be relied on.
+        program.signal(Signal::STOP);
         disks[victim].cut().expect("it could be cut at first");
         match victim {
             0 => {
