@@ -273,9 +273,8 @@ impl<V: View> Turn<'_, V> {
     ) -> StoreResult<Option<(CardRecord, Copy)>, V> {
         let card: Option<CardRecord> = self.get(&CardKey(delivered.contact))?;
         let here = card.filter(|card| card.at.is_some_and(|place| place.guest == guest));
-        Ok(here
-            .and_then(|card| Some((self.open_copy(&card, &delivered.body)?, card)))
-            .map(|(copy, card)| (card, copy)))
+        let Some(card) = here else { return Ok(None) };
+        Ok(self.open_copy(&card, &delivered.body).map(|copy| (card, copy)))
     }
 
     fn guest_gone(&mut self, guest: GuestId, first: Sequence, last: Sequence) -> StoreResult<(), V> {

@@ -81,7 +81,9 @@ impl Committer {
         Ok((Self { jobs, acks }, thread))
     }
 
-    /// Has an acknowledgement taken in by and by, before whatever is submitted later. Its owner hears only if it is refused.
+    /// Has an acknowledgement taken in by and by: before whatever is submitted later, unless more mailboxes wait than one commit
+    /// takes. Then a registration may come first, and what was acknowledged is delivered once more. Its owner hears only if it is
+    /// refused.
     pub(crate) fn acknowledge(&self, mailbox: MailboxId, upto: Sequence) {
         if self.acks.note(mailbox, upto) {
             // Where there is no room, the thread has work, and finds it by itself.

@@ -204,7 +204,7 @@ impl<V: View> Turn<'_, V> {
         Ok(())
     }
 
-    /// A key package is good no more. Its permission is revoked, unless the mailbox goes with it.
+    /// A key package is good no more, and its permission is revoked.
     pub(super) fn void_place(&mut self, given: &GivenPlace) -> StoreResult<(), V> {
         if self.get::<KeyPackageRow>(&given.card)?.is_none() {
             return Ok(());
