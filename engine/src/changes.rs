@@ -124,7 +124,6 @@ mod tests {
     use std::convert::Infallible;
 
     use proptest::prelude::*;
-    use zeroize::Zeroizing;
 
     use super::*;
 
@@ -135,7 +134,7 @@ mod tests {
         type Error = Infallible;
 
         fn get(&self, _: Table, key: &[u8]) -> Result<Option<Value>, Infallible> {
-            Ok(self.0.get(key).map(|v| Zeroizing::new(vec![*v])))
+            Ok(self.0.get(key).map(|v| Value::new(vec![*v])))
         }
 
         fn scan(
@@ -154,7 +153,7 @@ mod tests {
                 rows.reverse();
             }
             for (key, value) in rows {
-                if visit(key, Zeroizing::new(vec![*value])).is_break() {
+                if visit(key, Value::new(vec![*value])).is_break() {
                     break;
                 }
             }
@@ -165,7 +164,7 @@ mod tests {
     #[test]
     fn a_row_that_comes_and_goes_within_a_step_leaves_no_trace() {
         let mut changes = ChangeSet::default();
-        changes.put(Table::SkippedKey, vec![1], Zeroizing::new(vec![1]));
+        changes.put(Table::SkippedKey, vec![1], Value::new(vec![1]));
         changes.retract(Table::SkippedKey, vec![1]);
         assert!(changes.is_empty());
         // One that the store has must go from there, however often it is asked for.
@@ -199,7 +198,7 @@ mod tests {
             for (key, change) in changes {
                 match change {
                     Some(v) => {
-                        set.put(Table::Message, key.clone(), Zeroizing::new(vec![v]));
+                        set.put(Table::Message, key.clone(), Value::new(vec![v]));
                         committed.insert(key, v);
                     }
                     None => {

@@ -8,7 +8,6 @@ use hermes_wire::{
     prekey::{PrekeyEntry, PrekeyId},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
 
 use crate::{
     claim::ClaimsRecord,
@@ -47,9 +46,18 @@ pub enum ReadError<E: Error + 'static> {
 pub type StoreResult<T, V> = Result<T, ReadError<<V as View>::Error>>;
 
 /// A record with a home: its table and the shape of its key.
-pub(crate) trait Row: Serialize + DeserializeOwned {
+///
+/// Reading and writing are methods, and the macros below write them out for each record, so that they are compiled here
+/// and not with each store.
+pub(crate) trait Row: Sized {
     const TABLE: Table;
     type Key: Key;
+
+    /// The record's bytes, wiped when dropped.
+    fn to_value(&self) -> Value;
+
+    /// `None` is what was never written here.
+    fn from_value(bytes: &[u8]) -> Option<Self>;
 }
 
 /// Something that is a key: fixed width per table, big-endian, so that byte order is the order meant.
@@ -62,13 +70,27 @@ pub(crate) trait Key: Sized {
 macro_rules! rows {
     ($($record:ty: $table:ident by $key:ty;)*) => {
         $(impl $crate::rows::Row for $record {
-            const TABLE: $crate::store::Table = $crate::store::Table::$table;
-            type Key = $key;
+            $crate::rows::row!($table by $key);
         })*
     };
 }
 
-pub(crate) use rows;
+macro_rules! row {
+    ($table:ident by $key:ty) => {
+        const TABLE: $crate::store::Table = $crate::store::Table::$table;
+        type Key = $key;
+
+        fn to_value(&self) -> $crate::store::Value {
+            $crate::rows::encode(self)
+        }
+
+        fn from_value(bytes: &[u8]) -> Option<Self> {
+            $crate::rows::decode(bytes)
+        }
+    };
+}
+
+pub(crate) use {row, rows};
 
 rows! {
     AccountRecord: Account by AccountKey;
@@ -99,8 +121,7 @@ macro_rules! wrapped_rows {
         pub(crate) struct $name(pub(crate) $value);
 
         impl $crate::rows::Row for $name {
-            const TABLE: $crate::store::Table = $crate::store::Table::$table;
-            type Key = $key;
+            $crate::rows::row!($table by $key);
         })*
     };
 }
@@ -405,20 +426,24 @@ impl Key for SkippedKeyKey {
     }
 }
 
-/// A record's bytes, wiped when dropped.
-pub(crate) fn encode<R: Row>(row: &R) -> Value {
-    Zeroizing::new(codec::encode(row))
+pub(crate) fn encode<R: Serialize>(row: &R) -> Value {
+    Value::new(codec::encode(row))
 }
 
-pub(crate) fn decode<R: Row, E: Error>(bytes: &[u8]) -> Result<R, ReadError<E>> {
+pub(crate) fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Option<R> {
     // Sealed by this store, so the strictness that decoding again costs, and its copy, are not needed.
-    codec::decode_tolerant(bytes, RECORD_BYTES).map_err(|_| ReadError::Corrupt(R::TABLE))
+    codec::decode_tolerant(bytes, RECORD_BYTES).ok()
+}
+
+/// One record of what stands in its table.
+pub(crate) fn read<R: Row, E: Error>(bytes: &[u8]) -> Result<R, ReadError<E>> {
+    R::from_value(bytes).ok_or(ReadError::Corrupt(R::TABLE))
 }
 
 /// One record.
 pub(crate) fn get<R: Row, V: View>(view: &V, key: &R::Key) -> StoreResult<Option<R>, V> {
     match view.get(R::TABLE, &key.to_bytes()).map_err(ReadError::Store)? {
-        Some(bytes) => decode(&bytes).map(Some),
+        Some(bytes) => read(&bytes).map(Some),
         None => Ok(None),
     }
 }
@@ -438,7 +463,7 @@ pub(crate) fn scan<R: Row, V: View>(
     view.scan(R::TABLE, range, order, &mut |key, value| {
         // Another record's key in the same table is skipped, a damaged one is an error.
         let Some(key) = R::Key::from_bytes(key) else { return ControlFlow::Continue(()) };
-        match decode(&value) {
+        match read(&value) {
             Ok(row) => rows.push((key, row)),
             Err(error) => failure = Some(error),
         }

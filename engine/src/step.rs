@@ -11,7 +11,7 @@ use crate::{
     input::Input,
     presence::{Moment, Privacy},
     row::Counters,
-    rows::{AccountKey, ClaimsKey, CountersKey, CountersRow, Key, ReadError, StoreResult, encode},
+    rows::{AccountKey, ClaimsKey, CountersKey, CountersRow, Key, ReadError, Row, StoreResult},
     store::{Store, Table, View},
     turn::{Receipts, Turn},
 };
@@ -45,9 +45,9 @@ impl Engine {
     pub fn create(new: NewAccount, now: Timestamp, rng: &mut dyn CryptoRng) -> Step {
         let (record, counters) = new.draw(now, rng);
         let mut changes = ChangeSet::default();
-        changes.put(Table::Account, AccountKey.to_bytes(), encode(&record));
-        changes.put(Table::Account, CountersKey.to_bytes(), encode(&CountersRow(counters)));
-        changes.put(Table::Account, ClaimsKey.to_bytes(), encode(&ClaimsRecord::draw(rng)));
+        changes.put(Table::Account, AccountKey.to_bytes(), record.to_value());
+        changes.put(Table::Account, CountersKey.to_bytes(), CountersRow(counters).to_value());
+        changes.put(Table::Account, ClaimsKey.to_bytes(), ClaimsRecord::draw(rng).to_value());
         let next = Self {
             profile: record.name.clone(),
             account: Account::open(&record),
@@ -169,7 +169,7 @@ impl Step {
         turn.log_events(told)?;
         if self.next.counters != before {
             let row = CountersRow(self.next.counters);
-            self.changes.put(Table::Account, CountersKey.to_bytes(), encode(&row));
+            self.changes.put(Table::Account, CountersKey.to_bytes(), row.to_value());
         }
         Ok(self)
     }

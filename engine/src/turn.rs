@@ -202,7 +202,7 @@ impl<V: View> Turn<'_, V> {
     }
 
     pub(crate) fn put<R: Row>(&mut self, key: &R::Key, row: &R) {
-        self.changes.put(R::TABLE, key.to_bytes(), rows::encode(row));
+        self.changes.put(R::TABLE, key.to_bytes(), row.to_value());
     }
 
     pub(crate) fn delete<R: Row>(&mut self, key: &R::Key) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 use crate::way::{body_of, permission};
 use hermes_engine::{
     ChangeSet, ChatId, Command, CommandError, CommandId, Effect, Engine, Event, Input, LinkEvent, NewAccount,
-    Order, OutboxKey, Privacy, Range, Reply, Send, Store, Table, Text,
+    Order, OutboxKey, Privacy, Range, Reply, Send, Store, Table, Text, Value,
     query::{self, Claiming},
 };
 use hermes_protocol::{Body, Content, MessageId, Newer, Session};
@@ -405,7 +405,7 @@ impl<S: Store> Peer<S> {
         let (next, body) = session.seal(None, &content.encode(), &mut rand::rng()).expect("sealed");
         core.1 = next.to_bytes().to_vec().into();
         let mut changes = ChangeSet::default();
-        changes.put(Table::Session, key, hermes_wire::encode(&record).into());
+        changes.put(Table::Session, key, Value::new(hermes_wire::encode(&record)));
         self.store.commit(&changes).expect("memory");
         self.flying_alone(recipient, body)
     }

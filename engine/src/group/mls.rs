@@ -30,7 +30,7 @@ impl<V: View> Turn<'_, V> {
             self.changes.delete(Table::Mls, row(key));
         }
         for (key, value) in changes.put {
-            self.changes.put(Table::Mls, row(&key), value);
+            self.changes.put(Table::Mls, row(&key), value.into());
         }
     }
 
@@ -125,7 +125,7 @@ pub(crate) fn mls_rows<V: View>(view: &V, chat: ChatId) -> StoreResult<MlsRows, 
     let mut rows = BTreeMap::new();
     let prefix = chat.to_bytes();
     view.scan(Table::Mls, &Range::prefix(&prefix), Order::Ascending, &mut |key, value| {
-        rows.insert(key.get(prefix.len()..).unwrap_or_default().to_vec(), value);
+        rows.insert(key.get(prefix.len()..).unwrap_or_default().to_vec(), value.into());
         ControlFlow::Continue(())
     })
     .map_err(ReadError::Store)?;

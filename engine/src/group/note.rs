@@ -202,6 +202,6 @@ mod tests {
             ttl: None,
             marks: Marks::default(),
         };
-        assert!(rows::encode(&record).len() < rows::RECORD_BYTES);
+        assert!(rows::Row::to_value(&record).len() < rows::RECORD_BYTES);
     }
 }

@@ -81,7 +81,7 @@ pub fn search<V: View>(view: &V, filter: &SearchFilter) -> StoreResult<Found, V>
         read = read.saturating_add(1);
         let Some(place) = Place::from_bytes(key) else { return ControlFlow::Continue(()) };
         if let Some(value) = value {
-            match rows::decode::<MessageRecord, V::Error>(&value) {
+            match rows::read::<MessageRecord, V::Error>(&value) {
                 Ok(record) if needle.is_in(&record.text) => {
                     keep(&mut found, (record.stored, place, record), limit)
                 }

@@ -3,7 +3,6 @@
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce, aead::AeadInOut};
 use hermes_engine::Value;
 use rand::Rng;
-use zeroize::Zeroizing;
 
 use crate::{keystore::StoreKey, random::rng};
 
@@ -68,7 +67,7 @@ impl Sealer {
         value.clear();
         if value.capacity() < body.len() {
             // Growing would leave a copy of what was there behind in freed memory.
-            *value = Zeroizing::new(Vec::with_capacity(body.len()));
+            *value = Value::new(Vec::with_capacity(body.len()));
         }
         value.extend_from_slice(body);
         self.cipher()

@@ -200,7 +200,7 @@ pub fn mls_rows(store: &MemoryStore, chat: &[u8]) -> MlsRows {
     let mut rows = MlsRows::default();
     store
         .scan(Table::Mls, &Range::prefix(chat), Order::Ascending, &mut |key, value| {
-            rows.0.insert(key[chat.len()..].to_vec(), value);
+            rows.0.insert(key[chat.len()..].to_vec(), value.into());
             ControlFlow::Continue(())
         })
         .expect("memory");

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 
 use hermes_engine::{ChangeSet, Order, Range, Store, Table, Value, View};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 /// Rows that have been committed. A clone is a copy of the disk.
 #[derive(Clone, Default)]
@@ -65,7 +64,7 @@ impl View for MemoryStore {
     type Error = Died;
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, Died> {
-        Ok(self.rows.get(&(table, key.to_vec())).map(|value| Zeroizing::new(value.clone())))
+        Ok(self.rows.get(&(table, key.to_vec())).map(|value| Value::new(value.clone())))
     }
 
     fn scan(
@@ -81,7 +80,7 @@ impl View for MemoryStore {
             .range((table, range.from.clone())..)
             .take_while(|((t, key), _)| *t == table && inside(key))
             .map(|((_, key), value)| (key, value));
-        let mut visit = |(key, value): (&Vec<u8>, &Vec<u8>)| visit(key, Zeroizing::new(value.clone()));
+        let mut visit = |(key, value): (&Vec<u8>, &Vec<u8>)| visit(key, Value::new(value.clone()));
         let _ = match order {
             Order::Ascending => { rows }.try_for_each(&mut visit),
             Order::Descending => rows.collect::<Vec<_>>().into_iter().rev().try_for_each(&mut visit),

@@ -529,7 +529,7 @@ fn a_peer_that_takes_no_receipts_does_not_fill_the_outbox() {
         }
     }
     let mut changes = ChangeSet::default();
-    changes.put(Table::Account, key.to_vec(), hermes_wire::encode(&counters).into());
+    changes.put(Table::Account, key.to_vec(), hermes_engine::Value::new(hermes_wire::encode(&counters)));
     bob.store.commit(&changes).unwrap();
     bob.restart();
     alice.send("bob", "hi").unwrap();

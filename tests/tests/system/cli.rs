@@ -183,9 +183,10 @@ fn following_the_inbox_works_in_a_pipe() {
     alice.send("bob", "before");
     world.until("bob has it", || bob.unread() == ["before"]);
 
+    // The second reads what it shows, so it starts when the first has shown it.
     let text = Follower::start(&bob, &["inbox", "--follow", "--peek"]);
-    let lines = Follower::start(&bob, &["inbox", "--follow", "--json"]);
     assert!(text.next_with("before").contains("alice#1"));
+    let lines = Follower::start(&bob, &["inbox", "--follow", "--json"]);
     assert_eq!(json_text(&lines.next_with("before")), "before");
     alice.send("bob", "after");
     assert!(text.next_with("after").contains("alice#2"));

@@ -84,7 +84,7 @@ fn a_group_whose_rows_are_damaged_is_lost_and_the_account_goes_on() {
     create(&mut alice, &[]);
     let mut damage = ChangeSet::default();
     for (key, _) in rows(&alice, &[Table::Mls]) {
-        damage.put(Table::Mls, key, b"{\"old\":[1,2,3]}".to_vec().into());
+        damage.put(Table::Mls, key, hermes_engine::Value::new(b"{\"old\":[1,2,3]}".to_vec()));
     }
     alice.store.commit(&damage).unwrap();
     let rename = Command::Group("ops".to_owned(), GroupChange::Rename("new".to_owned()));
@@ -97,7 +97,7 @@ fn a_group_whose_rows_are_damaged_is_lost_and_the_account_goes_on() {
 fn rows(peer: &Peer, tables: &[Table]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     for table in tables.iter().copied() {
-        let row = &mut |key: &[u8], value: zeroize::Zeroizing<Vec<u8>>| {
+        let row = &mut |key: &[u8], value: hermes_engine::Value| {
             rows.push((key.to_vec(), value.to_vec()));
             ControlFlow::Continue(())
         };
