@@ -149,6 +149,21 @@ fn each_fault_has_its_line_and_its_exit_code() {
 }
 
 #[test]
+fn a_daemon_of_another_build_is_warned_of() {
+    for (build, how) in [(None, "older than"), (Some("0123456789abcdef"), "of another build than")] {
+        let world = World::with_daemon(move |heard| {
+            let version = env!("CARGO_PKG_VERSION");
+            let status = json!({"v": 1, "version": version, "pid": 1, "started_at": 0, "capabilities": [], "accounts": []});
+            let diagnosis = json!({"v": 1, "supervised": false, "measures": [], "accounts": []});
+            Answer::Built(build, if heard.route == "GET /v1/status" { status } else { diagnosis })
+        });
+        let (exit, document) = doctor(&world);
+        let (verdict, text) = verdict(&document, "daemon");
+        assert!(exit == 0 && verdict == "warn" && text.contains(how), "{document}");
+    }
+}
+
+#[test]
 fn a_relay_that_says_nothing_over_udp_is_told_from_one_that_does() {
     let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = relay.local_addr().unwrap();

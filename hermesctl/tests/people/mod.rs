@@ -33,6 +33,24 @@ fn no_peers_is_explained() {
 }
 
 #[test]
+fn what_there_are_many_of_is_listed_by_its_name_alone() {
+    let world = World::with_daemon(|_| {
+        Answer::Json(404, json!({"v": 1, "error": {"code": "unknown-route", "message": "?", "hint": ""}}))
+    });
+    let asked = |words: &[&str]| {
+        let output = world.run(&[&["-a", "alice"], words].concat());
+        assert!(!stderr(&output).contains("Usage"), "{}", stderr(&output));
+        let mut heard = world.heard.lock().unwrap();
+        heard.drain(..).map(|heard| heard.route).collect::<Vec<_>>()
+    };
+    for many in ["account", "contact", "group", "chat", "requests", "outbox", "events"] {
+        let (alone, list) = (asked(&[many]), asked(&[many, "ls"]));
+        assert!(!alone.is_empty(), "{many}");
+        assert_eq!(alone, list, "{many}");
+    }
+}
+
+#[test]
 fn a_ping_prints_the_round_trip_or_ends_with_exit_8() {
     let world = World::with_daemon(|_| ok(json!({"v": 1, "contact": "bob", "round_trip_us": 12_345})));
     let output = world.run(&["-a", "alice", "ping", "bob", "--timeout", "2s"]);

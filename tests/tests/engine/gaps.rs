@@ -303,6 +303,35 @@ fn a_gap_that_splits_when_there_is_no_room_is_still_counted() {
 }
 
 #[test]
+fn what_was_refused_is_missing_where_no_row_says_so() {
+    let (mut alice, mut bob) = paired();
+    let let_in = |alice: &mut Peer, bob: &mut Peer| {
+        for change in [ContactChange::Block, ContactChange::Unblock] {
+            bob.command(Command::Contact("alice".into(), change)).unwrap();
+        }
+        settle(alice, bob);
+    };
+    let all = contents(&alice, 1..=2 * limits::GAPS + 20);
+    let_in(&mut alice, &mut bob);
+    // A wide gap that was refused, and so many others that one has no row.
+    for content in all[9..].iter().step_by(2).take(limits::GAPS as usize + 1) {
+        forge(&mut alice, &mut bob, content);
+    }
+    let counts = |bob: &Peer| {
+        let received = received(bob);
+        assert_eq!(bob.summary().missing, received.missing);
+        (received.refused, received.missing, received.unlisted)
+    };
+    assert_eq!(counts(&bob), (9, limits::GAPS, 1));
+    // Splits it: what is above has no row.
+    forge(&mut alice, &mut bob, &all[4]);
+    assert_eq!(counts(&bob), (4, limits::GAPS + 4, 5));
+    let_in(&mut alice, &mut bob);
+    forge(&mut alice, &mut bob, &all[all.len() - 1]);
+    assert_eq!(counts(&bob), (4, limits::GAPS + 13, 14));
+}
+
+#[test]
 fn a_store_put_back_from_an_old_copy_shows() {
     let (mut alice, mut bob) = paired();
     let mut messages = swallow(&mut alice, &bob, 1);

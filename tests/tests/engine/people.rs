@@ -95,6 +95,35 @@ fn who_is_let_in_again_writes_under_a_new_permission() {
 }
 
 #[test]
+fn with_its_history_it_is_forgotten_that_a_contact_was_let_in_again() {
+    let let_in = |alice: &mut Peer| {
+        change(alice, "bob", ContactChange::Block).unwrap();
+        change(alice, "bob", ContactChange::Unblock).unwrap();
+    };
+    let swallow = |alice: &mut Peer, bob: &mut Peer| {
+        settle(alice, bob);
+        bob.send("alice", "swallowed").unwrap();
+        let key = bob.flying(alice)[0].key;
+        bob.link(LinkEvent::Deposited(key));
+        bob.send("alice", "behind it").unwrap();
+        settle(alice, bob);
+        let received = alice.audit(Some("bob")).chats.remove(0).received;
+        (received.missing, received.refused)
+    };
+    for (history, again) in [(History::Kept, (0, 2)), (History::Deleted, (1, 0))] {
+        let (mut alice, mut bob) = talked();
+        let_in(&mut alice);
+        assert_eq!(swallow(&mut alice, &mut bob), (0, 1));
+        let_in(&mut alice);
+        change(&mut alice, "bob", ContactChange::Remove(history)).unwrap();
+        change(&mut bob, "alice", ContactChange::Remove(history)).unwrap();
+        alice.turn(Input::Tick);
+        greet(&mut alice, &mut bob);
+        assert_eq!(swallow(&mut alice, &mut bob), again);
+    }
+}
+
+#[test]
 fn a_blocked_contact_does_not_come_in_by_an_invite() {
     let (mut alice, mut bob) = talked();
     change(&mut alice, "bob", ContactChange::Block).unwrap();

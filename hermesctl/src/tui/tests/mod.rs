@@ -18,6 +18,7 @@ use super::{
     courier::{Answer, Reach, Request, Side},
     model::{Beyond, Model, Overlay, Said, Sending, Watched},
     take,
+    update::HELP,
     view::{self, Paint},
 };
 use crate::render::message::tests::incoming;
@@ -196,6 +197,19 @@ fn what_was_on_the_screen_is_read_and_nothing_else() {
     narrow.key(KeyCode::Tab);
     narrow.draw();
     assert_eq!(narrow.read(), [""; 0], "the list is in its place");
+}
+
+#[test]
+fn all_keys_fit_on_a_screen_of_24_rows() {
+    let mut bench = Bench::new(80, 24);
+    bench.key(KeyCode::F(1));
+    let screen = bench.draw();
+    assert!(screen[0].contains('┌') && screen[23].contains('┘'), "{screen:#?}");
+    assert!(!screen[23].contains("more"), "{screen:#?}");
+    for (keys, what) in HELP {
+        let row = screen.iter().find(|row| row.contains(keys));
+        assert!(row.is_some_and(|row| row.contains(what)), "{keys} {what}: {screen:#?}");
+    }
 }
 
 #[test]
