@@ -14,9 +14,10 @@ const SERVICE_TEXT: &str = include_str!("../systemd/hermesd.service");
 /// The shipped socket: in the user's runtime directory.
 const SOCKET_TEXT: &str = include_str!("../systemd/hermesd.socket");
 
-/// What glibc's allocator is told for a daemon, however it is started: the pools that its threads share. Each pool keeps
-/// what was given back to it, and by itself the allocator makes eight for each processor.
-pub const POOLS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
+/// What glibc's allocator is told for a daemon, however it is started (mallopt(3)): the pools that its threads share, and
+/// the bytes from which on memory goes back to the system at once. Each pool keeps what was given back to it; by itself the
+/// allocator makes eight for each processor, and keeps ever larger pieces.
+pub const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072")];
 
 const EXEC: &str = "ExecStart=/usr/bin/hermesd";
 const LISTEN: &str = "ListenStream=%t/hermes/hermesd.sock";
@@ -95,7 +96,8 @@ mod tests {
         assert_eq!(units.service, format!("{MARK}{SERVICE_TEXT}"));
         assert_eq!(units.socket, format!("{MARK}{SOCKET_TEXT}"));
         assert!(SERVICE_TEXT.contains(EXEC) && SOCKET_TEXT.contains(LISTEN));
-        assert!(SERVICE_TEXT.contains(&format!("\nEnvironment={}={}\n", POOLS.0, POOLS.1)));
+        let [pools, large] = ALLOCATOR.map(|(name, value)| format!("{name}={value}"));
+        assert!(SERVICE_TEXT.contains(&format!("\nEnvironment={pools} {large}\n")));
     }
 
     #[test]

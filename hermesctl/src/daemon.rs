@@ -12,7 +12,7 @@ use std::{
 };
 
 use hermes_api::{Client, ClientError, DaemonStatus, ErrorCode, Exit, OtherBuild, Problem};
-use hermes_config::{SocketPath, unit::POOLS};
+use hermes_config::{SocketPath, unit::ALLOCATOR};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -144,7 +144,7 @@ impl Daemon {
             .arg(self.socket.as_path())
             // A directory that someone will want to unmount or delete is no place to live in.
             .current_dir("/")
-            .env(POOLS.0, POOLS.1)
+            .envs(ALLOCATOR)
             // Whoever supervises this program, or passed sockets to it, did not mean the daemon.
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_PID")

@@ -4,6 +4,7 @@
 //! the user's programs a socket.
 
 mod account;
+mod allocator;
 mod backup;
 mod birth;
 mod clock;
@@ -49,6 +50,9 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if cfg!(target_env = "gnu") {
+        allocator::tell();
+    }
     match run::prepare(options.socket, options.log).and_then(|prepared| {
         let level = log_to_stderr(prepared.log());
         let measures = prepared.harden();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use hermes_api::Client;
-use hermes_config::unit::POOLS;
+use hermes_config::unit::ALLOCATOR;
 use tokio::runtime::Runtime;
 
 use super::{log::Log, outcome::Outcome, process::Process, programs::Programs, wait::until};
@@ -40,8 +40,8 @@ impl Home {
         let daemon = Process::new(Programs::get().daemon(), &path)
             .env("HERMES_HOME", &path)
             .env("HERMES_LOG", log.daemon())
-            .env("HERMES_NO_NOTIFICATIONS", "1")
-            .env(POOLS.0, POOLS.1);
+            .env("HERMES_NO_NOTIFICATIONS", "1");
+        let daemon = ALLOCATOR.into_iter().fold(daemon, |daemon, (name, value)| daemon.env(name, value));
         Self { path, daemon }
     }
 

@@ -16,7 +16,10 @@ use std::{
 };
 
 use hermes_api::Client;
-use hermes_config::{Paths, unit::Units};
+use hermes_config::{
+    Paths,
+    unit::{ALLOCATOR, Units},
+};
 use hermes_tests::world::programs::Programs;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -94,10 +97,18 @@ fn it_says_that_it_is_ready_that_it_lives_and_that_it_stops() {
     let manager = Manager::new();
     let daemon = manager.start(None, "WATCHDOG_USEC=300000");
     manager.wait_for("READY=1");
+    assert!(allocator_is_told(daemon.id()));
     (0..3).for_each(|_| manager.wait_for("WATCHDOG=1"));
     manager.stop(daemon);
     manager.wait_for("STOPPING=1");
     assert!(!manager.socket().exists(), "its own socket goes with it");
+}
+
+/// Also where whoever started the process did not. Only root can look; where nobody can, nothing is shown.
+fn allocator_is_told(pid: u32) -> bool {
+    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return true };
+    let variables: Vec<_> = environment.split(|byte| *byte == 0).collect();
+    ALLOCATOR.iter().all(|(name, value)| variables.contains(&format!("{name}={value}").as_bytes()))
 }
 
 #[test]
