@@ -1,13 +1,12 @@
 //! What a starting relay says: its address, how to get in, and what to type next.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
 };
 
 use hermes_relay::config::Config;
 use hermes_wire::{AddressError, RelayAddress, RelayName, RelayPin, introduction::PORT};
-use qrcode::{QrCode, render::unicode};
 use serde::Serialize;
 
 /// The machine-readable form, one line. It only ever grows.
@@ -66,11 +65,6 @@ impl Greeting {
                 "The host in it is a guess. If clients reach this machine under another name, start it\n\
                  with --public-address NAME, or put public_address = \"NAME\" into a config file (--config FILE).\n"
             )?;
-        }
-        if out.is_terminal()
-            && let Ok(code) = QrCode::new(self.address.to_string())
-        {
-            writeln!(out, "{}\n", code.render::<unicode::Dense1x2>().build())?;
         }
         match &self.token {
             Some(token) => writeln!(

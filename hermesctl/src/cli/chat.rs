@@ -28,7 +28,7 @@ pub(crate) enum Chat {
         #[arg(long)]
         all: bool,
     },
-    /// Put a chat away: it is left out of lists until a message comes in it
+    /// Put a chat away: it is left out of lists until a message comes in it; a muted one stays away
     Archive {
         /// The contact or the group
         chat: String,

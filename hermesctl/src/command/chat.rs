@@ -124,7 +124,10 @@ fn lines(settings: &ChatSettings, typed: Option<String>) -> [Line; 3] {
             format!(": messages are deleted {time} after they are read, at both ends")
         }
     };
-    let place =
-        if settings.archived { " is archived, until a message comes in it" } else { " is not archived" };
+    let place = match (settings.archived, settings.muted_until) {
+        (false, _) => " is not archived",
+        (true, None) => " is archived, until a message comes in it",
+        (true, Some(_)) => " is archived, and stays so as long as it is muted, whatever comes in it",
+    };
     [name().plain(sound), name().plain(texts), name().plain(place)]
 }

@@ -218,6 +218,8 @@ mod tests {
         let lines = report(&audit(vec![chat.clone()]));
         assert!(lines[1].starts_with("bob: 3 messages refused while they were blocked: 41-43, sent"));
         assert_eq!((lines.len(), lines[2].as_str()), (3, "1 message is missing."));
+        chat.received.missing = 3;
+        assert_eq!(report(&audit(vec![chat.clone()]))[2], "bob: 2 more missing (--json has the list)");
         chat.received.gaps.remove(0);
         chat.received.missing = 0;
         assert_eq!(report(&audit(vec![chat]))[1], "Nothing else is missing.");

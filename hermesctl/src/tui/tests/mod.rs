@@ -200,6 +200,15 @@ fn what_was_on_the_screen_is_read_and_nothing_else() {
 }
 
 #[test]
+fn what_did_not_arrive_shows_in_its_place() {
+    let mut message = incoming("bob#2", "there again");
+    (message.missing_before, message.refused_before) = (3, 1);
+    let screen = Bench::with(80, 24, vec![incoming("bob#1", "hi"), message], false).draw().concat();
+    assert!(screen.contains("── 3 messages missing ──"), "{screen}");
+    assert!(screen.contains("── 1 message refused while bob was blocked ──"), "{screen}");
+}
+
+#[test]
 fn all_keys_fit_on_a_screen_of_24_rows() {
     let mut bench = Bench::new(80, 24);
     bench.key(KeyCode::F(1));
