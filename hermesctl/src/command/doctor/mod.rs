@@ -16,6 +16,7 @@ use super::config::config_problem;
 use crate::{
     invocation::Basis,
     output::{BAD, DIM, Format, GOOD, Line, WARN},
+    render::fold,
     stop::Stop,
 };
 
@@ -97,7 +98,7 @@ pub(crate) async fn run(basis: &mut Basis) -> Result<Exit, Stop> {
         basis.output.json(&Document { v: V1, ok: failed == 0, checks: &checks })?;
     } else {
         for check in &checks {
-            lines(check).iter().for_each(|line| basis.output.line(line));
+            lines(check, basis.output.width).iter().for_each(|line| basis.output.line(line));
         }
         basis.output.line(&summary(failed, warned));
     }
@@ -105,18 +106,25 @@ pub(crate) async fn run(basis: &mut Basis) -> Result<Exit, Stop> {
     Ok(if failed == 0 { Exit::Ok } else { Exit::Failure })
 }
 
-fn lines(check: &Check) -> Vec<Line> {
+/// Columns of a check's mark and name.
+const HEAD: usize = 16;
+
+/// On a terminal of so many columns, what is long goes on below itself. Advice is left whole: it is there to be copied.
+fn lines(check: &Check, width: Option<u16>) -> Vec<Line> {
     let (style, mark) = match check.verdict {
         Verdict::Ok => (GOOD, "✓"),
         Verdict::Warn => (WARN, "!"),
         Verdict::Fail => (BAD, "✗"),
     };
     let line = Line::default().styled(style, mark).styled(DIM, format!(" {:<13} ", check.check));
-    let line = match &check.account {
-        Some(account) => line.plain(format!("{account}: ")),
-        None => line,
+    let text = match &check.account {
+        Some(account) => format!("{account}: {}", check.text),
+        None => check.text.clone(),
     };
-    let mut lines = vec![line.plain(&check.text)];
+    let room = width.map(|width| usize::from(width).saturating_sub(HEAD));
+    let mut folded = fold::fold(&text, room).into_iter();
+    let mut lines = vec![line.plain(folded.next().unwrap_or_default())];
+    lines.extend(folded.map(|text| Line::new(" ".repeat(HEAD)).plain(text)));
     if !check.advice.is_empty() {
         lines.push(Line::default().styled(DIM, "                → ").plain(&check.advice));
     }
@@ -226,8 +234,11 @@ mod tests {
     #[test]
     fn a_line_says_what_and_the_next_what_to_do() {
         let check = Check::plain("disk", Verdict::Fail, "the disk is full").of("alice").advise("make room");
-        let texts: Vec<String> = lines(&check).iter().map(Line::text).collect();
-        assert_eq!(texts, ["✗ disk          alice: the disk is full", "                → make room"]);
+        let texts = |width| lines(&check, width).iter().map(Line::text).collect::<Vec<_>>();
+        assert_eq!(texts(None), ["✗ disk          alice: the disk is full", "                → make room"]);
+        let narrow =
+            ["✗ disk          alice: the", "                disk is full", "                → make room"];
+        assert_eq!(texts(Some(30)), narrow);
         assert_eq!(summary(0, 0).text(), "Everything is in order.");
         assert_eq!(summary(1, 2).text(), "1 problem found, and 2 warnings.");
     }
