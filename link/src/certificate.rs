@@ -44,6 +44,7 @@ impl RelayCertificate {
             .map_err(|error| CertificateError::Chain(error.to_string()))?;
         let first = chain.first().ok_or_else(|| CertificateError::Chain("there is none".to_owned()))?;
         ParsedCertificate::try_from(first).map_err(|error| CertificateError::Chain(error.to_string()))?;
+        // The key's base64, which the reader gathers in a buffer of its own, is freed as it is.
         let key = PrivateKeyDer::from_pem_slice(key)
             .map(Zeroizing::new)
             .map_err(|error| CertificateError::Key(error.to_string()))?;

@@ -104,7 +104,8 @@ fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
     }
-    // With room for all of it from the beginning: what grows leaves copies behind, and of a key none should be.
+    // With room for all of it from the beginning: what grows leaves copies behind. What is ours of a key is wiped; what the reader of
+    // PEM gathers on its way, and what TLS goes on using, is not.
     let mut bytes = Zeroizing::new(Vec::with_capacity(CERTIFICATE_FILE_BYTES + 1));
     file.take(CERTIFICATE_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > CERTIFICATE_FILE_BYTES {

@@ -4,6 +4,7 @@
 //! one fsync, a flood shares them. Only then are the requests answered, and owners who are connected woken.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -81,9 +82,8 @@ impl Committer {
         Ok((Self { jobs, acks }, thread))
     }
 
-    /// Has an acknowledgement taken in by and by: before whatever is submitted later, unless more mailboxes wait than one commit
-    /// takes. Then a registration may come first, and what was acknowledged is delivered once more. Its owner hears only if it is
-    /// refused.
+    /// Has an acknowledgement of what is there taken in by and by: before whatever is submitted later, unless more mailboxes wait
+    /// than one commit takes. Then a registration may come first, and what was acknowledged is delivered once more.
     pub(crate) fn acknowledge(&self, mailbox: MailboxId, upto: Sequence) {
         if self.acks.note(mailbox, upto) {
             // Where there is no room, the thread has work, and finds it by itself.
@@ -119,7 +119,7 @@ fn commit_turns<S: Store>(
 ) -> Result<(), StoreError> {
     metrics.sized(relay.size());
     while let Some(Turn { acks, questions }) = queue.next() {
-        let owners: Vec<_> = acks.iter().map(|(mailbox, _)| *mailbox).collect();
+        let unasked = acks.len();
         let acks = acks.into_iter().map(|(mailbox, upto)| Request::Ack { mailbox, upto });
         let (requests, answers): (Vec<_>, Vec<_>) =
             questions.into_iter().map(|question| (question.request, question.answer)).unzip();
@@ -128,17 +128,19 @@ fn commit_turns<S: Store>(
         let kinds: Vec<_> = requests.iter().map(Kind::of).collect();
         let begun = Instant::now();
         let is_here = |mailbox| connected.has(mailbox);
-        let came = |committed| connected.committed(committed);
+        let has_committed = Cell::new(false);
+        let came = |committed| {
+            has_committed.set(true);
+            connected.committed(committed);
+        };
         let mut outcomes = relay.apply_for(clock::now(), requests, is_here, came)?;
         let decided: Vec<_> = kinds.into_iter().zip(&outcomes).collect();
         metrics.sized(relay.size());
-        metrics.committed(begun.elapsed(), &decided);
-        let answered = outcomes.split_off(owners.len());
-        for (mailbox, outcome) in owners.into_iter().zip(outcomes) {
-            if matches!(outcome, Outcome::Refused(Refusal::BadFrame)) {
-                connected.refuse_ack(mailbox);
-            }
+        metrics.decided(&decided);
+        if has_committed.get() {
+            metrics.committed(begun.elapsed(), decided.len() - unasked, unasked);
         }
+        let answered = outcomes.split_off(unasked);
         for (mailbox, outcome) in mailboxes.into_iter().zip(&answered) {
             if let Some(mailbox) = mailbox {
                 connected.tell(mailbox, outcome);
@@ -204,6 +206,7 @@ mod tests {
         prekey::{PrekeyEntry, PrekeyId, PrekeyKind, SealedBundle},
         token::{DropToken, Permission},
     };
+    use prometheus_client::{encoding::text::encode, registry::Registry};
     use serde_bytes::ByteBuf;
 
     use super::*;
@@ -212,7 +215,7 @@ mod tests {
         relay::Policy,
         store::{
             Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Remembered, Reminder, TokenHash,
-            TokenRow,
+            TokenRow, memory::MemoryStore,
         },
     };
 
@@ -282,6 +285,33 @@ mod tests {
             std::iter::from_fn(|| queue.next()).map(|turn| turn.acks.len()).collect::<Vec<_>>()
         });
         assert_eq!(rest.await.unwrap(), [2]);
+    }
+
+    /// What takes no time tells nothing of the disk, and must not hide what takes long. For acknowledgements nobody waits.
+    #[tokio::test]
+    async fn what_commits_nothing_is_no_commit_and_acknowledgements_are_counted_apart() {
+        let metrics = Metrics::default();
+        let relay = Relay::new(MemoryStore::default(), Policy::default()).unwrap();
+        let (committer, thread) = Committer::start(relay, Arc::default(), metrics.clone()).unwrap();
+        let nothing = Request::RevokeToken(TokenHash([1; 32]));
+        assert_eq!(committer.submit(nothing).await, Outcome::Absent);
+        committer.acknowledge(MailboxId([1; 32]), Sequence(1));
+        let row = TokenRow { uses: 1, expiry: Timestamp(u64::MAX) };
+        committer.submit(Request::AddToken { token: TokenHash([1; 32]), row }).await;
+        drop(committer);
+        tokio::task::spawn_blocking(|| thread.join()).await.unwrap().unwrap().unwrap();
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            "commit_seconds_count 1",
+            "commit_requests_sum 1.0",
+            "commit_requests_count 1",
+            "commit_acks_count 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
     }
 
     /// Reads as empty, and cannot be written.

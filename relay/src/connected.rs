@@ -31,8 +31,6 @@ pub(crate) struct News {
     pub(crate) superseded: Option<InstanceId>,
     /// The operator closed the mailbox.
     pub(crate) closed: bool,
-    /// The owner acknowledged what never was.
-    pub(crate) ack_refused: bool,
 }
 
 /// The connected owners; at most as many as there are connections.
@@ -137,13 +135,6 @@ impl Connected {
     /// Whether a mailbox's owner is connected.
     pub(crate) fn has(&self, mailbox: MailboxId) -> bool {
         self.owners().contains_key(&mailbox)
-    }
-
-    /// Ends the connection of a mailbox's owner, who acknowledged what never was.
-    pub(crate) fn refuse_ack(&self, mailbox: MailboxId) {
-        if let Some(owner) = self.owners().get(&mailbox) {
-            owner.news.send_modify(|news| news.ack_refused = true);
-        }
     }
 
     /// Ends the connection of a mailbox's owner, if it is connected.

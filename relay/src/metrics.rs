@@ -14,7 +14,9 @@ use crate::relay::{Outcome, Request};
 /// Upper bounds of the buckets of a commit's time, in seconds.
 const COMMIT_SECONDS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 /// Upper bounds of the buckets of a commit's requests.
-const COMMIT_REQUESTS: [f64; 6] = [1.0, 4.0, 16.0, 32.0, 64.0, 128.0];
+const COMMIT_REQUESTS: [f64; 7] = [0.0, 1.0, 4.0, 16.0, 32.0, 64.0, 128.0];
+/// Upper bounds of the buckets of a commit's acknowledgements, for which nobody waits.
+const COMMIT_ACKS: [f64; 5] = [0.0, 4.0, 16.0, 64.0, 256.0];
 
 /// The counters. Clones count together.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub(crate) struct Metrics {
     envelopes: Counter,
     commit_seconds: Histogram,
     commit_requests: Histogram,
+    commit_acks: Histogram,
     /// Mailboxes there are.
     pub(crate) mailboxes: Gauge,
     /// Channels there are.
@@ -100,6 +103,7 @@ impl Default for Metrics {
             envelopes: Counter::default(),
             commit_seconds: Histogram::new(COMMIT_SECONDS),
             commit_requests: Histogram::new(COMMIT_REQUESTS),
+            commit_acks: Histogram::new(COMMIT_ACKS),
             mailboxes: Gauge::default(),
             channels: Gauge::default(),
             turned_away: Counter::default(),
@@ -121,7 +125,9 @@ impl Metrics {
             Unit::Seconds,
             self.commit_seconds.clone(),
         );
-        registry.register("commit_requests", "Requests in one commit", self.commit_requests.clone());
+        let requests = "Requests in one commit for which somebody waits";
+        registry.register("commit_requests", requests, self.commit_requests.clone());
+        registry.register("commit_acks", "Acknowledgements in one commit", self.commit_acks.clone());
         registry.register(
             "connections_turned_away",
             "Connections for which there was no place",
@@ -163,10 +169,15 @@ impl Metrics {
         Some(Duration::from_secs(end.unsigned_abs()))
     }
 
-    /// Counts a commit.
-    pub(crate) fn committed(&self, took: Duration, decided: &[(Kind, &Outcome)]) {
+    /// Counts a turn in which something was committed, and how much was decided in it.
+    pub(crate) fn committed(&self, took: Duration, requests: usize, acks: usize) {
         self.commit_seconds.observe(took.as_secs_f64());
-        self.commit_requests.observe(decided.len() as f64);
+        self.commit_requests.observe(requests as f64);
+        self.commit_acks.observe(acks as f64);
+    }
+
+    /// Counts what was decided.
+    pub(crate) fn decided(&self, decided: &[(Kind, &Outcome)]) {
         for (request, outcome) in decided {
             match outcome {
                 Outcome::Deposited(answers) => {

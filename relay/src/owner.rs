@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use hermes_link::{
@@ -45,7 +45,8 @@ pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: Mai
         return connection.close(close::TOO_SLOW, b"");
     };
     let reader = FrameReader::limited(receive, FIRST_FRAME_BYTES);
-    let mut control = Control { shared, mailbox, reader, writer: FrameWriter::new(send), acknowledged: None };
+    let writer = FrameWriter::new(send);
+    let mut control = Control { shared, mailbox, reader, writer, acked: Sequence(0), unconfirmed: None };
     let Farewell(last, code) = control.run(connection, accepted).await;
     if let Some(last) = last {
         // Whoever reads nothing would otherwise keep its place for ever.
@@ -59,8 +60,10 @@ struct Control<'a> {
     mailbox: MailboxId,
     reader: FrameReader<ToRelay>,
     writer: FrameWriter<ToClient>,
-    /// What the owner has said that it has, since a ping was answered last.
-    acknowledged: Option<Sequence>,
+    /// What the owner has said that it has.
+    acked: Sequence,
+    /// The same, if it has said so since a ping was answered last.
+    unconfirmed: Option<Sequence>,
 }
 
 impl Control<'_> {
@@ -81,6 +84,8 @@ impl Control<'_> {
             Outcome::Refused(refusal) => return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED),
             _ => return Farewell::bad_frame(),
         };
+        self.acked = acked;
+        let head = registered.head;
         self.reader.lift_limit();
         server::widen(connection);
         let Some(mut place) = self.shared.connected.join(self.mailbox, entry) else {
@@ -91,12 +96,13 @@ impl Control<'_> {
             return farewell;
         }
         let Ok(deliver) = connection.open_uni().await else { return Farewell(None, close::DONE) };
-        let purse = Purse::empty();
+        let (purse, told) = (Purse::empty(), AtomicU64::new(head.0));
         let Some(passing) = place.passing.take() else { return Farewell(None, close::DONE) };
         let delivery = Delivery {
             shared: self.shared,
             mailbox: self.mailbox,
             purse: &purse,
+            told: &told,
             news: place.news.clone(),
             fresh: place.fresh.clone(),
             passing,
@@ -105,13 +111,13 @@ impl Control<'_> {
             writer: FrameWriter::new(deliver),
         };
         tokio::select! {
-            farewell = self.answer(&place, &purse) => farewell,
+            farewell = self.answer(&place, &purse, &told) => farewell,
             _ = delivery.run() => Farewell(None, close::DONE),
         }
     }
 
     /// Answers the owner, and tells it what it did not ask for.
-    async fn answer(&mut self, place: &Place, purse: &Purse) -> Farewell {
+    async fn answer(&mut self, place: &Place, purse: &Purse, told: &AtomicU64) -> Farewell {
         let mut news = place.news.clone();
         let mut fetches = 0;
         loop {
@@ -119,7 +125,7 @@ impl Control<'_> {
                 frame = self.reader.next() => match frame {
                     Ok(Some(frame)) => {
                         place.heard();
-                        if let Err(farewell) = self.answer_one(frame, purse).await {
+                        if let Err(farewell) = self.answer_one(frame, purse, told).await {
                             return farewell;
                         }
                     }
@@ -131,9 +137,6 @@ impl Control<'_> {
                     if let Some(instance) = news.superseded {
                         let refusal = Refusal::Superseded { instance };
                         return Farewell(Some(ToClient::Refused(refusal)), close::SUPERSEDED);
-                    }
-                    if news.ack_refused {
-                        return Farewell::bad_frame();
                     }
                     if news.closed {
                         let refusal = Refusal::RegistrationRefused;
@@ -154,7 +157,7 @@ impl Control<'_> {
         }
     }
 
-    async fn answer_one(&mut self, frame: ToRelay, purse: &Purse) -> Result<(), Farewell> {
+    async fn answer_one(&mut self, frame: ToRelay, purse: &Purse, told: &AtomicU64) -> Result<(), Farewell> {
         let mailbox = self.mailbox;
         let answer = match frame {
             ToRelay::Ping => Some(self.pong().await),
@@ -167,11 +170,7 @@ impl Control<'_> {
             ToRelay::PutBlob(put) => return self.put_blob(put).await,
             ToRelay::DropPrekeys(below) => self.ask(Request::DropPrekeys { mailbox, below }).await,
             ToRelay::Revoke(contact, until) => self.ask(Request::Revoke { mailbox, contact, until }).await,
-            ToRelay::Ack(upto) => {
-                self.shared.committer.acknowledge(mailbox, upto);
-                self.acknowledged = self.acknowledged.max(Some(upto));
-                None
-            }
+            ToRelay::Ack(upto) => self.acknowledge(upto, Sequence(told.load(Ordering::SeqCst))).await,
             ToRelay::Claim(claim) => return self.claim(claim).await,
         };
         match answer {
@@ -181,9 +180,25 @@ impl Control<'_> {
         }
     }
 
+    /// Of what the owner was told here, `told`, it is taken in by and by that it has it. Of anything else the rules are asked: what
+    /// an earlier connection was told is good, and for what never was this connection ends, and no other of the mailbox.
+    async fn acknowledge(&mut self, upto: Sequence, told: Sequence) -> Option<ToClient> {
+        if upto <= self.acked {
+            return None;
+        }
+        if upto <= told {
+            self.shared.committer.acknowledge(self.mailbox, upto);
+            self.unconfirmed = Some(upto);
+        } else if let Some(refused) = self.ask(Request::Ack { mailbox: self.mailbox, upto }).await {
+            return Some(refused);
+        }
+        self.acked = upto;
+        None
+    }
+
     /// The answer to a ping says that what the owner acknowledged before is taken in.
     async fn pong(&mut self) -> ToClient {
-        let Some(upto) = self.acknowledged.take() else { return ToClient::Pong };
+        let Some(upto) = self.unconfirmed.take() else { return ToClient::Pong };
         let again = Request::Ack { mailbox: self.mailbox, upto };
         self.ask(again).await.unwrap_or(ToClient::Pong)
     }
@@ -293,6 +308,8 @@ struct Delivery<'a> {
     shared: &'a Shared,
     mailbox: MailboxId,
     purse: &'a Purse,
+    /// The last sequence that the owner knows of.
+    told: &'a AtomicU64,
     news: watch::Receiver<News>,
     fresh: Arc<Mutex<Fresh>>,
     passing: mpsc::Receiver<Passing>,
@@ -333,6 +350,8 @@ impl Delivery<'_> {
                     Deliver::Gone(_, last) => *last,
                     Deliver::Ephemeral(_) => self.after,
                 };
+                // Before it leaves, so that it is known when it is acknowledged.
+                self.told.fetch_max(self.after.0, Ordering::SeqCst);
                 self.writer.push(&deliver);
                 if self.writer.is_full() {
                     self.writer.flush().await?;

@@ -2,7 +2,10 @@
 //!
 //! All rows are written by one thread, which notes here what it has committed; what is not here is in the store.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::Hash,
+};
 
 use hermes_wire::{ContactId, EnvelopeId, MailboxId, Sequence, mailbox::Delivered};
 
@@ -79,14 +82,8 @@ impl Recent {
         if self.stubs > RECENT_ENVELOPES {
             (self.envelopes, self.stubs) = (HashMap::new(), 0);
         }
-        if self.mailboxes.len() + changes.mailboxes.len() > RECENT_ROWS {
-            self.mailboxes = HashMap::new();
-        }
-        if self.contacts.len() + changes.contacts.len() > RECENT_ROWS {
-            self.contacts = HashMap::new();
-        }
-        self.mailboxes.extend(changes.mailboxes.iter().map(|(mailbox, row)| (*mailbox, row.clone())));
-        self.contacts.extend(changes.contacts.iter().map(|(key, row)| (*key, row.clone())));
+        note_rows(&mut self.mailboxes, &changes.mailboxes);
+        note_rows(&mut self.contacts, &changes.contacts);
     }
 
     fn add(&mut self, mailbox: MailboxId, stub: Stub) {
@@ -120,10 +117,20 @@ impl Recent {
     }
 }
 
+/// Notes rows, and forgets all others if there is no room for those that are new.
+fn note_rows<K: Copy + Eq + Hash, V: Clone>(known: &mut HashMap<K, V>, rows: &BTreeMap<K, V>) {
+    // Mostly there is room for all of them, and none is looked for.
+    if known.len() + rows.len() > RECENT_ROWS {
+        let new = rows.keys().filter(|key| !known.contains_key(key)).count();
+        if known.len() + new > RECENT_ROWS {
+            *known = HashMap::new();
+        }
+    }
+    known.extend(rows.iter().map(|(key, row)| (*key, row.clone())));
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use hermes_wire::Timestamp;
     use serde_bytes::ByteBuf;
 
@@ -178,6 +185,26 @@ mod tests {
         assert!(recent.envelopes.is_empty());
     }
 
+    /// Only what waits is counted, so no more than that may be held.
+    #[test]
+    fn a_mailbox_that_had_many_waiting_does_not_hold_the_room_of_them() {
+        let mut recent = Recent::default();
+        let most = RECENT_OF_MAILBOX as u64;
+        let held = |recent: &Recent| recent.envelopes[&MAILBOX].capacity();
+        come(&mut recent, 1..=most);
+        assert!(held(&recent) >= RECENT_OF_MAILBOX);
+        note(&mut recent, (1..most).map(|sequence| (sequence, None)));
+        assert_eq!(known(&recent, most - 1, most), Some(vec![most]));
+        assert!(held(&recent) <= 16, "{} for one", held(&recent));
+        come(&mut recent, most + 1..2 * most);
+        assert_eq!(recent.stubs, RECENT_OF_MAILBOX);
+        come(&mut recent, [2 * most]);
+        assert!(held(&recent) <= 16, "{} after too many", held(&recent));
+        come(&mut recent, 2 * most + 1..3 * most);
+        come(&mut recent, [4 * most]);
+        assert!(held(&recent) <= 16, "{} after a gap", held(&recent));
+    }
+
     #[test]
     fn there_is_an_end_to_what_is_kept() {
         let mut recent = Recent::default();
@@ -192,7 +219,8 @@ mod tests {
             Changes { contacts, ..Changes::default() }
         };
         recent.note(&contacts(0, RECENT_ROWS));
-        assert_eq!(recent.contacts.len(), RECENT_ROWS);
+        recent.note(&contacts(0, 1_000));
+        assert_eq!(recent.contacts.len(), RECENT_ROWS, "what is known needs no room");
         recent.note(&contacts(RECENT_ROWS, 1));
         assert_eq!(recent.contacts.len(), 1);
     }

@@ -338,8 +338,8 @@ impl<S: Store> Relay<S> {
             if !changes.is_empty() {
                 self.recent.note(&changes);
                 self.store.commit(changes)?;
+                came(committed);
             }
-            came(committed);
         }
         Ok(outcomes)
     }

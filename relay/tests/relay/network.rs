@@ -227,6 +227,33 @@ async fn garbage_closes_its_connection_and_no_other() {
     assert_eq!(mailbox.receive().await, (1, b"hello".to_vec()));
 }
 
+/// An acknowledgement of what never was ends the connection that sent it. It takes no other with it, neither what the same
+/// connection had acknowledged before nor the next connection of the mailbox.
+#[tokio::test]
+async fn who_acknowledges_what_never_was_harms_nobody_else() {
+    let world = World::open();
+    let (bob, mut mailbox) = world.bob().await;
+    let mut alice = world.drop_to(&bob, 1).await;
+    alice.deposit_all(&[deposit(1, b"one"), deposit(2, b"two")]).await;
+    assert_eq!((mailbox.receive().await.0, mailbox.receive().await.0), (1, 2));
+    let again = async || Mailbox::connect(&world.address, &owner(1).1, bob.register(None)).await;
+    mailbox.control.push(&ToRelay::Ack(Sequence(1)));
+    mailbox.control.push(&ToRelay::Ack(Sequence(u64::MAX)));
+    mailbox.control.flush().await.unwrap();
+    let answer = mailbox.answers.next();
+    let (mut newer, answer) = tokio::join!(again(), answer);
+    // It hears of whichever comes first.
+    assert!(matches!(answer.unwrap(), Some(ToClient::Refused(_))));
+    assert_eq!(newer.receive().await.0, 2, "the first is taken in");
+    newer.ack(2).await;
+    // What an earlier connection was told may be acknowledged on a later one, before that tells it.
+    alice.deposit_all(&[deposit(3, b"three")]).await;
+    let mut newest = again().await;
+    newest.ack(3).await;
+    alice.deposit_all(&[deposit(4, b"four")]).await;
+    assert_eq!(again().await.receive().await.0, 4);
+}
+
 #[tokio::test]
 async fn frames_out_of_place_are_bad_frames() {
     let world = World::open();
