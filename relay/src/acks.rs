@@ -8,6 +8,19 @@ use std::{
 
 use hermes_wire::{MailboxId, Sequence};
 
+use crate::limits::GROUP_ACKS;
+
+/// Which acknowledgement was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// The only one that waits.
+    First,
+    /// The one with which as many wait as one commit takes.
+    Enough,
+    /// Another one.
+    Other,
+}
+
 /// The highest acknowledgement of each mailbox that waits for a commit. An owner that acknowledges faster than the disk takes it
 /// in has it taken in less often. Lost with the process, it is a reason to deliver once more, and no more than that.
 #[derive(Debug, Default)]
@@ -21,13 +34,22 @@ struct Waiting {
 }
 
 impl Acks {
-    /// Notes one. Whether none waited before, and the committer has to hear of it.
-    pub(crate) fn note(&self, mailbox: MailboxId, upto: Sequence) -> bool {
+    /// Notes one, and says whether the committer has to hear of it.
+    pub(crate) fn note(&self, mailbox: MailboxId, upto: Sequence) -> Noted {
         let mut waiting = self.waiting();
-        let is_first = waiting.upto.is_empty();
+        let before = waiting.upto.len();
         let noted = waiting.upto.entry(mailbox).or_default();
         *noted = upto.max(*noted);
-        is_first
+        match (before, waiting.upto.len()) {
+            (0, _) => Noted::First,
+            (before, GROUP_ACKS) if before < GROUP_ACKS => Noted::Enough,
+            _ => Noted::Other,
+        }
+    }
+
+    /// Whether none waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting().upto.is_empty()
     }
 
     /// Takes up to `most` of them.
@@ -63,17 +85,17 @@ mod tests {
     fn of_each_mailbox_the_highest_waits_and_all_have_their_turn() {
         let acks = Acks::default();
         let note = |mailbox: u8, upto| acks.note(MailboxId([mailbox; 32]), Sequence(upto));
-        assert!(note(2, 7));
-        assert!(!note(2, 5));
-        assert!(!note(1, 1));
-        assert!(!note(3, 1));
+        assert_eq!(note(2, 7), Noted::First);
+        assert_eq!(note(2, 5), Noted::Other);
+        assert_eq!(note(1, 1), Noted::Other);
+        assert_eq!(note(3, 1), Noted::Other);
         assert_eq!(taken(&acks, 2), [(1, 1), (2, 7)]);
-        assert!(!note(1, 2));
-        assert!(!note(2, 8));
+        assert_eq!(note(1, 2), Noted::Other);
+        assert_eq!(note(2, 8), Noted::Other);
         assert_eq!(taken(&acks, 2), [(3, 1), (1, 2)]);
         assert_eq!(taken(&acks, 2), [(2, 8)]);
         assert_eq!(taken(&acks, 2), []);
-        assert!(note(1, 3), "none waits any more");
+        assert_eq!(note(1, 3), Noted::First, "none waits any more");
         assert_eq!(taken(&acks, 2), [(1, 3)]);
     }
 }

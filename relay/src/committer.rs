@@ -12,13 +12,16 @@ use std::{
 };
 
 use hermes_wire::{ContactId, MailboxId, Refusal, Sequence};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 use crate::{
-    acks::Acks,
+    acks::{Acks, Noted},
     clock,
     connected::Connected,
-    limits::{ARRIVING_REQUESTS, GROUP_ACKS, STORE_RETRY, WAITING_REQUESTS},
+    limits::{ACKS_WAIT, ARRIVING_REQUESTS, GROUP_ACKS, STORE_RETRY, WAITING_REQUESTS},
     metrics::{Kind, Metrics},
     relay::{Outcome, Relay, Request, millis},
     store::{Store, StoreError},
@@ -74,8 +77,7 @@ impl Committer {
     ) -> std::io::Result<(Self, JoinHandle<Result<(), StoreError>>)> {
         let (jobs, arriving) = mpsc::channel(ARRIVING_REQUESTS);
         let acks = Arc::<Acks>::default();
-        let queue =
-            Queue { waiting: VecDeque::with_capacity(WAITING_REQUESTS), arriving, acks: acks.clone() };
+        let queue = Queue::new(arriving, acks.clone());
         let thread = thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || commit_turns(relay, queue, &connected, &metrics))?;
@@ -83,11 +85,19 @@ impl Committer {
     }
 
     /// Has an acknowledgement of what is there taken in by and by: before whatever is submitted later, unless more mailboxes wait
-    /// than one commit takes. Then a registration may come first, and what was acknowledged is delivered once more.
+    /// than one commit takes. Then a registration may come first, and what was acknowledged is delivered once more. Must be called
+    /// within a tokio runtime.
     pub(crate) fn acknowledge(&self, mailbox: MailboxId, upto: Sequence) {
-        if self.acks.note(mailbox, upto) {
-            // Where there is no room, the thread has work, and finds it by itself.
-            let _ = self.jobs.try_send(None);
+        match self.acks.note(mailbox, upto) {
+            Noted::First => {
+                let jobs = self.jobs.downgrade();
+                tokio::spawn(async move {
+                    sleep(ACKS_WAIT).await;
+                    jobs.upgrade().inspect(say_that_acks_wait)
+                });
+            }
+            Noted::Enough => say_that_acks_wait(&self.jobs),
+            Noted::Other => {}
         }
     }
 
@@ -109,6 +119,12 @@ impl Committer {
     pub(crate) async fn failed(&self) {
         self.jobs.closed().await;
     }
+}
+
+/// Has the thread take acknowledgements in although nothing else is there to decide.
+fn say_that_acks_wait(jobs: &mpsc::Sender<Job>) {
+    // Where there is no room, the thread has work, and takes them along.
+    let _ = jobs.try_send(None);
 }
 
 fn commit_turns<S: Store>(
@@ -159,26 +175,47 @@ struct Queue {
     waiting: VecDeque<Question>,
     arriving: mpsc::Receiver<Job>,
     acks: Arc<Acks>,
+    /// Whether acknowledgements have waited long enough, or are enough, to be taken in by themselves.
+    acks_are_due: bool,
 }
 
 impl Queue {
+    fn new(arriving: mpsc::Receiver<Job>, acks: Arc<Acks>) -> Self {
+        let waiting = VecDeque::with_capacity(WAITING_REQUESTS);
+        Self { waiting, arriving, acks, acks_are_due: false }
+    }
+
     /// What the next commit decides, which is waited for if nothing is there; `None` when nothing can come any more.
     fn next(&mut self) -> Option<Turn> {
         loop {
             while self.waiting.len() < WAITING_REQUESTS
                 && let Ok(job) = self.arriving.try_recv()
             {
-                self.waiting.extend(job);
+                self.arrived(job);
             }
-            // After what has arrived, so that what was acknowledged before it is decided before it.
-            let acks = self.acks.take(GROUP_ACKS);
             let questions =
                 turns::take(&mut self.waiting, |question: &Question| depositor(&question.request));
-            if !acks.is_empty() || !questions.is_empty() {
-                return Some(Turn { acks, questions });
+            if self.acks_are_due || !questions.is_empty() {
+                // After what has arrived, so that what was acknowledged before it is decided before it.
+                let acks = self.acks.take(GROUP_ACKS);
+                self.acks_are_due = !self.acks.is_empty();
+                if !acks.is_empty() || !questions.is_empty() {
+                    return Some(Turn { acks, questions });
+                }
             }
-            let job = self.arriving.blocking_recv()?;
-            self.waiting.extend(job);
+            match self.arriving.blocking_recv() {
+                Some(job) => self.arrived(job),
+                // Nothing comes any more that could take them along.
+                None if !self.acks.is_empty() => self.acks_are_due = true,
+                None => return None,
+            }
+        }
+    }
+
+    fn arrived(&mut self, job: Job) {
+        match job {
+            Some(question) => self.waiting.push_back(question),
+            None => self.acks_are_due = true,
         }
     }
 }
@@ -251,7 +288,7 @@ mod tests {
         }
         drop(jobs);
         let groups = tokio::task::spawn_blocking(move || {
-            let mut queue = Queue { waiting: VecDeque::new(), arriving, acks: Arc::default() };
+            let mut queue = Queue::new(arriving, Arc::default());
             std::iter::from_fn(|| queue.next()).map(|turn| turn.questions.len()).collect::<Vec<_>>()
         });
         assert_eq!(groups.await.unwrap(), [2, 1, 1]);
@@ -260,9 +297,9 @@ mod tests {
     /// Nobody waits for them, so nobody must be needed to have them taken in.
     #[tokio::test]
     async fn acknowledgements_wake_the_committer_and_are_taken_in_together() {
-        let (jobs, arriving) = mpsc::channel(1);
+        let (jobs, arriving) = mpsc::channel(8);
         let committer = Committer { jobs, acks: Arc::default() };
-        let mut queue = Queue { waiting: VecDeque::new(), arriving, acks: committer.acks.clone() };
+        let mut queue = Queue::new(arriving, committer.acks.clone());
         let acknowledge = |count: u64| {
             for number in 0..count {
                 let mut mailbox = [0; 32];
@@ -278,7 +315,20 @@ mod tests {
         });
         let (counts, mut queue) = taken.await.unwrap();
         assert_eq!(counts, [GROUP_ACKS, 1]);
-        // There is no room to say that there are some, which is said already.
+        // So few have to wait for something else, or for their time.
+        acknowledge(2);
+        let taken = tokio::task::spawn_blocking(move || (queue.next().unwrap().acks.len(), queue));
+        let (count, mut queue) = taken.await.unwrap();
+        assert_eq!(count, 2);
+        acknowledge(1);
+        let question = Question { request: Request::Sweep, answer: oneshot::channel().0 };
+        assert!(committer.jobs.try_send(Some(question)).is_ok());
+        let taken = tokio::task::spawn_blocking(move || {
+            let Turn { acks, questions } = queue.next().unwrap();
+            ((acks.len(), questions.len()), queue)
+        });
+        let (counts, mut queue) = taken.await.unwrap();
+        assert_eq!(counts, (1, 1), "with what is to be decided anyway");
         acknowledge(2);
         drop(committer);
         let rest = tokio::task::spawn_blocking(move || {

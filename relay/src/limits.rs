@@ -150,6 +150,9 @@ pub const RECENT_ENVELOPES: usize = 65_536;
 pub const RECENT_OF_MAILBOX: usize = 256;
 /// Acknowledgements decided in one commit besides: each is a few short rows, and all who deposit wait meanwhile.
 pub const GROUP_ACKS: usize = 256;
+/// How long acknowledgements wait for something else to be committed, or for [`GROUP_ACKS`] of them, before there is a commit for
+/// them alone. What is lost of them with the process is delivered again.
+pub const ACKS_WAIT: Duration = Duration::from_millis(10);
 /// Requests that wait for the next commit or the one after it (with their deposits about 40 MiB); then those wait that are
 /// [`ARRIVING_REQUESTS`], then connections, and QUIC's flow control with them.
 pub const WAITING_REQUESTS: usize = 256;
@@ -228,6 +231,11 @@ pub const ORDER_BYTES: u64 = 4 * 1024;
 pub const OPERATOR_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest frame of a backup: a table's name, or a key and a row.
 pub const BACKUP_FRAME_BYTES: usize = 512 * 1024;
+/// Bytes of a table that the store keeps in memory before they go into a file.
+pub const TABLE_BYTES: u64 = 64 << 20;
+/// The same for rows of mailboxes and contacts, which are written again with each envelope: all that was written is searched with
+/// every change, and of most of it only the last has a use.
+pub const REWRITTEN_BYTES: u64 = 8 << 20;
 /// Tables of the store that are kept open, of up to 64 MiB each. A system allows 1,024 descriptors if nobody says otherwise, and
 /// connections need none.
 pub const STORE_FILES: usize = 256;

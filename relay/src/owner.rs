@@ -4,9 +4,12 @@
 //! envelopes as far as the owner's credit goes. Neither waits for the other, so a full deliver stream never blocks the
 //! acks that would empty it.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use hermes_link::{
@@ -120,6 +123,8 @@ impl Control<'_> {
     async fn answer(&mut self, place: &Place, purse: &Purse, told: &AtomicU64) -> Farewell {
         let mut news = place.news.clone();
         let mut fetches = 0;
+        // One for all of it: all connections share what it waits for.
+        let mut drain = pin!(self.shared.drain_began());
         loop {
             tokio::select! {
                 frame = self.reader.next() => match frame {
@@ -149,7 +154,7 @@ impl Control<'_> {
                         }
                     }
                 }
-                () = self.shared.drain_began() => {
+                () = &mut drain => {
                     let delay = rand::random_range(0..=RETURN_JITTER_MS);
                     return Farewell(Some(ToClient::GoAway(delay)), close::DRAINING);
                 }
