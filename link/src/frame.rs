@@ -192,7 +192,7 @@ impl<T: Serialize> FrameWriter<T> {
     /// Gathers a frame for the next [`Self::flush`]. Flush when [`Self::pending`] passes
     /// [`limits::WRITE_BATCH_BYTES`]: nothing else bounds the gathered bytes.
     pub fn push(&mut self, value: &T) {
-        self.buffer.extend_from_slice(&frame::encode(value));
+        frame::append(value, &mut self.buffer);
     }
 
     /// Bytes gathered and not yet taken by QUIC.

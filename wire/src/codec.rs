@@ -4,6 +4,8 @@
 //! would give one message several encodings, which invites parser differentials and signature games. Decoding
 //! therefore encodes again and compares.
 
+use std::io::{self, Write};
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::limits::CBOR_DEPTH;
@@ -30,20 +32,39 @@ pub enum DecodeError {
 /// Encodes `value` in the one permitted way.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Writing to a Vec cannot fail and our types serialize infallibly; an empty encoding is refused by every decoder.
-    if ciborium::into_writer(value, &mut bytes).is_err() {
-        bytes.clear();
-    }
+    append(value, &mut bytes);
     bytes
+}
+
+/// Encodes `value` behind what is in `bytes`.
+pub(crate) fn append<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    let before = bytes.len();
+    // Writing to a Vec cannot fail and our types serialize infallibly; an empty encoding is refused by every decoder.
+    if ciborium::into_writer(value, &mut *bytes).is_err() {
+        bytes.truncate(before);
+    }
 }
 
 /// Decodes exactly one value that fills `bytes`, which must be at most `max` long.
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
     let value = decode_tolerant(bytes, max)?;
-    if encode(&value) != bytes {
-        return Err(DecodeError::NotCanonical);
+    let mut expected = Expected(bytes);
+    let is_same = ciborium::into_writer(&value, &mut expected).is_ok() && expected.0.is_empty();
+    if is_same { Ok(value) } else { Err(DecodeError::NotCanonical) }
+}
+
+/// Takes what is written as long as it is this, and keeps nothing of it.
+struct Expected<'a>(&'a [u8]);
+
+impl Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
     }
-    Ok(value)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Decodes without the canonical check, for end-to-end content only, which may carry what a newer version added.
@@ -66,6 +87,9 @@ mod tests {
         assert_eq!(decode::<u8>(&[0x18, 0x05], 16), Err(DecodeError::NotCanonical));
         assert_eq!(decode::<u8>(&[0x05, 0x00], 16), Err(DecodeError::NotCanonical));
         assert_eq!(decode::<Vec<u8>>(&[0x9f, 0x01, 0xff], 16), Err(DecodeError::NotCanonical));
+        // A text with another length in front, and one that its encoding would go on after.
+        assert_eq!(decode::<String>(&[0x62, 0x61, 0x61], 16), Ok("aa".to_owned()));
+        assert_eq!(decode::<String>(&[0x78, 0x02, 0x61, 0x61], 16), Err(DecodeError::NotCanonical));
     }
 
     #[test]

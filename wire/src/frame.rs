@@ -12,9 +12,20 @@ pub const PREFIX_BYTES: usize = 4;
 
 /// Encodes `value` with its length in front.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let body = codec::encode(value);
-    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    [&length.to_be_bytes()[..], &body].concat()
+    let mut bytes = Vec::new();
+    append(value, &mut bytes);
+    bytes
+}
+
+/// Encodes `value` with its length in front, behind what is in `bytes`.
+pub fn append<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    let prefix = bytes.len();
+    bytes.extend([0; PREFIX_BYTES]);
+    codec::append(value, bytes);
+    let length = u32::try_from(bytes.len() - prefix - PREFIX_BYTES).unwrap_or(u32::MAX);
+    if let Some(place) = bytes.get_mut(prefix..).and_then(|frame| frame.first_chunk_mut()) {
+        *place = length.to_be_bytes();
+    }
 }
 
 /// Reads a prefix: how many bytes of body follow.
