@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
 pub use self::whole::{Inventory, RawRow};
-use crate::limits::STORE_FILES;
+use crate::limits::{REWRITTEN_BYTES, STORE_FILES, TABLE_BYTES};
 
 use super::{
     About, Blob, Budget, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered,
@@ -62,11 +62,12 @@ impl FjallStore {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let database = Database::builder(directory).max_cached_files(Some(STORE_FILES)).open()?;
         let table = |name| Table::open(&database, name);
+        let rewritten = |name| Table::open_with(&database, name, REWRITTEN_BYTES);
         let store = Self {
-            mailboxes: table("mailboxes")?,
+            mailboxes: rewritten("mailboxes")?,
             envelopes: table("envelopes")?,
             receipts: table("receipts")?,
-            contacts: table("contacts")?,
+            contacts: rewritten("contacts")?,
             fetches: table("fetches")?,
             prekeys: table("prekeys")?,
             tokens: table("tokens")?,
@@ -276,8 +277,13 @@ struct Table {
 
 impl Table {
     fn open(database: &Database, name: &'static str) -> Result<Self, StoreError> {
-        let rows = database.keyspace(name, KeyspaceCreateOptions::default)?;
-        Ok(Self { name, rows, database: database.clone() })
+        Self::open_with(database, name, TABLE_BYTES)
+    }
+
+    /// One of which so many bytes are kept in memory before they go into files.
+    fn open_with(database: &Database, name: &'static str, bytes: u64) -> Result<Self, StoreError> {
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(bytes);
+        Ok(Self { name, rows: database.keyspace(name, options)?, database: database.clone() })
     }
 
     fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
