@@ -85,7 +85,9 @@ async fn a_good_pair_goes_on_talking_under_every_attack() {
         ("posts to channels that are not there", |target, id| Box::pin(stray_posts(target, id))),
         ("mailboxes without end", |target, id| Box::pin(registrations(target, id))),
     ];
-    for (what, attack) in attacks {
+    // One of them can be looked at by itself.
+    let only = std::env::var("HERMES_ABUSE_ONLY").unwrap_or_default();
+    for (what, attack) in attacks.into_iter().filter(|(what, _)| what.contains(&only)) {
         let times = |other: Duration, slowest: Duration| slowest.as_secs_f64() / other.as_secs_f64();
         let beside = match &other {
             Some((_relay, other)) => Some(under(attack, other, &mut pair, &target).await),
