@@ -115,6 +115,14 @@ fn show_made(made: &Made, invocation: &mut Invocation) -> Result<(), Stop> {
 
 pub(crate) async fn restore(args: cli::Restore, invocation: &mut Invocation) -> Result<Exit, Stop> {
     open(&args.file)?;
+    let name = args.name.to_string();
+    // Before anything is typed. The file goes once: it cannot be read from its middle.
+    let status = invocation.daemon.repeatable(async |client| client.status().await).await?;
+    if status.accounts.iter().any(|account| account.name == name) {
+        let message = format!("an account named {name} exists already");
+        let hint = "restore it under another name: --name NAME";
+        return Err(Problem::new(ErrorCode::AccountExists, message, hint).into());
+    }
     let mut questions = vec![("Passphrase or recovery key of the backup:", Repeat::No)];
     if args.keys == Some(KeyKind::Passphrase) {
         questions.push(("New passphrase of the account's keys:", Repeat::Yes));
@@ -123,15 +131,13 @@ pub(crate) async fn restore(args: cli::Restore, invocation: &mut Invocation) -> 
     let key_passphrase = answers.split_off(1).pop();
     let passphrase = answers.pop().unwrap_or_else(|| Passphrase::new(""));
     let request = RestoreAccount {
-        name: args.name.to_string(),
+        name,
         passphrase,
         keys: args.keys,
         key_passphrase,
         timeout_ms: u64::try_from(limits::HANDSHAKE.as_millis()).unwrap_or(u64::MAX),
     };
     let file = open(&args.file)?;
-    // The daemon is there, and then the file goes once: it cannot be read from its middle.
-    invocation.daemon.repeatable(async |client| client.status().await).await?;
     let restored = invocation.daemon.client.restore(&request, file).await?;
     show_restored(&restored, invocation)?;
     Ok(Exit::Ok)
