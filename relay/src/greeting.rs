@@ -1,12 +1,13 @@
 //! What a starting relay says: its address, how to get in, and what to type next.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
 };
 
 use hermes_relay::config::Config;
 use hermes_wire::{AddressError, RelayAddress, RelayName, RelayPin, introduction::PORT};
+use qrcode::{QrCode, render::unicode};
 use serde::Serialize;
 
 /// The machine-readable form, one line. It only ever grows.
@@ -52,6 +53,12 @@ impl Greeting {
 
     pub fn print(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
+        // First, because it is taller than many screens: what is read and typed stays in sight below it.
+        if out.is_terminal()
+            && let Ok(code) = QrCode::new(self.address.to_string())
+        {
+            writeln!(out, "{}", code.render::<unicode::Dense1x2>().build())?;
+        }
         writeln!(out, "Relay address\n\n  {}\n", self.address)?;
         if let Some(name) = &self.name {
             writeln!(
