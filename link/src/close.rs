@@ -17,3 +17,5 @@ pub const DRAINING: VarInt = VarInt::from_u32(4);
 pub const TOO_SLOW: VarInt = VarInt::from_u32(5);
 /// The request was refused for good.
 pub const REFUSED: VarInt = VarInt::from_u32(6);
+/// There is no place for one more who is no owner.
+pub const NO_PLACE: VarInt = VarInt::from_u32(7);

@@ -1,4 +1,4 @@
-//! QUIC's parameters: windows sized for small frames, so that an idle client costs a relay about 31 KiB.
+//! QUIC's parameters: windows sized for small frames, so that an idle client costs a relay about 48 KiB.
 
 use std::sync::Arc;
 

@@ -279,6 +279,10 @@ async fn serve(
             place.belongs_to_owner();
             owner::serve(&shared, &connection, mailbox, accepted).await;
         }
+        Some(_) if !place.belongs_to_stranger() => {
+            metrics.turned_away.inc();
+            connection.close(close::NO_PLACE, b"");
+        }
         Some(Peer::Depositor) => depositor::serve(&shared, &connection).await,
         Some(Peer::Newcomer) => introduction::tell(&connection, shared.pin, INTRODUCTION).await,
         None => connection.close(close::WRONG_PEER, b""),

@@ -12,7 +12,7 @@ use hermes_link::{
     client::{self, ConnectError},
     close,
     frame::{FrameReader, FrameWriter},
-    quinn::ConnectionError,
+    quinn::{Connection, ConnectionError, Endpoint},
 };
 use hermes_relay::{
     Limits, Policy, Registration, clock,
@@ -312,6 +312,34 @@ async fn a_registration_token_made_while_the_relay_runs_works_once() {
     let spent = Mailbox::try_connect(&world.address, &credential, carol.register(Some(&token))).await;
     assert_eq!(spent.err(), refused);
     assert!(world.tokens().list().is_empty());
+}
+
+/// Of 100 places 75 are for strangers, and 38 of those for one address. One is Alice's.
+#[tokio::test]
+async fn owners_come_in_while_strangers_hold_all_that_they_can() {
+    let world = World::open();
+    let (bob, mailbox) = world.bob().await;
+    let mut alice = world.drop_to(&bob, 1).await;
+    drop(mailbox);
+    let mut held = Vec::new();
+    for (address, stay) in [([127, 0, 0, 1], 37), ([127, 0, 0, 2], 74)] {
+        let endpoint = Endpoint::client(SocketAddr::from((address, 0))).unwrap();
+        for _ in 0..40 {
+            held.push(client::connect_drop(&endpoint, &world.address).await.unwrap());
+        }
+        let others = held.len() - stay;
+        let closed = || held.iter().filter_map(Connection::close_reason).collect::<Vec<_>>();
+        while closed().len() < others {
+            tokio::task::yield_now().await;
+        }
+        assert!(closed().iter().all(|reason| matches!(reason, ConnectionError::ApplicationClosed(closed)
+            if closed.error_code == close::NO_PLACE)));
+        held.retain(|connection| connection.close_reason().is_none());
+        assert_eq!(held.len(), stay);
+    }
+    let mut mailbox = Mailbox::connect(&world.address, &owner(1).1, bob.register(None)).await;
+    alice.deposit_all(&[deposit(1, b"hello")]).await;
+    assert_eq!(mailbox.receive().await.0, 1);
 }
 
 #[tokio::test]
