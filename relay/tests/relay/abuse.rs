@@ -38,7 +38,7 @@ use crate::common::{
     world::World,
 };
 
-/// Messages of the good pair during each attack.
+/// Messages of the good pair during each attack, if `HERMES_ABUSE_MESSAGES` does not say another number.
 const MESSAGES: u32 = 100;
 /// Attackers of each kind.
 const ATTACKERS: u64 = 24;
@@ -143,10 +143,11 @@ impl Pair {
         Self { alice: alice(target).await, bob, messages: 0 }
     }
 
-    /// How long the second slowest of a hundred messages took, from its deposit to its delivery: their 99th percentile.
+    /// How long all but one in a hundred messages took at most, from deposit to delivery: their 99th percentile.
     async fn talk(&mut self, target: &Target) -> Duration {
         let mut times = Vec::new();
-        for _ in 0..MESSAGES {
+        let asked = std::env::var("HERMES_ABUSE_MESSAGES").ok().and_then(|number| number.parse().ok());
+        for _ in 0..asked.unwrap_or(MESSAGES) {
             self.messages += 1;
             let message = deposit(self.messages, &self.messages.to_be_bytes());
             let begun = Instant::now();
@@ -154,7 +155,7 @@ impl Pair {
             times.push(begun.elapsed());
         }
         times.sort();
-        times[times.len() - 2]
+        times[times.len() - 1 - times.len() / 100]
     }
 }
 
