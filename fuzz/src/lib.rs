@@ -2,7 +2,8 @@
 //! accepted again in the same form.
 //!
 //! Each target is a function of bytes without memory, so that an ordinary test replays the corpus with it. [`seeds`]
-//! are real values to start from; [`parties`] are two people whose keys never change, [`group`] are a few who share some. [`model`] is a world of two
+//! are real values to start from; [`parties`] are two people whose keys never change, [`group`] are a few who share some;
+//! [`relay`] is one, [`records`] an account's store, [`settings`] are files of people. [`model`] is a world of two
 //! parties with several sessions, which a property test of the protocol drives too.
 
 pub mod backup;
@@ -10,7 +11,10 @@ pub mod group;
 #[path = "../../protocol/tests/model/mod.rs"]
 pub mod model;
 pub mod parties;
+pub mod records;
+pub mod relay;
 pub mod seeds;
+pub mod settings;
 
 use hermes_protocol::{
     Bundle, Compared, Content, Envelope, EphemeralMessage, HandshakeMessage, Identity, Invite,
@@ -36,7 +40,7 @@ pub type Target = (&'static str, fn(&[u8]));
 const ACTIONS: usize = 400;
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 17] = [
     ("frame_decode", frame_decode),
     ("drop_token", drop_token),
     ("address", address),
@@ -50,6 +54,10 @@ pub const TARGETS: [Target; 13] = [
     ("group_body", group::body),
     ("invite", invite),
     ("safety_code", safety_code),
+    ("relay_request", relay::request),
+    ("relay_ops", relay::ops),
+    ("store_record", records::record),
+    ("config", settings::config),
 ];
 
 /// Frames of both connections in both directions, from the daemon's, the relay's and a stranger's side; and what a relay

@@ -14,16 +14,16 @@ use hermes_wire::{
     refusal::{FullScope, Refusal},
 };
 
-use super::{backup, group, parties::Parties};
+use super::{backup, group, parties::Parties, records, relay, settings};
 
-mod channel;
+pub mod channel;
 
 /// A value: its target, its name, its bytes.
 pub type Seed = (&'static str, &'static str, Vec<u8>);
 
 /// Every real value.
 pub fn all() -> Vec<Seed> {
-    [
+    let mut seeds = [
         mailbox_frames(),
         drop_frames(),
         messages(),
@@ -34,8 +34,12 @@ pub fn all() -> Vec<Seed> {
         channel::seeds(),
         groups(),
         backup::seeds(),
+        records::seeds(),
+        settings::seeds(),
     ]
-    .concat()
+    .concat();
+    seeds.extend(relay::seeds(&seeds));
+    seeds
 }
 
 fn mailbox_frames() -> Vec<Seed> {

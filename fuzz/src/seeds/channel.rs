@@ -53,6 +53,11 @@ fn epoch(before: &Roster, after: &Roster) -> Epoch {
     }
 }
 
+/// What makes the channel.
+pub fn first() -> Create {
+    Create { post: POST, number: 7, epoch: epoch(&Roster::default(), &roster(&[1, 2])) }
+}
+
 fn channel_frames() -> Vec<Seed> {
     let [before, after] = [roster(&[1, 2]), roster(&[2, 3])];
     let post = Post {
@@ -71,14 +76,13 @@ fn channel_frames() -> Vec<Seed> {
         body: vec![8; 30].into(),
         next: epoch(&before, &after),
     };
-    let create = Create { post: POST, number: 7, epoch: epoch(&Roster::default(), &before) };
     let refused = |refusal| codec::encode(&FromDrop::PostRefused(POST, refusal));
     [
         (
             "open-channel",
             codec::encode(&ToDrop::OpenChannel(OpenChannel { version: VERSION, channel: CHANNEL })),
         ),
-        ("create", codec::encode(&ToDrop::Create(create))),
+        ("create", codec::encode(&ToDrop::Create(first()))),
         ("post", codec::encode(&ToDrop::Post(post))),
         ("commit", codec::encode(&ToDrop::Commit(commit))),
         ("created", codec::encode(&FromDrop::Created(POST))),

@@ -14,8 +14,11 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 const MUTATIONS: usize = 500;
 /// Mutations of each file of actions, every one of which is a world with sessions of its own.
 const WORLDS: usize = 12;
-/// Mutations of what is done to a group's body: each is tried on a welcome and a commit, with the whole tree.
-const GROUP_BODIES: usize = 40;
+/// Mutations of what takes a store or a file each time; what is done to a group's body is tried on a welcome and a commit, with
+/// the whole tree.
+const STORES: usize = 40;
+/// Mutations of a request, before and after which the whole store is compared.
+const REQUESTS: usize = 100;
 /// A corpus file is committed; what fuzzing finds is cut down to this first.
 const FILE_BYTES: usize = 16 * 1024;
 
@@ -39,7 +42,8 @@ fn no_mutation_of_the_corpus_panics() {
         for bytes in &all {
             let mutations = match name {
                 "session_actions" => WORLDS,
-                "group_body" => GROUP_BODIES,
+                "group_body" | "relay_ops" | "store_record" | "config" => STORES,
+                "relay_request" => REQUESTS,
                 _ => MUTATIONS,
             };
             for _ in 0..mutations {
