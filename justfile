@@ -48,6 +48,15 @@ link-sim seeds="100":
 power-cuts cuts="50":
     HERMES_POWER_CUTS={{cuts}} cargo test --workspace --test system power -- --nocapture
 
+# One system call after the other at which a daemon or the relay is killed, or its disk fails once: just crash-matrix, or every
+# fifth call with just crash-matrix 5 (needs strace)
+crash-matrix stride="1":
+    HERMES_TRAP_STRIDE={{stride}} cargo test --workspace --test system traps -- --nocapture
+
+# Messages each way over a road that loses, repeats, holds up and slows down packets: just road 500
+road texts="100":
+    HERMES_ROAD_TEXTS={{texts}} cargo test --workspace --test system bad_road -- --nocapture
+
 # Accounts of real daemons that write for so many seconds while all is killed now and then: just soak 2000 600
 soak clients="200" seconds="120":
     HERMES_SOAK_CLIENTS={{clients}} HERMES_SOAK_SECONDS={{seconds}} HERMES_SOAK_RATE={{clients}} cargo test --release --workspace --test system soak -- --nocapture
@@ -104,6 +113,8 @@ nightly: deny models constant-time formal sbom
     just kill 10000
     just power-cuts 2000
     just full-disk 40
+    just crash-matrix 5
+    just road 500
     just soak 2000 1800
     for target in $(ls fuzz/corpus); do just fuzz $target 600; done
     just mutants

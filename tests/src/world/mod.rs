@@ -23,6 +23,8 @@ pub mod power;
 pub mod process;
 pub mod programs;
 pub mod relay;
+pub mod road;
+pub mod trap;
 pub mod wait;
 pub mod wires;
 

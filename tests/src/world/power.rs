@@ -48,6 +48,12 @@ impl PowerDisk {
         succeeded(Command::new("perl").args(["-e", CUT]).arg(&self.path).output()?)
     }
 
+    /// From here on nothing can be written there, as when the system has seen the disk fail and saves what can be read
+    /// (`errors=remount-ro` in ext4(5)).
+    pub fn make_read_only(&self) -> io::Result<()> {
+        succeeded(Command::new("mount").args(["-o", "remount,abort"]).arg(&self.path).output()?)
+    }
+
     /// Power is back: what is on the device is read again. Nobody has files open there.
     pub fn restore(&self) {
         // A process that was killed a moment ago may not have let go yet.

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::wait::until;
+use super::{trap::Trap, wait::until};
 
 /// A program with its arguments, running or not. Dropping it kills it.
 #[derive(Debug)]
@@ -60,13 +60,34 @@ impl Process {
 
     /// Starts the program.
     pub fn start(&self) {
+        self.start_with(None);
+    }
+
+    /// Starts the program so that something happens to it.
+    pub fn start_trapped(&self, trap: &Trap) {
+        self.start_with(Some(trap));
+    }
+
+    /// Whether a call was made to fail since the program was last started so.
+    pub fn was_trapped(&self) -> bool {
+        std::fs::read_to_string(self.trap_log()).is_ok_and(|log| log.contains("(INJECTED)"))
+    }
+
+    fn trap_log(&self) -> PathBuf {
+        self.log.with_extension("trap")
+    }
+
+    fn start_with(&self, trap: Option<&Trap>) {
         let mut child = self.child();
         assert!(child.is_none(), "{} is running already", self.program.display());
         let output = File::create(&self.output).expect("the output file can be made");
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("the log can be made");
         let arguments = self.arguments.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let started = self
-            .command()
+        let mut command = match trap {
+            Some(trap) => trap.command(&self.program, &self.trap_log()),
+            None => self.command(),
+        };
+        let started = command
             .args(arguments)
             .env_remove("HERMES_SOCKET")
             .envs(self.environment.iter().cloned())

@@ -76,6 +76,15 @@ impl Relay {
         announced(&self.process);
     }
 
+    /// Asks it to end and starts it again at another address of its machine, on the same port.
+    pub fn move_to(&mut self, at: IpAddr) {
+        self.process.terminate();
+        self.listen.set_ip(at);
+        self.process.set_arguments(with(&self.arguments, "open", self.listen));
+        self.process.start();
+        announced(&self.process);
+    }
+
     /// Restarts it as one that takes new mailboxes only with a registration token.
     pub fn ask_for_tokens(&self) {
         self.process.set_arguments(with(&self.arguments, "token", self.listen));

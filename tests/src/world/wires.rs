@@ -2,8 +2,9 @@
 //! hands.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
     process::{self, Command},
 };
 
@@ -53,6 +54,23 @@ impl Wires {
         self.at(&self.namespace(host), &["link", "set", "eth0", "mtu", &bytes]).expect("it is a size");
     }
 
+    /// The address that [`Self::renumber`] gives to a host.
+    pub fn next_address(&self, host: u8) -> IpAddr {
+        IpAddr::V4(second(host))
+    }
+
+    /// Who asks on any of the hosts finds this name at this address. Programs that run already have to have been named
+    /// something before they started.
+    pub fn name(&self, name: &str, address: IpAddr) -> io::Result<()> {
+        for host in 0..self.hosts {
+            // It stands in the place of `/etc/hosts` there (ip-netns(8)), as the same file when it is written again.
+            let directory = self.files(host);
+            fs::create_dir_all(&directory)?;
+            fs::write(directory.join("hosts"), format!("127.0.0.1 localhost\n{address} {name}\n"))?;
+        }
+        Ok(())
+    }
+
     /// The host has another address from here on, and not the first one any more.
     pub fn renumber(&self, host: u8) {
         let (old, new) = (with_prefix(first(host)), with_prefix(second(host)));
@@ -71,6 +89,10 @@ impl Wires {
         self.at(&namespace, &["address", "add", &with_prefix(first(host)), "dev", "eth0"])?;
         self.at(&namespace, &["link", "set", "lo", "up"])?;
         self.at(&namespace, &["link", "set", "eth0", "up"])
+    }
+
+    fn files(&self, host: u8) -> PathBuf {
+        PathBuf::from("/etc/netns").join(self.namespace(host))
     }
 
     fn switch(&self) -> String {
@@ -96,6 +118,9 @@ impl Drop for Wires {
         for namespace in hosts.chain([self.switch()]) {
             // It may not have come to be.
             let _ = self.ip(&["netns", "del", &namespace]);
+        }
+        for host in 0..self.hosts {
+            let _ = fs::remove_dir_all(self.files(host));
         }
     }
 }

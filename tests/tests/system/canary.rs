@@ -1,4 +1,4 @@
-//! Neither the relay's disk nor anyone's log nor a daemon's database shows a text, a name or a key.
+//! Neither the relay's disk nor its memory nor anyone's log nor a daemon's database shows a text, a name or a key.
 
 use std::{
     collections::BTreeMap,
@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::skip::skipped_because;
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
-use hermes_tests::world::{Account, World};
+use hermes_tests::world::{Account, World, memory};
 use memchr::memmem;
 
 /// Texts that stand nowhere else.
@@ -38,6 +39,17 @@ fn texts_names_and_keys_are_found_nowhere() {
         Vec::<String>::new(),
         "while they run"
     );
+    // As a core file of it would have it.
+    let pid = world.relay.process().pid().expect("the relay runs");
+    for (name, canary) in &canaries {
+        match memory::count(pid, &[canary]) {
+            Ok(found) => assert_eq!(found, 0, "{name} in the relay's memory"),
+            Err(error) => {
+                skipped_because("the relay's memory", &format!("it cannot be read here: {error}"));
+                break;
+            }
+        }
+    }
     world.relay.process().terminate();
     alice.home.stop();
     let places = [world.relay.state(), world.relay.log(), alice.home.path(), bob.home.path()];

@@ -26,5 +26,6 @@ mod soak;
 mod supervised;
 mod swallow;
 mod transcripts;
+mod traps;
 mod tui;
 mod writer;

@@ -1,10 +1,15 @@
-//! The real programs on the system's own network code, in namespaces: cut off, on a narrow path, at another address, asleep.
-//! Said to be skipped where no namespaces can be made.
+//! The real programs on the system's own network code, in namespaces: cut off, on a narrow path, at another address, asleep,
+//! with a relay that has moved. Said to be skipped where no namespaces can be made. And on a bad road, which takes none.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use crate::skip::skipped_because;
-use hermes_tests::world::{Account, Home, Log, Relay, wait::until, wires::Wires};
+use crate::{skip::skipped_because, writer::setting};
+use hermes_tests::world::{
+    Account, Home, Log, Relay, World,
+    road::{Conditions, Road},
+    wait::until,
+    wires::Wires,
+};
 use rustix::process::Signal;
 
 const RELAY: u8 = 0;
@@ -14,6 +19,10 @@ const BOB: u8 = 2;
 const NARROW: u16 = 1_280;
 /// Nearly as long as a text may be, so that it takes many packets.
 const LONG: usize = 16_000;
+/// The relay's name, in a domain that is nobody's (RFC 2606, section 2).
+const NAME: &str = "relay.test";
+/// Messages each way on a bad road, unless `HERMES_ROAD_TEXTS` says otherwise.
+const TEXTS: usize = 12;
 
 #[test]
 fn messages_flow_again_after_all_that_happens_to_a_network() {
@@ -25,12 +34,18 @@ fn messages_flow_again_after_all_that_happens_to_a_network() {
     };
     let directory = tempfile::Builder::new().prefix("hm").tempdir().unwrap();
     let place = |name: &str| directory.path().join(name);
-    let relay =
+    if let Err(error) = wires.name(NAME, wires.address(RELAY)) {
+        return skipped_because("a network", &format!("no names can be given here: {error}"));
+    }
+    let mut relay =
         Relay::start_inside(&place("relay"), (wires.namespace(RELAY), wires.address(RELAY)), Log::Own);
+    let address = relay.address().to_string();
+    let named = address.replace(&wires.address(RELAY).to_string(), NAME);
+    assert_ne!(named, address);
     let settle = |host: u8, name: &str| {
         let home = Arc::new(Home::new(place(name), Log::Own).inside(wires.namespace(host)));
         home.start();
-        Account::create(&home, name, &relay.address().to_string())
+        Account::create(&home, name, &named)
     };
     let mut talk = Talk { alice: settle(ALICE, "alice"), bob: settle(BOB, "bob"), sent: Vec::new() };
     talk.alice.pair(&talk.bob);
@@ -61,6 +76,45 @@ fn messages_flow_again_after_all_that_happens_to_a_network() {
     talk.bob.home.daemon().signal(Signal::CONT);
     talk.both_write("awake again");
     talk.both_read();
+
+    wires.renumber(RELAY);
+    talk.both_write("while the relay is nowhere");
+    relay.move_to(wires.next_address(RELAY));
+    wires.name(NAME, wires.next_address(RELAY)).unwrap();
+    talk.both_write("to a relay that has moved");
+    talk.both_read();
+}
+
+#[test]
+fn all_arrives_on_a_bad_road() {
+    let texts = setting("HERMES_ROAD_TEXTS").unwrap_or(TEXTS);
+    let seed = setting("HERMES_ROAD_SEED").unwrap_or_else(rand::random::<u64>);
+    let world = World::new();
+    let road = Road::to(world.relay.address(), seed);
+    let settle = |name: &str| {
+        let home = world.home(name);
+        home.start();
+        Account::create(&home, name, &road.address_of(world.relay.address()))
+    };
+    let mut talk = Talk { alice: settle("alice"), bob: settle("bob"), sent: Vec::new() };
+    talk.alice.pair(&talk.bob);
+    let bad = Conditions { loss: 0.1, repetition: 0.1, overtaking: 0.3, rate: None };
+    for conditions in [bad, Conditions { rate: Some(100_000), ..bad }] {
+        road.set(conditions);
+        for number in 0..texts {
+            talk.both_write(&format!("{number} {}", "on a bad road ".repeat(number * 30)));
+        }
+        talk.both_read();
+        println!("{conditions:?}: {:?} so far", road.counts());
+    }
+    let counts = road.counts();
+    assert!(counts.lost > 0 && counts.repeated > 0, "{counts:?}");
+
+    road.set(Conditions { loss: 1.0, ..Conditions::default() });
+    talk.both_write("while nothing passes");
+    road.set(Conditions::default());
+    talk.both_write("and again");
+    talk.both_read();
 }
 
 struct Talk {
@@ -84,6 +138,7 @@ impl Talk {
 
     /// Waits until both have all, once and in order, and know it of each other.
     fn both_read(&self) {
+        let began = Instant::now();
         for (reader, author) in [(&self.alice, &self.bob), (&self.bob, &self.alice)] {
             let sent = self.sent.iter().filter(|(by, _)| *by == author.name);
             let texts: Vec<_> = sent.map(|(_, text)| text.clone()).collect();
@@ -93,6 +148,8 @@ impl Talk {
             assert_eq!(reader.received(&author.name), texts);
             until(&format!("{} knows", author.name), || author.all_delivered(&reader.name));
         }
+        let last = self.sent.last().map(|(_, text)| text.chars().take(30).collect::<String>());
+        println!("{:?} until both have all to {last:?}", began.elapsed());
     }
 }
 

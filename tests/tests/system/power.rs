@@ -88,7 +88,14 @@ impl Drop for KeptOnPanic {
     }
 }
 
-/// From one moment to the next every read, write and sync of its disk fails.
+/// What becomes of a disk from one moment to the next.
+type Fault = (&'static str, fn(&PowerDisk) -> io::Result<()>);
+
+const FAULTS: [Fault; 2] = [
+    ("every read, write and sync fails", PowerDisk::cut),
+    ("nothing can be written any more", PowerDisk::make_read_only),
+];
+
 #[test]
 fn a_daemon_whose_disk_fails_accepts_nothing_more_and_goes_on_when_it_is_back() {
     let world = World::new();
@@ -98,22 +105,29 @@ fn a_daemon_whose_disk_fails_accepts_nothing_more_and_goes_on_when_it_is_back() 
     home.start();
     let bob = Account::create(&home, "bob", &world.relay.address().to_string());
     alice.pair(&bob);
-    let accepted: Vec<_> = (0..5).map(|number| format!("while all is well {number}")).collect();
-    accepted.iter().for_each(|text| drop(bob.send("alice", text)));
-    disk.cut().unwrap();
-    for number in 0..5 {
-        bob.ctl(&["send", "alice", &format!("while the disk fails {number}")]).refused(3);
-    }
-    alice.send("bob", "are you there?");
+    let (mut accepted, mut asked) = (Vec::new(), Vec::new());
+    for (fault, happens) in FAULTS {
+        for number in 0..5 {
+            accepted.push(format!("while all is well {number}, before {fault}"));
+            bob.send("alice", accepted.last().unwrap());
+        }
+        happens(&disk).unwrap();
+        for number in 0..5 {
+            bob.ctl(&["send", "alice", &format!("{number} when {fault}")]).refused(3);
+        }
+        asked.push(format!("are you there when {fault}?"));
+        alice.send("bob", asked.last().unwrap());
 
-    home.kill();
-    disk.restore();
-    home.start();
-    until("bob has it", || bob.received("alice") == ["are you there?"]);
-    bob.send("alice", "back");
-    until("alice has it", || alice.received("bob").last().is_some_and(|text| text == "back"));
-    // What was refused is nowhere.
-    assert_eq!(alice.received("bob"), [accepted.as_slice(), &["back".to_owned()]].concat());
+        home.kill();
+        disk.restore();
+        home.start();
+        until("bob has it", || bob.received("alice") == asked);
+        accepted.push(format!("back after {fault}"));
+        bob.send("alice", accepted.last().unwrap());
+        until("alice has it", || alice.received("bob").last() == accepted.last());
+        // What was refused is nowhere.
+        assert_eq!(alice.received("bob"), accepted);
+    }
 }
 
 #[test]
@@ -130,21 +144,30 @@ fn a_relay_whose_disk_fails_ends_and_loses_nothing() {
     };
     let (alice, bob) = (settle("alice"), settle("bob"));
     alice.pair(&bob);
-    bob.home.stop();
-    let texts: Vec<_> = (0..10).map(|number| number.to_string()).collect();
-    texts[..5].iter().for_each(|text| drop(alice.send("bob", text)));
-    until("the relay has them", || alice.status().is_some_and(|status| status.outbox == 0));
-    disk.cut().unwrap();
-    texts[5..].iter().for_each(|text| drop(alice.send("bob", text)));
-    until("the relay ends", || relay.process().ended().is_some_and(|status| !status.success()));
-    assert!(alice.status().unwrap().outbox > 0, "nothing was durable any more");
+    let mut texts = Vec::new();
+    let mut five_more = |when: &str| {
+        for number in 0..5 {
+            texts.push(format!("{number} {when}"));
+            alice.send("bob", texts.last().unwrap());
+        }
+        texts.clone()
+    };
+    for (fault, happens) in FAULTS {
+        bob.home.stop();
+        five_more("before");
+        until("the relay has them", || alice.status().is_some_and(|status| status.outbox == 0));
+        happens(&disk).unwrap();
+        let texts = five_more(fault);
+        until("the relay ends", || relay.process().ended().is_some_and(|status| !status.success()));
+        assert!(alice.status().unwrap().outbox > 0, "nothing was durable any more");
 
-    relay.process().kill();
-    disk.restore();
-    relay.restart();
-    bob.home.start();
-    until("all is there", || bob.received("alice").len() == texts.len());
-    assert_eq!(bob.received("alice"), texts);
+        relay.process().kill();
+        disk.restore();
+        relay.restart();
+        bob.home.start();
+        until("all is there", || bob.received("alice").len() == texts.len());
+        assert_eq!(bob.received("alice"), texts);
+    }
 }
 
 fn disk_or_skip(what: &str, path: PathBuf) -> Option<PowerDisk> {
