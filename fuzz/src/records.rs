@@ -6,7 +6,8 @@
 use std::{ops::ControlFlow, sync::OnceLock};
 
 use hermes_engine::{
-    ChangeSet, Command, CommandId, Engine, Input, LinkEvent, Order, Range, Send, Store, Table, View, query,
+    ChangeSet, Command, CommandId, Engine, Input, LinkEvent, Order, Range, Send, Store, Table, Value, View,
+    query,
 };
 use hermes_tests::{
     duo::{self, Peer},
@@ -54,7 +55,7 @@ pub fn record(input: &[u8]) {
     }
     let mut store = account.store.clone();
     let mut changes = ChangeSet::default();
-    changes.put(*table, key.clone(), value.into());
+    changes.put(*table, key.clone(), Value::new(value));
     store.commit(&changes).expect("memory");
     read(&store);
     turn(&mut store, account.now);
