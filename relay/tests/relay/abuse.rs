@@ -39,6 +39,7 @@ use crate::common::{
 };
 
 /// Messages of the good pair during each attack, if `HERMES_ABUSE_MESSAGES` does not say another number.
+/// Of all attacks together not more than 250 each: a contact may send 6,000 at once, and half of them go by while another is attacked.
 const MESSAGES: u32 = 100;
 /// Attackers of each kind.
 const ATTACKERS: u64 = 24;
