@@ -54,8 +54,9 @@ const LOG_MESSAGES: &str = "20";
 #[command(name = "hermesctl", version, arg_required_else_help = true)]
 #[command(after_help = "\
 Exit codes:
-  0 done or queued   1 failure            2 usage             3 daemon unreachable   4 locked
-  5 not found        6 identity changed   7 partial failure   8 wait timed out       130 interrupted")]
+  0 done or queued       1 failure            2 usage
+  3 daemon unreachable   4 locked             5 not found
+  6 identity changed     7 partial failure    8 wait timed out   130 interrupted")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -76,8 +77,8 @@ pub(crate) struct Global {
     /// The daemon's socket
     #[arg(long, global = true, value_name = "PATH", env = "HERMES_SOCKET", hide_env_values = true)]
     pub(crate) socket: Option<PathBuf>,
-    /// When to colour the output
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colour the output: auto, always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(crate) color: Color,
     /// Print results and errors only
     #[arg(long, short, global = true, conflicts_with = "verbose")]
@@ -88,7 +89,7 @@ pub(crate) struct Global {
     /// Never ask: fail where input would be needed
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
-    /// Do not start hermesd when it is not running [env: HERMES_NO_AUTOSTART]
+    /// Do not start hermesd [env: HERMES_NO_AUTOSTART]
     #[arg(long, global = true)]
     pub(crate) no_autostart: bool,
 }
@@ -108,13 +109,13 @@ pub(crate) enum Command {
     /// Show and change the configuration
     #[command(subcommand)]
     Config(Config),
-    /// Look at everything that has to be right, and say what is not and what to do
+    /// Look at all that has to be right, say what is not, what to do
     Doctor,
-    /// Print what somebody who helps has to know, without names, addresses and texts
+    /// Print what a helper has to know, without names and texts
     Bugreport(Bugreport),
-    /// Watch a relay and three people at work, on this machine, in about ten seconds
+    /// Watch a relay and three people at work, in about ten seconds
     Demo,
-    /// Print a script that lets a shell complete commands, and names of contacts and groups
+    /// Print a script that lets a shell complete commands and names
     #[command(after_help = scripts::COMPLETION_HELP)]
     Completion(Completion),
     /// Write the manual pages into a directory
@@ -139,7 +140,7 @@ pub(crate) enum ClientCommand {
     /// Show how you are called for others, or change it
     #[command(after_help = PROFILE_HELP)]
     Profile(Profile),
-    /// Print a link that lets one person become a contact, or one that can be published
+    /// Print a link that makes one person a contact, or one to publish
     Invite(Invite),
     /// Accept the link that someone else printed
     Accept(Accept),
@@ -149,7 +150,7 @@ pub(crate) enum ClientCommand {
     /// Show, verify and rename contacts
     #[command(alias = "contacts")]
     Contact(OrList<Contact>),
-    /// Show which contacts are online, when they were seen, and how their sessions stand
+    /// Show who is online, when they were seen, how sessions stand
     Peers,
     /// Take nothing more of a contact, and have the relay refuse it
     Block {
@@ -167,7 +168,7 @@ pub(crate) enum ClientCommand {
     /// Make groups, change them, see who is in them
     #[command(alias = "groups")]
     Group(OrList<Group>),
-    /// List chats, mute or archive one, have its messages deleted after a time
+    /// List chats, mute, archive one, have its messages deleted in time
     #[command(alias = "chats")]
     Chat(OrList<Chat>),
     /// Send a message
@@ -182,10 +183,10 @@ pub(crate) enum ClientCommand {
     /// Change what one of your messages says, for all who have it
     #[command(after_help = REF_HELP)]
     Edit(Edit),
-    /// Withdraw one of your messages: it is deleted here and wherever it is
+    /// Withdraw one of your messages: it is deleted wherever it is
     #[command(after_help = UNSEND_HELP)]
     Unsend(Unsend),
-    /// Show messages in full, or all that is unread of a chat, and mark them read
+    /// Show messages in full, or what is unread of a chat; marks read
     Read(Read),
     /// Show the messages of a chat, both ways
     Log(Log),
@@ -203,10 +204,10 @@ pub(crate) enum ClientCommand {
     Audit(Audit),
     /// Show how the daemon and its accounts are doing
     Status,
-    /// Go on with this copy of an account's store, where another copy was at work
+    /// Go on with this copy of an account's store instead of another
     #[command(after_help = RECOVER_HELP)]
     Recover(Recover),
-    /// Write an account's keys, contacts and messages into one encrypted file
+    /// Write keys, contacts and messages into one encrypted file
     #[command(after_help = BACKUP_HELP)]
     Backup(Backup),
     /// Make an account of a backup
@@ -214,9 +215,10 @@ pub(crate) enum ClientCommand {
     Restore(Restore),
     /// Write the messages of every chat as plain text, JSON lines
     Export(Export),
-    /// Erase an account's keys from memory; messages wait at the relay until it is unlocked
+    /// Erase an account's keys from memory; messages wait at the relay
     Lock,
-    /// Open an account that is locked; a passphrase is asked for or read from standard input
+    /// Open an account that is locked
+    #[command(after_help = "Where a passphrase is needed, it is asked for, or read from standard input.")]
     Unlock,
     /// Choose what protects an account's keys
     #[command(subcommand)]
@@ -230,7 +232,7 @@ pub(crate) enum ClientCommand {
     /// Ask the daemon's HTTP API, and print what it answers
     #[command(after_help = scripts::API_HELP)]
     Api(Api),
-    /// Start and stop the daemon, have systemd keep it running, read its log
+    /// Start, stop or install the daemon, read its log
     #[command(subcommand)]
     Daemon(Daemon),
 }
@@ -426,6 +428,13 @@ mod tests {
                 false => found.push(path.join(" ")),
             }
         }
+    }
+
+    #[test]
+    fn the_list_of_commands_fits_on_80_columns() {
+        let help = Cli::command().render_long_help().to_string();
+        let wide: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{wide:#?}");
     }
 
     #[test]
