@@ -144,7 +144,8 @@ pub const GROUP_REQUESTS: usize = 128;
 /// Rows of mailboxes, and as many of contacts, that are kept in memory as they were committed last: about 500 bytes each. When there
 /// are more, all are forgotten, and read again as they are needed.
 pub const RECENT_ROWS: usize = 16_384;
-/// Envelopes of which all but the body is kept in memory until they are acknowledged, about 64 bytes each; in the same way.
+/// Envelopes of which all but the body is kept in memory until they are acknowledged, in the same way: 64 bytes each where a
+/// mailbox has many, up to 700 where it has one.
 pub const RECENT_ENVELOPES: usize = 65_536;
 /// Those of one mailbox: its owner keeps up, or reads from the store.
 pub const RECENT_OF_MAILBOX: usize = 256;
@@ -171,7 +172,8 @@ pub const EPHEMERAL_WAITING: usize = 64;
 pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 /// Connections of all kinds; about 48 KiB each when idle, of which 13 are QUIC's buffer for a burst of packets.
 pub const CONNECTIONS: usize = 10_000;
-/// Handshakes at a time before clients have to prove their address first, which costs them a round trip.
+/// Handshakes at a time before clients have to prove their address first, which costs them a round trip; fewer where there are
+/// fewer than 4,096 places.
 pub const UNPROVEN_HANDSHAKES: usize = 256;
 /// Handshakes that are begun before none is for [`HANDSHAKES_TURN`]: each takes about a quarter of that in processor time.
 pub const HANDSHAKES_AT_ONCE: u64 = 4;

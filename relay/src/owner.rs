@@ -26,13 +26,14 @@ use hermes_wire::{
 };
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     connected::{Entry, News, Place},
     fresh::Fresh,
     limits::{ANSWER, FIRST_FRAME, FIRST_FRAME_BYTES, LAST_FRAME, RETURN_JITTER_MS},
+    places,
     relay::{self, Outcome, Request},
     serve::Shared,
     store::Store,
@@ -42,15 +43,21 @@ use crate::{
 struct Farewell(Option<ToClient>, VarInt);
 
 /// Serves the connection with that number, in the order in which they were accepted.
-pub(crate) async fn serve(shared: &Shared, connection: &Connection, mailbox: MailboxId, accepted: u64) {
-    let opened = timeout(FIRST_FRAME, connection.accept_bi()).await;
+pub(crate) async fn serve(
+    shared: &Shared,
+    connection: &Connection,
+    (mailbox, place): (MailboxId, &mut places::Place),
+    accepted: u64,
+) {
+    let until = Instant::now() + FIRST_FRAME;
+    let opened = timeout_at(until, connection.accept_bi()).await;
     let Ok(Ok((send, receive))) = opened else {
         return connection.close(close::TOO_SLOW, b"");
     };
     let reader = FrameReader::limited(receive, FIRST_FRAME_BYTES);
     let writer = FrameWriter::new(send);
     let mut control = Control { shared, mailbox, reader, writer, acked: Sequence(0), unconfirmed: None };
-    let Farewell(last, code) = control.run(connection, accepted).await;
+    let Farewell(last, code) = control.run(connection, (accepted, place), until).await;
     if let Some(last) = last {
         // Whoever reads nothing would otherwise keep its place for ever.
         let _ = timeout(LAST_FRAME, control.say_last(&last)).await;
@@ -70,8 +77,13 @@ struct Control<'a> {
 }
 
 impl Control<'_> {
-    async fn run(&mut self, connection: &Connection, accepted: u64) -> Farewell {
-        let Ok(first) = timeout(FIRST_FRAME, self.reader.next()).await else {
+    async fn run(
+        &mut self,
+        connection: &Connection,
+        (accepted, arrived): (u64, &mut places::Place),
+        until: Instant,
+    ) -> Farewell {
+        let Ok(first) = timeout_at(until, self.reader.next()).await else {
             return Farewell(None, close::TOO_SLOW);
         };
         let register = match first {
@@ -87,6 +99,7 @@ impl Control<'_> {
             Outcome::Refused(refusal) => return Farewell(Some(ToClient::Refused(refusal)), close::REFUSED),
             _ => return Farewell::bad_frame(),
         };
+        arrived.belongs_to_owner();
         self.acked = acked;
         let head = registered.head;
         self.reader.lift_limit();

@@ -1,5 +1,5 @@
-//! Places for connections. Whoever has proven nothing, which is everybody until the handshake is over, and all who deposit
-//! after that, can take neither all of them nor, from one address, most: owners always find some.
+//! Places for connections. Whoever has proven nothing, which is everybody until the handshake is over or a mailbox is
+//! registered, and all who deposit after that, can take neither all of them nor, from one address, most: owners find some.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// All places of a relay.
 pub(crate) struct Places {
     all: Arc<Semaphore>,
-    /// What of them handshakes may take, of which nobody knows yet whose they are.
+    /// What of them those may take who have just come, of whom nobody knows yet what they are.
     arriving: Share,
     /// What of them is for those who are no owners.
     strangers: Share,
@@ -68,7 +68,7 @@ impl Places {
 }
 
 impl Place {
-    /// Whose place it is has shown that it owns a mailbox.
+    /// Whose place it is has registered with a mailbox that is here: anybody can make a key.
     pub(crate) fn belongs_to_owner(&mut self) {
         self.counted = None;
     }

@@ -227,10 +227,13 @@ impl Shared {
 
 async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics: Metrics) {
     let places = Places::new(connections);
-    let handshakes = Arc::new(Semaphore::new(UNPROVEN_HANDSHAKES));
+    // A small relay asks for proof before they have used up what handshakes may take at all.
+    let unproven = UNPROVEN_HANDSHAKES.min(connections / 16).max(1);
+    let handshakes = Arc::new(Semaphore::new(unproven));
     // Keys are agreed on and a signature is made as soon as a connection is accepted, and what arrives for all others waits
     // meanwhile. So there is one at a time, and those who are connected have as much of the time as those who come.
-    for accepted in 0_u64.. {
+    let mut accepted = 0_u64;
+    loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
             () = shared.drain_began() => return,
@@ -249,6 +252,7 @@ async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics:
             incoming.refuse();
             continue;
         };
+        accepted += 1;
         match incoming.accept() {
             Ok(connecting) => {
                 let places = (place, handshake);
@@ -257,7 +261,7 @@ async fn accept(endpoint: Endpoint, shared: Shared, connections: usize, metrics:
             Err(_) => drop(metrics.broken_handshakes.inc()),
         }
         // Not measured: what a handshake takes is computed when its last packet comes, which is for the peer to choose.
-        if accepted % HANDSHAKES_AT_ONCE == HANDSHAKES_AT_ONCE - 1 {
+        if accepted.is_multiple_of(HANDSHAKES_AT_ONCE) {
             sleep(HANDSHAKES_TURN).await;
         }
     }
@@ -276,8 +280,7 @@ async fn serve(
     drop(handshake);
     match server::peer(&connection) {
         Some(Peer::Owner(mailbox)) => {
-            place.belongs_to_owner();
-            owner::serve(&shared, &connection, mailbox, accepted).await;
+            owner::serve(&shared, &connection, (mailbox, &mut place), accepted).await;
         }
         Some(_) if !place.belongs_to_stranger() => {
             metrics.turned_away.inc();

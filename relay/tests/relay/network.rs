@@ -342,6 +342,19 @@ async fn owners_come_in_while_strangers_hold_all_that_they_can() {
     assert_eq!(mailbox.receive().await.0, 1);
 }
 
+/// Anybody can make a key. Of 100 places 25 are for those who have just come, and 13 of those for one address.
+#[tokio::test]
+async fn who_has_a_key_and_no_mailbox_is_no_owner() {
+    let world = World::open();
+    let endpoint = client::endpoint().unwrap();
+    let mut held = Vec::new();
+    for key in 1..=13 {
+        held.push(client::connect_mailbox(&endpoint, &world.address, &owner(key).1).await.unwrap());
+    }
+    let next = client::connect_mailbox(&endpoint, &world.address, &owner(14).1).await;
+    assert!(matches!(next, Err(ConnectError::Refused)), "{next:?}");
+}
+
 #[tokio::test]
 async fn more_connections_than_allowed_are_refused() {
     let mut world = World::open();
