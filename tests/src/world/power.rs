@@ -32,6 +32,7 @@ impl PowerDisk {
         File::create(&image)?.set_len(mebibytes * 1024 * 1024)?;
         succeeded(Command::new("mkfs.ext4").arg("-qF").arg(&image).output()?)?;
         let disk = Self { image, path };
+        disk.share()?;
         disk.attach()?;
         // As what is secret wants its directory.
         fs::set_permissions(&disk.path, Permissions::from_mode(0o700))?;
@@ -64,6 +65,17 @@ impl PowerDisk {
         });
     }
 
+    /// Has what is mounted here, and taken away again, be so in other mount namespaces as well (mount_namespaces(7)). Programs in
+    /// network namespaces of other tests have such, and a disk that one of them still holds is not mounted anew: it goes
+    /// on as the one whose power was cut.
+    fn share(&self) -> io::Result<()> {
+        let mount = |option: &str, paths: &[&Path]| {
+            succeeded(Command::new("mount").arg(option).args(paths).output()?)
+        };
+        mount("--bind", &[&self.path, &self.path])?;
+        mount("--make-shared", &[&self.path])
+    }
+
     fn attach(&self) -> io::Result<()> {
         let mut mount = Command::new("mount");
         succeeded(mount.args(["-o", "loop,nosuid,nodev"]).arg(&self.image).arg(&self.path).output()?)
@@ -76,7 +88,8 @@ impl PowerDisk {
 
 impl Drop for PowerDisk {
     fn drop(&mut self) {
-        // Programs that were just killed may still have files open there.
+        // The disk, and what it was mounted on. Programs that were just killed may still have files open there.
+        let _ = self.detach(&["--lazy"]);
         let _ = self.detach(&["--lazy"]);
     }
 }
