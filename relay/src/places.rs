@@ -50,8 +50,8 @@ enum Source {
 }
 
 impl Places {
-    /// Of `connections` a quarter is for owners, and for handshakes as long as those last: strangers who stay where they are keep
-    /// no owner out.
+    /// Of `connections` a quarter is for owners, and for whoever comes until it is known what it is: strangers who stay where
+    /// they are keep no owner out.
     pub(crate) fn new(connections: usize) -> Self {
         let quarter = connections / 4;
         let all = Arc::new(Semaphore::new(connections));
