@@ -40,6 +40,11 @@ kill rounds="20":
 full-disk levels="40":
     HERMES_DISK_LEVELS={{levels}} cargo test --workspace --test system full_disk -- --nocapture
 
+# Mutations of an account's store, and a daemon started on every hundredth as many: just corruptions 50000
+corruptions mutations="1000":
+    HERMES_CORRUPTIONS={{mutations}} cargo test --workspace --bin hermesd store::corruption -- --nocapture
+    HERMES_FLIPS=$(( ({{mutations}} + 99) / 100 )) cargo test --workspace --test system a_store_with_one_damage -- --nocapture
+
 # Daemons and a relay over the real QUIC, on a network that loses and spoils packets: just link-sim 500, HERMES_SEED=7 just link-sim
 link-sim seeds="100":
     HERMES_LINK_SEEDS={{seeds}} cargo test --workspace --bin hermesd link::simulation -- --nocapture
@@ -113,6 +118,7 @@ nightly: deny models constant-time formal sbom
     just kill 10000
     just power-cuts 2000
     just full-disk 40
+    just corruptions 50000
     just crash-matrix 5
     just road 500
     just soak 2000 1800

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi::SQLITE_IOERR_SHORT_READ};
 
 use crate::lock::LockError;
 
@@ -91,9 +91,9 @@ fn place(table: Option<&'static str>) -> String {
 
 impl OpenError {
     pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Corrupt(path.to_owned()),
-            _ => Self::Sqlite { path: path.to_owned(), source: error },
+        match is_damage(&error) {
+            true => Self::Corrupt(path.to_owned()),
+            false => Self::Sqlite { path: path.to_owned(), source: error },
         }
     }
 }
@@ -101,11 +101,25 @@ impl OpenError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match (error.sqlite_error_code(), &error) {
-            // A missing table or a value that is no blob is damage too: the schema version promised them.
-            (Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt), _)
-            | (_, rusqlite::Error::InvalidColumnType(..)) => Self::Corrupt(None),
+            _ if is_damage(&error) => Self::Corrupt(None),
+            // A value that is no blob is damage too: the schema version promised them.
+            (_, rusqlite::Error::InvalidColumnType(..)) => Self::Corrupt(None),
             (Some(ErrorCode::DiskFull), _) => Self::Full,
             _ => Self::Failed(error),
         }
+    }
+}
+
+/// Whether SQLite says that the file is not what it wrote.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        // The schema's version promised what our statements name.
+        rusqlite::Error::SqlInputError { .. } => true,
+        rusqlite::Error::SqliteFailure(_, Some(said)) if said.starts_with("no such table") => true,
+        // That the file ends before a page does is no fault of the disk, and will be so the next time.
+        error => error.sqlite_error().is_some_and(|found| {
+            matches!(found.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+                || found.extended_code == SQLITE_IOERR_SHORT_READ
+        }),
     }
 }

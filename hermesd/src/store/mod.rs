@@ -5,6 +5,8 @@
 //! engine's business) and any repair (a damaged store is refused and left alone).
 
 mod batch;
+#[cfg(test)]
+mod corruption;
 mod erasure;
 mod error;
 #[cfg(test)]
@@ -238,8 +240,6 @@ fn meta(path: &Path, connection: &Connection, name: &str) -> Result<Vec<u8>, Ope
         .optional()
         .map_err(|error| match error {
             rusqlite::Error::InvalidColumnType(..) => OpenError::Corrupt(path.to_owned()),
-            // The version promised this table.
-            error if error.to_string().contains("no such table") => OpenError::Corrupt(path.to_owned()),
             error => OpenError::sqlite(path, error),
         })?
         .ok_or_else(|| OpenError::Corrupt(path.to_owned()))

@@ -10,9 +10,10 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::Path,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
+use crate::writer::setting;
 use hermes_tests::world::{Account, World, wait};
 use rand::{Rng, RngExt};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -20,8 +21,13 @@ use rustix::fs::{FlockOperation, flock};
 
 /// Bytes of the longest text.
 const TEXT_BYTES: usize = 16 * 1024;
-/// Bits flipped in a store, one at a time.
+/// Mutations of a store, one at a time, unless `HERMES_FLIPS` says otherwise. Many more, of a store alone, are those of
+/// hermesd/src/store/corruption.rs.
 const FLIPS: usize = 25;
+/// Bytes of SQLite's header. What becomes of a file without it is another test's.
+const HEADER: usize = 100;
+/// Bytes of a page of a store.
+const PAGE: usize = 4_096;
 /// Another user: nobody.
 const NOBODY: u32 = 65_534;
 /// Envelopes in a mailbox of a small relay.
@@ -196,7 +202,8 @@ fn a_damaged_or_newer_store_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn one_flipped_bit_is_harmless_or_named_but_never_believed() {
+fn a_store_with_one_damage_is_whole_or_named_but_never_believed() {
+    let flips = setting("HERMES_FLIPS").unwrap_or(FLIPS);
     let world = World::new();
     let (alice, bob) = world.pair("alice", "bob");
     // Long ones, so that they are a large part of the store.
@@ -210,48 +217,80 @@ fn one_flipped_bit_is_harmless_or_named_but_never_believed() {
     let good = fs::read(&store).expect("the store can be read");
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let mut named = 0;
-    for _ in 0..FLIPS {
-        let at = rng.random_range(100..good.len());
+    let began = Instant::now();
+    for _ in 0..flips {
         let mut bytes = good.clone();
-        bytes[at] ^= 1 << rng.random_range(0..8);
+        let what = mutate(&mut bytes, &mut rng);
         without_log(&store);
         fs::write(&store, bytes).expect("the store can be written");
-        let daemon = alice.home.daemon();
-        daemon.start();
-        wait::until("the daemon answers or ends", || alice.home.answers() || daemon.ended().is_some());
-        match daemon.ended() {
-            Some(status) => {
-                assert!(matches!(status.code(), Some(3 | 4)), "byte {at}: {status}");
-                named += 1;
-            }
-            None => {
-                // A row that lies where nobody looks for it is missed only by a scrub.
-                wait::until("the store was read from end to end", || scrubbed(&alice).is_some());
-                let damage = scrubbed(&alice) == Some(Err(()));
-                match alice.ctl(&["log", "bob", "-n", "100", "--json"]) {
-                    log if log.code == Some(0) && damage => {
-                        alice.ctl(&["send", "bob", "hi"]).refused(3).says(&["damaged"]);
-                    }
-                    log if log.code == Some(0) => assert_eq!(alice.sent("bob"), texts, "byte {at}"),
-                    log => {
-                        let code = log.json_error()["error"]["code"].clone();
-                        assert!(code == "store-corrupt" || code == "contact-not-found", "byte {at}: {log:?}");
-                        assert!(damage, "byte {at}: the scrub found nothing: {log:?}");
-                    }
-                }
-                named += usize::from(damage);
-            }
-        }
-        daemon.kill();
+        named += usize::from(is_named(&alice, &texts, &what));
     }
-    assert!(named > 0, "not one of {FLIPS} flipped bits was noticed");
-    println!("{named} of {FLIPS} flipped bits were noticed");
+    assert!(named > 0, "not one of {flips} mutations was noticed");
+    println!("{named} of {flips} mutations were noticed, in {:?}", began.elapsed());
     without_log(&store);
     fs::write(&store, good).expect("the store can be restored");
     world.relay.process().start();
     alice.home.start();
     assert_eq!(alice.sent("bob"), texts);
     still_talking(&alice, &bob);
+}
+
+/// Damages a store, and says how: a flipped bit, most of the time; the end cut off; two pages in each other's place.
+fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) -> String {
+    match rng.random_range(0..5) {
+        0 => {
+            bytes.truncate(rng.random_range(HEADER..bytes.len()));
+            format!("cut to {} bytes", bytes.len())
+        }
+        1 => {
+            let pages = bytes.len() / PAGE;
+            let (first, second) = (rng.random_range(1..pages - 1), rng.random_range(1..pages));
+            let (first, second) = (first.min(second), second.max(first));
+            if first < second {
+                let (before, after) = bytes.split_at_mut(second * PAGE);
+                before[first * PAGE..][..PAGE].swap_with_slice(&mut after[..PAGE]);
+            }
+            format!("pages {first} and {second} exchanged")
+        }
+        _ => {
+            let (at, bit) = (rng.random_range(HEADER..bytes.len()), rng.random_range(0..8));
+            bytes[at] ^= 1 << bit;
+            format!("bit {bit} of byte {at} flipped")
+        }
+    }
+}
+
+/// Starts the daemon on a damaged store. Whether it is told of the damage; all that was there is there when it is not.
+#[track_caller]
+fn is_named(alice: &Account, texts: &[String], what: &str) -> bool {
+    let daemon = alice.home.daemon();
+    daemon.start();
+    wait::until("the daemon answers or ends", || alice.home.answers() || daemon.ended().is_some());
+    let named = match daemon.ended() {
+        Some(status) => {
+            assert!(matches!(status.code(), Some(3 | 4)), "{what}: {status}");
+            true
+        }
+        None => {
+            // A row that lies where nobody looks for it is missed only by a scrub.
+            wait::until("the store was read from end to end", || scrubbed(alice).is_some());
+            let damage = scrubbed(alice) == Some(Err(()));
+            match alice.ctl(&["log", "bob", "-n", "100", "--json"]) {
+                log if log.code == Some(0) && damage => {
+                    alice.ctl(&["send", "bob", "hi"]).refused(3).says(&["damaged"]);
+                }
+                log if log.code == Some(0) => assert_eq!(alice.sent("bob"), texts, "{what}"),
+                log => {
+                    let code = log.json_error()["error"]["code"].clone();
+                    assert!(code == "store-corrupt" || code == "contact-not-found", "{what}: {log:?}");
+                    assert!(damage, "{what}: the scrub found nothing: {log:?}");
+                }
+            }
+            damage
+        }
+    };
+    daemon.kill();
+    named
 }
 
 /// Removes what a killed daemon left beside its store.
