@@ -24,6 +24,7 @@ pub mod process;
 pub mod programs;
 pub mod relay;
 pub mod road;
+pub mod router;
 pub mod trap;
 pub mod wait;
 pub mod wires;

@@ -6,18 +6,23 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
     process::{self, Command},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// As many hosts as were asked for, numbered from 0, and what connects them. Gone when this is dropped.
 #[derive(Debug)]
 pub struct Wires {
     hosts: u8,
+    /// What the names of its namespaces begin with, and no others.
+    prefix: String,
 }
 
 impl Wires {
     /// Connects so many hosts. It takes rights and a program that not every machine gives its tests.
     pub fn lay(hosts: u8) -> io::Result<Self> {
-        let wires = Self { hosts };
+        static LAID: AtomicUsize = AtomicUsize::new(0);
+        let prefix = format!("hm{}-{}", process::id(), LAID.fetch_add(1, Ordering::Relaxed));
+        let wires = Self { hosts, prefix };
         wires.ip(&["netns", "add", &wires.switch()])?;
         wires.at(&wires.switch(), &["link", "add", "bridge", "type", "bridge"])?;
         wires.at(&wires.switch(), &["link", "set", "bridge", "up"])?;
@@ -29,7 +34,7 @@ impl Wires {
 
     /// The namespace of a host.
     pub fn namespace(&self, host: u8) -> String {
-        format!("hm{}-{host}", process::id())
+        format!("{}-{host}", self.prefix)
     }
 
     /// The address of a host at first.
@@ -95,15 +100,15 @@ impl Wires {
         PathBuf::from("/etc/netns").join(self.namespace(host))
     }
 
-    fn switch(&self) -> String {
-        format!("hm{}-switch", process::id())
+    pub(super) fn switch(&self) -> String {
+        format!("{}-switch", self.prefix)
     }
 
-    fn at(&self, namespace: &str, arguments: &[&str]) -> io::Result<()> {
+    pub(super) fn at(&self, namespace: &str, arguments: &[&str]) -> io::Result<()> {
         self.ip(&[&["-n", namespace], arguments].concat())
     }
 
-    fn ip(&self, arguments: &[&str]) -> io::Result<()> {
+    pub(super) fn ip(&self, arguments: &[&str]) -> io::Result<()> {
         let output = Command::new("ip").args(arguments).output()?;
         match output.status.success() {
             true => Ok(()),
@@ -125,11 +130,11 @@ impl Drop for Wires {
     }
 }
 
-fn port(host: u8) -> String {
+pub(super) fn port(host: u8) -> String {
     format!("port{host}")
 }
 
-fn first(host: u8) -> Ipv4Addr {
+pub(super) fn first(host: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, host + 1)
 }
 
@@ -137,6 +142,6 @@ fn second(host: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, host + 101)
 }
 
-fn with_prefix(address: Ipv4Addr) -> String {
+pub(super) fn with_prefix(address: Ipv4Addr) -> String {
     format!("{address}/24")
 }

@@ -1,12 +1,14 @@
 //! The real programs on the system's own network code, in namespaces: cut off, on a narrow path, at another address, asleep,
-//! with a relay that has moved. Said to be skipped where no namespaces can be made. And on a bad road, which takes none.
+//! with a relay that has moved, behind a router that forgets. Said to be skipped where no namespaces can be made. And on a bad
+//! road, which takes none.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use crate::{skip::skipped_because, writer::setting};
 use hermes_tests::world::{
     Account, Home, Log, Relay, World,
     road::{Conditions, Road},
+    router::Router,
     wait::until,
     wires::Wires,
 };
@@ -23,6 +25,8 @@ const LONG: usize = 16_000;
 const NAME: &str = "relay.test";
 /// Messages each way on a bad road, unless `HERMES_ROAD_TEXTS` says otherwise.
 const TEXTS: usize = 12;
+/// Seconds of silence after which a router forgets: far fewer than pass between two signs of life of a connection.
+const FORGETS_AFTER: u32 = 2;
 
 #[test]
 fn messages_flow_again_after_all_that_happens_to_a_network() {
@@ -42,13 +46,7 @@ fn messages_flow_again_after_all_that_happens_to_a_network() {
     let address = relay.address().to_string();
     let named = address.replace(&wires.address(RELAY).to_string(), NAME);
     assert_ne!(named, address);
-    let settle = |host: u8, name: &str| {
-        let home = Arc::new(Home::new(place(name), Log::Own).inside(wires.namespace(host)));
-        home.start();
-        Account::create(&home, name, &named)
-    };
-    let mut talk = Talk { alice: settle(ALICE, "alice"), bob: settle(BOB, "bob"), sent: Vec::new() };
-    talk.alice.pair(&talk.bob);
+    let mut talk = Talk::between(&wires, directory.path(), &named);
 
     wires.cut(ALICE);
     talk.both_write("while one is cut off");
@@ -85,6 +83,37 @@ fn messages_flow_again_after_all_that_happens_to_a_network() {
     talk.both_read();
 }
 
+/// What the connection is seen under changes at each pause, and the way back is closed until the host speaks again.
+#[test]
+fn messages_flow_through_a_router_that_forgets() {
+    let routed = Wires::lay(3).and_then(|wires| {
+        let router = Router::before(&wires, ALICE, FORGETS_AFTER)?;
+        router.count_ports(&wires, RELAY)?;
+        Ok((wires, router))
+    });
+    let (wires, router) = match routed {
+        Ok(routed) => routed,
+        Err(error) => {
+            return skipped_because("a router", &format!("none can be made here (nftables?): {error}"));
+        }
+    };
+    let directory = tempfile::Builder::new().prefix("hm").tempdir().unwrap();
+    let place = directory.path().join("relay");
+    let relay = Relay::start_inside(&place, (wires.namespace(RELAY), wires.address(RELAY)), Log::Own);
+    let mut talk = Talk::between(&wires, directory.path(), &relay.address().to_string());
+    talk.both_write("before it forgets");
+    talk.both_read();
+    let first: [Writers; 3] =
+        [("the host", Talk::alice_writes), ("the other", Talk::bob_writes), ("both", Talk::both_write)];
+    for (who, write) in first {
+        until("the router has forgotten", || router.has_forgotten());
+        let before = router.ports(&wires, RELAY);
+        write(&mut talk, &format!("{who} spoke first"));
+        talk.both_read();
+        assert!(router.ports(&wires, RELAY) > before, "the relay saw {before} ports before and after");
+    }
+}
+
 #[test]
 fn all_arrives_on_a_bad_road() {
     let texts = setting("HERMES_ROAD_TEXTS").unwrap_or(TEXTS);
@@ -117,6 +146,9 @@ fn all_arrives_on_a_bad_road() {
     talk.both_read();
 }
 
+/// In words, and what has them write.
+type Writers = (&'static str, fn(&mut Talk, &str));
+
 struct Talk {
     alice: Account,
     bob: Account,
@@ -125,8 +157,25 @@ struct Talk {
 }
 
 impl Talk {
+    /// Of two hosts that know each other.
+    fn between(wires: &Wires, directory: &Path, relay: &str) -> Self {
+        let settle = |host: u8, name: &str| {
+            let home = Home::new(directory.join(name), Log::Own).inside(wires.namespace(host));
+            let home = Arc::new(home);
+            home.start();
+            Account::create(&home, name, relay)
+        };
+        let (alice, bob) = (settle(ALICE, "alice"), settle(BOB, "bob"));
+        alice.pair(&bob);
+        Self { alice, bob, sent: Vec::new() }
+    }
+
     fn both_write(&mut self, text: &str) {
         self.alice_writes(text);
+        self.bob_writes(text);
+    }
+
+    fn bob_writes(&mut self, text: &str) {
         self.bob.send("alice", text);
         self.sent.push(("bob".to_owned(), text.to_owned()));
     }
