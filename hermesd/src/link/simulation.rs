@@ -1,5 +1,5 @@
 //! Daemons and a relay as they ship, over the real QUIC and TLS, on a network that loses, repeats, reorders and corrupts
-//! packets, on virtual time.
+//! packets, on virtual time; the relay ends now and then, and is started again on what it keeps.
 //!
 //! `HERMES_LINK_SEEDS` says how many seeds ([`SEEDS`] when unset), `HERMES_SEED` replays one.
 
@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -26,12 +26,15 @@ use hermes_relay::{
     store::fjall::FjallStore,
     tokens::TokenDirectory,
 };
-use hermes_tests::net::{Counts, Network, Weather, clock};
+use hermes_tests::net::{Counts, Ending, Network, Outage, Weather, clock};
 use hermes_wire::RelayAddress;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
 
 use super::*;
 use crate::{
@@ -94,11 +97,12 @@ fn run_all(seeds: &[u64]) -> Vec<Outcome> {
 fn report(done: &[Outcome]) {
     let sum = |of: fn(&Outcome) -> u64| done.iter().map(of).sum::<u64>();
     println!(
-        "{} seeds, {} messages, {} faults, {} packets ({} lost, {} repeated, {} corrupted), {} rebindings; all was \
+        "{} seeds, {} messages, {} faults, {} ends of the relay, {} packets ({} lost, {} repeated, {} corrupted), {} rebindings; all was \
          there within {:.1?} of virtual time",
         done.len(),
         sum(|outcome| outcome.messages),
         sum(|outcome| outcome.faults),
+        sum(|outcome| outcome.outages),
         sum(|outcome| outcome.counts.sent),
         sum(|outcome| outcome.counts.lost),
         sum(|outcome| outcome.counts.repeated),
@@ -111,6 +115,8 @@ fn report(done: &[Outcome]) {
 struct Outcome {
     messages: u64,
     faults: u64,
+    /// Of these, how often the relay ended.
+    outages: u64,
     /// How long everything took to arrive, after the last fault and the last message.
     settled: Duration,
     counts: Counts,
@@ -119,10 +125,10 @@ struct Outcome {
 fn run(seed: u64) -> Outcome {
     let hosts: Vec<_> = (0..NAMES.len() as u8).map(Network::host).collect();
     let weather = Weather::draw(seed, &hosts, FAULTS);
-    let faults = weather.faults() as u64;
+    let (faults, outages) = (weather.faults() as u64, weather.outages().len() as u64);
     let world = |network: Network| async move {
         let (messages, settled) = World::start(seed, &network).await.run().await;
-        Outcome { messages, faults, settled, counts: network.counts() }
+        Outcome { messages, faults, outages, settled, counts: network.counts() }
     };
     let run = || clock::run(&format!("link-{seed}"), || Network::new(seed, weather), world);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|cause| {
@@ -135,7 +141,8 @@ struct World {
     accounts: Vec<Arc<Account>>,
     rng: ChaCha8Rng,
     over: Instant,
-    relay: Server,
+    /// The relay, once its last outage is over.
+    relay: JoinHandle<Server>,
     /// What the relay keeps, for looking at.
     store: FjallStore,
     _home: TempDir,
@@ -143,12 +150,12 @@ struct World {
 
 impl World {
     async fn start(seed: u64, network: &Network) -> Self {
-        let over = Instant::now() + FAULTS;
+        let began = Instant::now();
+        let over = began + FAULTS;
         let home = home();
-        let identity = RelayIdentity::generate().unwrap();
-        let (relay, store) = relay(&home.path().join("relay"), &identity, network);
-        let address = Network::server();
-        let address = RelayAddress::new(&address.ip().to_string(), address.port(), identity.pin()).unwrap();
+        let relay = Relay::new(home.path().join("relay"), network.clone());
+        let (address, store) = (relay.address(), relay.store.clone());
+        let relay = tokio::spawn(relay.serve_with_outages(began));
         let mut accounts = Vec::new();
         for (host, name) in (0..).map(Network::host).zip(NAMES) {
             let network = network.clone();
@@ -189,7 +196,7 @@ impl World {
         for account in self.accounts {
             account.stop().await;
         }
-        self.relay.stop().await.unwrap();
+        self.relay.await.unwrap().stop().await.unwrap();
         (accepted.values().map(|texts| texts.len() as u64).sum(), settled)
     }
 
@@ -336,13 +343,50 @@ async fn until<T, F: Future<Output = Option<T>>>(
     }
 }
 
-fn relay(home: &Path, identity: &RelayIdentity, network: &Network) -> (Server, FjallStore) {
-    let endpoint = server::listen_on(network.server_socket(), identity).unwrap();
-    let store = FjallStore::open(&home.join("store")).unwrap();
-    let policy = Policy { registration: Registration::Open, ..Policy::default() };
-    let tokens = TokenDirectory::open(&home.join("tokens")).unwrap();
-    let options = Options { listen: Network::server(), connections: 100, policy, tokens };
-    (Server::start_on(endpoint, identity, store.clone(), options).unwrap(), store)
+/// What stays of a relay while it does not run.
+struct Relay {
+    home: PathBuf,
+    identity: RelayIdentity,
+    store: FjallStore,
+    network: Network,
+}
+
+impl Relay {
+    fn new(home: PathBuf, network: Network) -> Self {
+        let store = FjallStore::open(&home.join("store")).unwrap();
+        Self { home, identity: RelayIdentity::generate().unwrap(), store, network }
+    }
+
+    fn address(&self) -> RelayAddress {
+        let address = Network::server();
+        RelayAddress::new(&address.ip().to_string(), address.port(), self.identity.pin()).unwrap()
+    }
+
+    fn start(&self) -> Server {
+        let endpoint = server::listen_on(self.network.server_socket(), &self.identity).unwrap();
+        let policy = Policy { registration: Registration::Open, ..Policy::default() };
+        let tokens = TokenDirectory::open(&self.home.join("tokens")).unwrap();
+        let options = Options { listen: Network::server(), connections: 100, policy, tokens };
+        Server::start_on(endpoint, &self.identity, self.store.clone(), options).unwrap()
+    }
+
+    /// Gives the relay that runs after the last outage.
+    async fn serve_with_outages(self, began: Instant) -> Server {
+        let mut server = self.start();
+        for Outage { when, ending } in self.network.outages() {
+            sleep_until(began + when.start).await;
+            // Nobody hears of one that was killed that it is gone. What it has taken in by then it still commits, as it would
+            // have a moment earlier: that it might not is for those who kill a real one (kill.rs, traps.rs).
+            if ending == Ending::Killed {
+                self.network.unplug_server();
+            }
+            server.stop().await.unwrap();
+            self.network.unplug_server();
+            sleep_until(began + when.end).await;
+            server = self.start();
+        }
+        server
+    }
 }
 
 /// In memory where that is to be had: what the disk does is another test's.

@@ -19,7 +19,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
-pub use self::weather::{Fault, Weather};
+pub use self::weather::{Ending, Fault, Outage, Weather};
 
 /// Where servers are. Whoever has another address is behind a router of its own.
 const SERVERS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -64,11 +64,14 @@ struct State {
     rebindings: BTreeMap<IpAddr, usize>,
     next_port: u16,
     sequence: u64,
+    sockets: u64,
     counts: Counts,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inbox {
+    /// Of which socket: a server that was started again has another one at the same address.
+    socket: u64,
     /// By the time of arrival.
     packets: BTreeMap<(Instant, u64), Packet>,
     reader: Option<Waker>,
@@ -100,6 +103,7 @@ impl Network {
             rebindings: BTreeMap::new(),
             next_port: 1_024,
             sequence: 0,
+            sockets: 0,
             counts: Counts::default(),
         })))
     }
@@ -112,6 +116,17 @@ impl Network {
     /// The address of the host of this number.
     pub fn host(number: u8) -> IpAddr {
         IpAddr::from([10, 0, 1, number])
+    }
+
+    /// When the server does not run.
+    pub fn outages(&self) -> Vec<Outage> {
+        self.lock().weather.outages().to_vec()
+    }
+
+    /// From here on nothing comes from the server, and nothing gets to it, until it listens again.
+    pub fn unplug_server(&self) {
+        // Wakers are somebody's code.
+        let _after_the_lock = self.lock().inboxes.remove(&Self::server());
     }
 
     /// What became of the packets so far.
@@ -131,10 +146,17 @@ impl Network {
 }
 
 impl State {
-    fn bind(&mut self, host: IpAddr) -> SocketAddr {
-        let address = SocketAddr::new(host, self.port());
-        self.inboxes.insert(address, Inbox::default());
-        address
+    /// Opens a socket, and says its number. One that was open there is closed.
+    fn bind(&mut self, address: SocketAddr) -> u64 {
+        self.sockets += 1;
+        let inbox = Inbox { socket: self.sockets, packets: BTreeMap::new(), reader: None };
+        self.inboxes.insert(address, inbox);
+        self.sockets
+    }
+
+    /// What has arrived for a socket; nothing when it is closed.
+    fn inbox(&mut self, address: SocketAddr, socket: u64) -> Option<&mut Inbox> {
+        self.inboxes.get_mut(&address).filter(|inbox| inbox.socket == socket)
     }
 
     fn port(&mut self) -> u16 {

@@ -15,34 +15,34 @@ use hermes_link::quinn::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Inbox, Network};
+use super::Network;
 
 impl Network {
     /// An endpoint for outgoing connections of `host`, at a port of its own.
     pub fn endpoint(&self, host: IpAddr) -> io::Result<Endpoint> {
-        let address = self.lock().bind(host);
-        let socket = Arc::new(Socket::new(self, address));
+        let address = SocketAddr::new(host, self.lock().port());
+        let socket = Arc::new(Socket::open(self, address));
         Endpoint::new_with_abstract_socket(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))
     }
 
-    /// The socket of the server.
+    /// The socket of the server, whether it ran before or not.
     pub fn server_socket(&self) -> Arc<dyn AsyncUdpSocket> {
-        let address = Self::server();
-        self.lock().inboxes.insert(address, Inbox::default());
-        Arc::new(Socket::new(self, address))
+        Arc::new(Socket::open(self, Self::server()))
     }
 }
 
 struct Socket {
     network: Network,
     address: SocketAddr,
+    number: u64,
     /// Until the next packet arrives.
     next: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 impl Socket {
-    fn new(network: &Network, address: SocketAddr) -> Self {
-        Self { network: network.clone(), address, next: Mutex::default() }
+    fn open(network: &Network, address: SocketAddr) -> Self {
+        let number = network.lock().bind(address);
+        Self { network: network.clone(), address, number, next: Mutex::default() }
     }
 }
 
@@ -52,7 +52,10 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.network.lock().send(self.address, transmit.destination, transmit.contents, Instant::now());
+        let mut state = self.network.lock();
+        if state.inbox(self.address, self.number).is_some() {
+            state.send(self.address, transmit.destination, transmit.contents, Instant::now());
+        }
         Ok(())
     }
 
@@ -64,7 +67,7 @@ impl AsyncUdpSocket for Socket {
     ) -> Poll<io::Result<usize>> {
         let now = Instant::now();
         let mut state = self.network.lock();
-        let Some(inbox) = state.inboxes.get_mut(&self.address) else { return Poll::Pending };
+        let Some(inbox) = state.inbox(self.address, self.number) else { return Poll::Pending };
         let mut received = 0;
         for (buffer, meta) in buffers.iter_mut().zip(meta) {
             let Some(first) = inbox.packets.first_entry().filter(|first| first.key().0 <= now) else { break };
@@ -100,7 +103,13 @@ impl AsyncUdpSocket for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _after_the_lock = self.network.lock().inboxes.remove(&self.address);
+        let mut state = self.network.lock();
+        if state.inbox(self.address, self.number).is_some() {
+            let closed = state.inboxes.remove(&self.address);
+            drop(state);
+            // Wakers are somebody's code, and not for the lock.
+            drop(closed);
+        }
     }
 }
 

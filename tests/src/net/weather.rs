@@ -5,12 +5,35 @@ use std::{net::IpAddr, ops::Range, time::Duration};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::SERVERS;
+
 /// The largest datagram of an ordinary path, in bytes: Ethernet's 1,500 without the headers of IP and UDP.
 const ORDINARY_MTU: usize = 1_472;
 
 /// Everything that goes wrong until all is well.
 #[derive(Clone, Debug, Default)]
-pub struct Weather(Vec<Episode>);
+pub struct Weather {
+    episodes: Vec<Episode>,
+    outages: Vec<Outage>,
+}
+
+/// From when until when the server does not run. It ends in order, or in the middle of whatever it does.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// From the beginning of the network on.
+    pub when: Range<Duration>,
+    /// How it ends.
+    pub ending: Ending,
+}
+
+/// How a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is asked to, and says goodbye.
+    Asked,
+    /// From one moment to the next no packet comes from it.
+    Killed,
+}
 
 #[derive(Clone, Debug)]
 struct Episode {
@@ -50,7 +73,7 @@ pub(super) struct Conditions {
 }
 
 impl Weather {
-    /// Three to eight faults for each of `hosts`, all over at `end`.
+    /// Three to eight faults for each of `hosts`, and up to three of their server, all over at `end`.
     pub fn draw(seed: u64, hosts: &[IpAddr], end: Duration) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut episodes = Vec::new();
@@ -74,12 +97,29 @@ impl Weather {
                 episodes.push(Episode { host: *host, when: from..(from + long).min(end), fault });
             }
         }
-        Self(episodes)
+        if rng.random() {
+            let from = rng.random_range(0.0..0.9);
+            let to = f64::min(from + rng.random_range(0.02..0.3), 1.0);
+            let when = end.mul_f64(from)..end.mul_f64(to);
+            episodes.push(Episode { host: SERVERS.into(), when, fault: Fault::Partition });
+        }
+        let mut outages = Vec::new();
+        for half in [0.0, 0.5] {
+            if rng.random_ratio(2, 3) {
+                outages.push(Outage::draw(half, end, &mut rng));
+            }
+        }
+        Self { episodes, outages }
+    }
+
+    /// When the server does not run, the first outage first.
+    pub fn outages(&self) -> &[Outage] {
+        &self.outages
     }
 
     /// How many things go wrong.
     pub fn faults(&self) -> usize {
-        self.0.len()
+        self.episodes.len() + self.outages.len()
     }
 
     pub(super) fn at(&self, host: IpAddr, time: Duration) -> Conditions {
@@ -91,7 +131,9 @@ impl Weather {
             cut: false,
             mtu: ORDINARY_MTU,
         };
-        for episode in self.0.iter().filter(|episode| episode.host == host && episode.when.contains(&time)) {
+        // What happens to the server happens between it and everybody.
+        let concerns = |episode: &&Episode| episode.host == host || episode.host == SERVERS;
+        for episode in self.episodes.iter().filter(concerns).filter(|episode| episode.when.contains(&time)) {
             match episode.fault {
                 Fault::Loss(share) => conditions.loss = conditions.loss.max(share),
                 Fault::Repetition(share) => conditions.repetition = conditions.repetition.max(share),
@@ -107,7 +149,17 @@ impl Weather {
 
     /// How often a host's router has taken other ports until then.
     pub(super) fn rebindings(&self, host: IpAddr, time: Duration) -> usize {
-        let here = self.0.iter().filter(|episode| episode.host == host && episode.when.start <= time);
+        let here = self.episodes.iter().filter(|episode| episode.host == host && episode.when.start <= time);
         here.filter(|episode| matches!(episode.fault, Fault::Rebinding)).count()
+    }
+}
+
+impl Outage {
+    /// One that begins in the half of the time that begins there, and ends before the half does.
+    fn draw(half: f64, end: Duration, rng: &mut ChaCha8Rng) -> Self {
+        let from = half + rng.random_range(0.0..0.4);
+        let to = f64::min(from + rng.random_range(0.0..0.2), half + 0.5);
+        let ending = if rng.random() { Ending::Asked } else { Ending::Killed };
+        Self { when: end.mul_f64(from)..end.mul_f64(to), ending }
     }
 }
