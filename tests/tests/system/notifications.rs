@@ -49,6 +49,45 @@ fn messages_are_announced_once_in_few_words_and_never_in_the_way() {
     server.until("the new bus is found", |notes| notes.last().cloned());
 }
 
+/// What the server hears, it may keep.
+#[test]
+fn a_desktop_hears_no_more_than_it_is_to() {
+    const TEXT: &str = "blue giraffe";
+    const SENDER: &str = "gallimimus";
+    /// More than are announced one by one.
+    const SOME: usize = 6;
+    let Some(bus) = SessionBus::start() else {
+        return skipped("previews over a session bus", "dbus-daemon");
+    };
+    let server = Server::start(&bus);
+    let world = World::new();
+    let sender = world.account(SENDER);
+    let bob = world.account_with_session_bus("bob", bus.address());
+    sender.pair(&bob);
+    let is_summary = |note: &Note| note.title.ends_with("new messages");
+    // Whether the text is said, where there is one message, and whether its author's name is.
+    for (preview, text, name) in [("full", true, true), ("name-only", false, true), ("none", false, false)] {
+        bob.ctl(&["config", "set", "notifications.preview", preview]).ok();
+        bob.home.stop();
+        bob.home.start();
+        let before = server.notes().len();
+        sender.send("bob", TEXT);
+        server.until("it is announced", |notes| notes.get(before).cloned());
+        bob.home.stop();
+        (0..SOME).for_each(|_| drop(sender.send("bob", TEXT)));
+        world.until("the relay has them", || sender.status().is_some_and(|status| status.outbox == 0));
+        bob.home.start();
+        let said = server.until("they are announced", |notes| {
+            notes[before..].iter().any(is_summary).then(|| notes[before..].to_vec())
+        });
+        for note in said {
+            let single = !is_summary(&note);
+            assert_eq!(note.whole.contains(TEXT), text && single, "{preview}: {note:?}");
+            assert_eq!(note.whole.contains(SENDER), name, "{preview}: {note:?}");
+        }
+    }
+}
+
 fn a_flood_after_an_absence_is_one_summary(
     world: &World,
     server: &Server,

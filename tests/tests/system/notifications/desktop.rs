@@ -95,6 +95,8 @@ pub struct Note {
     /// The one whose place it takes, or 0.
     pub replaces: u32,
     pub id: u32,
+    /// All that was said.
+    pub whole: String,
 }
 
 /// A notification server that remembers and shows nothing. It takes the body for markup, as most do.
@@ -145,11 +147,13 @@ async fn serve(mut calls: MessageStream, bus: Connection, notes: Arc<Mutex<Vec<N
             Some("GetCapabilities") => bus.reply(&header, &vec!["body", "body-markup"]).await.unwrap(),
             Some("Notify") => {
                 let body = call.body();
-                let (_, replaces, _, title, text, ..): Notify<'_> = body.deserialize().unwrap();
+                let said: Notify<'_> = body.deserialize().unwrap();
+                let whole = format!("{said:?}");
+                let (_, replaces, _, title, text, ..) = said;
                 let id = {
                     let mut notes = notes.lock().unwrap();
                     let id = if replaces == 0 { u32::try_from(notes.len()).unwrap() + 1 } else { replaces };
-                    notes.push(Note { title: title.into(), body: text.into(), replaces, id });
+                    notes.push(Note { title: title.into(), body: text.into(), replaces, id, whole });
                     id
                 };
                 bus.reply(&header, &id).await.unwrap();
