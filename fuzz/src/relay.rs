@@ -215,9 +215,12 @@ struct Book {
     /// When each id was taken last.
     ids: BTreeMap<EnvelopeId, (usize, Timestamp)>,
     acked: u64,
+    /// Until when contacts are shut out.
+    shut: BTreeMap<u8, Timestamp>,
 }
 
-/// What was taken is delivered in its order until it is acknowledged or too old, and once; what was refused never is.
+/// What was taken is delivered in its order until it is acknowledged or too old, and once; what was refused never is. Who is
+/// shut out puts nothing in, and nobody more than there is room for.
 pub fn ops(bytes: &[u8]) {
     let limits = Limits {
         mailbox_envelopes: 20,
@@ -269,8 +272,11 @@ impl History {
             }
             REVOKE => {
                 let until = Timestamp(self.now.0 + u64::from(with) * HOUR);
-                let contact = ContactId([contact; 16]);
-                self.ask(Request::Revoke { mailbox: mailbox(owner), contact, until });
+                let id = ContactId([contact; 16]);
+                let outcome = self.ask(Request::Revoke { mailbox: mailbox(owner), contact: id, until });
+                assert_eq!(outcome, Outcome::Revoked(id));
+                let shut = self.books[usize::from(owner)].shut.entry(contact).or_insert(until);
+                *shut = until.max(*shut);
             }
             _ => {
                 let entry = entry(owner, contact).clone();
@@ -293,6 +299,8 @@ impl History {
         let head = self.relay.store().mailbox(mailbox(owner)).expect("memory").map_or(0, |row| row.head.0);
         let known_for = u64::try_from(RECEIPT_MEMORY.as_millis()).expect("a day");
         let book = &mut self.books[usize::from(owner)];
+        let is_shut = book.shut.get(&contact).is_some_and(|until| self.now <= *until);
+        assert!(!is_shut || answers.iter().all(|(_, answer)| answer.is_err()), "who is shut out got in");
         let mut last = book.taken.last_key_value().map_or(0, |(last, _)| *last);
         for ((envelope, answer), (_, length)) in answers.into_iter().zip(what) {
             if answer.is_err() {
@@ -340,6 +348,7 @@ impl History {
                     Deliver::Ephemeral(_) => panic!("the store holds nothing ephemeral"),
                 }
             }
+            assert!(seen.len() as u64 <= self.limits.mailbox_envelopes, "more than there is room for");
             let waiting = book.taken.range(book.acked + 1..);
             assert_eq!(last, book.taken.last_key_value().map_or(0, |(last, _)| *last));
             for (place, (.., came)) in waiting {
