@@ -82,6 +82,15 @@ formal *claims:
 schemathesis *args:
     tests/schemathesis/run {{args}}
 
+# Which lines the tests run, programs that they start included: just coverage, just coverage --lib --bins (installs LLVM's tools
+# from PyPI where the toolchain has none)
+coverage *args:
+    tests/coverage/run {{args}}
+
+# Whether two builds of the release programs in two directories give the same bytes.
+reproducible:
+    tests/reproducible/run
+
 # The daemon as a service of a real systemd, in namespaces (needs root and systemd).
 systemd:
     tests/systemd/run
@@ -123,6 +132,8 @@ nightly: deny models constant-time formal sbom
     just road 500
     just soak 2000 1800
     for target in $(ls fuzz/corpus); do just fuzz $target 600; done
+    just coverage
+    just reproducible
     just mutants
 
 # Does a test notice when the code is wrong? just mutants --file protocol/src/kdf.rs (needs cargo-mutants)
