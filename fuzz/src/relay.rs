@@ -376,6 +376,11 @@ pub fn seeds(frames: &[Seed]) -> Vec<Seed> {
             "too-old",
             vec![deposit(1), [WAIT, 0, 255, 0], [WAIT, 0, 255, 0], deposit(2), [SWEEP, 0, 0, 0], deposit(1)],
         ),
+        (
+            "one-too-old-and-one-not",
+            vec![deposit(1), [WAIT, 0, 255, 0], deposit(2), [WAIT, 0, 255, 0], [SWEEP, 0, 0, 0]],
+        ),
+        ("full-of-many", (0..32).map(|id| [DEPOSIT, id % 4 * 2, id, 9]).collect()),
         ("shut-out", vec![deposit(1), [REVOKE, 2, 9, 0], deposit(2), [DEPOSIT, 4, 2, 9], [FETCH, 2, 1, 1]]),
         ("together", vec![[TOGETHER, 2, 1, 9], [TOGETHER, 3, 1, 9], [ACK, 1, 2, 0], [TOGETHER, 3, 1, 9]]),
     ];
