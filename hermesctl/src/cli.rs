@@ -238,14 +238,14 @@ pub(crate) enum ClientCommand {
 }
 
 const RECOVER_HELP: &str = "\
-One store must not be used in two places. When it is, the relay lets one copy go on and the other
-one stops; on the stopped one this command takes over, begins a new session with every contact,
+One store must not be used in two places. When it is, the relay lets one copy go on and the other \
+one stops; on the stopped one this command takes over, begins a new session with every contact, \
 and stops the other. On the copy that goes on, it ends the alarm that status shows.";
 
 const SEND_USAGE: &str = "hermesctl send [OPTIONS] TO... [TEXT|-]";
 
 const SEND_HELP: &str = "\
-The last of several arguments is the text. With `-` in its place, or with a contact alone, the
+The last of several arguments is the text. With `-` in its place, or with a contact alone, the \
 text comes from standard input, less one newline at its end. It has at most 16384 bytes.
 
   hermesctl send bob 'deploy done'
@@ -254,15 +254,15 @@ text comes from standard input, less one newline at its end. It has at most 1638
   hermesctl send -r bob#42 'on my way'
   hermesctl send bob -- '-5 degrees'
 
-With --wait, a group's message is delivered when all members who are contacts of yours have it;
+With --wait, a group's message is delivered when all members who are contacts of yours have it; \
 others confirm nothing.";
 
 const AUDIT_HELP: &str = "\
-Senders number their messages in each chat, so a missing one shows as soon as a later one is here.
-The last messages of a chat are missed by their sender only: as not confirmed. What a contact sent
+Senders number their messages in each chat, so a missing one shows as soon as a later one is here. \
+The last messages of a chat are missed by their sender only: as not confirmed. What a contact sent \
 while you blocked it was refused; it is shown, and is not missing.
 
-Exit code: 0 when nothing is missing and nothing contradicts anything, else 1. A message that is
+Exit code: 0 when nothing is missing and nothing contradicts anything, else 1. A message that is \
 not confirmed may just be waiting for its recipient, and does not count.";
 
 #[derive(Debug, Args)]
@@ -412,6 +412,24 @@ mod tests {
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split(' '))
+    }
+
+    /// What a page of help says, on a terminal of 80 columns.
+    fn pages(command: &mut clap::Command, pages: &mut Vec<String>) {
+        pages.push(command.render_help().to_string());
+        command.get_subcommands_mut().for_each(|below| self::pages(below, pages));
+    }
+
+    #[test]
+    fn help_fits_on_80_columns() {
+        let mut command = Cli::command().term_width(80);
+        command.build();
+        let mut found = Vec::new();
+        pages(&mut command, &mut found);
+        assert!(found.len() > 90, "{}", found.len());
+        for line in found.iter().flat_map(|page| page.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
 
     #[test]

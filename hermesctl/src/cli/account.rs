@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 pub(super) const ACCOUNT_HELP: &str = "\
 `hermesctl init` makes an account, `restore` makes one of a backup.
 
-What `rm` removes is gone: the keys, the contacts, the messages on this machine. Nobody is told. What
-contacts still send waits at the relay, where nobody can read it, until it expires. Other members of a
+What `rm` removes is gone: the keys, the contacts, the messages on this machine. Nobody is told. What \
+contacts still send waits at the relay, where nobody can read it, until it expires. Other members of a \
 group see a member who is never there: leave groups first.";
 
 #[derive(Debug, Subcommand)]
@@ -30,7 +30,7 @@ pub(crate) struct RemoveAccount {
 }
 
 pub(super) const PROFILE_HELP: &str = "\
-Contacts are told, and see it in `contact show`; what they call you in their own lists is theirs to say.
+Contacts are told, and see it in `contact show`; what they call you in their own lists is theirs to say. \
 Groups that you are in go on to show the name under which you joined.
 
   hermesctl profile

@@ -50,7 +50,7 @@ pub(crate) enum Chat {
 }
 
 const TTL_HELP: &str = "\
-With the author the time begins when a message has left, with a reader when it was read. The other
+With the author the time begins when a message has left, with a reader when it was read. The other \
 side is told and does the same. It is a promise among friends: whoever can read can keep.";
 
 /// A time, or none.

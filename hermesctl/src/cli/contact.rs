@@ -52,7 +52,7 @@ pub(crate) enum Contact {
 }
 
 const VERIFY_HELP: &str = "\
-Both of you see the same number, unless somebody stands between you. Compare it over another
+Both of you see the same number, unless somebody stands between you. Compare it over another \
 channel, in person or by telephone, or pass on what the other side sees:
 
   hermesctl contact verify bob
@@ -92,7 +92,7 @@ pub(crate) struct RemoveContact {
 pub(super) const PING_HELP: &str = "\
 The question and its answer are kept nowhere: a daemon that is not connected never hears of it.
 
-Exit code: 0 when it answered, 8 when it did not in time. It may be offline, or have presence set
+Exit code: 0 when it answered, 8 when it did not in time. It may be offline, or have presence set \
 to nobody in its configuration.";
 
 #[derive(Debug, Args)]

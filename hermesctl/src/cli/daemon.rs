@@ -25,8 +25,8 @@ pub(crate) enum Daemon {
 }
 
 const INSTALL_HELP: &str = "\
-Writes hermesd.socket and hermesd.service into ~/.config/systemd/user and enables them. With the
-socket a request starts hermesd, and systemd starts it again when it fails. Where no systemd user
+Writes hermesd.socket and hermesd.service into ~/.config/systemd/user and enables them. With the \
+socket a request starts hermesd, and systemd starts it again when it fails. Where no systemd user \
 manager runs there is nothing to install: every command starts hermesd in the background.";
 
 #[derive(Debug, Args)]

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use crate::duration;
 
 pub(crate) const SEARCH_HELP: &str = "\
-Finds words as they stand in messages, in upper or lower case. Messages are stored encrypted, so
+Finds words as they stand in messages, in upper or lower case. Messages are stored encrypted, so \
 that a search reads them all; in one chat it ends as soon as it has enough.";
 
 pub(crate) const CANCEL_HELP: &str = "\
-A message that has not left is not sent any more, and stays in your log as failed. Should the relay
+A message that has not left is not sent any more, and stays in your log as failed. Should the relay \
 have it already, it is withdrawn: its reader is not shown it.";
 
 #[derive(Debug, Args)]

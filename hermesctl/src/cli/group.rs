@@ -82,28 +82,28 @@ pub(crate) enum Group {
 }
 
 const GROUP_HELP: &str = "\
-Nobody has to be online, and members need not know each other. Whoever makes the group is its
-admin; others become it by hermesctl group role. Who is added reads nothing from before, and who
+Nobody has to be online, and members need not know each other. Whoever makes the group is its \
+admin; others become it by hermesctl group role. Who is added reads nothing from before, and who \
 is removed reads nothing sent after.
 
   hermesctl group create ops bob carol
   hermesctl send ops 'disk at 91 %'";
 
 const ADD_HELP: &str = "\
-Whose mailbox is at another relay gets a second one at the group's, for this group: their client makes
-it when it is next online. A relay that takes new accounts only with a registration token wants one for
+Whose mailbox is at another relay gets a second one at the group's, for this group: their client makes \
+it when it is next online. A relay that takes new accounts only with a registration token wants one for \
 this too. Its operator makes it by hermes-relay token new, and it reaches the contact encrypted.
 
   hermesctl group add ops bob
   hermesctl group add ops bob --token-file token.txt";
 
 const REBUILD_HELP: &str = "\
-Every member checks every change of a group, and follows none that breaks its rules: the group stops
-for all, and hermesctl group show says who it was. This goes on from where it stopped, without them,
+Every member checks every change of a group, and follows none that breaks its rules: the group stops \
+for all, and hermesctl group show says who it was. This goes on from where it stopped, without them, \
 for everybody else; nobody else has to do anything.";
 
 const MEMBER_HELP: &str = "\
-A member who is no contact is named by the name that it gives itself, or by the first eight digits
+A member who is no contact is named by the name that it gives itself, or by the first eight digits \
 of its fingerprint: hermesctl group show GROUP has both.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

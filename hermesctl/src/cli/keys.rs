@@ -17,8 +17,8 @@ pub(crate) struct Backup {
 }
 
 pub(super) const BACKUP_HELP: &str = "\
-It has who you are, whom you know, what was said and what you have settled, encrypted under a
-passphrase (asked for, or read from standard input). It has no sessions, prekeys or keys of groups,
+It has who you are, whom you know, what was said and what you have settled, encrypted under a \
+passphrase (asked for, or read from standard input). It has no sessions, prekeys or keys of groups, \
 so it cannot be used to read what is on its way, and sessions begin anew with whoever restores it.";
 
 #[derive(Debug, Args)]
@@ -35,8 +35,8 @@ pub(crate) struct Restore {
 }
 
 pub(super) const RESTORE_HELP: &str = "\
-The account goes on here: the store that the backup was made of stops when it next connects, and
-hermesctl recover on it would turn that around. What came after the backup, contacts say again as
+The account goes on here: the store that the backup was made of stops when it next connects, and \
+hermesctl recover on it would turn that around. What came after the backup, contacts say again as \
 far as they still have it. Groups take the account back when one of their admins is online.";
 
 #[derive(Debug, Args)]
@@ -59,10 +59,12 @@ pub(crate) enum Keys {
 }
 
 const KEYS_HELP: &str = "\
+The kinds are:
+
   file        a file that only you can read, apart from the store
   passphrase  one that is typed for each start of hermesd: hermesctl unlock
   command     the passphrase that keys.passphrase_command in config.toml prints
-  credential  the systemd credential hermes-NAME (LoadCredential=, LoadCredentialEncrypted=)
-  keyring     a random secret in the desktop's keyring; needs the program secret-tool
+  credential  what systemd hands over as hermes-NAME (LoadCredential=)
+  keyring     a random secret in the desktop's keyring; needs secret-tool
 
 The way that was used before opens nothing afterwards, as far as the disk forgets.";

@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 use crate::duration;
 
 pub(crate) const REF_HELP: &str = "\
-A message is named like bob#42, as inbox and log show it, by its id (--json), or as @last, the one that
+A message is named like bob#42, as inbox and log show it, by its id (--json), or as @last, the one that \
 arrived last.";
 
 pub(crate) const UNSEND_HELP: &str = "\
-Both sides see that a message was withdrawn. It is a promise among friends: whoever has read it has
+Both sides see that a message was withdrawn. It is a promise among friends: whoever has read it has \
 read it, and a program without scruples keeps it.";
 
 /// How long `--wait` waits unless told otherwise.

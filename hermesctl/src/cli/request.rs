@@ -3,14 +3,14 @@
 use clap::Subcommand;
 
 pub(super) const REQUESTS_HELP: &str = "\
-`hermesctl invite --requests` prints a link that can stand on a web page or in a README. Who uses it is
+`hermesctl invite --requests` prints a link that can stand on a web page or in a README. Who uses it is \
 no contact: what they say first is listed here, nothing is sent to them, and nothing announces them.
 
   hermesctl requests ls
   hermesctl requests accept carol
   hermesctl requests reject carol
 
-Their names are their own word, and nobody has vouched for them. What comes by a public link may be
+Their names are their own word, and nobody has vouched for them. What comes by a public link may be \
 rubbish; when it is, withdraw the link with `close` and publish another.";
 
 #[derive(Debug, Subcommand)]

@@ -6,16 +6,17 @@ use clap::{Args, Subcommand, ValueEnum};
 use regex_lite::Regex;
 
 pub(super) const ON_HELP: &str = "\
-Runs CMD for each text that arrives, one after the other and in order. CMD reads the event as one
+Runs CMD for each text that arrives, one after the other and in order. CMD reads the event as one \
 line of JSON from its standard input. Its environment has what is safe to use in a shell:
 
-  HERMES_ACCOUNT  HERMES_FROM  HERMES_CHAT  HERMES_REF  HERMES_ID  HERMES_SEQ  HERMES_ATTEMPT
+  HERMES_ACCOUNT  HERMES_FROM  HERMES_CHAT  HERMES_REF  HERMES_ID
+  HERMES_SEQ  HERMES_ATTEMPT
 
 What others wrote, texts and names of people who are no contacts, is in the JSON alone.
 
-A message is done with when CMD has ended with 0. Whatever is stopped or killed, each message is
-handed over at least once; CMD may see one again after a crash, with the same HERMES_ID. Messages
-that come while nothing runs wait for the same command, or for the same --as NAME, however long
+A message is done with when CMD has ended with 0. Whatever is stopped or killed, each message is \
+handed over at least once; CMD may see one again after a crash, with the same HERMES_ID. Messages \
+that come while nothing runs wait for the same command, or for the same --as NAME, however long \
 that takes; hermesctl events forget NAME ends the waiting.
 
   hermesctl on --from ops --match '^deploy ' -- ./deploy.sh
@@ -48,8 +49,8 @@ fn regex(text: &str) -> Result<Regex, String> {
 }
 
 pub(super) const EVENTS_HELP: &str = "\
-What happens to an account is numbered. A program that reads it under a name, as hermesctl on does,
-says up to which number it is done, and goes on there whenever it comes back. Messages wait for as
+What happens to an account is numbered. A program that reads it under a name, as hermesctl on does, \
+says up to which number it is done, and goes on there whenever it comes back. Messages wait for as \
 long as it takes, other events for 30 days: forget a name that will not come back.";
 
 /// Programs that listen under a name.
@@ -67,11 +68,12 @@ pub(crate) enum Events {
 }
 
 pub(super) const API_HELP: &str = "\
-Prints the answer as it is. {account} in the path stands for the account in use.
+Prints the answer as it is, indented on a terminal. {account} in the path stands for the account in use.
 
   hermesctl api GET /v1/status
   hermesctl api GET '/v1/accounts/{account}/events?kind=received'
-  hermesctl api POST '/v1/accounts/{account}/messages' -d '{\"to\":[\"bob\"],\"text\":\"hi\"}'
+  hermesctl api POST '/v1/accounts/{account}/messages' \\
+    -d '{\"to\":[\"bob\"],\"text\":\"hi\"}'
   hermesctl api GET /v1/openapi.json";
 
 #[derive(Debug, Args)]

@@ -64,6 +64,8 @@ fn play(file: &Path) {
         .env("DBUS_SESSION_BUS_ADDRESS", "")
         .env("EDITOR", "false")
         .env("VISUAL", "")
+        // Help is folded to the terminal; here there is none, whoever runs this.
+        .env("COLUMNS", "80")
         .case(&copied.0);
     cases.run();
 }
