@@ -90,11 +90,12 @@ fn a_send_prints_its_results_and_nothing_else() {
 #[test]
 fn each_recipient_has_a_result_and_the_exit_code_sums_up() {
     let world = World::with_daemon(|heard| {
-        let results = heard.body["to"].as_array().unwrap().iter().map(|to| match to.as_str().unwrap() {
-            "nobody" => refused("nobody", "contact-not-found"),
-            "changed" => refused("changed", "identity-changed"),
-            name => result(name, "queued"),
-        });
+        let results =
+            heard.body["to"].as_array().into_iter().flatten().map(|to| match to.as_str().unwrap() {
+                "nobody" => refused("nobody", "contact-not-found"),
+                "changed" => refused("changed", "identity-changed"),
+                name => result(name, "queued"),
+            });
         ok(json!({"v": 1, "results": results.collect::<Vec<_>>(), "timed_out": false}))
     });
     let send = |to: &[&str]| world.run(&[&["-a", "alice", "send"], to, &["hi"]].concat());
@@ -105,6 +106,23 @@ fn each_recipient_has_a_result_and_the_exit_code_sums_up() {
     assert_eq!(code(&send(&["nobody"])), 5);
     assert_eq!(code(&send(&["changed"])), 6);
     assert_eq!(code(&send(&["bob", "carol"])), 0);
+}
+
+#[test]
+fn what_waits_for_the_user_to_decide_says_so() {
+    let world = World::with_daemon(|heard| match heard.route.as_str() {
+        "GET /v1/status" => {
+            let mut status = status_of(&["alice"]);
+            let reason = json!({"code": "superseded", "message": "another took over", "hint": "decide"});
+            status["accounts"][0]["connection"] = json!({"state": "refused", "since": 0, "reason": reason});
+            ok(status)
+        }
+        _ => ok(json!({"v": 1, "results": [result("bob", "queued")], "timed_out": false})),
+    });
+    let output = world.run(&["-a", "alice", "send", "bob", "hi"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, "✓ bob#43 queued\n"));
+    assert_eq!(stderr(&output), "warning: alice is not connected: another took over\n  → decide\n");
+    assert_eq!(stderr(&world.run(&["-q", "-a", "alice", "send", "bob", "hi"])), "");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use hermes_api::{CreateInvite, Exit};
 use jiff::tz::TimeZone;
 
+use super::show_qr;
 use crate::{
     cli,
     invocation::Invocation,
     output::{Format, Line},
-    render::{message::local_time, qr},
+    render::message::local_time,
     stop::Stop,
 };
 
@@ -32,7 +33,7 @@ pub(crate) async fn run(args: cli::Invite, invocation: &mut Invocation) -> Resul
         return Ok(Exit::Ok);
     }
     if args.qr {
-        qr::lines(&created.invite)?.iter().for_each(|line| invocation.output.line(line));
+        show_qr(&created.invite, invocation);
     }
     invocation.output.line(&Line::new(&created.invite));
     // First the link, then what to do with it, also when both go to one terminal.

@@ -4,12 +4,16 @@ use std::time::Instant;
 
 use hermes_api::{EditMessage, Exit, MessageChanged, MessageState, React, Wait, WaitQuery};
 
-use super::send;
+use super::{
+    send,
+    stuck::{self, Waited},
+};
 use crate::{
     cli::{self, Patience, Told},
     duration,
     invocation::Invocation,
     output::{Format, GOOD, Line, NAME, WARN},
+    render::message::state,
     stop::Stop,
 };
 
@@ -80,15 +84,19 @@ async fn finish(
     if invocation.output.format == Format::Json {
         invocation.output.json(&changed)?;
     } else {
-        invocation.output.line(&line(&changed, done, missed, began));
+        invocation.output.line(&line(&changed, done, patience.wait, began));
     }
     invocation.output.flush()?;
+    if changed.state == Some(MessageState::Queued) && invocation.output.format == Format::Text {
+        let waited = patience.wait.map_or(Waited::No, |_| Waited::Yes);
+        stuck::explain(account, waited, invocation).await;
+    }
     Ok(if missed.is_some() { Exit::TimedOut } else { Exit::Ok })
 }
 
-fn line(changed: &MessageChanged, done: &str, missed: Option<Told>, began: Instant) -> Line {
+fn line(changed: &MessageChanged, done: &str, waited: Option<Told>, began: Instant) -> Line {
     let name = &changed.message.reference;
-    if let Some(told) = missed {
+    if let Some(told) = waited.filter(|told| !reached(changed.state, *told)) {
         let target = match told {
             Told::Relayed => "relayed",
             Told::Delivered => "delivered",
@@ -96,12 +104,13 @@ fn line(changed: &MessageChanged, done: &str, missed: Option<Told>, began: Insta
         let late = format!("{done}, not {target} after {}", duration::taken(began.elapsed()));
         return Line::default().styled(WARN, "… ").styled(NAME, name).plain(late);
     }
-    let state = match changed.state {
-        Some(MessageState::Queued) => " (queued)",
-        Some(_) => "",
-        None => " (nothing to tell anybody)",
+    let so_far = match (changed.state, waited) {
+        (None, _) => " (nothing to tell anybody)".to_owned(),
+        (Some(reached), Some(_)) => format!(", {} ({})", state(reached), duration::taken(began.elapsed())),
+        (Some(MessageState::Queued), None) => " (queued)".to_owned(),
+        (Some(_), None) => String::new(),
     };
-    Line::default().styled(GOOD, "✓ ").styled(NAME, name).plain(format!("{done}{state}"))
+    Line::default().styled(GOOD, "✓ ").styled(NAME, name).plain(format!("{done}{so_far}"))
 }
 
 /// Whether what was said has come so far. What nobody has to hear of has nowhere to go.
@@ -116,6 +125,22 @@ fn reached(state: Option<MessageState>, told: Told) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waited_reads_how_far_it_came() {
+        let message = crate::render::message::tests::incoming("bob#1", "hi");
+        let said = |state, waited| {
+            let changed = MessageChanged { v: hermes_api::V1, message: message.clone(), id: None, state };
+            line(&changed, " edited", waited, Instant::now()).text()
+        };
+        let delivered = said(Some(MessageState::Delivered), Some(Told::Delivered));
+        assert!(delivered.starts_with("✓ bob#1 edited, delivered ("), "{delivered}");
+        let late = said(Some(MessageState::Queued), Some(Told::Relayed));
+        assert!(late.starts_with("… bob#1 edited, not relayed after "), "{late}");
+        assert_eq!(said(Some(MessageState::Queued), None), "✓ bob#1 edited (queued)");
+        assert_eq!(said(Some(MessageState::Delivered), None), "✓ bob#1 edited");
+        assert_eq!(said(None, Some(Told::Delivered)), "✓ bob#1 edited (nothing to tell anybody)");
+    }
 
     #[test]
     fn only_what_was_reached_counts() {

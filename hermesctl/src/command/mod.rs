@@ -32,15 +32,18 @@ pub(crate) mod requests;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod status;
+mod stuck;
 pub(crate) mod verify;
 
 use std::time::SystemTime;
 
-use hermes_api::{Exit, UnixMillis};
+use hermes_api::{Exit, Problem, UnixMillis};
 
 use crate::{
     cli::{self, ClientCommand},
     invocation::Invocation,
+    output::{Format, Line, WARN},
+    render::qr,
     stop::Stop,
     tui,
 };
@@ -99,6 +102,20 @@ pub(crate) async fn run(command: ClientCommand, invocation: &mut Invocation) -> 
     let exit = exit?;
     invocation.output.flush()?;
     Ok(exit)
+}
+
+/// A text's QR code, for people. Where it cannot be drawn the text is still there.
+fn show_qr(text: &str, invocation: &mut Invocation) {
+    if invocation.output.format == Format::Json {
+        return;
+    }
+    match qr::lines(text, invocation.output.width) {
+        Ok(lines) => lines.iter().for_each(|line| invocation.output.line(line)),
+        Err(Problem { message, hint, .. }) => {
+            let warning = Line::default().styled(WARN, "warning: ").plain(format!("{message}: {hint}"));
+            invocation.notes.say(&warning);
+        }
+    }
 }
 
 fn now() -> UnixMillis {

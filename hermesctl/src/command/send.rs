@@ -6,10 +6,11 @@ use std::{
 };
 
 use hermes_api::{
-    ErrorCode, Exit, Problem, SendMessage, Wait,
+    ErrorCode, Exit, MessageState, Problem, SendMessage, Wait,
     limits::{RECIPIENTS, TEXT_BYTES},
 };
 
+use super::stuck::{self, Waited};
 use crate::{
     cli::{self, WaitFor},
     input,
@@ -85,6 +86,10 @@ pub(crate) async fn run(args: cli::Send, invocation: &mut Invocation) -> Result<
                 invocation.notes.problem(&problem);
             }
         }
+    }
+    if sent.results.iter().any(|result| result.error.is_none() && result.state == MessageState::Queued) {
+        invocation.output.flush()?;
+        stuck::explain(&account, if wait == Wait::None { Waited::No } else { Waited::Yes }, invocation).await;
     }
     Ok(sent::exit(&sent))
 }

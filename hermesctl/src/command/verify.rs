@@ -6,12 +6,13 @@ use hermes_api::{
     ContactDetails, ErrorCode, Exit, KeyChange, Problem, VerifyContact, limits::SAFETY_NUMBER_BYTES,
 };
 
+use super::show_qr;
 use crate::{
     cli, input,
     input::Questions,
     invocation::Invocation,
     output::{Format, GOOD, Line, NAME},
-    render::{account::trust, contact as render, qr},
+    render::{account::trust, contact as render},
     stop::Stop,
 };
 
@@ -25,15 +26,12 @@ pub(crate) async fn run(args: cli::Verify, invocation: &mut Invocation) -> Resul
     let source = source(&args, invocation.questions)?;
     let look = async |client: &hermes_api::Client| client.contact(&account, &args.name).await;
     let known = invocation.daemon.repeatable(look).await?;
+    if args.qr && matches!(source, Source::Given(_) | Source::Stdin) {
+        show_qr(&known.safety_code, invocation);
+    }
     let safety_number = match source {
-        Source::Given(number) => {
-            show_qr(&known, args.qr, invocation)?;
-            number
-        }
-        Source::Stdin => {
-            show_qr(&known, args.qr, invocation)?;
-            read().await?
-        }
+        Source::Given(number) => number,
+        Source::Stdin => read().await?,
         Source::Confirmed | Source::Question => {
             show_number(&known, args.qr, invocation)?;
             if let Some(change) = &known.key_change {
@@ -138,16 +136,11 @@ fn show_number(known: &ContactDetails, with_qr: bool, invocation: &mut Invocatio
         lines.extend(render::number("new number", &change.safety_number));
     }
     lines.iter().for_each(|line| invocation.output.line(line));
-    show_qr(known, with_qr, invocation)?;
+    if with_qr {
+        show_qr(&known.safety_code, invocation);
+    }
     // On the screen before the question is.
     Ok(invocation.output.flush()?)
-}
-
-fn show_qr(known: &ContactDetails, with_qr: bool, invocation: &mut Invocation) -> Result<(), Stop> {
-    if with_qr && invocation.output.format == Format::Text {
-        qr::lines(&known.safety_code)?.iter().for_each(|line| invocation.output.line(line));
-    }
-    Ok(())
 }
 
 fn finish(details: &ContactDetails, invocation: &mut Invocation) -> Result<Exit, Stop> {
