@@ -8,6 +8,7 @@ mod courier;
 mod editor;
 mod model;
 mod screen;
+mod seams;
 mod steady;
 mod tasks;
 #[cfg(test)]

@@ -220,6 +220,13 @@ pub(super) enum Notice {
     Note(Line),
 }
 
+impl Notice {
+    /// Whether it says that nothing can be asked of the daemon, which may be over.
+    pub(super) fn is_about_reach(&self) -> bool {
+        matches!(self, Self::Problem(Problem { code: ErrorCode::Locked | ErrorCode::DaemonUnreachable, .. }))
+    }
+}
+
 /// Where the parts of the screen are. What is not shown is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
@@ -279,6 +286,13 @@ impl Model {
         self.overlay_scroll = 0;
     }
 
+    /// The chats in which a text was begun, the open one first.
+    pub(super) fn begun(&self) -> impl Iterator<Item = &str> {
+        let open = self.open.iter().map(|open| (&open.chat, &open.draft));
+        let begun = open.chain(self.drafts.iter()).filter(|(_, draft)| !draft.is_blank());
+        begun.map(|(chat, _)| chat.as_str())
+    }
+
     /// Whether the account's keys are out of memory.
     pub(super) fn is_locked(&self) -> bool {
         matches!(&self.daemon, Reach::Refused(problem) if problem.code == ErrorCode::Locked)
@@ -323,6 +337,15 @@ impl Open {
 }
 
 impl Draft {
+    /// Whether no word would be lost with it.
+    fn is_blank(&self) -> bool {
+        let kept = match &self.purpose {
+            Purpose::New | Purpose::Reply(_) => "",
+            Purpose::Edit { kept, .. } => kept.text(),
+        };
+        self.text.text().trim().is_empty() && kept.trim().is_empty()
+    }
+
     /// Whether nothing would be lost with it.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.purpose == Purpose::New

@@ -25,6 +25,8 @@ use ratatui_crossterm::{
 };
 use rustix::process::{Signal, getpid, kill_process};
 
+use super::seams::Seams;
+
 /// Set by a panic, whichever thread has it: what it reports must not be drawn over.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
@@ -40,6 +42,7 @@ pub(super) struct Screen {
     /// Never dropped: it would show the cursor, which is done here, and panic where there is no terminal any more.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     mouse: Mouse,
+    seams: Seams,
 }
 
 impl Screen {
@@ -55,7 +58,7 @@ impl Screen {
         });
         let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?);
         // From here on there is something to give back, also when the rest fails.
-        let screen = Self { terminal, mouse };
+        let screen = Self { terminal, mouse, seams: Seams::default() };
         take(mouse)?;
         Ok(screen)
     }
@@ -64,7 +67,12 @@ impl Screen {
         if PANICKED.load(Ordering::SeqCst) {
             return Ok(());
         }
-        self.terminal.draw(draw).map(|_| ())
+        let seams = &mut self.seams;
+        let drawn = self.terminal.draw(|frame| {
+            draw(frame);
+            seams.sew(frame.buffer_mut());
+        });
+        drawn.map(|_| ())
     }
 
     /// Draws everything anew the next time: something else may have written on the screen. Terminal::clear would ask

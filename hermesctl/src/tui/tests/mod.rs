@@ -324,6 +324,40 @@ fn nobody_leaves_a_message_behind_without_a_question() {
 }
 
 #[test]
+fn nobody_leaves_a_text_behind_that_is_not_sent() {
+    let mut bench = Bench::with(80, 24, Vec::new(), false);
+    bench.write("half a thou");
+    bench.model.open_chat("carol");
+    assert_eq!(bench.control('c'), Flow::Stay);
+    assert!(bench.draw().concat().contains("The text to bob is not sent."));
+    assert_eq!(bench.key(KeyCode::Esc), Flow::Stay);
+    bench.write("  ");
+    bench.model.open_chat("bob");
+    bench.control('u');
+    assert_eq!(bench.control('c'), Flow::Leave, "blanks are nobody's words");
+}
+
+#[test]
+fn an_account_that_is_open_again_is_not_called_locked() {
+    let mut bench = Bench::with(80, 24, Vec::new(), false);
+    let locked = || Problem::new(ErrorCode::Locked, "it is locked", "open it");
+    bench.model.reached(Reach::Refused(locked()));
+    bench.model.answered(Answer::Refused(Request::Chats, locked()));
+    assert!(bench.draw()[23].starts_with("error: it is locked"));
+    bench.model.reached(Reach::Listening);
+    assert!(bench.draw()[23].starts_with("Enter send"), "{:?}", bench.draw());
+}
+
+#[test]
+fn on_a_narrow_screen_the_chat_stands_on_top() {
+    let mut bench = Bench::with(40, 12, Vec::new(), false);
+    bench.model.relay = Some(hermes_api::ConnectionState::Connected);
+    assert_eq!(bench.draw()[0], " me  │ bob");
+    bench.model.relay = Some(hermes_api::ConnectionState::Offline);
+    assert_eq!(bench.draw()[0], " me not connected to the relay  │ bob");
+}
+
+#[test]
 fn a_gap_that_a_page_cannot_close_begins_the_conversation_anew() {
     let mut bench = Bench::with(80, 24, numbered(1..=5), false);
     bench.page(Side::Newest, numbered(200..=210), true);

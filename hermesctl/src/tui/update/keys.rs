@@ -93,7 +93,7 @@ impl Model {
 
     fn leave(&mut self) -> Flow {
         let sure = matches!(self.overlay, Some(Overlay::Leave));
-        if sure || self.sending.is_empty() {
+        if sure || (self.sending.is_empty() && self.begun().next().is_none()) {
             return Flow::Leave;
         }
         self.lay(Overlay::Leave);

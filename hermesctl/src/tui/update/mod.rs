@@ -136,6 +136,8 @@ impl Model {
             self.forget();
         }
         if self.daemon == Reach::Listening {
+            // Whatever it was about, the daemon answers again.
+            self.notice = self.notice.take().filter(|notice| !notice.is_about_reach());
             // What happened before the listener was in place is in no event.
             self.refresh();
         }

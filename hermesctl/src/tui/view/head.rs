@@ -15,10 +15,17 @@ use crate::{
     output::{Line, NAME},
 };
 
+const CONNECTED: &str = "connected";
+
 /// Without colours, which would stand reversed.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, paint: Paint, now: UnixMillis) {
     let place = model.places.head;
-    let mut line = Line::new(" ").styled(NAME, &model.account).plain(format!(" {}", connection(model)));
+    let mut line = Line::new(" ").styled(NAME, &model.account);
+    let connection = connection(model);
+    // Beside a list there is room to say that all is well; elsewhere only for what is not.
+    if model.open.is_none() || !model.places.list.is_empty() || connection != CONNECTED {
+        line = line.plain(format!(" {connection}"));
+    }
     if let Some(open) = &model.open {
         line = line.plain("  │ ").styled(NAME, &open.chat);
         let chat = model.chat(&open.chat);
@@ -41,7 +48,7 @@ fn connection(model: &Model) -> &'static str {
         (Reach::Gone, _) => "hermesd is away",
         (Reach::Refused(_), _) if model.is_locked() => "is locked",
         (Reach::Refused(_), _) => "cannot be used",
-        (Reach::Listening, Some(ConnectionState::Connected)) => "connected",
+        (Reach::Listening, Some(ConnectionState::Connected)) => CONNECTED,
         (Reach::Listening, Some(_)) => "not connected to the relay",
         (Reach::Listening, None) => "",
     }

@@ -113,20 +113,23 @@ fn lines(overlay: &Overlay, model: &Model, width: usize) -> Vec<Line> {
             lines.extend(text(DIM, &format!("“{}”", target.words), width));
             lines.extend(text(
                 Style::new(),
-                "It is deleted here and wherever it is. y withdraws it, any other key does not.",
+                "Deleted here and wherever it is. y withdraws it, any other key keeps it.",
                 width,
             ));
             lines
         }
         Overlay::Leave => {
             let waiting = u64::try_from(model.sending.len()).unwrap_or(u64::MAX);
-            let mut lines =
-                text(WARN, &format!("{} not yet taken by hermesd.", counted(waiting, "message")), width);
-            lines.extend(text(
-                Style::new(),
-                "Quit and lose what was written? y quits, any other key stays.",
-                width,
-            ));
+            let mut lines = Vec::new();
+            if waiting > 0 {
+                let taken = format!("{} not yet taken by hermesd.", counted(waiting, "message"));
+                lines.extend(text(WARN, &taken, width));
+            }
+            for chat in model.begun() {
+                lines.extend(text(WARN, &format!("The text to {chat} is not sent."), width));
+            }
+            let question = "Quit and lose what was written? y quits, any other key stays.";
+            lines.extend(text(Style::new(), question, width));
             lines
         }
     }
