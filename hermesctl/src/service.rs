@@ -92,6 +92,14 @@ impl Manager {
         self.call(&["daemon-reload"]).await.map(drop)
     }
 
+    /// The last lines that the service wrote.
+    pub(crate) async fn journal(&self, lines: usize) -> Option<String> {
+        let lines = lines.to_string();
+        let arguments = ["--user", "--unit", SERVICE, "--output=cat", "--lines", &lines];
+        let output = Command::new("journalctl").args(arguments).output().await.ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     async fn call(&self, arguments: &[&str]) -> Result<String, Problem> {
         systemctl(arguments).await.map_err(|said| {
             let message = format!("systemctl --user {} failed: {said}", arguments.join(" "));

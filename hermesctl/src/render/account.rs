@@ -42,6 +42,9 @@ fn account(account: &AccountStatus, shown: Detail, now: UnixMillis) -> Vec<Line>
     if account.keys.as_ref().is_some_and(|keys| keys.locked) {
         return locked(account);
     }
+    if is_closed(account) {
+        return closed(account, now);
+    }
     let mut lines = vec![
         headline(account, now),
         detail("unread", account.unread.to_string()),
@@ -83,6 +86,25 @@ fn locked(account: &AccountStatus) -> Vec<Line> {
     let headline = Line::default().styled(NAME, &account.name).plain("  ").styled(WARN, "locked");
     let mut lines = vec![headline.plain(": the relay keeps what arrives")];
     lines.push(hint(&format!("hermesctl unlock --account {}", account.name)));
+    lines.extend(account.keys.as_ref().map(keys));
+    lines
+}
+
+/// Whether its store does not open, so that nothing is known of it but why.
+pub(crate) fn is_closed(account: &AccountStatus) -> bool {
+    account.relay.is_empty()
+}
+
+fn closed(account: &AccountStatus, now: UnixMillis) -> Vec<Line> {
+    let since = duration::short(account.connection.since.before(now));
+    let headline = Line::default().styled(NAME, &account.name).plain("  ").styled(BAD, "does not open");
+    let mut lines = vec![headline.plain(format!(", since {since}"))];
+    if let Some(reason) = &account.connection.reason {
+        lines.push(detail("reason", reason.message.clone()));
+        if !reason.hint.is_empty() {
+            lines.push(hint(&reason.hint));
+        }
+    }
     lines.extend(account.keys.as_ref().map(keys));
     lines
 }
@@ -264,6 +286,7 @@ pub(crate) const ACCOUNT_HEADER: [&str; 5] = ["name", "state", "relay", "unread"
 pub(crate) fn row(account: &AccountStatus) -> Vec<String> {
     let state = match (account.keys.as_ref().is_some_and(|keys| keys.locked), account.connection.state) {
         (true, _) => "locked",
+        _ if is_closed(account) => "does not open",
         (_, ConnectionState::Registering) => "registering",
         (_, ConnectionState::Connected) => "connected",
         (_, ConnectionState::Connecting) => "connecting",
@@ -373,6 +396,25 @@ mod tests {
         assert_eq!(shown[1], "alice  locked: the relay keeps what arrives");
         assert_eq!(shown[2].trim(), "→ hermesctl unlock --account alice");
         assert!(shown[3].contains("keys") && shown[3].contains("passphrase: protects"), "{shown:?}");
+        assert_eq!(shown.len(), 4);
+    }
+
+    /// Its relay and its counts are in the store.
+    #[test]
+    fn of_an_account_that_does_not_open_nothing_is_claimed() {
+        let connection = Connection {
+            state: ConnectionState::Refused,
+            since: UnixMillis(0),
+            reason: Some(Problem::new(ErrorCode::Locked, "the command gives no passphrase", "run it")),
+        };
+        let account = AccountStatus { relay: String::new(), unread: 0, outbox: 0, connection, ..offline() };
+        assert_eq!(row(&account)[1], "does not open");
+        let shown = lines(account);
+        assert_eq!(shown[1], "alice  does not open, since 1m");
+        assert!(
+            shown[2].ends_with("the command gives no passphrase") && shown[3].ends_with("→ run it"),
+            "{shown:?}"
+        );
         assert_eq!(shown.len(), 4);
     }
 

@@ -117,6 +117,39 @@ fn without_a_daemon_the_rest_is_still_looked_at() {
     }
 }
 
+/// Where another copy goes on, this one is not called the newest; where a store does not open, its relay is not known.
+#[test]
+fn nothing_is_claimed_that_the_fault_denies() {
+    let (exit, document) = doctor(&daemon(account(refused("superseded")), 0, "on"));
+    assert_eq!(exit, 1);
+    assert_eq!(verdict(&document, "relay").0, "fail");
+    assert!(!document.to_string().contains("newest copy"), "{document}");
+
+    let mut closed = refused("locked");
+    closed["relay"] = json!("");
+    closed["fingerprint"] = json!("");
+    let world = daemon(account(closed), 0, "on");
+    let (exit, document) = doctor(&world);
+    assert_eq!((exit, verdict(&document, "account")), (1, ("fail", "canaryreason")), "{document}");
+    assert!(!document.to_string().contains("not connected to"), "{document}");
+    let report = stdout(&world.command(&["bugreport"]).env("PATH", "/nowhere").output().unwrap());
+    assert!(report.contains("account 1: does not open: locked"), "{report}");
+}
+
+#[test]
+fn a_protection_that_a_key_turns_off_says_which() {
+    let world = daemon(account(json!({})), 0, "off");
+    fs::create_dir_all(world.home.path().join("config")).unwrap();
+    fs::write(world.home.path().join("config/config.toml"), "keys.passphrase_command = [\"true\"]\n")
+        .unwrap();
+    let output = world.command(&["doctor"]).env("PATH", "/nowhere").output().unwrap();
+    assert!(
+        stdout(&output).contains("hermesctl config unset keys.passphrase_command"),
+        "{}",
+        stdout(&output)
+    );
+}
+
 #[test]
 fn each_fault_has_its_line_and_its_exit_code() {
     for (change, ahead_ms, measure, check, expected, exit) in [

@@ -19,13 +19,17 @@ const NAME: &str = "files";
 /// Confines this process, if the kernel can and nothing that is configured needs more.
 pub(super) fn confine(paths: &Paths, socket: &SocketPath, config: &Config) -> Measure {
     if !config.daemon.sandbox {
-        return measure(NAME, MeasureState::Off, "turned off by daemon.sandbox");
+        return measure(
+            NAME,
+            MeasureState::Off,
+            "not shut off from your other files: turned off by daemon.sandbox",
+        );
     }
     if !config.keys.passphrase_command.is_empty() {
         return measure(
             NAME,
             MeasureState::Off,
-            "keys.passphrase_command is set, and has to reach files of its own",
+            "not shut off from your other files, for keys.passphrase_command is set and may have to reach some",
         );
     }
     let mut own: Vec<PathBuf> = paths.written().into();

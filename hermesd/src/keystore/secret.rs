@@ -53,6 +53,12 @@ pub enum SecretError {
         /// What is wrong.
         reason: String,
     },
+    /// It is reached, and keeps nothing.
+    #[error(
+        "the keyring does not keep what it is given; start and unlock one in this session (GNOME Keyring, KWallet, \
+         KeePassXC), or choose another kind"
+    )]
+    KeyringKeepsNothing,
     /// A program does not work.
     #[error("{program} gives no passphrase: {reason}; run it by hand and see")]
     Program {
@@ -119,10 +125,7 @@ pub(super) fn into_keyring(
     let (status, _) = keyring(tool, "store", &[&label], account, salt, Some(secret))?;
     match status.success() && of_keyring(tool, account, salt).is_ok_and(|kept| kept == *secret) {
         true => Ok(()),
-        false => Err(SecretError::Program {
-            program: tool.to_owned(),
-            reason: "the keyring does not keep what it is given".to_owned(),
-        }),
+        false => Err(SecretError::KeyringKeepsNothing),
     }
 }
 

@@ -8,7 +8,7 @@ use hermes_api::{
 use super::{Check, Verdict};
 use crate::{
     limits,
-    render::account::{lost_at, relay_host},
+    render::account::{is_closed, lost_at, relay_host},
 };
 
 /// Whether the account is connected to its relay.
@@ -60,6 +60,10 @@ fn connection(account: &AccountStatus) -> Option<Check> {
         Some(reason) => (reason.message.clone(), reason.hint.clone(), reason.code.as_str()),
         None => ("the connection is being made".to_owned(), String::new(), "no reason yet"),
     };
+    if is_closed(account) {
+        let check = Check::private("account", Verdict::Fail, message, format!("does not open: {code}"));
+        return Some(check.advise(hint));
+    }
     let fact = format!("not connected: {code}");
     // Right after the start nothing has failed yet.
     let verdict = match (state, &account.connection.reason) {
@@ -161,6 +165,8 @@ fn store(account: &AccountStatus) -> Option<Check> {
     match account.store.state {
         // An account that does not open says why in its connection.
         StoreState::Ok if account.fingerprint.is_empty() => None,
+        // The relay has just said that another one is newer.
+        StoreState::Ok if reason(account) == Some(ErrorCode::Superseded) => None,
         StoreState::Ok => check(Verdict::Ok, "the newest copy, as far as the relay knows"),
         StoreState::Restored => Some(
             Check::plain("store", Verdict::Warn, "put back from an old copy; sessions are renewed")

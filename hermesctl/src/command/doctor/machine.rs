@@ -29,7 +29,7 @@ pub(super) async fn checks(
     checks.push(disk(&basis.paths.accounts()));
     checks.extend(key_files(&basis.paths.keys()));
     checks.extend(silent(status, diagnosis));
-    checks.extend(hardening(diagnosis));
+    checks.extend(hardening(diagnosis, config));
     checks.push(service(basis, diagnosis).await);
     checks.push(notifications(config.notifications.enabled).await);
     checks
@@ -172,7 +172,7 @@ fn key_files(directory: &Path) -> Option<Check> {
 }
 
 /// What the daemon says of its own protection; one line when all of it is in force.
-fn hardening(diagnosis: Option<&Diagnosis>) -> Vec<Check> {
+fn hardening(diagnosis: Option<&Diagnosis>, config: &Config) -> Vec<Check> {
     let Some(diagnosis) = diagnosis else { return Vec::new() };
     let lacking: Vec<Check> = diagnosis
         .measures
@@ -180,6 +180,7 @@ fn hardening(diagnosis: Option<&Diagnosis>) -> Vec<Check> {
         .filter(|measure| measure.state != MeasureState::On)
         .map(|measure| {
             Check::plain("hardening", Verdict::Warn, format!("{}: {}", measure.name, measure.detail))
+                .advise(in_the_way(&measure.name, config))
         })
         .collect();
     match lacking.is_empty() {
@@ -188,6 +189,19 @@ fn hardening(diagnosis: Option<&Diagnosis>) -> Vec<Check> {
             let all: Vec<&str> = diagnosis.measures.iter().map(|measure| measure.detail.as_str()).collect();
             vec![Check::plain("hardening", Verdict::Ok, all.join("; "))]
         }
+    }
+}
+
+/// What a user has settled that a measure gives way to, and how to take it back.
+fn in_the_way(measure: &str, config: &Config) -> &'static str {
+    match measure {
+        "files" if !config.daemon.sandbox => {
+            "to have it: hermesctl config unset daemon.sandbox, then hermesctl daemon restart"
+        }
+        "files" if !config.keys.passphrase_command.is_empty() => {
+            "if no account needs it: hermesctl config unset keys.passphrase_command, then hermesctl daemon restart"
+        }
+        _ => "",
     }
 }
 

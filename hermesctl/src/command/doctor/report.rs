@@ -17,6 +17,7 @@ use crate::{
     invocation::Basis,
     limits,
     output::{Format, GOOD, Line},
+    service,
     stop::Stop,
 };
 
@@ -54,7 +55,7 @@ pub(crate) async fn run(args: cli::Bugreport, basis: &mut Basis) -> Result<Exit,
         versions: versions(status.map(|status| status.version)),
         checks: facts(&checks),
         config: layers.as_ref().map(settings).unwrap_or_default(),
-        log: log(&basis.paths.log_file()),
+        log: own_words_of(&log(basis).await),
     };
     match args.output {
         Some(path) => {
@@ -155,10 +156,20 @@ fn shown(key: &Key, config: &Config) -> String {
     }
 }
 
-/// The last lines of the log, as far as they are the program's own words.
-fn log(path: &Path) -> Vec<String> {
-    let Ok((text, _)) = tail(path, limits::LOG_TAIL_BYTES) else { return Vec::new() };
-    let lines: Vec<String> = text.lines().filter_map(own_words).collect();
+/// The end of the log: of systemd's where it runs the daemon, else of the file.
+async fn log(basis: &Basis) -> String {
+    if let Some(manager) = service::keeper(&basis.socket).await
+        && manager.state().await.is_ok_and(|unit| unit.active != "inactive")
+        && let Some(journal) = manager.journal(limits::REPORT_LINES).await
+    {
+        return journal;
+    }
+    tail(&basis.paths.log_file(), limits::LOG_TAIL_BYTES).map_or_else(|_| String::new(), |(text, _)| text)
+}
+
+/// The last lines of a log, as far as they are the program's own words.
+fn own_words_of(log: &str) -> Vec<String> {
+    let lines: Vec<String> = log.lines().filter_map(own_words).collect();
     lines[lines.len().saturating_sub(limits::REPORT_LINES)..].to_vec()
 }
 
