@@ -5,7 +5,7 @@
 use std::{
     ffi::{OsStr, OsString},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Arg, CommandFactory};
@@ -13,7 +13,8 @@ use clap_complete::{
     ArgValueCompleter, CompletionCandidate,
     env::{CompleteEnv, Shells},
 };
-use hermes_api::{Body, Client, Direction, ErrorCode, LogQuery, Message, Problem};
+use hermes_api::{Body, Client, Direction, ErrorCode, KeyKind, LogQuery, Message, MessageState, Problem};
+use hermes_config::KEYS;
 
 use crate::{
     clean,
@@ -88,7 +89,7 @@ fn with(arg: Arg, names: Names) -> Arg {
 }
 
 /// Kinds of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Names {
     Accounts,
     Contacts,
@@ -101,6 +102,12 @@ enum Names {
     ChatsAndMessages,
     /// Only those of the account itself.
     OwnMessages,
+    /// Only those of them that have not left.
+    WaitingMessages,
+    /// Programs that listen to events.
+    Consumers,
+    /// A few words that are always the same.
+    Words(fn() -> Vec<&'static str>),
 }
 
 /// What an argument of a top-level command, or of a command below it, names.
@@ -109,7 +116,15 @@ fn names_of(command: &str, argument: &str) -> Option<Names> {
         (_, "account" | "account_to_remove") => Some(Names::Accounts),
         ("read", "messages") => Some(Names::ChatsAndMessages),
         ("react", "message") | ("send", "reply") => Some(Names::Messages),
-        ("edit" | "unsend" | "outbox", "message" | "messages") => Some(Names::OwnMessages),
+        ("edit" | "unsend", "message" | "messages") => Some(Names::OwnMessages),
+        ("outbox", "messages") => Some(Names::WaitingMessages),
+        ("events", "consumers") => Some(Names::Consumers),
+        ("keys", "to") | ("init" | "restore", "keys") => {
+            Some(Names::Words(|| KeyKind::ALL.iter().map(|kind| kind.as_str()).collect()))
+        }
+        ("config", "key") => Some(Names::Words(|| KEYS.iter().map(|key| key.name).collect())),
+        ("chat", "time") => Some(Names::Words(|| vec!["off"])),
+        ("dnd", "time") => Some(Names::Words(|| vec!["on", "off"])),
         (_, "chat" | "to" | "words" | "from") => Some(Names::Chats),
         ("contact", "name" | "old") | (_, "contact" | "contacts" | "member" | "members") => {
             Some(Names::Contacts)
@@ -123,14 +138,21 @@ fn names_of(command: &str, argument: &str) -> Option<Names> {
 fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
     // zsh passes words on as they are typed, with what it put before a #; no name has one of these.
     let typed = typed.to_string_lossy().replace('\\', "");
+    let mut found = match names {
+        Names::Words(words) => words().into_iter().map(CompletionCandidate::new).collect(),
+        names => asked(names, &typed),
+    };
+    found.retain(|candidate| candidate.get_value().to_string_lossy().starts_with(&typed));
+    found
+}
+
+/// What the daemon knows, if it says so in time.
+fn asked(names: Names, typed: &str) -> Vec<CompletionCandidate> {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();
     };
-    let asked =
-        runtime.block_on(async { tokio::time::timeout(limits::COMPLETION, ask(names, &typed)).await });
-    let mut found = asked.ok().and_then(Result::ok).unwrap_or_default();
-    found.retain(|candidate| candidate.get_value().to_string_lossy().starts_with(&typed));
-    found
+    let asked = runtime.block_on(async { tokio::time::timeout(limits::COMPLETION, ask(names, typed)).await });
+    asked.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 async fn ask(names: Names, typed: &str) -> Result<Vec<CompletionCandidate>, Stop> {
@@ -139,7 +161,7 @@ async fn ask(names: Names, typed: &str) -> Result<Vec<CompletionCandidate>, Stop
     let invocation = Invocation::new(&global, basis)?;
     let client = &invocation.daemon.client;
     let named = |names: Vec<String>| names.into_iter().map(CompletionCandidate::new).collect();
-    if names == Names::Accounts {
+    if matches!(names, Names::Accounts) {
         return Ok(named(client.status().await?.accounts.into_iter().map(|it| it.name).collect()));
     }
     let account = invocation.account().await?;
@@ -157,6 +179,15 @@ async fn ask(names: Names, typed: &str) -> Result<Vec<CompletionCandidate>, Stop
         Names::OwnMessages => {
             messages(client, &account, typed, |message| message.direction == Direction::Out).await?
         }
+        Names::WaitingMessages => {
+            let waits = |message: &Message| message.state == Some(MessageState::Queued);
+            messages(client, &account, typed, waits).await?
+        }
+        Names::Consumers => {
+            let consumers = client.consumers(&account).await?.consumers;
+            named(consumers.into_iter().map(|it| it.name).collect())
+        }
+        Names::Words(words) => named(words().into_iter().map(str::to_owned).collect()),
         // The list of chats says more, and takes longer the more there is unread.
         Names::Chats | Names::ChatsAndMessages | Names::Accounts => {
             let (contacts, groups) = tokio::try_join!(client.contacts(&account), client.groups(&account))?;
@@ -219,10 +250,21 @@ fn global(words: impl Iterator<Item = OsString>) -> Global {
     }
 }
 
-/// The manual pages, one for each command.
-pub(crate) fn manual(directory: &std::path::Path) -> io::Result<()> {
-    std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(Cli::command(), directory)
+/// The manual pages, one for each command; how many there are in the end.
+pub(crate) fn manual(directory: &Path) -> Result<usize, Problem> {
+    let write = || {
+        std::fs::create_dir_all(directory)?;
+        clap_mangen::generate_to(Cli::command(), directory)?;
+        Ok(std::fs::read_dir(directory)?.filter_map(Result::ok).filter(is_page).count())
+    };
+    write().map_err(|error: io::Error| {
+        let message = format!("cannot write manual pages into {}: {error}", directory.display());
+        Problem::new(ErrorCode::Io, message, "name a directory that you may write to")
+    })
+}
+
+fn is_page(entry: &std::fs::DirEntry) -> bool {
+    entry.file_name().to_string_lossy().starts_with("hermesctl")
 }
 
 #[cfg(test)]
@@ -249,6 +291,21 @@ mod tests {
         assert!(asks(&["react"], "message") && asks(&["edit"], "message") && asks(&["unsend"], "messages"));
         assert!(asks(&["read"], "messages") && asks(&["send"], "reply"));
         assert!(asks(&["outbox", "cancel"], "messages") && !asks(&["react"], "emoji"));
+        assert!(asks(&["events", "forget"], "consumers"));
+    }
+
+    #[test]
+    fn words_that_are_always_the_same_are_offered_without_a_daemon() {
+        let offered = |command, argument, typed: &str| {
+            let names = names_of(command, argument).expect("it has names");
+            let found = candidates(names, OsStr::new(typed)).into_iter();
+            found.map(|it| it.get_value().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(offered("keys", "to", "pass"), ["passphrase"]);
+        assert_eq!(offered("init", "keys", ""), ["file", "passphrase", "command", "credential", "keyring"]);
+        assert_eq!(offered("config", "key", "privacy."), ["privacy.presence", "privacy.read_receipts"]);
+        assert_eq!(offered("dnd", "time", ""), ["on", "off"]);
+        assert_eq!(offered("chat", "time", ""), ["off"]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod service;
 mod stop;
 mod tui;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use hermes_api::{ErrorCode, Exit, Problem};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     cli::{Cli, ClientCommand, Command},
     invocation::{Basis, Invocation},
-    output::{Notes, Output},
+    output::{Line, Notes, Output},
     stop::Stop,
 };
 
@@ -63,7 +63,7 @@ async fn run(cli: Cli, mut output: Output, notes: Notes) -> Exit {
         Command::Completion(args) => {
             completion::script(args.shell).and_then(|script| output.verbatim(&script))
         }
-        Command::Man(args) => completion::manual(&args.directory).map_err(Stop::from).map(|()| Exit::Ok),
+        Command::Man(args) => manual(&args.directory, notes),
         Command::Client(command) => tokio::select! {
             result = ask_daemon(command, &cli.global, output, notes) => result,
             interrupt = interrupted() => Err(interrupt.into()),
@@ -79,6 +79,15 @@ async fn run(cli: Cli, mut output: Output, notes: Notes) -> Exit {
             problem.code.exit()
         }
     }
+}
+
+fn manual(directory: &Path, notes: Notes) -> Result<Exit, Stop> {
+    let pages = completion::manual(directory)?;
+    let directory = directory.display();
+    notes.say(&Line::new(format!(
+        "{pages} pages in {directory}; to read one: man -l {directory}/hermesctl.1"
+    )));
+    Ok(Exit::Ok)
 }
 
 async fn ask_daemon(
