@@ -27,11 +27,20 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// As [`parse`] reads it: `90s` as `1m30s`, a week as `1w`.
+/// Largest number of one unit that reads better than a sum of several.
+const ONE_UNIT: u64 = 99;
+
+/// As [`parse`] reads it and as people mostly write it: `7d`, `36h`, `90m`; a sum where that would be a large number.
 pub(crate) fn exact(duration: Duration) -> String {
     let mut rest = duration.as_secs();
+    let whole = units().find(|(_, factor)| rest >= *factor && rest.is_multiple_of(*factor));
+    if let Some((name, factor)) = whole
+        && rest / factor <= ONE_UNIT
+    {
+        return format!("{}{name}", rest / factor);
+    }
     let mut text = String::new();
-    for (name, factor) in UNITS {
+    for (name, factor) in units() {
         if rest >= factor {
             text.push_str(&format!("{}{name}", rest / factor));
             rest %= factor;
@@ -40,12 +49,15 @@ pub(crate) fn exact(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+/// The units that are written. Weeks would hide whether it was 7 days or 13.
+fn units() -> impl Iterator<Item = (char, u64)> {
+    UNITS.into_iter().filter(|(name, _)| *name != 'w')
+}
+
 /// One number and one unit, rounded down: `4s`, `2m`, `3h`, `12d`.
 pub(crate) fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    // Weeks would hide whether it was 7 days or 13.
-    let unit = UNITS.into_iter().filter(|(name, _)| *name != 'w').find(|(_, factor)| seconds >= *factor);
-    let (name, factor) = unit.unwrap_or(('s', 1));
+    let (name, factor) = units().find(|(_, factor)| seconds >= *factor).unwrap_or(('s', 1));
     format!("{}{name}", seconds / factor)
 }
 
@@ -82,9 +94,18 @@ mod tests {
         {
             assert_eq!(short(Duration::from_secs(seconds)), text);
         }
-        for text in ["1m30s", "1w", "1w1d", "2h", "59s", "0s"] {
-            let parsed = parse(text).unwrap_or_default();
-            assert_eq!(exact(parsed), text);
+        for (typed, text) in [
+            ("7d", "7d"),
+            ("1w1d", "8d"),
+            ("36h", "36h"),
+            ("90m", "90m"),
+            ("120h", "5d"),
+            ("100m", "1h40m"),
+            ("1d1s", "1d1s"),
+            ("365d", "365d"),
+            ("0s", "0s"),
+        ] {
+            assert_eq!(exact(parse(typed).unwrap_or_default()), text);
         }
         assert_eq!(taken(Duration::from_millis(30)), "30ms");
         assert_eq!(taken(Duration::from_millis(249)), "0.2s");

@@ -173,7 +173,7 @@ pub(crate) fn may_post(group: &GroupRecord) -> Result<(), SendError> {
         GroupStanding::Frozen(..) => "a member broke its rules",
         GroupStanding::Removed(_) => "you were removed from it",
         GroupStanding::Left => "you left it",
-        GroupStanding::Lost(_) => "this device has lost its place in it",
+        GroupStanding::Lost(_) => "this account has no place in it any more",
         GroupStanding::Refused(_) => "the relay did not take it",
     };
     Err(SendError::GroupClosed(group.name.clone(), why))

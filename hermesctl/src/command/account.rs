@@ -8,7 +8,7 @@ use crate::{
     input::Questions,
     invocation::Invocation,
     output::{Format, GOOD, Line, NAME},
-    render::account as render,
+    render::{account as render, audit::counted},
     stop::Stop,
 };
 
@@ -59,6 +59,16 @@ async fn remove(args: cli::RemoveAccount, invocation: &mut Invocation) -> Result
     Ok(Exit::Ok)
 }
 
+/// What nobody has seen, and would be lost too.
+fn unseen(unread: u64, outbox: u64) -> Option<String> {
+    let parts: Vec<String> = [(unread, "unread"), (outbox, "waiting to leave")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, how)| format!("{} {how}", counted(count, "message")))
+        .collect();
+    (!parts.is_empty()).then(|| format!("Among them: {}.", parts.join(", ")))
+}
+
 async fn confirmed(name: &str, invocation: &Invocation) -> Result<bool, Stop> {
     let status = invocation.daemon.repeatable(async |client| client.status().await).await?;
     let Some(account) = status.accounts.iter().find(|account| account.name == name) else {
@@ -76,10 +86,20 @@ async fn confirmed(name: &str, invocation: &Invocation) -> Result<bool, Stop> {
     say(format!(
         "The keys of {name}, its contacts and its messages are deleted from this machine, for good."
     ));
-    if account.unread > 0 || account.outbox > 0 {
-        say(format!("{} messages are unread, and {} wait to leave.", account.unread, account.outbox));
-    }
+    unseen(account.unread, account.outbox).into_iter().for_each(say);
     say(format!("A backup could bring it back, if it is made first: hermesctl -a {name} backup FILE"));
     let answer = input::ask(&format!("Type {name} to remove it:")).await?;
     Ok(answer.trim() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_seen_is_counted() {
+        assert_eq!(unseen(0, 0), None);
+        assert_eq!(unseen(1, 0).unwrap(), "Among them: 1 message unread.");
+        assert_eq!(unseen(2, 1).unwrap(), "Among them: 2 messages unread, 1 message waiting to leave.");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -12,6 +12,7 @@ use hermes_api::{
     StoreState, V1,
 };
 use serde::Serialize;
+use tokio::time::sleep;
 
 use super::keys::{ask, new_passphrase};
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     invocation::Invocation,
     limits,
     output::{Format, GOOD, Line, NAME, WARN},
+    progress::Progress,
     stop::Stop,
 };
 
@@ -138,9 +140,27 @@ pub(crate) async fn restore(args: cli::Restore, invocation: &mut Invocation) -> 
         timeout_ms: u64::try_from(limits::HANDSHAKE.as_millis()).unwrap_or(u64::MAX),
     };
     let file = open(&args.file)?;
-    let restored = invocation.daemon.client.restore(&request, file).await?;
+    let progress = invocation.notes.progress("restoring");
+    let same = file.try_clone().ok();
+    let restored = followed(same, progress, invocation.daemon.client.restore(&request, file)).await?;
     show_restored(&restored, invocation)?;
     Ok(Exit::Ok)
+}
+
+/// Shows how far a file has been read while something is done with it: whoever reads it has the same place in it.
+async fn followed<T>(mut file: Option<File>, progress: Progress, work: impl Future<Output = T>) -> T {
+    let size = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = sleep(limits::LOOK) => {
+                if let Some(Ok(at)) = file.as_mut().map(File::stream_position) {
+                    progress.left(size.saturating_sub(at));
+                }
+            }
+        }
+    }
 }
 
 fn open(path: &Path) -> Result<File, Problem> {

@@ -146,7 +146,7 @@ impl Watch {
                 let tries = number + 1;
                 self.notes.problem(&Problem::new(
                     ErrorCode::PartialFailure,
-                    format!("{} is skipped: the command {failure}, {tries} times in all", message.reference),
+                    format!("{} is skipped: the command {failure}, tried {tries} times", message.reference),
                     format!("look at the message: hermesctl read '{}'", message.reference),
                 ));
             }

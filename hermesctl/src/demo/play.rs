@@ -105,14 +105,15 @@ async fn run(person: &Person, arguments: &[&str], output: &mut Output) -> Result
     Ok(())
 }
 
-/// Echoes a command, runs it, and shows and returns what it printed.
+/// Echoes a command, runs it, shows what it said and returns the result. As on a terminal the result comes first: the
+/// notes below a link say what to do with it.
 async fn read(person: &Person, arguments: &[&str], output: &mut Output) -> Result<String, Stop> {
     echo(person, arguments, output)?;
-    let done = person.read(arguments).await?;
-    succeeded(arguments, done.status)?;
-    let stdout = String::from_utf8_lossy(&done.stdout).into_owned();
-    stdout.lines().for_each(|line| output.line(&Line::new(line)));
+    let done = person.capture(arguments).await?;
+    let [stdout, stderr] = [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    stdout.lines().chain(stderr.lines()).for_each(|line| output.line(&Line::new(line)));
     output.flush()?;
+    succeeded(arguments, done.status)?;
     Ok(stdout)
 }
 

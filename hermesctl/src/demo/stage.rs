@@ -164,6 +164,12 @@ impl Person {
         finish(async { child?.wait_with_output().await }).await
     }
 
+    /// Runs this very program and returns what it prints on both streams, to be shown in the order of a terminal.
+    pub(super) async fn capture(&self, arguments: &[&str]) -> Result<Output, Problem> {
+        let child = self.hermesctl(arguments)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        finish(async { child?.wait_with_output().await }).await
+    }
+
     fn hermesctl(&self, arguments: &[&str]) -> Result<Command, Problem> {
         let own =
             std::env::current_exe().map_err(|error| failed(format!("cannot find hermesctl: {error}")))?;

@@ -76,7 +76,7 @@ pub(crate) fn unread(message: &Message, layout: Layout, now: UnixMillis) -> Vec<
     let hidden = lines.len().saturating_sub(INBOX_LINES);
     if layout.terminal.is_some() && hidden > 0 {
         lines.truncate(INBOX_LINES);
-        let rest = format!("… {hidden} more lines: hermesctl log {}", message.chat);
+        let rest = format!("… {hidden} more lines: hermesctl read {}", message.reference);
         lines.push(Line::new(" ".repeat(indent)).styled(DIM, rest));
     }
     lines
@@ -210,10 +210,10 @@ fn append_marks(lines: &mut [Line], message: &Message) {
 
 pub(crate) fn timer(ttl: Option<u32>) -> String {
     match ttl {
-        None => "messages stay from here on".to_owned(),
+        None => "from here on, messages stay".to_owned(),
         Some(seconds) => {
             let time = duration::exact(Duration::from_secs(u64::from(seconds)));
-            format!("messages are deleted {time} after they are read from here on")
+            format!("from here on, messages are deleted {time} after they are read")
         }
     }
 }
@@ -300,7 +300,7 @@ pub(crate) mod tests {
         let lines = texts(unread(&long, Layout::of(std::slice::from_ref(&long), Some(60)), now));
         assert_eq!(lines.len(), INBOX_LINES + 1);
         assert!(lines.iter().all(|line| fold::width(line) <= 60), "{lines:?}");
-        assert!(lines.last().unwrap().contains("hermesctl log bob"), "{lines:?}");
+        assert!(lines.last().unwrap().contains("hermesctl read bob#1"), "{lines:?}");
     }
 
     #[test]

@@ -87,16 +87,16 @@ pub(in crate::local) fn stopped_group(
         GroupStanding::Lost(reason) => {
             let hint = match way_back {
                 Some(WayBack::Admins { names, .. }) => {
-                    format!("{} asked to add it again; it goes on by itself", asked(names))
+                    format!("{} asked to add you again; it goes on by itself", asked(names))
                 }
                 Some(WayBack::OnlyAdmin) => format!(
-                    "it was its only admin, and nobody else can add it: hermesctl group leave {name}, then make it anew"
+                    "you were its only admin, so nobody can add you again: hermesctl group leave {name}, then make it anew"
                 ),
                 Some(WayBack::Nobody) | None => {
                     "no admin is a contact of yours: pair with one, or have one remove and add you".to_owned()
                 }
             };
-            let message = format!("this device lost its place in {name}: {reason}");
+            let message = format!("this account has no place in {name} any more: {reason}");
             return Some(Problem::new(ErrorCode::GroupClosed, message, hint));
         }
         GroupStanding::Refused(refusal) => {
