@@ -414,9 +414,12 @@ mod tests {
         Cli::try_parse_from(line.split(' '))
     }
 
-    /// What a page of help says, on a terminal of 80 columns.
+    /// What a page of help says, on a terminal of 80 columns; and what stands below it as it was written.
     fn pages(command: &mut clap::Command, pages: &mut Vec<String>) {
         pages.push(command.render_help().to_string());
+        // A line of an example or a table that is folded is none any more.
+        let below = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        pages.extend(below.lines().filter(|line| line.starts_with(' ')).map(str::to_owned));
         command.get_subcommands_mut().for_each(|below| self::pages(below, pages));
     }
 
