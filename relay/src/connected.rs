@@ -61,8 +61,8 @@ struct Owner {
     heard: Arc<Mutex<Instant>>,
 }
 
-/// An owner's place among the connected; dropping it gives the place up.
-pub(crate) struct Place {
+/// An owner among the connected, as long as this lives.
+pub(crate) struct Joined {
     mailbox: MailboxId,
     connected: Arc<Connected>,
     pub(crate) news: watch::Receiver<News>,
@@ -80,7 +80,7 @@ impl Connected {
     ///
     /// A run has one connection at a time. One that it gave up, whose registration took long to come here, is nothing
     /// beside the newer one that has the place: it gets none, and the newer one hears of no other copy.
-    pub(crate) fn join(self: &Arc<Self>, mailbox: MailboxId, entry: Entry) -> Option<Place> {
+    pub(crate) fn join(self: &Arc<Self>, mailbox: MailboxId, entry: Entry) -> Option<Joined> {
         let (sender, news) = watch::channel(News::default());
         let (passed, passing) = mpsc::channel(EPHEMERAL_WAITING);
         let mut owners = self.owners();
@@ -97,7 +97,15 @@ impl Connected {
             let heard = *older.heard.lock().unwrap_or_else(PoisonError::into_inner);
             older.entry.run != entry.run && heard.elapsed() < HEARD
         });
-        Some(Place { mailbox, connected: self.clone(), news, fresh, passing: Some(passing), replaced, heard })
+        Some(Joined {
+            mailbox,
+            connected: self.clone(),
+            news,
+            fresh,
+            passing: Some(passing),
+            replaced,
+            heard,
+        })
     }
 
     /// Tells a mailbox's owner, if it is connected, what a depositor's request came to.
@@ -150,7 +158,7 @@ impl Connected {
     }
 }
 
-impl Place {
+impl Joined {
     /// Notes that the owner has said something.
     pub(crate) fn heard(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -162,7 +170,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Joined {
     fn drop(&mut self) {
         let mut owners = self.connected.owners();
         if owners.get(&self.mailbox).is_some_and(|owner| self.is_of(owner)) {

@@ -30,10 +30,10 @@ use tokio::{
 };
 
 use crate::{
-    connected::{Entry, News, Place},
+    connected::{Entry, Joined, News},
     fresh::Fresh,
     limits::{ANSWER, FIRST_FRAME, FIRST_FRAME_BYTES, LAST_FRAME, RETURN_JITTER_MS},
-    places,
+    places::Place,
     relay::{self, Outcome, Request},
     serve::Shared,
     store::Store,
@@ -46,7 +46,7 @@ struct Farewell(Option<ToClient>, VarInt);
 pub(crate) async fn serve(
     shared: &Shared,
     connection: &Connection,
-    (mailbox, place): (MailboxId, &mut places::Place),
+    (mailbox, place): (MailboxId, &mut Place),
     accepted: u64,
 ) {
     let until = Instant::now() + FIRST_FRAME;
@@ -80,7 +80,7 @@ impl Control<'_> {
     async fn run(
         &mut self,
         connection: &Connection,
-        (accepted, arrived): (u64, &mut places::Place),
+        (accepted, arrived): (u64, &mut Place),
         until: Instant,
     ) -> Farewell {
         let Ok(first) = timeout_at(until, self.reader.next()).await else {
@@ -104,37 +104,37 @@ impl Control<'_> {
         let head = registered.head;
         self.reader.lift_limit();
         server::widen(connection);
-        let Some(mut place) = self.shared.connected.join(self.mailbox, entry) else {
+        let Some(mut joined) = self.shared.connected.join(self.mailbox, entry) else {
             return Farewell(None, close::DONE);
         };
-        registered.replaced = place.replaced;
+        registered.replaced = joined.replaced;
         if let Err(farewell) = self.say(&ToClient::Registered(registered)).await {
             return farewell;
         }
         let Ok(deliver) = connection.open_uni().await else { return Farewell(None, close::DONE) };
         let (purse, told) = (Purse::empty(), AtomicU64::new(head.0));
-        let Some(passing) = place.passing.take() else { return Farewell(None, close::DONE) };
+        let Some(passing) = joined.passing.take() else { return Farewell(None, close::DONE) };
         let delivery = Delivery {
             shared: self.shared,
             mailbox: self.mailbox,
             purse: &purse,
             told: &told,
-            news: place.news.clone(),
-            fresh: place.fresh.clone(),
+            news: joined.news.clone(),
+            fresh: joined.fresh.clone(),
             passing,
             after: acked,
             head: acked,
             writer: FrameWriter::new(deliver),
         };
         tokio::select! {
-            farewell = self.answer(&place, &purse, &told) => farewell,
+            farewell = self.answer(&joined, &purse, &told) => farewell,
             _ = delivery.run() => Farewell(None, close::DONE),
         }
     }
 
     /// Answers the owner, and tells it what it did not ask for.
-    async fn answer(&mut self, place: &Place, purse: &Purse, told: &AtomicU64) -> Farewell {
-        let mut news = place.news.clone();
+    async fn answer(&mut self, joined: &Joined, purse: &Purse, told: &AtomicU64) -> Farewell {
+        let mut news = joined.news.clone();
         let mut fetches = 0;
         // One for all of it: all connections share what it waits for.
         let mut drain = pin!(self.shared.drain_began());
@@ -142,7 +142,7 @@ impl Control<'_> {
             tokio::select! {
                 frame = self.reader.next() => match frame {
                     Ok(Some(frame)) => {
-                        place.heard();
+                        joined.heard();
                         if let Err(farewell) = self.answer_one(frame, purse, told).await {
                             return farewell;
                         }

@@ -7,6 +7,7 @@ use hermes_link::{
     close,
     credential::RelayIdentity,
     introduction,
+    limits::HANDSHAKE,
     quinn::{Connecting, Endpoint},
     server::{self, ListenError, Peer},
 };
@@ -25,8 +26,7 @@ use crate::{
     connected::Connected,
     depositor,
     limits::{
-        DRAIN, FIRST_FRAME, HANDSHAKES_AT_ONCE, HANDSHAKES_TURN, INTRODUCTION, SWEEP, UNPROVEN_FRAMES,
-        UNPROVEN_HANDSHAKES,
+        DRAIN, HANDSHAKES_AT_ONCE, HANDSHAKES_TURN, INTRODUCTION, SWEEP, UNPROVEN_FRAMES, UNPROVEN_HANDSHAKES,
     },
     metrics::Metrics,
     monitor::Monitor,
@@ -273,7 +273,8 @@ async fn serve(
     metrics: Metrics,
     (mut place, handshake): (Place, Option<OwnedSemaphorePermit>),
 ) {
-    let Ok(Ok(connection)) = timeout(FIRST_FRAME, connecting).await else {
+    // Clients wait no longer either: who has not come by then only holds a place.
+    let Ok(Ok(connection)) = timeout(HANDSHAKE, connecting).await else {
         metrics.broken_handshakes.inc();
         return;
     };
