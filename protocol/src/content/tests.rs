@@ -1,7 +1,11 @@
+use hermes_wire::codec;
 use proptest::prelude::*;
 
-use super::*;
-use crate::testing::ticket;
+use super::{
+    encoding::{KIND, PAYLOAD, RECEIPT},
+    *,
+};
+use crate::{limits::CONTENT_BYTES, testing::ticket};
 
 fn content(body: Body) -> Content {
     Content {
