@@ -238,6 +238,9 @@ pub const TABLE_BYTES: u64 = 64 << 20;
 /// The same for rows of mailboxes and contacts, which are written again with each envelope: all that was written is searched with
 /// every change, and of most of it only the last has a use.
 pub const REWRITTEN_BYTES: u64 = 8 << 20;
+/// Bytes of all journals, and so of what the store keeps in memory of all tables together: with more, what is oldest in them goes
+/// into files. It is also what is read when the relay starts.
+pub const JOURNAL_BYTES: u64 = 128 << 20;
 /// Tables of the store that are kept open, of up to 64 MiB each. A system allows 1,024 descriptors if nobody says otherwise, and
 /// connections need none.
 pub const STORE_FILES: usize = 256;

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
 pub use self::whole::{Inventory, RawRow};
-use crate::limits::{REWRITTEN_BYTES, STORE_FILES, TABLE_BYTES};
+use crate::limits::{JOURNAL_BYTES, REWRITTEN_BYTES, STORE_FILES, TABLE_BYTES};
 
 use super::{
     About, Blob, Budget, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered,
@@ -60,7 +60,10 @@ pub struct FjallStore {
 impl FjallStore {
     /// Opens the store in `directory`, making it if it is not there.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let database = Database::builder(directory).max_cached_files(Some(STORE_FILES)).open()?;
+        let database = Database::builder(directory)
+            .max_cached_files(Some(STORE_FILES))
+            .max_journaling_size(JOURNAL_BYTES)
+            .open()?;
         let table = |name| Table::open(&database, name);
         let rewritten = |name| Table::open_with(&database, name, REWRITTEN_BYTES);
         let store = Self {

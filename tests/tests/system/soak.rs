@@ -14,7 +14,7 @@ const SECONDS: u64 = 8;
 const GROWTH: u64 = 20;
 
 /// Files of the relay's store beside its tables: a lock, and journals, of which one of 64 MiB is written and others stay until what
-/// is in them is in tables, 512 MiB together at most.
+/// is in them is in tables ([`hermes_relay::limits::JOURNAL_BYTES`] together, but for those that are being done).
 const JOURNALS: u64 = 16;
 
 #[test]
