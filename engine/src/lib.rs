@@ -62,8 +62,9 @@ mod turn;
 mod verify;
 
 pub use account::NewAccount;
-/// What commands and views name, so that a shell needs no other crate for it.
+/// What commands and views name, so that a shell needs no other crate for it; and how it seals what it keeps.
 pub use hermes_protocol::{
+    aead,
     content::{GuestRefusal, MessageId},
     identity::Fingerprint,
     invite::{Invite, InviteError},

@@ -32,7 +32,8 @@ use std::{
 use clap::Parser;
 use hermes_api::Problem;
 use hermes_config::LogLevel;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 /// The Hermes daemon: keeps your keys, sends and receives your messages.
 ///
@@ -69,25 +70,30 @@ fn main() -> ExitCode {
 /// Begins to log; returns what changes how much.
 fn log_to_stderr(level: LogLevel) -> impl Fn(LogLevel) + Send + 'static {
     let ansi = std::io::stderr().is_terminal();
-    let logger = tracing_subscriber::fmt()
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         // A log that cannot be written is said on stderr otherwise, which panics where that is the log.
-        .log_internal_errors(false)
-        .with_env_filter(filter(level))
-        .with_filter_reloading();
-    let handle = logger.reload_handle();
-    logger.init();
+        .log_internal_errors(false);
+    let (filter, handle) = reload::Layer::new(only_ours(level));
+    tracing_subscriber::registry().with(filter).with(lines).init();
     move |level| {
-        if let Err(error) = handle.reload(filter(level)) {
+        if let Err(error) = handle.reload(only_ours(level)) {
             tracing::warn!(%error, "the log level cannot be changed");
         }
     }
 }
 
-fn filter(level: LogLevel) -> EnvFilter {
-    // Other crates could log what we would not.
-    EnvFilter::new(format!("off,hermesd={level}"))
+/// Other crates could log what we would not.
+fn only_ours(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    };
+    Targets::new().with_target("hermesd", level)
 }
 
 fn report(problem: &Problem) {

@@ -4,9 +4,11 @@
 //! for whoever writes such a file must not have our memory.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce, aead::AeadInOut};
 use hermes_api::Passphrase;
-use hermes_engine::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES};
+use hermes_engine::{
+    aead::{self, TAG_BYTES, XNONCE_BYTES as NONCE_BYTES},
+    limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES},
+};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -19,8 +21,6 @@ pub(crate) const SALT_BYTES: usize = 16;
 pub(crate) const KEY_BYTES: usize = 32;
 /// Bytes of a box: nonce, key, tag.
 pub(crate) const BOX_BYTES: usize = NONCE_BYTES + KEY_BYTES + TAG_BYTES;
-const NONCE_BYTES: usize = 24;
-const TAG_BYTES: usize = 16;
 
 pub(crate) type Salt = [u8; SALT_BYTES];
 
@@ -93,10 +93,7 @@ pub(crate) fn put(under: &[u8; KEY_BYTES], key: &[u8; KEY_BYTES], place: &[u8]) 
     body.copy_from_slice(key);
     let nonce: &[u8; NONCE_BYTES] =
         (&*nonce).try_into().unwrap_or_else(|_| unreachable!("split at its length"));
-    let sealed = XChaCha20Poly1305::new(<&Key>::from(under))
-        .encrypt_inout_detached(&XNonce::from(*nonce), place, body.into())
-        .unwrap_or_else(|_| unreachable!("32 bytes are not too long"));
-    tag.copy_from_slice(&sealed);
+    tag.copy_from_slice(&aead::seal_x_detached(under, nonce, place, body));
     closed
 }
 
@@ -110,14 +107,7 @@ pub(crate) fn take(
     let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Closed)?;
     let mut key = LockedKey::zeroed();
     key.expose_mut().copy_from_slice(body);
-    XChaCha20Poly1305::new(<&Key>::from(under))
-        .decrypt_inout_detached(
-            &XNonce::from(*nonce),
-            place,
-            key.expose_mut().as_mut_slice().into(),
-            &(*tag).into(),
-        )
-        .map_err(|_| Closed)?;
+    aead::open_x_detached(under, nonce, place, key.expose_mut(), tag).map_err(|_| Closed)?;
     Ok(key)
 }
 

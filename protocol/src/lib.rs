@@ -13,7 +13,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
-mod aead;
+pub mod aead;
 pub mod blob;
 mod body_keys;
 pub mod content;

@@ -5,25 +5,26 @@ mod command;
 mod greeting;
 
 use std::{
+    env,
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let filter =
-        EnvFilter::try_from_env("HERMES_LOG").unwrap_or_else(|_| EnvFilter::new("hermes_relay=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let asked = env::var("HERMES_LOG").ok().and_then(|asked| asked.parse::<Targets>().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_target("hermes_relay", Level::INFO));
+    let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         // A log that cannot be written is said on stderr otherwise, which panics where that is the log.
         .log_internal_errors(false)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(filter).with(lines).init();
     let done = match &cli.command {
         Some(command) => command::carry_out(command),
         None => command::run(&cli.run),

@@ -6,7 +6,7 @@
 //! the number of the piece and whether it is the last, so that none can be left out, moved or added. The salt makes the
 //! key one of this file alone. Every piece is bound to the header.
 
-use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce, aead::AeadInOut};
+use hermes_protocol::aead::{self, TAG_BYTES, XNONCE_BYTES};
 use zeroize::Zeroizing;
 
 use super::BackupError;
@@ -22,7 +22,6 @@ pub const SALT_BYTES: usize = 16;
 pub const HEADER_BYTES: usize = MAGIC.len() + 12 + SALT_BYTES;
 /// Bytes of a piece before it is sealed; only the last one has fewer.
 const PIECE_BYTES: usize = 64 * 1024;
-const TAG_BYTES: usize = 16;
 
 /// What a guess of the passphrase costs (RFC 9106).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +71,9 @@ impl Header {
     }
 }
 
-/// The cipher of one file, and the place it has come to.
+/// The key of one file, and the place it has come to.
 struct Pieces {
-    cipher: XChaCha20Poly1305,
+    key: Zeroizing<[u8; 32]>,
     header: [u8; HEADER_BYTES],
     number: u64,
 }
@@ -87,30 +86,27 @@ enum Piece {
 
 impl Pieces {
     fn new(key: &[u8; 32], header: &Header) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), header: header.to_bytes(), number: 0 }
+        Self { key: Zeroizing::new(*key), header: header.to_bytes(), number: 0 }
     }
 
-    fn nonce(&mut self, piece: Piece) -> XNonce {
-        let mut nonce = [0; 24];
+    fn nonce(&mut self, piece: Piece) -> [u8; XNONCE_BYTES] {
+        let mut nonce = [0; XNONCE_BYTES];
         let place = self.number.to_be_bytes().into_iter().chain([u8::from(piece == Piece::Last)]);
         nonce.iter_mut().rev().zip(place.rev()).for_each(|(to, from)| *to = from);
         self.number = self.number.saturating_add(1);
-        XNonce::from(nonce)
+        nonce
     }
 
     fn seal(&mut self, piece: Piece, text: &mut [u8]) -> [u8; TAG_BYTES] {
         let nonce = self.nonce(piece);
-        let sealed = self.cipher.encrypt_inout_detached(&nonce, &self.header, text.into());
-        // It fails only beyond 256 GiB, and a piece has 64 KiB.
-        sealed.map_or([0; TAG_BYTES], Into::into)
+        aead::seal_x_detached(&self.key, &nonce, &self.header, text)
     }
 
     fn open(&mut self, piece: Piece, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, BackupError> {
         let (text, tag) = sealed.split_last_chunk::<TAG_BYTES>().ok_or(BackupError::Closed)?;
         let mut text = Zeroizing::new(text.to_vec());
         let nonce = self.nonce(piece);
-        self.cipher
-            .decrypt_inout_detached(&nonce, &self.header, text.as_mut_slice().into(), &(*tag).into())
+        aead::open_x_detached(&self.key, &nonce, &self.header, &mut text, tag)
             .map_err(|_| BackupError::Closed)?;
         Ok(text)
     }

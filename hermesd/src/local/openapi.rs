@@ -1,21 +1,23 @@
-//! The API's description for programs: OpenAPI 3.1. The schemas are those of the API's own types; what stands here is which
-//! route takes and gives which of them, and a test holds that against the routes.
+//! The API's description for programs: OpenAPI 3.1, in `docs/openapi.json`. A test makes it of the API's own types, whose
+//! schemas are in it; what stands here is which route takes and gives which of them, and another test holds that against the
+//! routes. So the daemon is not larger for it than the document.
 
+#[cfg(test)]
 mod document;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod tests;
-
-use std::sync::LazyLock;
 
 use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
 
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| operations::describe().to_string());
+/// In one line, as all answers are, and the end of it.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
-/// The description. It is made once.
+/// The description.
 pub(super) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.trim_ascii_end()).into_response()
 }

@@ -1,15 +1,13 @@
 //! Sealing of rows: XChaCha20-Poly1305 under the store key, each value bound to its place.
 
-use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce, aead::AeadInOut};
-use hermes_engine::Value;
+use hermes_engine::{
+    Value,
+    aead::{self, TAG_BYTES, XNONCE_BYTES as NONCE_BYTES},
+};
 use rand::Rng;
 
 use crate::{keystore::StoreKey, random::rng};
 
-/// Bytes of a nonce. 24 random ones never repeat, so that no counter has to survive a crash or a restored copy.
-const NONCE_BYTES: usize = 24;
-/// Bytes of a Poly1305 tag.
-const TAG_BYTES: usize = 16;
 /// Keeps a sealed row from meaning anything elsewhere.
 const DOMAIN: &[u8] = b"Hermes/1 store row";
 
@@ -33,6 +31,7 @@ impl Sealer {
 
     /// Nonce, ciphertext, tag.
     pub(crate) fn seal(&self, table: &str, key: &[u8], value: &[u8]) -> Vec<u8> {
+        // Random ones of 24 bytes never repeat, so that no counter has to survive a crash or a restored copy.
         let mut nonce = [0; NONCE_BYTES];
         rng().fill_bytes(&mut nonce);
         // Reserved at once: growing would leave a copy of the plaintext behind in freed memory.
@@ -40,10 +39,7 @@ impl Sealer {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(value);
         let (_, body) = sealed.split_at_mut(NONCE_BYTES);
-        let tag = self
-            .cipher()
-            .encrypt_inout_detached(&XNonce::from(nonce), &self.place(table, key), body.into())
-            .unwrap_or_else(|_| unreachable!("the cipher takes 256 GiB, SQLite 1 GB"));
+        let tag = aead::seal_x_detached(self.key.expose(), &nonce, &self.place(table, key), body);
         sealed.extend_from_slice(&tag);
         sealed
     }
@@ -70,19 +66,9 @@ impl Sealer {
             *value = Value::new(Vec::with_capacity(body.len()));
         }
         value.extend_from_slice(body);
-        self.cipher()
-            .decrypt_inout_detached(
-                &XNonce::from(*nonce),
-                &self.place(table, key),
-                value.as_mut_slice().into(),
-                &(*tag).into(),
-            )
+        // What the cipher makes of the key is for this row, and wiped behind it: only the key itself stays, where it is locked.
+        aead::open_x_detached(self.key.expose(), nonce, &self.place(table, key), value.as_mut_slice(), tag)
             .map_err(|_| Forged)
-    }
-
-    /// For one row, and wiped behind it: only the key itself stays, where it is locked.
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(<&Key>::from(self.key.expose()))
     }
 
     /// Where a row stands. The name's length in front keeps a table and key from passing for another pair.

@@ -1,6 +1,5 @@
 //! How operations and schemas become a document.
 
-#[cfg(test)]
 use std::collections::BTreeSet;
 
 use hermes_api::{ErrorCode, Failure, limits, routes};

@@ -1,10 +1,13 @@
 //! The document against the routes, both ways.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+};
 
 use serde_json::Value;
 
-use super::{document::Document, operations::describe};
+use super::{DOCUMENT, document::Document, operations::describe};
 
 /// Every route's source: a constant, and above it what it takes and gives.
 const ROUTES: &str = include_str!("../../../../api/src/routes.rs");
@@ -69,6 +72,20 @@ fn every_route_is_described_and_nothing_else() {
         assert!(
             described.iter().all(|name| said.contains(&name)),
             "{operation:?} has {described:?} here and {said:?} in the comment of its route"
+        );
+    }
+}
+
+/// Written anew with `HERMES_BLESS=1`.
+#[test]
+fn the_document_that_is_served_is_that_of_these_types() {
+    let described = format!("{}\n", describe());
+    if env::var_os("HERMES_BLESS").is_some() {
+        fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json"), &described).unwrap();
+    } else {
+        assert!(
+            DOCUMENT == described,
+            "docs/openapi.json is of other types: HERMES_BLESS=1 cargo test --workspace openapi"
         );
     }
 }
