@@ -2,10 +2,10 @@
 //!
 //! A backup has the account's keys, its contacts, its history and its settings. It never has a session, a chain, a prekey
 //! secret or a key of a group's epoch: a store that is made from it begins anew with everyone, as one does that was put
-//! back from an old copy ([`crate::claim`]), and its first act is to take the place of the store it was made from. So
+//! back from an old copy (`claim.rs`), and its first act is to take the place of the store it was made from. So
 //! the backup is made of the rows as they would stand after such a loss.
 //!
-//! The file is a [`container`] around rows, one behind the other: the length of the table's name in one byte, the name;
+//! The file is a container (`container.rs`) around rows, one behind the other: the length of the table's name in one byte, the name;
 //! the length of the key in two, the key; the length of the value in four, the value; numbers big-endian. The first one
 //! is of no table: it is the [`Manifest`]. The container says where the end is.
 

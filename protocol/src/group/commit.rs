@@ -29,7 +29,7 @@ use crate::{
 pub enum Change {
     /// Adds somebody (admins).
     Add(KeyPackage),
-    /// Removes a member (admins), not oneself: see [`propose_leave`].
+    /// Removes a member (admins), not oneself: see `propose_leave`.
     Remove(Leaf),
     /// Removes a member and adds it anew, for one that lost its state (admins). The key package is the same identity's.
     Replace(Leaf, KeyPackage),
@@ -121,7 +121,7 @@ pub fn merge_own(rows: &MlsRows) -> Result<Merged, GroupError> {
     Ok(Merged { changes: library.into_changes(), before, epoch })
 }
 
-/// The relay refused the own commit; the epoch goes on. (After a lost race there is no need to: [`receive`] drops it.)
+/// The relay refused the own commit; the epoch goes on. (After a lost race there is no need to: `receive` drops it.)
 pub fn drop_own(rows: &MlsRows) -> Result<RowChanges, GroupError> {
     let (library, mut group) = load(rows)?;
     if group.pending_commit().is_none() {
