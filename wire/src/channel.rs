@@ -2,7 +2,7 @@
 //!
 //! A channel has an epoch, which each commit ends, and a head, which names all commits so far. Whoever knows the
 //! epoch's [`PostToken`] may post. Who receives stands in the [`Roster`], sealed at the relay under a key that each post
-//! brings along and the relay forgets; each member's [`struct@Copy`] is encrypted anew under a key that only that member and
+//! brings along and the relay forgets; each member's [`enum@Copy`] is encrypted anew under a key that only that member and
 //! the roster have, so that no two copies in the store are alike. Bodies are the members' own business.
 //!
 //! A channel is reached over a stream of a drop connection (see [`crate::drop`]): [`OpenChannel`] first, then any number
