@@ -26,7 +26,10 @@ use hermes_relay::{
     store::fjall::FjallStore,
     tokens::TokenDirectory,
 };
-use hermes_tests::net::{Counts, Ending, Network, Outage, Weather, clock};
+use hermes_tests::{
+    net::{Counts, Ending, Network, Outage, Weather, clock},
+    scratch,
+};
 use hermes_wire::RelayAddress;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -152,7 +155,8 @@ impl World {
     async fn start(seed: u64, network: &Network) -> Self {
         let began = Instant::now();
         let over = began + FAULTS;
-        let home = home();
+        // What the disk does is another test's.
+        let home = scratch::in_memory();
         let relay = Relay::new(home.path().join("relay"), network.clone());
         let (address, store) = (relay.address(), relay.store.clone());
         let relay = tokio::spawn(relay.serve_with_outages(began));
@@ -387,14 +391,4 @@ impl Relay {
         }
         server
     }
-}
-
-/// In memory where that is to be had: what the disk does is another test's.
-fn home() -> TempDir {
-    let memory = PathBuf::from("/dev/shm");
-    match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    }
-    .unwrap()
 }

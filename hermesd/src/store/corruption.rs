@@ -14,7 +14,11 @@ use std::{
 };
 
 use hermes_engine::{Engine, Order, Range, ReadError, Table, View};
-use hermes_tests::duo::{Peer, greet, settle};
+use hermes_tests::{
+    damage::{PAGE, exchange_pages},
+    duo::{Peer, greet, settle},
+    scratch,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
@@ -27,8 +31,6 @@ const MUTATIONS: u64 = 200;
 const TEXTS: usize = 12;
 /// Commits, the last ones, that are still in the write-ahead log of some of the stores.
 const IN_LOG: usize = 6;
-/// Bytes of a page, SQLite's own choice.
-const PAGE: usize = 4_096;
 
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
@@ -153,7 +155,8 @@ impl Good {
 
     /// A store of somebody who has a contact and a history.
     fn talked(in_log: usize) -> Self {
-        let home = home();
+        // A disk that syncs would take most of the time.
+        let home = scratch::in_memory();
         let path = home.path().join("store.db");
         let key = StoreKey::generate();
         let store = SqliteStore::create(&path, &key).unwrap();
@@ -278,14 +281,6 @@ fn is_damage(error: &ReadError<StoreError>) -> bool {
     matches!(error, ReadError::Corrupt(_) | ReadError::NoAccount | ReadError::Store(StoreError::Corrupt(_)))
 }
 
-fn exchange_pages(file: &mut [u8], one: usize, other: usize) {
-    let (first, second) = (one.min(other), one.max(other));
-    if first < second {
-        let (before, from_second) = file.split_at_mut(second * PAGE);
-        before[first * PAGE..][..PAGE].swap_with_slice(&mut from_second[..PAGE]);
-    }
-}
-
 fn exchange_records(path: &Path, one: &(Table, Vec<u8>), other: &(Table, Vec<u8>)) {
     let raw = Connection::open(path).unwrap();
     let sealed = |(table, key): &(Table, Vec<u8>)| -> Vec<u8> {
@@ -295,14 +290,4 @@ fn exchange_records(path: &Path, one: &(Table, Vec<u8>), other: &(Table, Vec<u8>
     for ((table, key), value) in [other, one].into_iter().zip(values) {
         raw.execute(&Sql::of(*table).put, params![key, value]).unwrap();
     }
-}
-
-/// In memory where that is to be had: a disk that syncs would take most of the time.
-fn home() -> TempDir {
-    let memory = PathBuf::from("/dev/shm");
-    match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    }
-    .unwrap()
 }

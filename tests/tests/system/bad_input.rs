@@ -14,7 +14,10 @@ use std::{
 };
 
 use crate::writer::setting;
-use hermes_tests::world::{Account, World, wait};
+use hermes_tests::{
+    damage::{PAGE, exchange_pages},
+    world::{Account, World, wait},
+};
 use rand::{Rng, RngExt};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rustix::fs::{FlockOperation, flock};
@@ -26,8 +29,6 @@ const TEXT_BYTES: usize = 16 * 1024;
 const FLIPS: usize = 25;
 /// Bytes of SQLite's header. What becomes of a file without it is another test's.
 const HEADER: usize = 100;
-/// Bytes of a page of a store.
-const PAGE: usize = 4_096;
 /// Another user: nobody.
 const NOBODY: u32 = 65_534;
 /// Envelopes in a mailbox of a small relay.
@@ -245,11 +246,7 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) -> String {
         1 => {
             let pages = bytes.len() / PAGE;
             let (first, second) = (rng.random_range(1..pages - 1), rng.random_range(1..pages));
-            let (first, second) = (first.min(second), second.max(first));
-            if first < second {
-                let (before, after) = bytes.split_at_mut(second * PAGE);
-                before[first * PAGE..][..PAGE].swap_with_slice(&mut after[..PAGE]);
-            }
+            exchange_pages(bytes, first, second);
             format!("pages {first} and {second} exchanged")
         }
         _ => {
