@@ -15,7 +15,7 @@ const PID_CHARS: u64 = 20;
 /// A held lock. The kernel releases it with the process, so that a crash leaves nothing to clean up.
 #[derive(Debug)]
 pub(crate) struct LockFile {
-    _file: File,
+    file: File,
 }
 
 /// Why a lock was not taken.
@@ -60,7 +60,15 @@ impl LockFile {
         }
         // The number only helps people; the lock is what counts.
         file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+/// Unlocked by hand: a lock of flock(2) belongs to the open file, which a program that is being started shares from its
+/// fork to its exec. Closing alone would leave the lock with it, and whoever opens next would find a holder that is gone.
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -86,5 +94,16 @@ mod tests {
         }
         drop(first);
         LockFile::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn it_is_free_while_a_program_that_is_being_started_still_has_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = LockFile::acquire(&path).unwrap();
+        let shared = first.file.try_clone().unwrap();
+        drop(first);
+        LockFile::acquire(&path).unwrap();
+        drop(shared);
     }
 }
