@@ -61,9 +61,9 @@ fn rewrite(transaction: &Transaction<'_>, table: Table) -> rusqlite::Result<()> 
         .collect::<rusqlite::Result<Vec<(Vec<u8>, Vec<u8>)>>>()?;
     // Without a condition, so that SQLite clears the tree page by page instead of row by row.
     transaction.prepare_cached(&sql.clear)?.execute([])?;
-    let mut put = transaction.prepare_cached(&sql.put)?;
+    let mut insert = transaction.prepare_cached(&sql.insert)?;
     for (key, value) in rows {
-        put.execute(params![key, value])?;
+        insert.execute(params![key, value])?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod batch;
 #[cfg(test)]
 mod corruption;
+mod counts;
 mod erasure;
 mod error;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use error::{OpenError, StoreError};
 pub(crate) use reader::{Reader, Snapshot};
 
 use self::{
+    counts::Counts,
     erasure::Stale,
     schema::{META, Schema, Sql},
     sealing::{Epoch, Sealer},
@@ -118,7 +120,7 @@ impl SqliteStore {
             _ => return Err(OpenError::WrongKey(path.to_owned())),
         }
         if version < schema.version {
-            upgrade::upgrade(path, &mut connection, version, schema)?;
+            upgrade::upgrade(path, &mut connection, &sealer, version, schema)?;
         }
         Ok(Self::assemble(path, schema, connection, sealer, lock))
     }
@@ -175,18 +177,28 @@ impl View for SqliteStore {
 impl Store for SqliteStore {
     fn commit(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = Counts::read(&transaction, &self.sealer)?;
+        let mut counts = before.clone();
         for (table, key, value) in changes.iter() {
             self.stale.note(table);
             let sql = Sql::of(table);
             match value {
                 Some(value) => {
                     let sealed = self.sealer.seal(table.name(), key, value);
-                    transaction.prepare_cached(&sql.put)?.execute(params![key, sealed])?;
+                    if transaction.prepare_cached(&sql.replace)?.execute(params![key, sealed])? == 0 {
+                        transaction.prepare_cached(&sql.insert)?.execute(params![key, sealed])?;
+                        counts.added(table);
+                    }
                 }
                 None => {
-                    transaction.prepare_cached(&sql.delete)?.execute(params![key])?;
+                    if transaction.prepare_cached(&sql.delete)?.execute(params![key])? > 0 {
+                        counts.removed(table)?;
+                    }
                 }
             }
+        }
+        if counts != before {
+            counts.write(&transaction, &self.sealer)?;
         }
         Ok(transaction.commit()?)
     }
@@ -231,6 +243,7 @@ fn initialize(
     transaction.execute(&insert, params![EPOCH, epoch])?;
     let check = sealer.seal(META, KEY_CHECK.as_bytes(), KEY_CHECK_VALUE);
     transaction.execute(&insert, params![KEY_CHECK, check])?;
+    Counts::none().write(&transaction, sealer)?;
     transaction.commit()
 }
 

@@ -117,6 +117,10 @@ impl Snapshot {
         self.connection().get_interrupt_handle()
     }
 
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
     pub(super) fn connection(&self) -> &Connection {
         self.connection.as_ref().unwrap_or_else(|| unreachable!("taken only when dropped"))
     }

@@ -17,8 +17,11 @@ use super::error::OpenError;
 const APPLICATION_ID: i32 = 0x4845_524d;
 /// How many tables a store has at each version, from version 1 on. Whoever adds tables to [`Table::ALL`] adds a number
 /// here, which makes the next version: an older store gets the tables that it lacks when it is opened, and an older
-/// binary refuses the newer store instead of overlooking rows of it. Numbers that are here never change.
-const TABLES: [usize; 5] = [36, 37, 39, 40, 41];
+/// binary refuses the newer store instead of overlooking rows of it. Numbers that are here never change. Version 6 has
+/// the tables of version 5, and counts their rows.
+const TABLES: [usize; 6] = [36, 37, 39, 40, 41, 41];
+/// The first version whose rows are counted.
+pub(super) const COUNTED_SINCE: i32 = 6;
 const _: () =
     assert!(TABLES[TABLES.len() - 1] == Table::ALL.len(), "new tables make a new version of the store");
 
@@ -113,7 +116,9 @@ pub(super) fn complete(connection: &Connection, schema: Schema) -> rusqlite::Res
 /// The statements on one table.
 pub(super) struct Sql {
     pub(super) get: String,
-    pub(super) put: String,
+    pub(super) insert: String,
+    /// Gives a row another value, if it is there.
+    pub(super) replace: String,
     pub(super) delete: String,
     /// Deletes every row.
     pub(super) clear: String,
@@ -144,10 +149,8 @@ impl Sql {
         };
         Self {
             get: format!("SELECT value FROM \"{name}\" WHERE key = ?1"),
-            put: format!(
-                "INSERT INTO \"{name}\" (key, value) VALUES (?1, ?2) \
-                 ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-            ),
+            insert: format!("INSERT INTO \"{name}\" (key, value) VALUES (?1, ?2)"),
+            replace: format!("UPDATE \"{name}\" SET value = ?2 WHERE key = ?1"),
             delete: format!("DELETE FROM \"{name}\" WHERE key = ?1"),
             clear: format!("DELETE FROM \"{name}\""),
             ascending: [scan("", ""), scan(" AND key < ?2", "")],

@@ -1,8 +1,9 @@
 //! Reading a store from end to end, so that damage is found before somebody needs what it took.
 //!
 //! A row whose key was damaged is not where anybody looks for it: a read finds nothing, and no seal is there to fail.
-//! Reading every row finds it, as its seal is bound to its key. SQLite's own check finds pages that no row points to
-//! any more (sqlite.org/pragma.html#pragma_quick_check).
+//! Reading every row finds it, as its seal is bound to its key. SQLite's own check finds pages that are none of this
+//! table's, or out of order (sqlite.org/pragma.html#pragma_quick_check). What neither finds are rows that went with a
+//! page of which the tree knows nothing any more: so they are counted.
 
 use std::ops::ControlFlow;
 
@@ -11,6 +12,7 @@ use rusqlite::InterruptHandle;
 use tokio::{sync::watch, task, time::sleep};
 
 use super::{
+    counts::Counts,
     error::StoreError,
     reader::{Reader, Snapshot},
 };
@@ -84,7 +86,8 @@ impl Snapshot {
         // A bit makes text of a key, which sorts before all bytes: no read of ours would come upon it.
         let misplaced = format!("SELECT EXISTS (SELECT 1 FROM \"{name}\" WHERE key < x'')");
         let misplaced: bool = self.connection().query_row(&misplaced, (), |row| row.get(0))?;
-        if found == "ok" && !misplaced { Ok(()) } else { Err(StoreError::Corrupt(Some(name))) }
+        let complete = Counts::read(self.connection(), self.sealer())?.hold(self.connection(), table)?;
+        if found == "ok" && !misplaced && complete { Ok(()) } else { Err(StoreError::Corrupt(Some(name))) }
     }
 
     /// Opens some rows; gives the key from which to go on, unless the table ends.

@@ -390,3 +390,34 @@ async fn a_scrub_finds_what_no_read_misses() {
     store.reader().close().await;
     assert!(matches!(store.reader().scrub().await, Err(StoreError::Closed)));
 }
+
+#[tokio::test]
+async fn a_scrub_finds_that_a_row_is_gone() {
+    let world = World::new();
+    let mut store = world.create();
+    let reader = store.reader();
+    // Counted are rows that are added and removed, not those that change or were not there.
+    store.commit(&put(&[(Table::Message, b"a", b"1"), (Table::Message, b"b", b"2")])).unwrap();
+    let mut changes = put(&[(Table::Message, b"a", b"3"), (Table::Message, b"c", b"4")]);
+    changes.delete(Table::Message, b"b".to_vec());
+    changes.delete(Table::Message, b"d".to_vec());
+    store.commit(&changes).unwrap();
+    reader.scrub().await.unwrap();
+    store.connection.execute("DELETE FROM message WHERE key = x'61'", ()).unwrap();
+    let found = reader.scrub().await;
+    assert!(matches!(found, Err(StoreError::Corrupt(Some("message")))), "{found:?}");
+    // More than all that are counted cannot go.
+    store
+        .connection
+        .execute("INSERT INTO message (key, value) VALUES (x'65', x''), (x'66', x'')", ())
+        .unwrap();
+    let mut changes = ChangeSet::default();
+    for key in [b"c", b"e", b"f"] {
+        changes.delete(Table::Message, key.to_vec());
+    }
+    assert!(matches!(store.commit(&changes), Err(StoreError::Corrupt(Some("message")))));
+    // Nor can the counts.
+    store.connection.execute("DELETE FROM store_meta WHERE name = 'row_counts'", ()).unwrap();
+    assert!(matches!(store.commit(&changes), Err(StoreError::Corrupt(Some(META)))));
+    assert!(matches!(reader.scrub().await, Err(StoreError::Corrupt(Some(META)))));
+}

@@ -17,15 +17,18 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
+    counts::Counts,
     erasure::{self, Erased},
     error::OpenError,
-    schema::{self, Schema},
+    schema::{self, COUNTED_SINCE, Schema},
+    sealing::Sealer,
 };
 use crate::limits::COPY_CHUNK;
 
 pub(super) fn upgrade(
     path: &Path,
     connection: &mut Connection,
+    sealer: &Sealer,
     from: i32,
     to: Schema,
 ) -> Result<(), OpenError> {
@@ -37,16 +40,19 @@ pub(super) fn upgrade(
         Erased::LogInUse => Err(io::Error::other("another program reads the store")),
     };
     copied.map_err(|source| OpenError::Copy { path: path.to_owned(), source })?;
-    apply(connection, to).map_err(failed)?;
+    apply(connection, sealer, from, to).map_err(failed)?;
     // The version is read from the file itself, so it must not lie in the log alone.
     erasure::empty_log(connection).map_err(failed)?;
     tracing::info!(from, to = to.version, "the store was upgraded");
     Ok(())
 }
 
-fn apply(connection: &mut Connection, to: Schema) -> rusqlite::Result<()> {
+fn apply(connection: &mut Connection, sealer: &Sealer, from: i32, to: Schema) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::complete(&transaction, to)?;
+    if from < COUNTED_SINCE {
+        Counts::count(&transaction, to)?.write(&transaction, sealer)?;
+    }
     transaction.commit()
 }
 

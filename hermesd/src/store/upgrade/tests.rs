@@ -136,7 +136,9 @@ fn a_power_cut_leaves_the_old_store_or_the_new_one() {
     world.crash().check_upgraded(3);
     transaction.rollback().unwrap();
     // After it, with the file as it was and the new one in the log.
-    apply(&mut connection, NEW).unwrap();
+    let epoch = super::super::meta(&world.path(), &connection, super::super::EPOCH).unwrap();
+    let sealer = Sealer::new(&world.key, epoch.try_into().unwrap());
+    apply(&mut connection, &sealer, OLD.version, NEW).unwrap();
     assert!(schema::check_header(&world.path(), OLD).is_ok());
     world.crash().check_upgraded(3);
     erasure::empty_log(&connection).unwrap();
@@ -214,8 +216,8 @@ fn a_kill_leaves_the_old_store_or_the_new_one() {
 }
 
 /// A store as version 1 left it, of an account with a contact and a group, opens with everything in it.
-#[test]
-fn a_store_of_version_1_opens_with_its_messages() {
+#[tokio::test]
+async fn a_store_of_version_1_opens_with_its_messages() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.db");
@@ -242,7 +244,6 @@ fn a_store_of_version_1_opens_with_its_messages() {
     assert_eq!(texts("bob"), ["hello bob", "hello alice, from an old store", "one more"]);
     assert_eq!(texts("ops"), ["disk at 91 %"]);
     assert_eq!(query::summary(&store).unwrap().name, "alice");
-    for table in Table::ALL {
-        store.get(table, b"absent").unwrap();
-    }
+    // Every table is there, and its rows are counted.
+    store.reader().scrub().await.unwrap();
 }
