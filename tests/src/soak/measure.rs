@@ -46,10 +46,11 @@ impl Course {
         &self.0
     }
 
-    /// The medians of the second third and of the last one, of which flat ones are alike; none of fewer than 30 looks.
-    pub fn thirds(&self) -> Option<[Look; 2]> {
-        let third = self.0.len() / 3;
-        (third >= 10).then(|| [median(&self.0[third..2 * third]), median(&self.0[2 * third..])])
+    /// The medians of both halves of the last third, of which flat ones are alike: by then the relay has been left alone for
+    /// a sixth of the time. None of fewer than 30 looks.
+    pub fn settled(&self) -> Option<[Look; 2]> {
+        let sixth = self.0.len() / 6;
+        (sixth >= 5).then(|| [median(&self.0[4 * sixth..5 * sixth]), median(&self.0[5 * sixth..])])
     }
 }
 
