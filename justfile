@@ -22,19 +22,19 @@ deny:
 
 # Simulation with more seeds: just sim 10000
 sim seeds="500":
-    HERMES_SIM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test simulation pairs -- --nocapture
+    HERMES_SIM_SEEDS={{seeds}} cargo test --release --workspace --test simulation pairs -- --nocapture
 
 # A group of so many clients in one process, and what each step took: just group-size 250
 group-size members:
-    HERMES_GROUP_SIZE={{members}} cargo test --release -p hermes-tests --test simulation group_size -- --nocapture
+    HERMES_GROUP_SIZE={{members}} cargo test --release --workspace --test simulation group_size -- --nocapture
 
 # Storms of faults on two engines: just storm 1000
 storm seeds="100":
-    HERMES_STORM_SEEDS={{seeds}} cargo test --release -p hermes-tests --test engine after_any_storm
+    HERMES_STORM_SEEDS={{seeds}} cargo test --release --workspace --test engine after_any_storm
 
 # Kills at random moments: just kill 100
 kill rounds="20":
-    HERMES_KILL_ROUNDS={{rounds}} cargo test --release -p hermes-tests --test system kill -- --nocapture
+    HERMES_KILL_ROUNDS={{rounds}} cargo test --release --workspace --test system kill -- --nocapture
 
 # A disk that fills up so many times, with a little more room each time: just full-disk 40
 full-disk levels="40":

@@ -50,7 +50,9 @@ pub(crate) async fn serve(socket: LocalSocket, daemon: Daemon) {
         // An error means that the daemon is gone.
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    let served = axum::serve(socket, router(daemon)).with_graceful_shutdown(stopped).await;
+    // A `Router` by itself is made anew, route by route, for each connection.
+    let routes = router(daemon).into_make_service();
+    let served = axum::serve(socket, routes).with_graceful_shutdown(stopped).await;
     if let Err(error) = served {
         tracing::error!(%error, "the local API ended");
     }

@@ -56,6 +56,11 @@ impl Home {
         Self { daemon: self.daemon.inside(namespace), ..self }
     }
 
+    /// Has the daemon leave the processors to others that want them.
+    pub fn giving_way(self) -> Self {
+        Self { daemon: self.daemon.giving_way(), ..self }
+    }
+
     /// Has the daemon trust the authorities in this file, and no others.
     pub fn with_authorities(self, file: &Path) -> Self {
         Self { daemon: self.daemon.env("SSL_CERT_FILE", file), ..self }

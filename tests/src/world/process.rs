@@ -1,7 +1,7 @@
 //! One program that runs, is killed, and runs again.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{File, OpenOptions},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -21,6 +21,8 @@ pub struct Process {
     environment: Vec<(OsString, OsString)>,
     /// The network namespace that it runs in, if not the test's own.
     namespace: Option<String>,
+    /// Whether it leaves the processors to others.
+    gives_way: bool,
     output: PathBuf,
     log: PathBuf,
     child: Mutex<Option<Child>>,
@@ -35,6 +37,7 @@ impl Process {
             arguments: Mutex::default(),
             environment: Vec::new(),
             namespace: None,
+            gives_way: false,
             output: directory.join("stdout"),
             log: directory.join("log"),
             child: Mutex::default(),
@@ -50,6 +53,12 @@ impl Process {
     /// Has the program run in a network namespace.
     pub fn inside(mut self, namespace: String) -> Self {
         self.namespace = Some(namespace);
+        self
+    }
+
+    /// Has the program leave the processors to others that want them (nice(1), which executes it in its own place).
+    pub fn giving_way(mut self) -> Self {
+        self.gives_way = true;
         self
     }
 
@@ -100,10 +109,15 @@ impl Process {
     }
 
     fn command(&self) -> Command {
-        let Some(namespace) = &self.namespace else { return Command::new(&self.program) };
-        // It executes the program in its own place, so that the process is the program.
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", namespace]).arg(&self.program);
+        // They execute the program in their own place, so that the process is the program.
+        let ways = [
+            self.gives_way.then(|| vec!["nice", "-n", "5"]),
+            self.namespace.as_ref().map(|namespace| vec!["ip", "netns", "exec", namespace]),
+        ];
+        let mut words =
+            ways.into_iter().flatten().flatten().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_else(|| unreachable!("the program is one")));
+        command.args(words);
         command
     }
 
