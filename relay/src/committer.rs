@@ -413,7 +413,12 @@ mod tests {
             Ok(Vec::new())
         }
 
-        fn due(&self, _: Hour, _: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+        fn due(
+            &self,
+            _: Option<Reminder>,
+            _: Hour,
+            _: usize,
+        ) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
             Ok(Vec::new())
         }
 

@@ -22,8 +22,12 @@ pub(crate) struct Draft<'a, S> {
     store: &'a S,
     recent: &'a Recent,
     changes: Changes,
+    /// Of each mailbox and kind the last prekey that was taken out.
+    prekeys_gone: BTreeMap<(MailboxId, PrekeyKind), PrekeyId>,
     /// What may still be deleted.
     removable: Usage,
+    /// The last reminder that a sweep took out.
+    swept: Option<Reminder>,
     /// Copies for members of channels so far.
     copies: usize,
 }
@@ -42,11 +46,13 @@ pub(crate) struct Removed {
 impl<'a, S: Store> Draft<'a, S> {
     pub(crate) fn new(store: &'a S, recent: &'a Recent) -> Self {
         let removable = Usage { envelopes: limits::REMOVED_ROWS, bytes: limits::REMOVED_BYTES };
-        Self { store, recent, changes: Changes::default(), removable, copies: 0 }
+        let (changes, prekeys_gone) = (Changes::default(), BTreeMap::new());
+        Self { store, recent, changes, prekeys_gone, removable, swept: None, copies: 0 }
     }
 
-    pub(crate) fn into_changes(self) -> Changes {
-        self.changes
+    /// What is to be committed, and the last reminder that a sweep took out.
+    pub(crate) fn into_changes(self) -> (Changes, Option<Reminder>) {
+        (self.changes, self.swept)
     }
 
     /// What is committed, without the group.
@@ -215,13 +221,12 @@ impl<'a, S: Store> Draft<'a, S> {
         kind: PrekeyKind,
         after: PrekeyId,
     ) -> Result<Option<PrekeyEntry>, StoreError> {
-        let mut read = after;
-        while let Some(entry) = self.store.prekey_after(mailbox, kind, read)? {
-            // Ids rise, so everything committed comes before everything drafted.
-            if !self.changes.prekeys.contains_key(&(mailbox, kind, entry.id)) {
-                return Ok(Some(entry));
-            }
-            read = entry.id;
+        let gone = self.prekeys_gone.get(&(mailbox, kind)).copied();
+        let gone = gone.unwrap_or_else(|| self.recent.prekeys_gone(mailbox, kind));
+        let after = after.max(gone);
+        // Ids rise, so everything committed comes before everything drafted.
+        if let Some(entry) = self.store.prekey_after(mailbox, kind, after)? {
+            return Ok(Some(entry));
         }
         let first = PrekeyId(after.0.saturating_add(1));
         let drafted =
@@ -233,8 +238,10 @@ impl<'a, S: Store> Draft<'a, S> {
         self.changes.prekeys.insert((mailbox, entry.kind, entry.id), Some(entry));
     }
 
+    /// Takes the first prekey of a kind out. Only that one may go: whoever looks for the next does not look before it again.
     pub(crate) fn remove_prekey(&mut self, mailbox: MailboxId, kind: PrekeyKind, id: PrekeyId) {
         self.changes.prekeys.insert((mailbox, kind, id), None);
+        self.prekeys_gone.insert((mailbox, kind), id);
     }
 
     pub(crate) fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
@@ -257,7 +264,7 @@ impl<'a, S: Store> Draft<'a, S> {
         hour: Hour,
         limit: usize,
     ) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
-        self.store.due(hour, limit)
+        self.store.due(self.recent.first_reminder(), hour, limit)
     }
 
     pub(crate) fn remind(&mut self, reminder: Reminder, ids: Vec<EnvelopeId>) {
@@ -266,6 +273,12 @@ impl<'a, S: Store> Draft<'a, S> {
 
     pub(crate) fn forget_reminder(&mut self, reminder: Reminder) {
         self.changes.reminders.insert(reminder, None);
+    }
+
+    /// Takes the first of all reminders out: the next sweep does not look before it again.
+    pub(crate) fn sweep_reminder(&mut self, reminder: Reminder) {
+        self.forget_reminder(reminder);
+        self.swept = Some(reminder);
     }
 }
 

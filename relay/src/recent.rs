@@ -7,11 +7,15 @@ use std::{
     hash::Hash,
 };
 
-use hermes_wire::{ContactId, EnvelopeId, MailboxId, Sequence, mailbox::Delivered};
+use hermes_wire::{
+    ContactId, EnvelopeId, MailboxId, Sequence,
+    mailbox::Delivered,
+    prekey::{PrekeyId, PrekeyKind},
+};
 
 use crate::{
     limits::{RECENT_ENVELOPES, RECENT_OF_MAILBOX, RECENT_ROWS},
-    store::{Changes, Contact, Mailbox},
+    store::{Changes, Contact, Mailbox, Reminder},
 };
 
 /// What of the store is known without reading it.
@@ -23,6 +27,10 @@ pub(crate) struct Recent {
     envelopes: HashMap<MailboxId, VecDeque<Stub>>,
     /// How many those are.
     stubs: usize,
+    /// Of each mailbox and kind the last prekey that is gone. They go in the order of their ids.
+    prekeys: HashMap<(MailboxId, PrekeyKind), PrekeyId>,
+    /// There is no reminder before this one.
+    first_reminder: Option<Reminder>,
 }
 
 /// An envelope without its body.
@@ -52,6 +60,22 @@ impl Recent {
     /// A contact's row, if it is known, or that there is none, if that is.
     pub(crate) fn contact(&self, mailbox: MailboxId, contact: ContactId) -> Option<&Option<Contact>> {
         self.contacts.get(&(mailbox, contact))
+    }
+
+    /// No prekey of this kind up to this id is on hand. A store still has to pass what was deleted before it finds what comes
+    /// next, and an owner can have any number of them deleted.
+    pub(crate) fn prekeys_gone(&self, mailbox: MailboxId, kind: PrekeyKind) -> PrekeyId {
+        self.prekeys.get(&(mailbox, kind)).copied().unwrap_or_default()
+    }
+
+    /// Where the reminders begin, if it is known: for the same reason.
+    pub(crate) fn first_reminder(&self) -> Option<Reminder> {
+        self.first_reminder
+    }
+
+    /// Notes that a sweep is about to see to all reminders up to this one.
+    pub(crate) fn swept(&mut self, upto: Reminder) {
+        self.first_reminder = Some(upto);
     }
 
     /// All envelopes after `after` up to `upto`, if every one of these sequences is known.
@@ -84,6 +108,13 @@ impl Recent {
         }
         note_rows(&mut self.mailboxes, &changes.mailboxes);
         note_rows(&mut self.contacts, &changes.contacts);
+        let gone = changes.prekeys.iter().filter(|(_, row)| row.is_none());
+        let gone = gone.map(|((mailbox, kind, id), _)| ((*mailbox, *kind), *id)).collect();
+        note_rows(&mut self.prekeys, &gone);
+        let reminder = changes.reminders.iter().find(|(_, row)| row.is_some());
+        if let (Some(first), Some((reminder, _))) = (&mut self.first_reminder, reminder) {
+            *first = (*first).min(*reminder);
+        }
     }
 
     fn add(&mut self, mailbox: MailboxId, stub: Stub) {

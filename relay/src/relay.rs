@@ -367,7 +367,10 @@ impl<S: Store> Relay<S> {
             }
         }
         let Group { mailboxes, channels, draft, .. } = group;
-        let changes = draft.into_changes();
+        let (changes, swept) = draft.into_changes();
+        if let Some(swept) = swept {
+            self.recent.swept(swept);
+        }
         (self.mailboxes, self.channels) = (mailboxes, channels);
         Ok(changes)
     }

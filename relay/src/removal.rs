@@ -34,7 +34,7 @@ impl<S: Store> Group<'_, S> {
             if self.draft.is_full() {
                 break;
             }
-            self.draft.forget_reminder(reminder);
+            self.draft.sweep_reminder(reminder);
             match reminder.about {
                 About::Mailbox(mailbox, matter) => self.see_to(mailbox, matter, ids)?,
                 About::Channel(channel) => self.forget_channel(channel)?,

@@ -339,8 +339,14 @@ pub trait Store {
     /// Up to `limit` registration tokens, in the order of their hashes.
     fn tokens(&self, limit: usize) -> Result<Vec<(TokenHash, TokenRow)>, StoreError>;
 
-    /// Up to `limit` reminders that are due at `hour` or before, in order, with their envelope ids.
-    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError>;
+    /// Up to `limit` reminders that are due at `hour` or before, in order, with their envelope ids: those from `first` on, if
+    /// the caller knows that none is before it.
+    fn due(
+        &self,
+        first: Option<Reminder>,
+        hour: Hour,
+        limit: usize,
+    ) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError>;
 
     /// One channel.
     fn channel(&self, channel: ChannelId) -> Result<Option<Channel>, StoreError>;

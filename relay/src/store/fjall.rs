@@ -184,9 +184,19 @@ impl Store for FjallStore {
         .collect()
     }
 
-    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
-        let end = hour.0.saturating_add(1).to_be_bytes();
-        let rows = self.reminders.range(..end.to_vec()).take(limit);
+    fn due(
+        &self,
+        first: Option<Reminder>,
+        hour: Hour,
+        limit: usize,
+    ) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+        let first = first.map_or(Vec::new(), |first| reminder_key(&first));
+        let end = hour.0.saturating_add(1).to_be_bytes().to_vec();
+        if end <= first {
+            // The clock was set back since.
+            return Ok(Vec::new());
+        }
+        let rows = self.reminders.range(first..end).take(limit);
         rows.map(|guard| self.reminders.decode(&guard.value()?)).collect()
     }
 

@@ -1,6 +1,6 @@
 //! A store in memory, for simulations and tests: a clone is a snapshot, and nothing survives the process.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use hermes_wire::{
     BlobId, ChannelId, ContactId, EnvelopeId, FetchId, MailboxId, PostId, Sequence, Timestamp,
@@ -11,8 +11,8 @@ use hermes_wire::{
 use serde_bytes::ByteBuf;
 
 use super::{
-    About, Blob, Changes, Channel, Contact, Hour, Mailbox, Matter, Posted, Receipt, Remembered, Reminder,
-    Store, StoreError, TokenHash, TokenRow,
+    Blob, Changes, Channel, Contact, Hour, Mailbox, Posted, Receipt, Remembered, Reminder, Store, StoreError,
+    TokenHash, TokenRow,
 };
 
 /// The rows, in ordered maps.
@@ -103,14 +103,16 @@ impl Store for MemoryStore {
         Ok(self.tokens.iter().take(limit).map(|(token, row)| (*token, *row)).collect())
     }
 
-    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
-        let after = Reminder {
-            due: Hour(hour.0.saturating_add(1)),
-            about: About::Mailbox(MailboxId([0; 32]), Matter::Envelopes),
-        };
+    fn due(
+        &self,
+        first: Option<Reminder>,
+        hour: Hour,
+        limit: usize,
+    ) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
         Ok(self
             .reminders
-            .range(..after)
+            .range((first.map_or(Bound::Unbounded, Bound::Included), Bound::Unbounded))
+            .take_while(|(reminder, _)| reminder.due <= hour)
             .take(limit)
             .map(|(reminder, ids)| (*reminder, ids.clone()))
             .collect())

@@ -460,7 +460,7 @@ fn only_so_many_posts_are_remembered() {
     assert_eq!(group.posts(&mut relay, 6, b"flood"), Ok(11));
     assert_eq!(remembered(&relay), [6, 8, 9, 10]);
     // The reminders have gone with the posts: those that are due are the ones that are remembered, and the channel's.
-    let due = relay.store().due(Hour::after(NOW, Duration::from_secs(40 * 86_400)), 100).unwrap();
+    let due = relay.store().due(None, Hour::after(NOW, Duration::from_secs(40 * 86_400)), 100).unwrap();
     let posts = due.iter().filter(|(reminder, _)| matches!(reminder.about, About::Post(..))).count();
     assert_eq!(posts, 4);
     relay.sweeps(at(31 * DAY + 3_600_000));

@@ -139,7 +139,7 @@ fn rows_come_back_as_they_went_in_even_after_reopening<B: Backend>(backend: &B) 
     assert_eq!(store.tokens(9).unwrap(), [(TokenHash([6; 32]), TokenRow { uses: 2, expiry: NOW })]);
     assert_eq!(store.tokens(0).unwrap(), []);
     assert_eq!(store.closed().unwrap(), [BOB]);
-    assert_eq!(store.due(Hour(1), 9).unwrap()[0].1.len(), 1_024);
+    assert_eq!(store.due(None, Hour(1), 9).unwrap()[0].1.len(), 1_024);
     assert_eq!(store.channel(CHANNEL).unwrap(), Some(channel()));
     assert_eq!(store.channel_count().unwrap(), 1);
     assert_eq!(store.roster(CHANNEL).unwrap().unwrap().len(), ROSTER_BYTES + 40);
@@ -178,7 +178,7 @@ fn deleted_rows_are_gone<B: Backend>(backend: &B) {
     assert_eq!(store.fetch(ALICE, ContactId([3; 16]), FetchId([4; 16])).unwrap(), None);
     assert_eq!(store.prekey_after(ALICE, PrekeyKind::OneTime, PrekeyId(0)).unwrap(), None);
     assert_eq!(store.token(TokenHash([6; 32])).unwrap(), None);
-    assert_eq!(store.due(Hour(u64::MAX), 9).unwrap(), []);
+    assert_eq!(store.due(None, Hour(u64::MAX), 9).unwrap(), []);
     assert_eq!(store.channel(CHANNEL).unwrap(), None);
     assert_eq!(store.channel_count().unwrap(), 0);
     assert_eq!(store.roster(CHANNEL).unwrap(), None);
@@ -243,12 +243,17 @@ fn reminders_are_due_in_order<B: Backend>(backend: &B) {
     changes.reminders.extend(all.iter().rev().map(|reminder| (*reminder, Some(Vec::new()))));
     store.commit(changes).unwrap();
     let due = |hour, limit| -> Vec<Reminder> {
-        store.due(Hour(hour), limit).unwrap().into_iter().map(|(reminder, _)| reminder).collect()
+        store.due(None, Hour(hour), limit).unwrap().into_iter().map(|(reminder, _)| reminder).collect()
     };
     assert_eq!(due(0, 9), []);
     assert_eq!(due(256, 99), all[..9]);
     assert_eq!(due(256, 2), all[..2]);
     assert_eq!(due(u64::MAX, 99), all);
+    for from in 0..all.len() {
+        let due = store.due(Some(all[from]), Hour(256), 3).unwrap();
+        let due: Vec<_> = due.into_iter().map(|(reminder, _)| reminder).collect();
+        assert_eq!(due, all[from.min(9)..(from + 3).min(9)]);
+    }
 }
 
 /// A history drawn from a seed, applied to both backends at once: they must answer every request alike, across

@@ -7,7 +7,7 @@ use crate::common::{
 };
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store, entry,
-    limits::{REMOVED_BYTES, REMOVED_ROWS, Rate},
+    limits::{REMOVED_BYTES, REMOVED_ROWS, Rate, SWEEP_REMINDERS},
     store::{Hour, TokenHash, TokenRow, memory::MemoryStore},
 };
 use hermes_wire::{
@@ -195,6 +195,36 @@ fn a_sweep_of_many_full_mailboxes_takes_many_commits() {
     }
 }
 
+/// Nor is what a sweep has seen to passed by the next, of which there is one for every few.
+#[test]
+fn a_sweep_of_many_goes_on_where_the_one_before_it_ended() {
+    let (mut relay, bob) = with_bob(Limits::default());
+    let mailbox = bob.mailbox;
+    let mut revoke = |contact: u128, until| {
+        relay.ask(NOW, Request::Revoke { mailbox, contact: ContactId(contact.to_be_bytes()), until })
+    };
+    (0..1_000).for_each(|contact| drop(revoke(contact, at(DAY))));
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let mut relay = Relay::new(Counting::new(relay.into_store()), policy).unwrap();
+    relay.sweeps(at(2 * DAY));
+    assert_eq!(relay.store().mailbox(mailbox).unwrap().unwrap().revoked, 0);
+    // Each begins with the last one of the one before.
+    assert!(
+        relay.store().passed.get() <= 1_000 / SWEEP_REMINDERS,
+        "{} were passed",
+        relay.store().passed.get()
+    );
+    // What comes before that is found all the same, as after a clock that was set back.
+    for (contact, until) in [(1, at(DAY)), (2, NOW)] {
+        let contact = ContactId([contact; 16]);
+        relay.ask(NOW, Request::Revoke { mailbox, contact, until });
+    }
+    relay.sweeps(at(DAY / 2));
+    assert_eq!(relay.store().mailbox(mailbox).unwrap().unwrap().revoked, 1);
+    relay.sweeps(at(2 * DAY));
+    assert_eq!(relay.store().mailbox(mailbox).unwrap().unwrap().revoked, 0);
+}
+
 #[test]
 fn large_envelopes_are_deleted_in_smaller_pieces() {
     let (mut relay, bob) = with_bob(Limits::default());
@@ -366,12 +396,12 @@ fn an_end_that_is_put_off_again_and_again_is_one_reminder() {
     for day in 1..=50 {
         relay.ask(NOW, Request::Revoke { mailbox: bob.mailbox, contact, until: at(day * DAY) });
     }
-    assert_eq!(relay.store().due(Hour(u64::MAX), 99).unwrap().len(), 1);
+    assert_eq!(relay.store().due(None, Hour(u64::MAX), 99).unwrap().len(), 1);
     relay.sweeps(at(49 * DAY));
     assert!(relay.store().contact(bob.mailbox, contact).unwrap().is_some());
     relay.sweeps(at(51 * DAY));
     assert_eq!(relay.store().contact(bob.mailbox, contact).unwrap(), None);
-    assert_eq!(relay.store().due(Hour(u64::MAX), 99).unwrap(), []);
+    assert_eq!(relay.store().due(None, Hour(u64::MAX), 99).unwrap(), []);
 }
 
 #[test]
@@ -521,6 +551,35 @@ fn expired_prekeys_are_passed_over() {
     let after_all = at(181 * DAY);
     let other = relay.opens(after_all, bob.open(&bob.token(2))).unwrap();
     assert!(matches!(fetch(&mut relay, after_all, &other, 1), Outcome::Refused(Refusal::Busy { .. })));
+}
+
+/// All others wait while it is looked for what is next. An owner can have any number of prekeys deleted.
+#[test]
+fn what_is_gone_of_an_owners_prekeys_is_not_passed_again() {
+    let (relay, bob) = with_bob(Limits::default());
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let mut relay = Relay::new(Counting::new(relay.into_store()), policy).unwrap();
+    let mailbox = bob.mailbox;
+    let (mut next, mut most) = (1, 0);
+    for _ in 0..10 {
+        relay.store().reads.set(0);
+        // Of one kind that is replaced, and of two that are given out, as many as there may be.
+        for (kind, count) in
+            [(PrekeyKind::Signed, 24), (PrekeyKind::OneTime, 200), (PrekeyKind::OneTimeKem, 200)]
+        {
+            let entries: Vec<_> = (next..next + count).map(|id| prekey(kind, id)).collect();
+            next += count;
+            for entries in entries.chunks(24) {
+                relay.ask(NOW, Request::PutPrekeys { mailbox, entries: entries.to_vec() });
+            }
+        }
+        relay.ask(NOW, Request::DropPrekeys { mailbox, below: PrekeyId(next) });
+        most = most.max(relay.store().reads.get());
+    }
+    assert_eq!(relay.store().passed.get(), 0);
+    // Each that was kept is looked up once.
+    assert!(most < 2 * 424, "{most} reads");
+    assert_eq!(relay.store().mailbox(mailbox).unwrap().unwrap().stock, [0; 5]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A store that counts what is read from it.
 
-use std::cell::Cell;
+use std::{cell::Cell, collections::BTreeSet};
 
 use hermes_relay::{
     Store, StoreError,
@@ -24,16 +24,33 @@ pub struct Counting {
     pub envelopes: Cell<usize>,
     /// Envelopes in each commit.
     pub commits: Vec<usize>,
+    /// Prekeys and reminders that were deleted, and lay between where a search began and what it found: a store on a disk passes
+    /// each of them, until it has rewritten its files.
+    pub passed: Cell<usize>,
+    gone_prekeys: BTreeSet<(MailboxId, PrekeyKind, PrekeyId)>,
+    gone_reminders: BTreeSet<Reminder>,
 }
 
 impl Counting {
     pub fn new(store: MemoryStore) -> Self {
-        Self { store, reads: Cell::new(0), envelopes: Cell::new(0), commits: Vec::new() }
+        Self {
+            store,
+            reads: Cell::new(0),
+            envelopes: Cell::new(0),
+            commits: Vec::new(),
+            passed: Cell::new(0),
+            gone_prekeys: BTreeSet::new(),
+            gone_reminders: BTreeSet::new(),
+        }
     }
 
     fn counted(&self) -> &MemoryStore {
         self.reads.set(self.reads.get() + 1);
         &self.store
+    }
+
+    fn pass(&self, count: usize) {
+        self.passed.set(self.passed.get() + count);
     }
 }
 
@@ -80,7 +97,11 @@ impl Store for Counting {
         kind: PrekeyKind,
         after: PrekeyId,
     ) -> Result<Option<PrekeyEntry>, StoreError> {
-        self.counted().prekey_after(mailbox, kind, after)
+        let found = self.counted().prekey_after(mailbox, kind, after)?;
+        let upto = found.as_ref().map_or(PrekeyId(u64::MAX), |entry| entry.id);
+        let gone = self.gone_prekeys.range((mailbox, kind, after)..(mailbox, kind, upto));
+        self.pass(gone.filter(|(_, _, id)| *id > after).count());
+        Ok(found)
     }
 
     fn token(&self, token: TokenHash) -> Result<Option<TokenRow>, StoreError> {
@@ -95,8 +116,19 @@ impl Store for Counting {
         self.counted().tokens(limit)
     }
 
-    fn due(&self, hour: Hour, limit: usize) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
-        self.counted().due(hour, limit)
+    fn due(
+        &self,
+        first: Option<Reminder>,
+        hour: Hour,
+        limit: usize,
+    ) -> Result<Vec<(Reminder, Vec<EnvelopeId>)>, StoreError> {
+        let due = self.counted().due(first, hour, limit)?;
+        let last = due.last().map(|(reminder, _)| *reminder);
+        let passed = |gone: &&Reminder| {
+            first.is_none_or(|first| **gone >= first) && last.map_or(gone.due <= hour, |last| **gone < last)
+        };
+        self.pass(self.gone_reminders.iter().filter(passed).count());
+        Ok(due)
     }
 
     fn channel(&self, channel: ChannelId) -> Result<Option<Channel>, StoreError> {
@@ -129,6 +161,10 @@ impl Store for Counting {
 
     fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
         self.commits.push(changes.envelopes.len());
+        let gone = changes.prekeys.iter().filter(|(_, row)| row.is_none()).map(|(key, _)| *key);
+        self.gone_prekeys.extend(gone);
+        let gone = changes.reminders.iter().filter(|(_, row)| row.is_none()).map(|(reminder, _)| *reminder);
+        self.gone_reminders.extend(gone);
         self.store.commit(changes)
     }
 }
