@@ -76,6 +76,11 @@ impl<T: Serialize + DeserializeOwned> FrameReader<T> {
         Self { stream, buffer: Vec::new(), start: 0, limit, frames: PhantomData }
     }
 
+    /// Takes frames with a body of up to `bytes` from here on, and gathers no more than that beside what it is asked for.
+    pub fn limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
     /// Takes frames of every length that the protocol knows from here on.
     pub fn lift_limit(&mut self) {
         self.limit = FRAME_BYTES;
@@ -115,6 +120,9 @@ impl<T: Serialize + DeserializeOwned> FrameReader<T> {
     /// Waits for the beginning of the next frame: the length of its body, of which nothing is read yet. `None` when the
     /// peer finished the stream after a whole frame. Cancel-safe.
     pub async fn begun(&mut self) -> Result<Option<usize>, ReadError> {
+        // What came before it is not held meanwhile.
+        self.compact();
+        self.buffer.shrink_to(limits::IDLE_BUFFER_BYTES);
         loop {
             let waiting = self.buffer.get(self.start..).unwrap_or_default();
             if let Some((prefix, _)) = waiting.split_first_chunk() {
@@ -248,5 +256,64 @@ impl From<quinn::WriteError> for WriteError {
             quinn::WriteError::ConnectionLost(error) => Self::Lost(error),
             quinn::WriteError::ClosedStream | quinn::WriteError::ZeroRttRejected => Self::Closed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use hermes_wire::{
+        ChannelId, EnvelopeId, RelayAddress, VERSION,
+        channel::OpenChannel,
+        drop::{Deposit, ToDrop},
+        limits::ENVELOPE_BYTES,
+    };
+
+    use super::*;
+    use crate::{client, credential::RelayIdentity, server};
+
+    /// There are thousands of them, and each may begin as many streams as there may be.
+    #[tokio::test]
+    async fn of_who_has_proven_nothing_no_more_is_held_than_the_frame_that_is_waited_for() {
+        const LIMIT: usize = 128;
+        /// What one packet may bring besides, which is read at once.
+        const PACKET: usize = 1_500;
+        let identity = RelayIdentity::generate().unwrap();
+        let listening = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &identity).unwrap();
+        let port = listening.local_addr().unwrap().port();
+        let address = RelayAddress::new("127.0.0.1", port, identity.pin()).unwrap();
+        let endpoint = client::endpoint().unwrap();
+        let (connection, accepted) = tokio::join!(client::connect_drop(&endpoint, &address), async {
+            listening.accept().await.unwrap().await.unwrap()
+        });
+        let connection = connection.unwrap();
+        server::widen(&accepted);
+        let (mut send, _receive) = connection.open_bi().await.unwrap();
+        let short = ToDrop::OpenChannel(OpenChannel { version: VERSION, channel: ChannelId([7; 32]) });
+        let envelope = EnvelopeId([7; 16]);
+        let long = ToDrop::Deposit(Deposit { envelope, body: vec![7; ENVELOPE_BYTES].into() });
+        for frame in [&short, &short, &long, &long] {
+            send.write_all(&frame::encode(frame)).await.unwrap();
+        }
+        send.finish().unwrap();
+        // Everything was acknowledged, so it is all at the other side.
+        send.stopped().await.unwrap();
+        let (_, receive) = accepted.accept_bi().await.unwrap();
+        let mut reader = FrameReader::<ToDrop>::limited(receive, LIMIT);
+        for _ in 0..2 {
+            assert_eq!(reader.next().await.unwrap(), Some(short.clone()));
+        }
+        for longest in [Some(long), None] {
+            let length = reader.begun().await.unwrap().unwrap();
+            assert!(length > ENVELOPE_BYTES);
+            let held = reader.buffer.capacity();
+            assert!(held <= 2 * (LIMIT + PACKET), "{held} bytes");
+            let Some(long) = longest else { break };
+            reader.limit(length);
+            assert_eq!(reader.next().await.unwrap(), Some(long));
+            reader.limit(LIMIT);
+        }
+        assert!(matches!(reader.next().await, Err(ReadError::Malformed(_))));
     }
 }

@@ -31,7 +31,6 @@ impl Stream<'_> {
         if let Err(end) = self.say(&FromDrop::Opened).await {
             return end;
         }
-        self.reader.lift_limit();
         let mut proven = false;
         loop {
             let frame = if proven { self.frame().await } else { self.first_frame().await };
@@ -71,17 +70,21 @@ impl Stream<'_> {
             begun = timeout(DROP_IDLE, self.reader.begun()) => begun,
             () = self.shared.drain_began() => return Ok(None),
         };
-        match begun {
+        let length = match begun {
             Ok(Ok(Some(length))) if length <= FIRST_FRAME_BYTES => return self.frame().await,
-            Ok(Ok(Some(_))) => {}
+            Ok(Ok(Some(length))) => length,
             Ok(Ok(None)) | Err(_) => return Ok(None),
             Ok(Err(ReadError::Malformed(_))) => return Err(End::BadFrame),
             Ok(Err(_)) => return Err(End::Lost),
-        }
+        };
         // One of a connection at a time, so that it takes as many connections as there is room to fill it.
         let Ok(_one) = timeout(FIRST_FRAME, self.first_frames.acquire()).await else { return Ok(None) };
         let Ok(_room) = timeout(FIRST_FRAME, self.shared.unproven.acquire()).await else { return Ok(None) };
-        match timeout(UNPROVEN_FRAME, self.reader.next()).await {
+        // What follows it has to wait for room as well.
+        self.reader.limit(length);
+        let read = timeout(UNPROVEN_FRAME, self.reader.next()).await;
+        self.reader.limit(FIRST_FRAME_BYTES);
+        match read {
             Ok(Ok(frame)) => Ok(frame),
             Ok(Err(ReadError::Malformed(_))) => Err(End::BadFrame),
             Ok(Err(_)) => Err(End::Lost),

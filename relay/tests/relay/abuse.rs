@@ -39,7 +39,7 @@ use crate::common::{
 };
 
 /// Messages of the good pair during each attack, if `HERMES_ABUSE_MESSAGES` does not say another number.
-/// Of all attacks together not more than 250 each: a contact may send 6,000 at once, and half of them go by while another is attacked.
+/// Of all attacks together not more than 230 each: a contact may send 6,000 at once, and half of them go by while another is attacked.
 const MESSAGES: u32 = 100;
 /// Attackers of each kind.
 const ATTACKERS: u64 = 24;
@@ -73,10 +73,13 @@ async fn a_good_pair_goes_on_talking_under_every_attack() {
     let peace = pair.talk(&target).await;
     println!("in peace: {peace:?}");
     let other = another(directory.path()).await;
-    let attacks: [(&str, Attack); 11] = [
+    let attacks: [(&str, Attack); 12] = [
         ("handshakes that nobody finishes", |target, _| Box::pin(half_open(target))),
         ("handshakes without end", |target, _| Box::pin(handshakes(target))),
-        ("streams that begin and do not go on", |target, _| Box::pin(slow_streams(target))),
+        ("streams that begin and do not go on", |target, _| Box::pin(slow_streams(target, Vec::new()))),
+        ("streams that do not go on after a post", |target, _| {
+            Box::pin(slow_streams(target, frame::encode(&ToDrop::Post(stray_post(1, Vec::new())))))
+        }),
         ("streams with gaps", |target, _| Box::pin(gapped_streams(target))),
         ("frames that are none", |target, _| Box::pin(bad_frames(target))),
         ("deposits without end", |target, id| Box::pin(quota_flood(target, id))),
@@ -226,8 +229,8 @@ async fn handshakes(target: Target) {
     }
 }
 
-/// As many streams as a connection may have, each with the beginning of a frame, and as much of it as the relay takes.
-async fn slow_streams(target: Target) {
+/// As many streams as a connection may have, each with `before` and the beginning of a frame, and as much of it as the relay takes.
+async fn slow_streams(target: Target, before: Vec<u8>) {
     let endpoint = client::endpoint().unwrap();
     let mut held: Vec<(Connection, Vec<SendStream>)> = Vec::new();
     loop {
@@ -241,6 +244,7 @@ async fn slow_streams(target: Target) {
             // A channel is open to everybody, until the post.
             let open = OpenChannel { version: VERSION, channel: ChannelId([7; 32]) };
             let mut bytes = frame::encode(&ToDrop::OpenChannel(open));
+            bytes.extend_from_slice(&before);
             bytes.extend((FRAME_BYTES as u32).to_be_bytes());
             bytes.extend(vec![0; FRAME_BYTES - 1]);
             // The relay need not take all of it.
@@ -370,19 +374,17 @@ async fn stray_posts(target: Target, id: u64) {
         let mut stream = Drop::channel(&target.relay, ChannelId([id as u8; 32])).await;
         for _ in 0..8 {
             number += 1;
-            let (token, roster) = (PostToken::new([7; 32]), RosterKey::new([7; 32]));
-            let body = vec![0; POST_BYTES].into();
-            stream.requests.push(&ToDrop::Post(Post {
-                post: post_id(number),
-                epoch: 0,
-                token,
-                roster,
-                body,
-            }));
+            stream.requests.push(&ToDrop::Post(stray_post(number, vec![0; POST_BYTES])));
         }
         let _ = stream.requests.flush().await;
         while let Ok(Some(_)) = stream.answers.next().await {}
     }
+}
+
+/// Nobody has its token.
+fn stray_post(number: u64, body: Vec<u8>) -> Post {
+    let (token, roster) = (PostToken::new([7; 32]), RosterKey::new([7; 32]));
+    Post { post: post_id(number), epoch: 0, token, roster, body: body.into() }
 }
 
 async fn registrations(target: Target, id: u64) {
