@@ -28,8 +28,10 @@ pub const RELAY_WINDOW: u32 = 512 * 1024;
 pub const RELAY_FIRST_WINDOW: u32 = 32 * 1024;
 /// Bytes a relay holds per stream; above one largest frame, or a frame could never arrive whole.
 pub const RELAY_STREAM_WINDOW: u32 = 256 * 1024;
-/// Bytes a relay holds per connection that the client has not confirmed.
+/// Bytes a relay holds per connection that the client has not confirmed, while it delivers or hands out a blob.
 pub const RELAY_SEND_WINDOW: u64 = 1024 * 1024;
+/// The same while it only answers. Who confirms nothing has it hold this, however many connections it has.
+pub const RELAY_ANSWERS_WINDOW: u64 = 64 * 1024;
 /// Bytes a client holds per connection: one full credit of deliveries and its framing.
 pub const CLIENT_WINDOW: u32 = 2 * 1024 * 1024;
 /// Bytes a client holds per connection that the relay has not confirmed.

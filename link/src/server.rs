@@ -99,6 +99,11 @@ pub fn widen(connection: &Connection) {
     connection.set_receive_window(VarInt::from_u32(limits::RELAY_WINDOW));
 }
 
+/// Sends a client as much ahead as throughput needs, and not only answers.
+pub fn widen_sending(connection: &Connection) {
+    connection.set_send_window(limits::RELAY_SEND_WINDOW);
+}
+
 /// Who is at the other end; `None` when protocol and certificate do not fit each other (a depositor with a certificate
 /// would identify itself by mistake, an owner without one proves nothing).
 pub fn peer(connection: &Connection) -> Option<Peer> {

@@ -25,7 +25,7 @@ pub(crate) fn server() -> Arc<TransportConfig> {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(limits::RELAY_STREAM_WINDOW))
         .receive_window(VarInt::from_u32(limits::RELAY_FIRST_WINDOW))
-        .send_window(limits::RELAY_SEND_WINDOW);
+        .send_window(limits::RELAY_ANSWERS_WINDOW);
     Arc::new(transport)
 }
 

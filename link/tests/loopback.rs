@@ -1,11 +1,16 @@
 //! Real QUIC on loopback: who is let in, who is told what, and what arrives.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use hermes_link::{
     client::{self, ConnectError},
     credential::{MailboxCredential, RelayIdentity},
     frame::{FrameReader, FrameWriter, ReadError},
+    limits::{RELAY_ANSWERS_WINDOW, RELAY_SEND_WINDOW},
     quinn::{Connection, ConnectionError, Endpoint},
     server::{self, Peer},
 };
@@ -107,6 +112,28 @@ async fn frames_arrive_whole_and_in_order_and_garbage_is_refused() {
         let refused = FrameReader::<ToRelay>::new(receive).next().await;
         assert!(matches!(refused, Err(ReadError::Malformed(_) | ReadError::Truncated)), "{refused:?}");
     }
+}
+
+/// Who confirms nothing of what it is sent has the relay hold that for as long as it likes.
+#[tokio::test]
+async fn a_client_is_sent_little_ahead_until_it_is_delivered_to() {
+    let (listening, address) = relay(&RelayIdentity::generate().unwrap());
+    let endpoint = client::endpoint().unwrap();
+    let (connection, accepted) = tokio::join!(client::connect_drop(&endpoint, &address), accept(&listening));
+    let _connection = connection.unwrap();
+    let mut send = accepted.open_uni().await.unwrap();
+    // Nothing here waits for anything, so that the client's side of this thread confirms nothing meanwhile.
+    let mut taken = || {
+        let mut taken = 0;
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready(more) = pin!(send.write(&[0; 4_096])).poll(&mut context) {
+            taken += more.unwrap() as u64;
+        }
+        taken
+    };
+    assert_eq!(taken(), RELAY_ANSWERS_WINDOW);
+    server::widen_sending(&accepted);
+    assert_eq!(taken(), RELAY_SEND_WINDOW - RELAY_ANSWERS_WINDOW);
 }
 
 #[test]

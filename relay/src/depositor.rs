@@ -300,11 +300,16 @@ impl Stream<'_> {
         self.flush().await
     }
 
-    /// Writes what is gathered, and does not wait for ever until the depositor takes it.
+    /// Writes what is gathered, and does not wait for ever until the depositor takes it. One that does not has the connection
+    /// closed, for what was sent is held until then.
     async fn flush(&mut self) -> Result<(), End> {
         match timeout(ANSWER, self.writer.flush()).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(End::Lost),
+            Ok(Err(_)) => Err(End::Lost),
+            Err(_) => {
+                self.connection.close(close::TOO_SLOW, b"");
+                Err(End::Lost)
+            }
         }
     }
 }

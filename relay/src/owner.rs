@@ -104,6 +104,7 @@ impl Control<'_> {
         let head = registered.head;
         self.reader.lift_limit();
         server::widen(connection);
+        server::widen_sending(connection);
         let Some(mut joined) = self.shared.connected.join(self.mailbox, entry) else {
             return Farewell(None, close::DONE);
         };

@@ -1,5 +1,6 @@
 //! A stream for one blob: its parts, as fast as the client takes them.
 
+use hermes_link::server;
 use hermes_wire::{Refusal, VERSION, blob::FetchBlob, drop::FromDrop};
 
 use super::{End, Stream, draining};
@@ -21,6 +22,8 @@ impl Stream<'_> {
                 Ok(None) => return self.last(&FromDrop::BlobRefused(blob, Refusal::NoBlob)).await,
                 Err(refusal) => return self.last(&FromDrop::BlobRefused(blob, refusal)).await,
             };
+            // Nobody finds its id by chance.
+            server::widen_sending(self.connection);
             let (end, total) = (part.offset.saturating_add(part.bytes.len() as u32), part.total);
             if let Err(end) = self.say(&FromDrop::BlobPart(part)).await {
                 return end;
