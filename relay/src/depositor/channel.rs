@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{End, Stream, draining};
 use crate::{
-    channel, fanout,
+    channel, clock, fanout,
     fanout::Seed,
     limits::{FIRST_FRAME, FIRST_FRAME_BYTES, UNPROVEN_FRAME},
     relay::{Outcome, Request},
@@ -102,7 +102,7 @@ impl Stream<'_> {
         let Some(first) = create.epoch.change.entering().next().cloned() else {
             return self.refuse(id, Refusal::RosterMismatch).await;
         };
-        match self.read(move |store| fanout::vouched(store, &first)).await {
+        match self.read(move |store| fanout::vouched(store, clock::now(), &first)).await {
             Ok(true) => {}
             Ok(false) => return self.refuse(id, Refusal::RosterMismatch).await,
             Err(refusal) => return self.refuse(id, refusal).await,

@@ -12,6 +12,7 @@ use crate::common::{
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store,
     channel::{Standing, admit},
+    fanout::vouched,
     limits::{CHANNEL_IDLE, COMMIT_COPIES, MAILBOX_CHANNELS, Rate},
     relay::Committed,
     store::{About, Hour, fjall::FjallStore, memory::MemoryStore},
@@ -304,6 +305,34 @@ fn nobody_is_put_into_a_roster_without_a_permission_for_it() {
     assert_eq!(nobody.creates(&mut relay), Outcome::Refused(Refusal::RosterMismatch));
     let (commit, _) = group.commit(id, b"", roster(&[&alice, &bob]));
     assert_eq!(group.commits(&mut relay, &commit), Ok(1));
+}
+
+/// Who was shut out could tell by the time whether the mailbox is still there.
+#[test]
+fn whoever_may_make_no_channel_hears_so_after_the_same_work_whatever_the_reason() {
+    let (alice, stranger) = (Member::new(1), Member::new(2));
+    let mut relay = Relay::new(MemoryStore::new(), policy(Limits::default())).unwrap();
+    relay.registers(NOW, &alice.owner);
+    let (mailbox, contact) = (alice.owner.mailbox, Member::of(alice.owner.clone(), 9).contact);
+    let revoked = Request::Revoke { mailbox, contact, until: at(365 * DAY) };
+    assert_eq!(relay.ask(NOW, revoked), Outcome::Revoked(contact));
+    let mut forged = stranger.entry();
+    forged.mailbox = mailbox;
+    let mut relay = Relay::new(Counting::new(relay.into_store()), policy(Limits::default())).unwrap();
+    let refused = [stranger.entry(), forged, Member::of(alice.owner.clone(), 9).entry()];
+    for (number, entry) in (1..).zip(refused) {
+        relay.store().reads.set(0);
+        assert!(!vouched(relay.store(), NOW, &entry).unwrap());
+        assert_eq!(relay.store().reads.get(), 2);
+        // Entries that come later are checked with the rest.
+        let group = Group { roster: Roster::new([(0, entry)]).unwrap(), ..Group::new(number, &[]) };
+        relay.store().reads.set(0);
+        assert_eq!(group.creates(&mut relay), Outcome::Refused(Refusal::RosterMismatch));
+        assert_eq!(relay.store().reads.get(), 2);
+    }
+    relay.store().reads.set(0);
+    assert!(vouched(relay.store(), NOW, &alice.entry()).unwrap());
+    assert_eq!(relay.store().reads.get(), 2);
 }
 
 #[test]
