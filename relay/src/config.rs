@@ -226,6 +226,7 @@ impl LimitsConfig {
                 period: Duration::from_millis(u64::from(1_000 / self.posts_per_second)),
             },
             posts_remembered: limits::POSTS_REMEMBERED,
+            receipts_remembered: limits::RECEIPTS_REMEMBERED,
             blob_bytes: self.mailbox_blob_mib << 20,
         })
     }

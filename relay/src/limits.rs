@@ -29,6 +29,9 @@ pub struct Limits {
     pub posts_remembered: u32,
     /// Bytes of blobs that one mailbox may keep here, counted whole from their first part on.
     pub blob_bytes: u64,
+    /// Deposits that are remembered of one mailbox when their envelopes are gone: see [`RECEIPT_MEMORY`]. Of more, a repeat is
+    /// stored once more, and its recipient finds that it has it.
+    pub receipts_remembered: Rate,
     /// Prekey fetches under one token: enough for a pairing that goes wrong a few times, too slow to drain the
     /// one-time prekeys.
     pub fetches: Rate,
@@ -57,6 +60,7 @@ impl Default for Limits {
             posts: Rate { burst: 600, period: Duration::from_millis(20) },
             posts_remembered: POSTS_REMEMBERED,
             blob_bytes: 64 << 20,
+            receipts_remembered: RECEIPTS_REMEMBERED,
             fetches: Rate { burst: 6, period: Duration::from_secs(600) },
         }
     }
@@ -65,6 +69,9 @@ impl Default for Limits {
 /// An envelope id is remembered this long after its envelope was deleted: depositors retry at most every 30 s, and a
 /// receipt lost together with the depositor's network is asked for again within a day.
 pub const RECEIPT_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// What waits in a mailbox has a limit, and what its owner has taken has none: one with contacts of its own could fill the disk with
+/// the receipts of a day. A million of them, and as many a day after that.
+pub const RECEIPTS_REMEMBERED: Rate = Rate { burst: 1_000_000, period: Duration::from_millis(86) };
 /// Envelope ids in one reminder, so that its row stays small (16 bytes each).
 pub const RECEIPTS_PER_REMINDER: usize = 1_024;
 /// A bundle fetched under a token without uses is remembered this long; under an invite, until the invite expires.

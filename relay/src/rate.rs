@@ -25,6 +25,8 @@ pub(crate) enum Bucket {
     /// Channels made on the strength of any token of a mailbox, whose owner can sign as many as it likes.
     MailboxChannels(MailboxId),
     Posts(ChannelId),
+    /// Deposits of envelopes that are gone, which are remembered.
+    Receipts(MailboxId),
 }
 
 impl Rates {

@@ -5,6 +5,7 @@ use hermes_wire::{ContactId, EnvelopeId, FetchId, MailboxId, Refusal, Sequence, 
 use crate::{
     draft::Removed,
     limits::{RECEIPT_MEMORY, RECEIPTS_PER_REMINDER, SWEEP_REMINDERS},
+    rate::Bucket,
     relay::{Group, Halt, Outcome},
     store::{About, Contact, Hour, Mailbox, Matter, Reminder, Store, StoreError, Usage},
 };
@@ -104,7 +105,14 @@ impl<S: Store> Group<'_, S> {
         Ok(())
     }
 
+    /// Of too many in a day nothing is remembered.
     fn remember_receipts(&mut self, mailbox: MailboxId, last: Sequence, ids: &[EnvelopeId]) {
+        let (rate, count) = (self.policy.limits.receipts_remembered, u32::try_from(ids.len()));
+        let remembered =
+            self.rates.take_some(Bucket::Receipts(mailbox), rate, count.unwrap_or(u32::MAX), self.now);
+        if remembered.is_err() {
+            return ids.iter().for_each(|id| self.draft.forget_receipt(mailbox, *id));
+        }
         let due = Hour::after(self.now, RECEIPT_MEMORY);
         for (part, ids) in (0..).zip(ids.chunks(RECEIPTS_PER_REMINDER)) {
             // Each part needs its own key; there are fewer parts than sequences, so none is taken.

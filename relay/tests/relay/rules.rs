@@ -95,6 +95,31 @@ fn a_repeated_deposit_is_one_deposit_until_a_day_after_its_ack() {
     assert_eq!(summary(&relay.deliver(bob.mailbox, Sequence(1), PLENTY).unwrap()), [(2, 2)]);
 }
 
+/// Else an owner could fill the disk with those of its own envelopes, which it takes as fast as they come.
+#[test]
+fn of_a_mailbox_only_so_many_deposits_are_remembered_when_their_envelopes_are_gone() {
+    let receipts_remembered = Rate { burst: 4, period: Duration::from_secs(3_600) };
+    let (mut relay, bob) = with_bob(Limits { receipts_remembered, ..Limits::default() });
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    let remembered = |relay: &Relay<MemoryStore>| -> Vec<u32> {
+        let receipt = |id: &u32| relay.store().receipt(bob.mailbox, deposit(*id, b"").envelope).unwrap();
+        (1..=9).filter(|id| receipt(id).is_some()).collect()
+    };
+    for id in 1..=6 {
+        assert_eq!(relay.deposits(NOW, &entry, &[deposit(id, b"")]), [Ok(())]);
+        assert_eq!(relay.acks(&bob, u64::from(id)), Outcome::Acked);
+    }
+    assert_eq!(remembered(&relay), [1, 2, 3, 4]);
+    // One that waits is remembered as long as it does.
+    relay.deposits(NOW, &entry, &[deposit(7, b"")]);
+    assert_eq!(remembered(&relay), [1, 2, 3, 4, 7]);
+    let later = Request::Ack { mailbox: bob.mailbox, upto: Sequence(7) };
+    assert_eq!(relay.ask(at(3_600_000), later), Outcome::Acked);
+    assert_eq!(remembered(&relay), [1, 2, 3, 4, 7], "an hour earns one");
+    relay.sweeps(at(2 * DAY));
+    assert_eq!(remembered(&relay), [0; 0]);
+}
+
 #[test]
 fn credit_bounds_what_is_delivered() {
     let (mut relay, bob) = with_bob(Limits::default());
