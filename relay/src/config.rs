@@ -156,8 +156,8 @@ impl Config {
                 must: "a loopback address, like 127.0.0.1:9464",
             });
         }
-        if self.connections == 0 {
-            return Err(ConfigError::Value { key: "connections", must: "1 or more" });
+        if !(1..=limits::MOST_CONNECTIONS).contains(&self.connections) {
+            return Err(ConfigError::Value { key: "connections", must: "from 1 to 1000000" });
         }
         Ok(Policy { registration: self.registration, limits: self.limits.limits()? })
     }
@@ -263,6 +263,11 @@ mod tests {
         assert!(error.contains("mailbox_mb"), "{error}");
         let config: Config = toml::from_str("limits.contact_percent = 0").unwrap();
         assert!(matches!(config.policy(), Err(ConfigError::Value { key: "limits.contact_percent", .. })));
+        // With more than it can count to, it would listen and take nobody.
+        for connections in ["0", "1000001", "9223372036854775807"] {
+            let config: Config = toml::from_str(&format!("connections = {connections}")).unwrap();
+            assert!(matches!(config.policy(), Err(ConfigError::Value { key: "connections", .. })));
+        }
         let config: Config = toml::from_str("monitor = '0.0.0.0:9464'").unwrap();
         assert!(matches!(config.policy(), Err(ConfigError::Value { key: "monitor", .. })));
         assert!(toml::from_str::<Config>("registration = \"anyone\"").is_err());

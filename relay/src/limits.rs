@@ -179,6 +179,8 @@ pub const EPHEMERAL_WAITING: usize = 64;
 pub const STREAM_DEPOSIT_BYTES: usize = 128 * 1024;
 /// Connections of all kinds; about 48 KiB each when idle, of which 13 are QUIC's buffer for a burst of packets.
 pub const CONNECTIONS: usize = 10_000;
+/// Connections that an operator may allow: 48 GB of them.
+pub const MOST_CONNECTIONS: usize = 1_000_000;
 /// Handshakes at a time before clients have to prove their address first, which costs them a round trip; fewer where there are
 /// fewer than 4,096 places.
 pub const UNPROVEN_HANDSHAKES: usize = 256;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use hermes_relay::{
-    Limits, Outcome, Policy, Registration, Relay, Request,
+    Limits, Outcome, Policy, Registration, Relay, Request, StoreError,
     store::{
         Usage,
         fjall::{FjallStore, RawRow},
@@ -251,7 +251,10 @@ fn what_does_not_add_up_is_found() {
     row.stored.envelopes = 7;
     let row =
         RawRow { table: "mailboxes".to_owned(), key: bob.mailbox.0.to_vec(), value: codec::encode(&row) };
-    store.fill([Ok::<_, hermes_relay::StoreError>(row)]).unwrap();
+    let nameless = RawRow { key: Vec::new(), ..row.clone() };
+    let filled = store.fill([Ok::<_, StoreError>(nameless)]);
+    assert!(matches!(filled, Err(StoreError::Damaged { table: "mailboxes" })), "{filled:?}");
+    store.fill([Ok::<_, StoreError>(row)]).unwrap();
     let findings = store.verify().unwrap().findings;
     assert!(findings[0].contains("7 envelopes"), "{findings:?}");
 }

@@ -64,6 +64,10 @@ impl FjallStore {
                 let table =
                     table.ok_or_else(|| StoreError::Backend(format!("there is no table `{}`", row.table)))?;
                 check(table, &row.value)?;
+                // The library panics at one.
+                if row.key.is_empty() {
+                    return Err(StoreError::Damaged { table: table.name }.into());
+                }
                 batch.insert(&table.rows, row.key, row.value);
             }
             batch.commit().map_err(StoreError::from)?;
