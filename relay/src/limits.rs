@@ -225,6 +225,11 @@ pub const DRAIN: Duration = Duration::from_secs(3);
 pub const RETURN_JITTER_MS: u32 = 1_000;
 /// How often the relay looks for what is over.
 pub const SWEEP: Duration = Duration::from_secs(60);
+/// A clock that is so much further than time since the last look was set: more than daylight saving or a second that is put in.
+pub const CLOCK_JUMP: Duration = Duration::from_secs(3_600);
+/// Nothing is deleted for its age until the clock has gone on steadily for this long after such a jump. An operator, or what keeps
+/// the clock, sets it right by then.
+pub const CLOCK_PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Registration tokens read from their directory at a time.
 pub const NEW_TOKENS: usize = 1_000;

@@ -22,6 +22,7 @@ use crate::{
         desk::{Desk, Running},
         socket::AdminSocket,
     },
+    clock::{self, Look, Steady},
     committer::Committer,
     connected::Connected,
     depositor,
@@ -296,10 +297,20 @@ async fn serve(
 async fn sweep(shared: Shared) {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let begun = Instant::now();
+    let mut steady = Steady::new(begun.elapsed(), clock::now());
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = shared.drain_began() => return,
+        }
+        match steady.look(begun.elapsed(), clock::now()) {
+            Look::Steady => {}
+            Look::Jumped => {
+                tracing::warn!("the clock has jumped ahead; nothing is deleted for its age for an hour");
+                continue;
+            }
+            Look::Unsure => continue,
         }
         while let Outcome::Swept { more: true } = shared.committer.submit(Request::Sweep).await
             && !*shared.draining.borrow()
