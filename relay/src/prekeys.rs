@@ -94,6 +94,8 @@ impl<S: Store> Group<'_, S> {
         let (mailbox, contact) = (entry.mailbox(), entry.contact());
         let from = self.draft.contact(mailbox, contact)?;
         self.permit(entry, Use::FetchPrekeys, &from)?;
+        // A repeat uses nothing up, but is work all the same.
+        self.rates.take(Bucket::Deposits(mailbox, contact), self.policy.limits.deposits, self.now)?;
         if let Some(bundle) = self.draft.fetch(mailbox, contact, fetch)? {
             return Ok(Outcome::Bundle { bundle, stock: None });
         }

@@ -366,6 +366,20 @@ fn a_repeat_costs_as_much_as_a_deposit() {
 }
 
 #[test]
+fn a_repeated_fetch_costs_as_much_too() {
+    let deposits = Rate { burst: 2, period: Duration::from_millis(100) };
+    let (mut relay, bob) = with_bob(Limits { deposits, ..Limits::default() });
+    relay.ask(NOW, Request::PutPrekeys { mailbox: bob.mailbox, entries: prekeys() });
+    let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(fetch(&mut relay, NOW, &entry, 1), Outcome::Bundle { .. }));
+    }
+    let limited = Outcome::Refused(Refusal::RateLimited { retry_ms: 100 });
+    assert_eq!(fetch(&mut relay, NOW, &entry, 1), limited);
+    assert!(matches!(fetch(&mut relay, at(100), &entry, 1), Outcome::Bundle { .. }));
+}
+
+#[test]
 fn an_ack_reads_what_it_deletes_however_much_is_behind_it() {
     let (mut relay, bob) = with_bob(Limits::default());
     let entry = relay.opens(NOW, bob.open(&bob.token(1))).unwrap();
