@@ -12,10 +12,7 @@ use std::{
 
 use axum::serve::Listener;
 use hermes_config::SocketPath;
-use rustix::{
-    fs::Mode,
-    process::{geteuid, umask},
-};
+use rustix::process::geteuid;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{UnixListener, UnixStream},
@@ -77,13 +74,16 @@ impl LocalSocket {
         let user = geteuid().as_raw();
         make_directory(socket.directory(), user)?;
         remove_stale(socket.as_path(), user)?;
-        // Between bind and a chmod, anyone could connect; the mask closes that moment.
-        let before = umask(Mode::from_raw_mode(0o177));
-        let bound = UnixListener::bind(socket.as_path());
-        umask(before);
-        let listener = bound.map_err(|source| io_error(socket.as_path(), source))?;
+        // Until it is private itself, its directory keeps others out. A mask would be that of all threads: two that bind at a
+        // time could leave each other's for good, and directories that were made meanwhile could not be entered.
+        let listener =
+            UnixListener::bind(socket.as_path()).map_err(|source| io_error(socket.as_path(), source))?;
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        Ok(Self { listener, remove: Some(socket.as_path().to_owned()), user, connections })
+        let bound = Self { listener, remove: Some(socket.as_path().to_owned()), user, connections };
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(socket.as_path(), private)
+            .map_err(|source| io_error(socket.as_path(), source))?;
+        Ok(bound)
     }
 
     /// Listens where somebody else does already, who passed it on: a service manager, which keeps the socket while no
@@ -241,7 +241,7 @@ mod tests {
         let socket = bind(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(&home.path().join("run")), 0o700);
-        assert_eq!(mode(&path) & 0o077, 0);
+        assert_eq!(mode(&path), 0o600);
         drop(socket);
         assert!(!path.exists());
     }
