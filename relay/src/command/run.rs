@@ -15,7 +15,7 @@ use hermes_relay::{
 };
 use hermes_wire::RelayName;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     Failure,
@@ -43,6 +43,8 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         Options { listen: config.listen, connections: config.connections, policy, tokens: state.tokens()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served: Result<_, Failure> = runtime.block_on(async {
+        // Before anybody hears that it is there: what nobody listens for ends the process at once.
+        let signals = Signals::listen()?;
         let server =
             Server::start(&identity, store, options).map_err(|error| Failure::start(error, config.listen))?;
         let monitor = config.monitor.map(|address| monitor(&server, address)).transpose()?;
@@ -67,7 +69,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         let greeting = Greeting { address, name, guessed, listen, monitor, token };
         if run.place.json { greeting.print_json() } else { greeting.print() }?;
         notify(NotifyState::Ready);
-        let served = serve_until_told(server, certifier).await;
+        let served = serve_until_told(server, certifier, signals).await;
         Ok((served, orders.close()))
     });
     // A backup or a look at the whole store that is under way is not waited for.
@@ -90,19 +92,37 @@ async fn found(certifier: &mut Option<Certifier>) -> Found {
     }
 }
 
-async fn serve_until_told(server: Server, mut certifier: Option<Certifier>) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+/// What the system and the terminal tell a relay.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn serve_until_told(
+    server: Server,
+    mut certifier: Option<Certifier>,
+    mut signals: Signals,
+) -> Result<(), Failure> {
     tracing::info!("ready");
     loop {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("stopping: asked to terminate"),
-            _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
+            _ = signals.terminate.recv() => tracing::info!("stopping: asked to terminate"),
+            _ = signals.interrupt.recv() => tracing::info!("stopping: interrupted"),
             () = server.told_to_stop() => tracing::info!("stopping: the operator said so"),
             () = server.failed() => tracing::error!("stopping: the store failed"),
             // Of one in a terminal it says that the terminal is gone, of any other that files are to be read again.
-            _ = hangup.recv() => match io::stdin().is_terminal() {
+            _ = signals.hangup.recv() => match io::stdin().is_terminal() {
                 true => tracing::info!("stopping: the terminal is closed"),
                 false => {
                     match &mut certifier {
