@@ -12,7 +12,8 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    sync::mpsc,
+    thread,
 };
 
 use hermes_api::Client;
@@ -20,24 +21,31 @@ use hermes_config::{
     Paths,
     unit::{ALLOCATOR, Units},
 };
-use hermes_tests::world::programs::Programs;
+use hermes_tests::world::{programs::Programs, wait::DEADLINE};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// How long anything here may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 struct Manager {
     home: TempDir,
-    notices: UnixDatagram,
+    notices: mpsc::Receiver<Vec<u8>>,
 }
 
 impl Manager {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         DirBuilder::new().mode(0o700).create(home.path().join("run")).unwrap();
-        let notices = UnixDatagram::bind(home.path().join("notify")).unwrap();
-        notices.set_read_timeout(Some(PATIENCE)).unwrap();
+        let socket = UnixDatagram::bind(home.path().join("notify")).unwrap();
+        let (heard, notices) = mpsc::channel();
+        // All the time, as a manager does: the system keeps a few notices (`net.unix.max_dgram_qlen`), and a daemon that is not
+        // heard waits in the middle of what it does, also of its end.
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = socket.recv(&mut buffer) {
+                if heard.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
         Self { home, notices }
     }
 
@@ -63,11 +71,10 @@ impl Manager {
     }
 
     fn wait_for(&self, notice: &str) {
-        let mut buffer = [0; 4096];
         loop {
-            let length =
-                self.notices.recv(&mut buffer).unwrap_or_else(|error| panic!("no {notice}: {error}"));
-            if buffer[..length].starts_with(notice.as_bytes()) {
+            let heard =
+                self.notices.recv_timeout(DEADLINE).unwrap_or_else(|error| panic!("no {notice}: {error}"));
+            if heard.starts_with(notice.as_bytes()) {
                 return;
             }
         }
