@@ -49,7 +49,7 @@ fn a_long_absence_is_made_up_for_in_order() {
         let expected: Vec<_> = (lane..BACKLOG).step_by(LANES).map(|number| number.to_string()).collect();
         assert_eq!(numbers, expected, "lane {lane}");
     }
-    world.until("alice knows that everything is delivered", || alice.all_delivered("bob"));
+    wait::until_within(PATIENCE, "alice knows that everything is delivered", || alice.all_delivered("bob"));
 }
 
 #[test]
