@@ -14,7 +14,7 @@ fn open(world: &World, account: &Account, arguments: &str) -> Option<Terminal> {
         skipped("hermesctl tui in a real terminal", "tmux");
         return None;
     };
-    terminal.until("ready>");
+    terminal.until_prompt();
     terminal.press(&[&format!("hermesctl tui {arguments}"), "Enter"]);
     terminal.until("Ctrl-Q quit");
     Some(terminal)
@@ -49,6 +49,7 @@ fn what_is_written_reaches_the_other_side(terminal: &Terminal, world: &World, al
     terminal.paste("pasted\nin three\nlines");
     terminal.until("lines");
     terminal.press(&["Enter"]);
+    terminal.until("lines  (delivered)");
     world.until("both are there", || alice.unread() == ["answer\nin two rows", "pasted\nin three\nlines"]);
 }
 
@@ -118,17 +119,19 @@ fn a_daemon_that_goes_away_is_waited_for(terminal: &Terminal, alice: &Account, b
 
 fn the_terminal_is_given_back(terminal: &Terminal) {
     terminal.press(&["C-z"]);
+    terminal.until_prompt();
     terminal.until("Stopped");
     terminal.press(&["fg", "Enter"]);
     terminal.until("patience  (delivered)");
     terminal.press(&["C-q"]);
+    terminal.until_prompt();
     terminal.press(&["echo left with $?", "Enter"]);
     terminal.until("left with 0");
     // Asked to end from outside.
     terminal.press(&["sh -c 'echo $$ > pid; exec hermesctl tui alice'", "Enter"]);
     terminal.until("patience  (delivered)");
     terminal.press(&["C-z"]);
-    terminal.until("Stopped");
+    terminal.until_prompt();
     terminal.press(&["kill $(cat pid); fg; echo left with $?", "Enter"]);
     terminal.until("left with 130");
     assert!(!terminal.screen().contains("patience"), "the screen of before is back");

@@ -37,6 +37,18 @@ impl Terminal {
         Some(terminal)
     }
 
+    /// Waits until the shell asks for a command, and so has the keys: a program that is about to end or to stop reads some that
+    /// are pressed meanwhile.
+    #[track_caller]
+    pub fn until_prompt(&self) {
+        let mut screen = String::new();
+        let asks = eventually(DEADLINE, || {
+            screen = self.screen();
+            screen.trim_end().lines().last().is_some_and(|line| line.trim_end() == "ready>")
+        });
+        assert!(asks, "the shell does not ask:\n{screen}");
+    }
+
     /// Presses keys, one after the other; what is no key's name is typed.
     pub fn press(&self, keys: &[&str]) {
         self.tmux(&[&["send-keys"], keys].concat());
