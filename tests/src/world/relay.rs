@@ -5,7 +5,8 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::Command,
+    process::{self, Command},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use hermes_wire::address::RelayAddress;
@@ -44,11 +45,17 @@ impl Relay {
             fs::write(&file, config).expect("the relay's configuration can be written");
             arguments.extend(["--config".into(), file.into()]);
         }
-        process.set_arguments(with(&arguments, "open", SocketAddr::new(at, 0)));
-        process.start();
-        let address = announced(&process);
-        let listen = SocketAddr::new(at, address.port());
-        process.set_arguments(with(&arguments, "open", listen));
+        let started = (0..PORTS_TRIED).find_map(|_| {
+            let listen = SocketAddr::new(at, quiet_port());
+            process.set_arguments(with(&arguments, "open", listen));
+            process.start();
+            let address = heard_from(&process);
+            if address.is_none() {
+                process.kill();
+            }
+            Some((listen, address?))
+        });
+        let (listen, address) = started.expect("the relay starts at one of several ports");
         Self { process, state, address, listen, arguments }
     }
 
@@ -126,15 +133,37 @@ fn with(arguments: &[OsString], registration: &str, listen: SocketAddr) -> Vec<O
     arguments.iter().cloned().chain(more).collect()
 }
 
+/// Another port each time, of those that no system gives out by itself: while a relay does not run, nobody who wants just any port
+/// takes its own. Some other program may have it.
+fn quiet_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let given_out = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first = given_out.split_ascii_whitespace().next().and_then(|first| first.parse().ok());
+    let end: u16 = first.filter(|first| *first > FIRST_PORT + QUIET_PORTS).unwrap_or(32_768);
+    // Tests of several processes begin at different places.
+    let place = process::id().wrapping_mul(97).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+    end - 1 - (place % u32::from(QUIET_PORTS)) as u16
+}
+
+/// So many ports are below those that are given out, and above those of services.
+const QUIET_PORTS: u16 = 10_000;
+const FIRST_PORT: u16 = 1_024;
+/// Somebody may have one of them.
+const PORTS_TRIED: usize = 5;
+
 /// Waits until the relay says where it listens.
 fn announced(process: &Process) -> RelayAddress {
+    heard_from(process).unwrap_or_else(|| panic!("the relay ended: {:?}", process.ended()))
+}
+
+/// The same; nothing if it ends before.
+fn heard_from(process: &Process) -> Option<RelayAddress> {
     let mut address = None;
     until("the relay says where it listens", || {
-        assert!(process.ended().is_none(), "the relay ended: {:?}", process.ended());
         address = process.output().lines().find_map(address_in);
-        address.is_some()
+        address.is_some() || process.ended().is_some()
     });
-    address.expect("it has been announced")
+    address
 }
 
 fn address_in(line: &str) -> Option<RelayAddress> {
