@@ -11,7 +11,11 @@ mod world;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    net::Shutdown,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixStream},
+    },
     path::Path,
     process::{Command, Output, Stdio},
     sync::Mutex,
@@ -248,10 +252,11 @@ fn peeking_marks_nothing() {
 fn a_reader_that_went_away_is_no_error_and_nothing_is_marked() {
     let world = World::with_daemon(two_pages);
     for arguments in [&["inbox"][..], &["inbox", "--json"]] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
+        // Shut down, which counts for everybody who has it: a program that another test is just starting has it too.
+        let (reader, writer) = UnixStream::pair().unwrap();
+        reader.shutdown(Shutdown::Both).unwrap();
         let mut command = world.command(&[&["-a", "alice", "--no-autostart"], arguments].concat());
-        let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command.stdout(OwnedFd::from(writer)).stderr(Stdio::piped()).spawn().unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
     }

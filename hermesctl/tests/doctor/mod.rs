@@ -1,6 +1,11 @@
 //! `hermesctl doctor` and `hermesctl bugreport`: what is found, what is advised, and what is never told.
 
-use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt};
+use std::{
+    fs, io,
+    net::{SocketAddr, UdpSocket},
+    os::unix::fs::PermissionsExt,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -214,8 +219,20 @@ fn a_relay_that_says_nothing_over_udp_is_told_from_one_that_does() {
     let relay = answering.join().unwrap();
     assert_eq!(verdict(&document, "relay UDP").0, "ok", "{document}");
     drop(relay);
+    until_refused(address);
     let (_, document) = doctor(&daemon(account(change), 0, "on"));
     assert!(verdict(&document, "relay UDP").1.contains("nothing listens"), "{document}");
+}
+
+/// Waits until nobody has the port: a program that another test was just starting may have it a little longer.
+fn until_refused(address: SocketAddr) {
+    let asking = UdpSocket::bind("127.0.0.1:0").unwrap();
+    asking.connect(address).unwrap();
+    asking.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let refused =
+        (0..300).any(|_| asking.send(b"?").and_then(|_| asking.recv(&mut [0])).is_err_and(is_refused));
+    assert!(refused, "somebody has {address}");
 }
 
 #[test]

@@ -86,7 +86,8 @@ impl World {
 
     pub fn pipe_in(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut child = spawn(self.command(arguments).arg("--no-autostart").stdin(Stdio::piped()));
-        child.stdin.take().unwrap().write_all(input).unwrap();
+        // A command that has all it needs ends without reading.
+        let _unread = child.stdin.take().unwrap().write_all(input);
         child.wait_with_output().unwrap()
     }
 
