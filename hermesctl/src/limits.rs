@@ -7,10 +7,10 @@ pub(crate) const PASSPHRASE_BYTES: usize = 1_024;
 
 /// How long a started daemon may take until it answers: it opens its stores and replays its journals. Longer means
 /// that it hangs.
-pub(crate) const START: Duration = Duration::from_secs(10);
+pub(crate) const START: Duration = Duration::from_secs(30);
 
 /// How long a daemon may take to end after it was told to: it finishes its commits and closes its connections.
-pub(crate) const STOP: Duration = Duration::from_secs(15);
+pub(crate) const STOP: Duration = Duration::from_secs(30);
 
 /// Pause between two looks at something that no event announces, such as the end of a foreign process.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{daemon::sibling, limits, output::Line};
 
 /// How long any single program of the demo may take. They take tenths of a second.
-pub(super) const STEP: Duration = Duration::from_secs(20);
+pub(super) const STEP: Duration = Duration::from_secs(60);
 
 /// How long a program may take to end by itself when the demo is over.
 const END: Duration = Duration::from_secs(3);
