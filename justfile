@@ -36,6 +36,10 @@ storm seeds="100":
 kill rounds="20":
     HERMES_KILL_ROUNDS={{rounds}} cargo test --release --workspace --test system kill -- --nocapture
 
+# A relay's rules and store, killed so many times after up to so many commits, and read meanwhile: just kept 60 3000
+kept kills="20" commits="1000":
+    HERMES_KEPT_KILLS={{kills}} HERMES_KEPT_COMMITS={{commits}} cargo test --workspace --test relay kept
+
 # A disk that fills up so many times, with a little more room each time: just full-disk 40
 full-disk levels="40":
     HERMES_DISK_LEVELS={{levels}} cargo test --workspace --test system full_disk -- --nocapture
@@ -125,6 +129,7 @@ nightly: deny models constant-time formal sbom
     just storm 1000
     just link-sim 2000
     just kill 10000
+    just kept 200 3000
     just power-cuts 2000
     just full-disk 40
     just corruptions 50000

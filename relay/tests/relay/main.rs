@@ -9,6 +9,7 @@ mod certificates;
 mod channels;
 mod claims;
 mod conformance;
+mod kept;
 mod network;
 mod network_channels;
 mod no_graph;

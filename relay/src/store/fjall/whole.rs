@@ -1,8 +1,8 @@
 //! The store as a whole: every row of one moment, in order, and an empty store that is filled with rows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 
-use fjall::{PersistMode, Readable};
+use fjall::{PersistMode, Readable, Snapshot};
 use hermes_wire::{
     BlobId, MailboxId, Timestamp,
     mailbox::Delivered,
@@ -39,7 +39,7 @@ impl FjallStore {
         &self,
         mut visit: impl FnMut(&'static str, &[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let snapshot = self.database.snapshot();
+        let snapshot = self.whole_snapshot();
         for table in self.tables() {
             for guard in snapshot.range::<Vec<u8>, _>(&table.rows, ..) {
                 let (key, value) = guard.into_inner().map_err(StoreError::from)?;
@@ -47,6 +47,12 @@ impl FjallStore {
             }
         }
         Ok(())
+    }
+
+    /// A snapshot that has all of each batch or nothing: what is applied later has higher numbers than it shows.
+    pub(super) fn whole_snapshot(&self) -> Snapshot {
+        let _between = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        self.database.snapshot()
     }
 
     /// Puts rows into a store that is to be restored. Durable when it returns.
