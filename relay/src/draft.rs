@@ -26,6 +26,8 @@ pub(crate) struct Draft<'a, S> {
     prekeys_gone: BTreeMap<(MailboxId, PrekeyKind), PrekeyId>,
     /// What may still be deleted.
     removable: Usage,
+    /// Contacts whose envelopes were taken out without being read.
+    removed_contacts: usize,
     /// The last reminder that a sweep took out.
     swept: Option<Reminder>,
     /// Copies for members of channels so far.
@@ -47,7 +49,7 @@ impl<'a, S: Store> Draft<'a, S> {
     pub(crate) fn new(store: &'a S, recent: &'a Recent) -> Self {
         let removable = Usage { envelopes: limits::REMOVED_ROWS, bytes: limits::REMOVED_BYTES };
         let (changes, prekeys_gone) = (Changes::default(), BTreeMap::new());
-        Self { store, recent, changes, prekeys_gone, removable, swept: None, copies: 0 }
+        Self { store, recent, changes, prekeys_gone, removable, removed_contacts: 0, swept: None, copies: 0 }
     }
 
     /// What is to be committed, and the last reminder that a sweep took out.
@@ -132,14 +134,18 @@ impl<'a, S: Store> Draft<'a, S> {
             return self.remove_envelopes(mailbox, after, |row| row.sequence <= upto);
         };
         let mut removed = Removed { last: after, ..Removed::default() };
+        if self.removed_contacts >= limits::REMOVED_CONTACTS {
+            return Ok(Removed { unfinished: true, ..removed });
+        }
         for stub in known {
-            // Not a part of what may be deleted in one commit: nothing is read for it, and there is a limit to what is known. Its
-            // time may have been over in this very commit.
+            // Not a part of what may be deleted in one commit: it is not read, and there is a limit to what is known. Its time may
+            // have been over in this very commit.
             if let Entry::Vacant(place) = self.changes.envelopes.entry((mailbox, stub.sequence)) {
                 place.insert(None);
                 removed.add(&stub);
             }
         }
+        self.removed_contacts += removed.by_contact.len();
         Ok(removed)
     }
 

@@ -143,6 +143,9 @@ pub const DELETE_BYTES: u32 = 8 * 1024 * 1024;
 pub const REMOVED_ROWS: u64 = 4_096;
 /// Bytes of envelopes deleted in one commit, for the same reason.
 pub const REMOVED_BYTES: u64 = 32 * 1024 * 1024;
+/// Contacts whose rows are changed for envelopes that are deleted in one commit without being read: after so many, the rest of the
+/// acknowledgements leave theirs to the sweep. Those of ordinary owners are of a few contacts each.
+pub const REMOVED_CONTACTS: usize = 2_048;
 /// Reminders seen to in one commit, so that a sweep never holds up deposits for long.
 pub const SWEEP_REMINDERS: usize = 64;
 

@@ -7,7 +7,7 @@ use crate::common::{
 };
 use hermes_relay::{
     Limits, Outcome, Policy, Registration, Relay, Request, Store, entry,
-    limits::{REMOVED_BYTES, REMOVED_ROWS, Rate, SWEEP_REMINDERS},
+    limits::{RECENT_OF_MAILBOX, REMOVED_BYTES, REMOVED_CONTACTS, REMOVED_ROWS, Rate, SWEEP_REMINDERS},
     store::{Hour, TokenHash, TokenRow, memory::MemoryStore},
 };
 use hermes_wire::{
@@ -15,7 +15,7 @@ use hermes_wire::{
     mailbox::Credit,
     prekey::{PrekeyEntry, PrekeyId, PrekeyKind},
     refusal::FullScope,
-    token::Permission,
+    token::{DropToken, Permission},
 };
 use serde_bytes::{ByteArray, ByteBuf};
 
@@ -286,6 +286,31 @@ fn owners_who_keep_up_are_no_part_of_that_limit_nor_is_the_sweep() {
     let outcomes = relay.apply(NOW, vec![ack(2, MANY), Request::Sweep]).unwrap();
     assert_eq!(outcomes, [Outcome::Acked, Outcome::Swept { more: true }]);
     assert_eq!((stored(&relay, 1), stored(&relay, 2)), (0, MANY - REMOVED_ROWS));
+}
+
+/// Each contact is a row of its own to be read and written, and owners can make any number of contacts.
+#[test]
+fn envelopes_of_very_many_contacts_are_deleted_in_pieces() {
+    let policy = Policy { registration: Registration::Open, limits: Limits::default() };
+    let mut relay = Relay::new(Counting::new(MemoryStore::new()), policy).unwrap();
+    let owners: Vec<_> =
+        (0..=REMOVED_CONTACTS / RECENT_OF_MAILBOX).map(|seed| Owner::new(seed as u8)).collect();
+    for owner in &owners {
+        relay.registers(NOW, owner);
+        for number in 0..RECENT_OF_MAILBOX as u32 {
+            let contact = ContactId(u128::from(number).to_be_bytes());
+            let entry = relay.opens(NOW, owner.open(&DropToken { contact, ..owner.token(1) })).unwrap();
+            assert_eq!(relay.deposits(NOW, &entry, &[deposit(number, b"")]), [Ok(())]);
+        }
+    }
+    let upto = Sequence(RECENT_OF_MAILBOX as u64);
+    let acks = owners.iter().map(|owner| Request::Ack { mailbox: owner.mailbox, upto });
+    let outcomes = relay.apply(NOW, acks.collect()).unwrap();
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Acked));
+    assert_eq!(relay.store().commits.last(), Some(&REMOVED_CONTACTS));
+    relay.sweeps(NOW);
+    let row = |owner: &Owner| relay.store().mailbox(owner.mailbox).unwrap().unwrap();
+    assert!(owners.iter().all(|owner| row(owner).stored.envelopes == 0));
 }
 
 fn with_many(owners: &[u8], many: u64) -> (Relay<MemoryStore>, Owner) {
