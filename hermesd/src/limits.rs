@@ -180,6 +180,8 @@ pub(crate) const STOP_REQUESTS: Duration = Duration::from_secs(3);
 
 /// Signs of life in the time that a service manager waits for one: two may come late.
 pub(crate) const WATCHDOG_PINGS: u32 = 3;
+/// How long the daemon waits, before it ends, until a service manager has room to hear of it.
+pub(crate) const STOPPING_TOLD: Duration = Duration::from_secs(1);
 /// Accounts of one daemon: each is a thread, a store and two sockets.
 pub(crate) const ACCOUNTS: usize = 64;
 /// Keys on locked pages: of each account one to open its store again and one for its rows, and two for one that is being

@@ -101,7 +101,7 @@ async fn live(
     // An error would mean that the daemon is gone, which is held here.
     let _ = stop.wait_for(|stop| *stop).await;
     tracing::info!("stopping");
-    supervisor::stopping();
+    supervisor::stopping().await;
     if timeout(STOP_REQUESTS, serving).await.is_err() {
         tracing::warn!("requests that would not end were cut off");
     }

@@ -6,14 +6,19 @@ use std::{
     env, io,
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::oneshot,
+    time::{MissedTickBehavior, interval, timeout},
+};
 
-use crate::limits::WATCHDOG_PINGS;
+use crate::limits::{STOPPING_TOLD, WATCHDOG_PINGS};
 
 /// Why a socket that was passed on is not listened at.
 #[derive(Debug, thiserror::Error)]
@@ -73,12 +78,17 @@ pub(crate) fn is_supervised() -> bool {
 
 /// Requests are answered from here on.
 pub(crate) fn ready() {
-    tell(NotifyState::Ready);
+    apart(|| tell(NotifyState::Ready));
 }
 
-/// The daemon ends, and may take a moment.
-pub(crate) fn stopping() {
-    tell(NotifyState::Stopping);
+/// The daemon ends, and may take a moment. It ends all the same where nobody listens.
+pub(crate) async fn stopping() {
+    let (told, heard) = oneshot::channel();
+    apart(move || {
+        tell(NotifyState::Stopping);
+        let _ = told.send(());
+    });
+    let _ = timeout(STOPPING_TOLD, heard).await;
 }
 
 /// Says that the daemon lives for as long as it does, if somebody wants to hear it: a daemon whose tasks do not run any
@@ -87,14 +97,25 @@ pub(crate) fn keep_watchdog() {
     let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| *patience > Duration::ZERO) else {
         return;
     };
+    let (ping, due) = mpsc::sync_channel(1);
+    apart(move || due.iter().for_each(|()| tell(NotifyState::Watchdog)));
     tokio::spawn(async move {
         let mut pings = interval(patience / WATCHDOG_PINGS);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             pings.tick().await;
-            tell(NotifyState::Watchdog);
+            // One that is not told yet stands for this one as well.
+            let _ = ping.try_send(());
         }
     });
+}
+
+/// Tells something on a thread of its own: the socket takes a few notices that nobody has read, and whoever tells one more
+/// waits, which is no reason for messages to wait.
+fn apart(telling: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name("supervisor".to_owned()).spawn(telling) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
 }
 
 fn tell(state: NotifyState<'_>) {

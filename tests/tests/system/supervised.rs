@@ -21,7 +21,10 @@ use hermes_config::{
     Paths,
     unit::{ALLOCATOR, Units},
 };
-use hermes_tests::world::{programs::Programs, wait::DEADLINE};
+use hermes_tests::world::{
+    programs::Programs,
+    wait::{DEADLINE, eventually, until},
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -80,16 +83,23 @@ impl Manager {
         }
     }
 
+    fn answers(&self) -> bool {
+        let client = Client::new(self.socket());
+        Runtime::new().unwrap().block_on(client.status()).is_ok()
+    }
+
     /// Stops the daemon as its users do.
-    fn stop(&self, daemon: Child) {
+    fn stop(&self, mut daemon: Child) {
         let client = Client::new(self.socket());
         let stopped = Runtime::new().unwrap().block_on(async move {
             client.status().await?;
             client.shutdown().await
         });
         assert_eq!(stopped.unwrap().pid, daemon.id());
+        let ended = eventually(DEADLINE, || daemon.try_wait().unwrap().is_some());
+        daemon.kill().unwrap();
         let output = daemon.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(ended && output.status.success(), "{}", said(&output));
     }
 }
 
@@ -109,6 +119,24 @@ fn it_says_that_it_is_ready_that_it_lives_and_that_it_stops() {
     manager.stop(daemon);
     manager.wait_for("STOPPING=1");
     assert!(!manager.socket().exists(), "its own socket goes with it");
+}
+
+/// The system keeps a few notices for it (`net.unix.max_dgram_qlen`); what more is said waits.
+#[test]
+fn a_manager_that_does_not_listen_holds_nobody_up() {
+    let home = tempfile::tempdir().unwrap();
+    let deaf = UnixDatagram::bind(home.path().join("notify")).unwrap();
+    let (heard, notices) = mpsc::channel();
+    drop(heard);
+    let manager = Manager { home, notices };
+    let daemon = manager.start(None, "WATCHDOG_USEC=30000");
+    let asking = UnixDatagram::unbound().unwrap();
+    asking.connect(manager.home.path().join("notify")).unwrap();
+    asking.set_nonblocking(true).unwrap();
+    until("the daemon answers", || manager.answers());
+    until("there is no room for another notice", || asking.send(b"X=1").is_err());
+    manager.stop(daemon);
+    drop(deaf);
 }
 
 /// Also where whoever started the process did not. Only root can look; where nobody can, nothing is shown.
