@@ -391,6 +391,26 @@ async fn a_scrub_finds_what_no_read_misses() {
     assert!(matches!(store.reader().scrub().await, Err(StoreError::Closed)));
 }
 
+/// What one flipped bit does. It sorts before all bytes then, so that a search that comes upon it goes past those before it.
+#[tokio::test]
+async fn a_scrub_finds_a_key_that_became_text() {
+    let world = World::new();
+    let mut store = world.create();
+    let rows = [b"aaaa", b"bbbb", b"cccc"].map(|key| (Table::Message, &key[..], &b"v"[..]));
+    store.commit(&put(&rows)).unwrap();
+    drop(store);
+    // A record's header (sqlite.org/fileformat.html, section 2.1): its length, four bytes of key, 41 of value.
+    let (of_bytes, of_text) = (b"\x03\x14\x5ebbbb", b"\x03\x15\x5ebbbb");
+    let mut file = fs::read(world.path()).unwrap();
+    let at = file.windows(of_bytes.len()).position(|window| window == of_bytes).unwrap();
+    file[at..][..of_text.len()].copy_from_slice(of_text);
+    fs::write(world.path(), file).unwrap();
+    let store = world.open().unwrap();
+    assert_eq!(keys(&store, &Range::all(), Order::Ascending, 99), [b"cccc"], "nothing is known to be gone");
+    let found = store.reader().scrub().await;
+    assert!(matches!(found, Err(StoreError::Corrupt(Some("message")))), "{found:?}");
+}
+
 #[tokio::test]
 async fn a_scrub_finds_that_a_row_is_gone() {
     let world = World::new();
