@@ -116,6 +116,8 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         // The schema's version promised what our statements name.
         rusqlite::Error::SqlInputError { .. } => true,
         rusqlite::Error::SqliteFailure(_, Some(said)) if said.starts_with("no such table") => true,
+        // A number in the header that no SQLite wrote: ours writes the newest there is.
+        rusqlite::Error::SqliteFailure(_, Some(said)) if said == "unsupported file format" => true,
         // That the file ends before a page does is no fault of the disk, and will be so the next time.
         error => error.sqlite_error().is_some_and(|found| {
             matches!(found.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)

@@ -289,7 +289,9 @@ fn no_file_makes_it_panic() {
         fs::read(path).unwrap()
     };
     let zeroed = [&good[..100], &vec![0; good.len() - 100]].concat();
-    for bytes in [vec![], b"hello".to_vec(), good[..99].to_vec(), vec![0; 8192], foreign, zeroed] {
+    // The number of the schema's format (sqlite.org/fileformat.html, section 1.3).
+    let unknown = [&good[..47], &[0x44], &good[48..]].concat();
+    for bytes in [vec![], b"hello".to_vec(), good[..99].to_vec(), vec![0; 8192], foreign, zeroed, unknown] {
         fs::write(world.path(), bytes).unwrap();
         let error = world.open().err().unwrap();
         assert!(matches!(error, OpenError::Corrupt(_)), "{error:?}");
