@@ -85,11 +85,10 @@ impl Counts {
     fn decode(value: &[u8]) -> Option<Self> {
         let (counted, rest) = value.as_chunks::<COUNT_BYTES>();
         let mut counts = Self::none();
-        counts.0.get_mut(..counted.len()).filter(|_| rest.is_empty())?.iter_mut().zip(counted).for_each(
-            |(count, bytes)| {
-                *count = u64::from_be_bytes(*bytes);
-            },
-        );
+        let places = counts.0.get_mut(..counted.len()).filter(|_| rest.is_empty())?;
+        for (place, bytes) in places.iter_mut().zip(counted) {
+            *place = u64::from_be_bytes(*bytes);
+        }
         Some(counts)
     }
 
